@@ -1,0 +1,2 @@
+//! Measures direct, delegated, forwarded and other proxies side by side.
+fn main() {}

@@ -1,0 +1,2 @@
+//! What the proxy knows and decides: routes, clusters, destinations, policies.
+#![forbid(unsafe_code)]

@@ -1,0 +1,4 @@
+//! The `ostler` program.
+#![forbid(unsafe_code)]
+
+fn main() {}

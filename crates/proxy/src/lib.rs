@@ -1,0 +1,2 @@
+//! The data path: listeners, connections, exchanges, delegation and forwarding.
+#![forbid(unsafe_code)]

@@ -1,0 +1,1 @@
+//! Shared-memory rings, wake-ups and descriptor passing between two processes.
