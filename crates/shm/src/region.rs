@@ -1,0 +1,335 @@
+//! Regions: the memory each side of a channel writes, and what the other sees of it.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use crate::error::RegionError;
+use crate::layout::{self, Field};
+#[cfg(not(loom))]
+use crate::mapping::{Access, Mapping};
+#[cfg(not(loom))]
+use crate::memfd;
+use crate::memory::Memory;
+use crate::sync::{AtomicU64, Ordering, fence, load_acquire, load_acquire_u8};
+
+#[cfg(not(loom))]
+const MIN_RING_CAPACITY: usize = 4 << 10;
+const MAX_RING_CAPACITY: usize = 64 << 20;
+const MAX_SLOTS: usize = 1 << 20;
+
+/// The largest region that is mapped.
+#[cfg(not(loom))]
+const MAX_SPEC: RegionSpec = RegionSpec {
+    ring_capacity: MAX_RING_CAPACITY,
+    slots: MAX_SLOTS,
+};
+
+/// How large a region is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RegionSpec {
+    /// Bytes in the ring: a power of two from 4 KiB to 64 MiB. No entry is longer than a quarter.
+    pub ring_capacity: usize,
+    /// Slot bytes: 1 to 1048576.
+    pub slots: usize,
+}
+
+impl RegionSpec {
+    fn check(self, min_ring_capacity: usize) -> Result<Self, RegionError> {
+        let capacity = min_ring_capacity..=MAX_RING_CAPACITY;
+        if self.ring_capacity.is_power_of_two()
+            && capacity.contains(&self.ring_capacity)
+            && (1..=MAX_SLOTS).contains(&self.slots)
+        {
+            Ok(self)
+        } else {
+            let (ring_capacity, slots) = (self.ring_capacity as u64, self.slots as u64);
+            Err(RegionError::Spec {
+                ring_capacity,
+                slots,
+            })
+        }
+    }
+}
+
+/// The region this side writes: its ring and positions, its slot bytes, whether it sleeps.
+///
+/// Memory stays valid whatever the caller does, but a region takes one [`Producer`], one
+/// [`Consumer`] and one [`Sleeper`], or the peer will see inconsistent positions.
+///
+/// [`Producer`]: crate::Producer
+/// [`Consumer`]: crate::Consumer
+/// [`Sleeper`]: crate::Sleeper
+#[derive(Debug)]
+pub struct OwnRegion {
+    region: Region,
+    /// `None` on the heap.
+    descriptor: Option<OwnedFd>,
+}
+
+/// The region the other side writes, of which every value is suspect.
+#[derive(Debug)]
+pub struct PeerRegion {
+    region: Region,
+}
+
+impl OwnRegion {
+    /// Creates a region of zeroed memory, sealed so that its size is fixed and whoever receives
+    /// its descriptor can only read it. `name` is shown in `/proc/<pid>/maps`, up to 249 bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`RegionError::Spec`] when `spec` is out of range; [`RegionError::Io`] when descriptors or
+    /// memory are short or the name has a zero byte.
+    #[cfg(not(loom))]
+    pub fn create(name: &str, spec: RegionSpec) -> Result<Arc<Self>, RegionError> {
+        let spec = spec.check(MIN_RING_CAPACITY)?;
+        let (memfd, mapping) = memfd::create(name, layout::region_length(spec))?;
+        let region = Region::new(Memory::Mapped(Arc::new(mapping)), spec);
+        region.write_identity();
+        Ok(Arc::new(Self {
+            region,
+            descriptor: Some(memfd),
+        }))
+    }
+
+    /// Creates a region on the heap, for tests; [`peer_view`](Self::peer_view) gives the other
+    /// side's view. The ring may be as small as 64 bytes here.
+    ///
+    /// # Panics
+    ///
+    /// When `spec` is out of range.
+    pub fn heap(spec: RegionSpec) -> Arc<Self> {
+        let spec = spec
+            .check(64)
+            .expect("a region on the heap is for tests, which know its size");
+        let region = Region::new(Memory::heap(spec), spec);
+        region.write_identity();
+        Arc::new(Self {
+            region,
+            descriptor: None,
+        })
+    }
+
+    /// What the peer would see of this region, in the same process.
+    pub fn peer_view(self: &Arc<Self>) -> Arc<PeerRegion> {
+        Arc::new(PeerRegion {
+            region: self.region.clone(),
+        })
+    }
+
+    /// The memfd, to be sent to the peer.
+    ///
+    /// # Panics
+    ///
+    /// On a region made by [`heap`](Self::heap), which has none.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.descriptor
+            .as_ref()
+            .expect("only a test's heap region has no descriptor")
+            .as_fd()
+    }
+
+    /// How large it is.
+    pub fn spec(&self) -> RegionSpec {
+        self.region.spec
+    }
+
+    /// Stores a slot's byte with release ordering: whoever loads it by [`PeerRegion::slot`] sees
+    /// everything stored before. A slot out of range is ignored.
+    #[inline]
+    pub fn set_slot(&self, slot: usize, value: u8) {
+        if let Some(byte) = self.region.memory.slot(slot, self.region.spec.slots) {
+            // Pairs with the acquire load in `PeerRegion::slot`.
+            byte.store(value, Ordering::Release);
+        }
+    }
+
+    /// The byte last stored in a slot; 0 when none was, or out of range.
+    #[inline]
+    pub fn slot(&self, slot: usize) -> u8 {
+        self.region.slot(slot)
+    }
+
+    /// Entries this side put into its ring since the region was created.
+    #[inline]
+    pub fn entries_produced(&self) -> u64 {
+        self.region
+            .field(Field::EntriesProduced)
+            .load(Ordering::Relaxed)
+    }
+
+    /// Entries this side took from the peer's ring.
+    #[inline]
+    pub fn entries_consumed(&self) -> u64 {
+        self.region
+            .field(Field::EntriesConsumed)
+            .load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn field(&self, field: Field) -> &AtomicU64 {
+        self.region.field(field)
+    }
+
+    #[inline]
+    pub(crate) fn ring(&self) -> &[AtomicU64] {
+        self.region.ring()
+    }
+
+    /// Every word that the peer can see.
+    #[cfg(test)]
+    #[cfg(not(loom))]
+    pub(crate) fn words(&self) -> &[AtomicU64] {
+        self.region.memory.words()
+    }
+}
+
+impl PeerRegion {
+    /// Maps the region behind a descriptor that the peer sent, read-only.
+    ///
+    /// # Errors
+    ///
+    /// Anything but a memfd of the right length, sealed against changing its size and against
+    /// further writers, with the header of a region, is refused.
+    #[cfg(not(loom))]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the mapping takes over from the descriptor"
+    )]
+    pub fn map(descriptor: OwnedFd) -> Result<Arc<Self>, RegionError> {
+        let length = memfd::sealed_length(descriptor.as_fd())?;
+        let wrong_length = RegionError::Length { length };
+        let Some(length) = usize::try_from(length).ok().filter(|length| {
+            (layout::SLOTS_START..=layout::region_length(MAX_SPEC)).contains(length)
+                && length.is_multiple_of(layout::WORD)
+        }) else {
+            return Err(wrong_length);
+        };
+        let mapping = Mapping::new(descriptor.as_fd(), length, Access::Read)?;
+
+        // Each word is read once: the peer may be changing them.
+        let word = |field: Field| mapping.words()[field as usize].load(Ordering::Relaxed);
+        if word(Field::Magic) != layout::MAGIC || word(Field::Version) != layout::VERSION {
+            return Err(RegionError::NotRegion);
+        }
+        let (ring_capacity, slots) = (word(Field::RingCapacity), word(Field::Slots));
+        let (Ok(capacity_in_memory), Ok(slots_in_memory)) =
+            (usize::try_from(ring_capacity), usize::try_from(slots))
+        else {
+            return Err(RegionError::Spec {
+                ring_capacity,
+                slots,
+            });
+        };
+        let spec = RegionSpec {
+            ring_capacity: capacity_in_memory,
+            slots: slots_in_memory,
+        }
+        .check(MIN_RING_CAPACITY)?;
+        if layout::region_length(spec) != length || word(Field::RegionLength) != length as u64 {
+            return Err(wrong_length);
+        }
+        Ok(Arc::new(Self {
+            region: Region::new(Memory::Mapped(Arc::new(mapping)), spec),
+        }))
+    }
+
+    /// How large it is, as it said when it was mapped.
+    pub fn spec(&self) -> RegionSpec {
+        self.region.spec
+    }
+
+    /// Loads a slot's byte with acquire ordering: what the peer stored before it is seen too. 0
+    /// when out of range.
+    #[inline]
+    pub fn slot(&self, slot: usize) -> u8 {
+        self.region.slot(slot)
+    }
+
+    /// Entries the peer says it put into its ring.
+    #[inline]
+    pub fn entries_produced(&self) -> u64 {
+        load_acquire(self.field(Field::EntriesProduced))
+    }
+
+    /// Entries the peer says it took from this side's ring.
+    #[inline]
+    pub fn entries_consumed(&self) -> u64 {
+        load_acquire(self.field(Field::EntriesConsumed))
+    }
+
+    #[inline]
+    pub(crate) fn field(&self, field: Field) -> &AtomicU64 {
+        self.region.field(field)
+    }
+
+    #[inline]
+    pub(crate) fn ring(&self) -> &[AtomicU64] {
+        self.region.ring()
+    }
+}
+
+/// A sequentially consistent fence, for handshakes in which each side stores its own slot byte,
+/// fences, and loads the peer's: at least one of the two sees what the other stored.
+#[inline]
+pub fn full_fence() {
+    // Pairs with itself on the other side.
+    fence(Ordering::SeqCst);
+}
+
+/// What own and peer regions have in common.
+#[derive(Debug, Clone)]
+struct Region {
+    memory: Memory,
+    /// Within the limits; fits the memory.
+    spec: RegionSpec,
+    /// Index of the ring's first word; `data_start + ring_capacity / 8 <= words`.
+    data_start: usize,
+}
+
+impl Region {
+    fn new(memory: Memory, spec: RegionSpec) -> Self {
+        let data_start = memory.data_start(spec);
+        Self {
+            memory,
+            spec,
+            data_start,
+        }
+    }
+
+    /// Relaxed: the descriptor's way through the kernel orders these before the peer's loads.
+    fn write_identity(&self) {
+        let values = [
+            (Field::RegionLength, layout::region_length(self.spec) as u64),
+            (Field::RingCapacity, self.spec.ring_capacity as u64),
+            (Field::Slots, self.spec.slots as u64),
+            (Field::Version, layout::VERSION),
+            (Field::Magic, layout::MAGIC),
+        ];
+        for (field, value) in values {
+            self.field(field).store(value, Ordering::Relaxed);
+        }
+    }
+
+    #[inline]
+    fn field(&self, field: Field) -> &AtomicU64 {
+        &self.memory.words()[field as usize]
+    }
+
+    #[inline]
+    fn ring(&self) -> &[AtomicU64] {
+        &self.memory.words()[self.data_start..][..self.spec.ring_capacity / layout::WORD]
+    }
+
+    #[inline]
+    fn slot(&self, slot: usize) -> u8 {
+        // Pairs with the release store in `OwnRegion::set_slot`.
+        self.memory
+            .slot(slot, self.spec.slots)
+            .map_or(0, load_acquire_u8)
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(any(loom, miri)))]
+mod tests;
