@@ -1,0 +1,183 @@
+//! Writing a response's head: this is where its framing is decided.
+
+use http::StatusCode;
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderMap, TRANSFER_ENCODING};
+
+use crate::fields::{is_token, is_value, list};
+use crate::framing::{BodyLength, RequestFacts, ResponseBody, ResponseFraming, Version};
+
+/// The interim response that asks a client for the body it holds back (RFC 9110 section 15.2.1).
+pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// Appends a response's head to `out` and says how its body is to be framed.
+///
+/// Content-Length, Transfer-Encoding, Connection and Date are written here: of what `fields` says
+/// only a Content-Length that is true (or states what GET would give, for HEAD and 304), the
+/// option `close`, and a Date are kept. `extra_fields` come behind the fields; those that are no
+/// fields are left out.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is a part of the head, and used once"
+)]
+pub fn encode_response_head(
+    out: &mut Vec<u8>,
+    request: RequestFacts,
+    status: StatusCode,
+    reason: Option<&str>,
+    fields: &HeaderMap,
+    extra_fields: &[(&[u8], &[u8])],
+    body: BodyLength,
+    date: &[u8; 29],
+) -> ResponseFraming {
+    let framing = frame(request, status, fields, body);
+    // A server answers with its own highest version (RFC 9110 section 2.5).
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(status.as_str().as_bytes());
+    out.push(b' ');
+    let reason = reason.filter(|reason| is_value(reason.as_bytes()));
+    out.extend_from_slice(
+        reason
+            .or(status.canonical_reason())
+            .unwrap_or_default()
+            .as_bytes(),
+    );
+    out.extend_from_slice(b"\r\n");
+    let switches = status == StatusCode::SWITCHING_PROTOCOLS;
+    let mut has_date = false;
+    for (name, value) in fields {
+        if name == CONTENT_LENGTH || name == TRANSFER_ENCODING || (name == CONNECTION && !switches)
+        {
+            continue;
+        }
+        has_date |= name == DATE;
+        put_field(out, name.as_str().as_bytes(), value.as_bytes());
+    }
+    for (name, value) in extra_fields {
+        if is_token(name) && is_value(value) {
+            put_field(out, name, value);
+        }
+    }
+    put_framing(out, request, status, fields, body, framing);
+    if !has_date && !status.is_informational() {
+        put_field(out, b"date", date);
+    }
+    out.extend_from_slice(b"\r\n");
+    framing
+}
+
+fn frame(
+    request: RequestFacts,
+    status: StatusCode,
+    fields: &HeaderMap,
+    body: BodyLength,
+) -> ResponseFraming {
+    let says_close = fields
+        .get_all(CONNECTION)
+        .iter()
+        .any(|value| list(value.as_bytes()).any(|option| option.eq_ignore_ascii_case(b"close")));
+    let keep_alive = request.keep_alive && !says_close;
+    let body =
+        if request.is_head || has_no_body(status) || (request.is_connect && status.is_success()) {
+            ResponseBody::None
+        } else {
+            match body {
+                BodyLength::Empty => ResponseBody::Length(0),
+                BodyLength::Known(length) => ResponseBody::Length(length),
+                BodyLength::Unknown if request.version == Version::Http11 => ResponseBody::Chunked,
+                BodyLength::Unknown => ResponseBody::UntilClose,
+            }
+        };
+    ResponseFraming {
+        body,
+        keep_alive: keep_alive && body != ResponseBody::UntilClose,
+    }
+}
+
+/// RFC 9112 section 6.3, rule 1.
+fn has_no_body(status: StatusCode) -> bool {
+    status.is_informational()
+        || status == StatusCode::NO_CONTENT
+        || status == StatusCode::NOT_MODIFIED
+}
+
+fn put_framing(
+    out: &mut Vec<u8>,
+    request: RequestFacts,
+    status: StatusCode,
+    fields: &HeaderMap,
+    body: BodyLength,
+    framing: ResponseFraming,
+) {
+    match framing.body {
+        ResponseBody::Length(length) => put_length(out, length),
+        ResponseBody::Chunked => put_field(out, b"transfer-encoding", b"chunked"),
+        ResponseBody::UntilClose => {}
+        // What GET would give may be said, by the application or by its body's length
+        // (RFC 9110 section 8.6).
+        ResponseBody::None if request.is_head || status == StatusCode::NOT_MODIFIED => {
+            let said = fields.get(CONTENT_LENGTH).map(http::HeaderValue::as_bytes);
+            let said = said.filter(|said| said.iter().all(u8::is_ascii_digit) && !said.is_empty());
+            match (said, body) {
+                (Some(said), _) => put_field(out, b"content-length", said),
+                (None, BodyLength::Known(length)) if request.is_head && !has_no_body(status) => {
+                    put_length(out, length);
+                }
+                _ => {}
+            }
+        }
+        ResponseBody::None => {}
+    }
+    if status.is_informational() {
+        return;
+    }
+    if !framing.keep_alive {
+        put_field(out, b"connection", b"close");
+    } else if request.version == Version::Http10 {
+        // HTTP/1.0 has to be told that its wish was granted.
+        put_field(out, b"connection", b"keep-alive");
+    }
+}
+
+fn put_length(out: &mut Vec<u8>, length: u64) {
+    put_field(
+        out,
+        b"content-length",
+        itoa::Buffer::new().format(length).as_bytes(),
+    );
+}
+
+fn put_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends a whole response whose body is at hand.
+pub fn encode_simple_response(
+    out: &mut Vec<u8>,
+    request: RequestFacts,
+    status: StatusCode,
+    fields: &[(&str, &str)],
+    body: &[u8],
+    date: &[u8; 29],
+) {
+    let extra: Vec<_> = fields
+        .iter()
+        .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+        .collect();
+    let length = BodyLength::Known(body.len() as u64);
+    let framing = encode_response_head(
+        out,
+        request,
+        status,
+        None,
+        &HeaderMap::new(),
+        &extra,
+        length,
+        date,
+    );
+    if framing.body != ResponseBody::None {
+        out.extend_from_slice(body);
+    }
+}

@@ -1,0 +1,228 @@
+//! A request's head: its bytes, and an index of what stands where.
+
+use crate::error::InvalidHeadParts;
+use crate::fields::{Field, FieldRange, slice};
+use crate::framing::{Framing, Version};
+use crate::head::parts::{HeadIndex, HeadParts};
+use crate::request_target::Form;
+
+/// A parsed head: the bytes as received (request line, fields, the empty line) and an index.
+///
+/// One value serves all requests of a connection, so that reading a head allocates nothing.
+#[derive(Debug, Clone)]
+pub struct RequestHead {
+    /// `raw.len() <= Limits::MAX_HEAD`; request line and names are ASCII.
+    pub(crate) raw: Vec<u8>,
+    pub(crate) fields: Vec<FieldRange>,
+    pub(crate) method_len: u16,
+    pub(crate) target_start: u16,
+    pub(crate) target_len: u16,
+    pub(crate) version: Version,
+    pub(crate) form: Form,
+    pub(crate) framing: Framing,
+    pub(crate) keep_alive: bool,
+    pub(crate) expects_continue: bool,
+    /// Index into `fields`.
+    pub(crate) host: Option<u16>,
+    /// Index into `fields`, when the request asks for an upgrade.
+    pub(crate) upgrade: Option<u16>,
+}
+
+impl Default for RequestHead {
+    fn default() -> Self {
+        Self {
+            raw: Vec::new(),
+            fields: Vec::new(),
+            method_len: 0,
+            target_start: 0,
+            target_len: 0,
+            version: Version::Http11,
+            form: Form::Origin,
+            framing: Framing::None,
+            keep_alive: false,
+            expects_continue: false,
+            host: None,
+            upgrade: None,
+        }
+    }
+}
+
+impl RequestHead {
+    /// The bytes as received, without empty lines before them.
+    pub fn raw(&self) -> &[u8] {
+        &self.raw
+    }
+
+    /// The method, in its own case.
+    pub fn method(&self) -> &str {
+        self.text(0, self.method_len)
+    }
+
+    /// Whether the method is HEAD.
+    pub fn is_head(&self) -> bool {
+        self.method() == "HEAD"
+    }
+
+    /// Whether the method is CONNECT.
+    pub fn is_connect(&self) -> bool {
+        self.method() == "CONNECT"
+    }
+
+    /// The request-target as received.
+    pub fn request_target(&self) -> &str {
+        self.text(self.target_start, self.target_len)
+    }
+
+    /// The version.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The fields in their order.
+    pub fn fields(&self) -> impl ExactSizeIterator<Item = Field<'_>> + '_ {
+        self.fields.iter().map(|range| self.field_at(*range))
+    }
+
+    /// Where the fields stand.
+    pub fn field_ranges(&self) -> &[FieldRange] {
+        &self.fields
+    }
+
+    /// The first value of this name, compared without case.
+    pub fn field(&self, name: &str) -> Option<&[u8]> {
+        self.fields()
+            .find(|field| field.name.eq_ignore_ascii_case(name))
+            .map(|field| field.value)
+    }
+
+    /// All values of this name in their order.
+    pub fn fields_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> + 'a {
+        self.fields()
+            .filter(move |field| field.name.eq_ignore_ascii_case(name))
+            .map(|field| field.value)
+    }
+
+    /// `host[:port]`: of an absolute-form request-target if there is one (RFC 9112 section 3.2.2),
+    /// else of the Host field; empty when there is neither.
+    pub fn authority(&self) -> &str {
+        match self.form {
+            Form::Absolute {
+                authority: (start, end),
+                ..
+            } => self.request_target().get(start..end).unwrap_or_default(),
+            Form::Authority => self.request_target(),
+            Form::Origin | Form::Asterisk => {
+                let host = self.host.and_then(|at| self.fields.get(usize::from(at)));
+                let host = host.and_then(|range| range.value(&self.raw));
+                host.and_then(|host| std::str::from_utf8(host).ok())
+                    .unwrap_or_default()
+            }
+        }
+    }
+
+    /// The path as received, without the query: `/` where an absolute-form has none, `*` for
+    /// `OPTIONS *`, empty for CONNECT.
+    pub fn path(&self) -> &str {
+        let target = self.path_and_query();
+        match target.split_once('?').map_or(target, |(path, _)| path) {
+            "" if matches!(self.form, Form::Absolute { .. }) => "/",
+            path => path,
+        }
+    }
+
+    /// What follows the first `?`.
+    pub fn query(&self) -> Option<&str> {
+        self.path_and_query()
+            .split_once('?')
+            .map(|(_, query)| query)
+    }
+
+    fn path_and_query(&self) -> &str {
+        match self.form {
+            Form::Absolute { path, .. } => self.request_target().get(path..).unwrap_or_default(),
+            Form::Authority => "",
+            Form::Origin | Form::Asterisk => self.request_target(),
+        }
+    }
+
+    /// How the body is delimited.
+    pub fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    /// Whether the connection may carry another request (RFC 9112 section 9.3).
+    pub fn keep_alive(&self) -> bool {
+        self.keep_alive
+    }
+
+    /// `Expect: 100-continue` of an HTTP/1.1 request that has a body (RFC 9110 section 10.1.1).
+    pub fn expects_continue(&self) -> bool {
+        self.expects_continue
+    }
+
+    /// The Upgrade field's value, of an HTTP/1.1 request without body whose Connection lists
+    /// `upgrade`.
+    pub fn upgrade(&self) -> Option<&[u8]> {
+        let range = self.fields.get(usize::from(self.upgrade?))?;
+        range.value(&self.raw)
+    }
+
+    /// The bytes and the index, to be sent elsewhere.
+    pub fn parts(&self) -> HeadParts<'_> {
+        HeadParts {
+            raw: &self.raw,
+            index: HeadIndex {
+                fields: &self.fields,
+                method_len: self.method_len,
+                target_start: self.target_start,
+                target_len: self.target_len,
+                version: self.version,
+            },
+        }
+    }
+
+    /// A head of parts that came from elsewhere. What the decoder concluded from the fields is
+    /// concluded again.
+    ///
+    /// # Errors
+    ///
+    /// When a range is out of bounds or the head would not have been accepted.
+    pub fn from_parts(parts: HeadParts<'_>) -> Result<Self, InvalidHeadParts> {
+        let HeadParts { raw, index } = parts;
+        let mut head = Self {
+            raw: raw.to_vec(),
+            fields: index.fields.to_vec(),
+            method_len: index.method_len,
+            target_start: index.target_start,
+            target_len: index.target_len,
+            version: index.version,
+            ..Self::default()
+        };
+        let ranges_fit = head.fields.iter().all(|range| {
+            range.name(raw).is_some_and(crate::fields::is_token)
+                && range.value(raw).is_some_and(crate::fields::is_value)
+        });
+        let method =
+            slice(raw, 0, index.method_len).filter(|method| crate::fields::is_token(method));
+        let target = slice(raw, index.target_start, index.target_len);
+        if !ranges_fit || method.is_none() || target.is_none() {
+            return Err(InvalidHeadParts);
+        }
+        crate::head::decode::conclude(&mut head).map_err(|_| InvalidHeadParts)?;
+        Ok(head)
+    }
+
+    fn field_at(&self, range: FieldRange) -> Field<'_> {
+        Field {
+            name: self.text(range.name_start, range.name_len),
+            value: range.value(&self.raw).unwrap_or_default(),
+        }
+    }
+
+    /// Only ever asked for what was checked to be ASCII; anything else is empty.
+    fn text(&self, start: u16, len: u16) -> &str {
+        slice(&self.raw, start, len)
+            .and_then(|bytes| std::str::from_utf8(bytes).ok())
+            .unwrap_or_default()
+    }
+}
