@@ -1,4 +1,36 @@
-//! YARP-compatible configuration: read, layered, validated.
+//! YARP-compatible configuration: sources layered into one tree, read into types, validated.
+//!
+//! ```
+//! use ostler_config::{ConfigurationTree, load};
+//!
+//! let mut tree = ConfigurationTree::new();
+//! tree.add_json("appsettings.json", r#"{ "ReverseProxy": {
+//!     "Routes": { "r1": { "ClusterId": "c1", "Match": { "Path": "/{**rest}" }, } }, // a comment
+//!     "Clusters": { "c1": { "Destinations": { "d1": { "Address": "" } } } } } }"#)?;
+//! tree.add_environment([(
+//!     "ReverseProxy__Clusters__c1__Destinations__d1__Address".to_owned(),
+//!     "http://localhost:5001/".to_owned(),
+//! )]);
+//! let loaded = load(&tree);
+//! assert!(!loaded.diagnostics.has_errors());
+//! assert_eq!(loaded.settings.proxy.clusters[0].destinations[0].address, "http://localhost:5001/");
+//! # Ok::<(), ostler_config::SourceError>(())
+//! ```
 #![forbid(unsafe_code)]
 
+mod clusters;
+mod diagnostics;
+mod json;
+mod leaf;
+mod load;
+mod not_yet;
+mod reader;
+mod routes;
 pub mod schema;
+mod settings;
+mod tree;
+
+pub use diagnostics::{Diagnostic, Diagnostics, Place, Severity};
+pub use load::{Loaded, RouteValidator, load, load_with};
+pub use settings::{FrontLimits, OstlerConfig, Settings};
+pub use tree::{ConfigurationTree, Section, SourceError};
