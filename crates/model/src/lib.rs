@@ -1,2 +1,71 @@
-//! What the proxy knows and decides: routes, clusters, destinations, policies.
+//! What the proxy knows and decides: routes, clusters, destinations, policies; no socket, no clock.
+//!
+//! Three kinds of type, in YARP's words. A `*Config` (in `ostler_config`) is what the file says. A
+//! `*Model` is that, resolved; it never changes and is replaced whole on reload. A `*State` outlives
+//! reloads: counters and health. A request takes one [`Snapshot`] when it starts and keeps it.
+//!
+//! ```
+//! use ostler_config::schema::{ClusterConfig, DestinationConfig, MatchConfig, ProxyConfig, RouteConfig};
+//! use ostler_model::{Found, ProxyModel, RequestFacts};
+//!
+//! struct Request(&'static str);
+//! impl RequestFacts for Request {
+//!     fn method(&self) -> &str { "GET" }
+//!     fn path(&self) -> &str { self.0 }
+//!     fn query(&self) -> Option<&str> { None }
+//!     fn authority(&self) -> &str { "example.com" }
+//!     fn is_https(&self) -> bool { false }
+//!     fn for_each_field_value(&self, _name: &str, _visit: &mut dyn FnMut(&[u8])) {}
+//! }
+//!
+//! let model = ProxyModel::new();
+//! let snapshot = model.apply(&ProxyConfig {
+//!     routes: vec![RouteConfig {
+//!         route_id: "api".into(),
+//!         cluster_id: Some("cluster1".into()),
+//!         matches: MatchConfig { path: Some("/api/{**rest}".into()), ..Default::default() },
+//!         ..Default::default()
+//!     }],
+//!     clusters: vec![ClusterConfig {
+//!         cluster_id: "cluster1".into(),
+//!         destinations: vec![DestinationConfig {
+//!             destination_id: "d1".into(),
+//!             address: "http://localhost:5001/".into(),
+//!             ..Default::default()
+//!         }],
+//!         ..Default::default()
+//!     }],
+//!     ..Default::default()
+//! })?;
+//! let Found::Route(route) = snapshot.routes.find(&Request("/api/users")) else { panic!() };
+//! assert_eq!(route.cluster.as_ref().unwrap().destinations().available.len(), 1);
+//! assert!(matches!(snapshot.routes.find(&Request("/")), Found::NotFound));
+//! # Ok::<(), ostler_model::ApplyError>(())
+//! ```
 #![forbid(unsafe_code)]
+
+pub mod cluster;
+pub mod destination;
+pub mod load_balancing;
+pub mod route;
+
+mod equality;
+mod error;
+mod ordinal;
+mod proxy_model;
+mod random;
+mod snapshot;
+
+pub use cluster::{AvailableDestinationsPolicy, ClusterModel, ClusterState};
+pub use destination::{
+    DestinationHealth, DestinationModel, DestinationSnapshot, DestinationState, RequestGuard,
+};
+pub use error::ApplyError;
+pub use load_balancing::{LoadBalancingPolicy, load_balancing_policy};
+pub use proxy_model::ProxyModel;
+pub use random::{FastRandom, RandomSource};
+pub use route::{
+    Found, HostError, HostPattern, PathTemplate, RequestFacts, RouteBuildError, RouteModel,
+    RouteRules, RouteTable, TemplateError,
+};
+pub use snapshot::{Clusters, Snapshot};

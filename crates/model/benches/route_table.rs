@@ -1,0 +1,2 @@
+//! Matching among many routes.
+fn main() {}

@@ -1,0 +1,52 @@
+//! Clusters: sets of destinations that answer the same requests, and how one is chosen.
+
+mod available;
+mod state;
+
+use std::sync::Arc;
+
+use ostler_config::schema::ClusterConfig;
+
+use crate::error::ApplyMistake;
+use crate::load_balancing::{LoadBalancingPolicy, load_balancing_policy};
+
+pub use available::{AvailableDestinationsPolicy, EnabledHealthChecks};
+pub use state::ClusterState;
+
+/// What the configuration says of a cluster; replaced whole when that changes.
+#[derive(Debug, Clone)]
+pub struct ClusterModel {
+    /// The cluster as it is written. Its destinations are read from
+    /// [`ClusterState::destinations`], which health narrows and which a reload of destinations
+    /// alone replaces without replacing this.
+    pub config: ClusterConfig,
+    /// How one of several available destinations is picked.
+    pub load_balancing: Arc<dyn LoadBalancingPolicy>,
+    /// Which destinations are available.
+    pub available_destinations: AvailableDestinationsPolicy,
+    /// Which health checks count for that.
+    pub health_checks: EnabledHealthChecks,
+}
+
+impl ClusterModel {
+    /// Resolves what is written.
+    ///
+    /// # Errors
+    ///
+    /// When a policy does not exist.
+    pub(crate) fn new(config: ClusterConfig) -> Result<Self, ApplyMistake> {
+        let policy = config.load_balancing_policy.as_deref();
+        let load_balancing = load_balancing_policy(policy).ok_or_else(|| {
+            ApplyMistake::UnknownLoadBalancingPolicy {
+                cluster_id: config.cluster_id.clone(),
+                policy: policy.unwrap_or_default().to_owned(),
+            }
+        })?;
+        Ok(Self {
+            load_balancing,
+            available_destinations: AvailableDestinationsPolicy::default(),
+            health_checks: EnabledHealthChecks::default(),
+            config,
+        })
+    }
+}

@@ -1,0 +1,116 @@
+//! What outlives a reload of a cluster: its destinations' states, its counters.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+
+use super::ClusterModel;
+use crate::destination::{ConcurrentRequests, DestinationSnapshot, DestinationState};
+
+/// A cluster, from the configuration that brings its id to the one that no longer has it.
+#[derive(Debug)]
+pub struct ClusterState {
+    id: String,
+    model: ArcSwap<ClusterModel>,
+    destinations: ArcSwap<DestinationSnapshot>,
+    /// Held while `model` or `destinations` are replaced, so that whoever comes last has seen
+    /// everything that came before.
+    replacing: Mutex<()>,
+    requests: Arc<ConcurrentRequests>,
+    round_robin: AtomicU32,
+}
+
+impl ClusterState {
+    /// A cluster that has seen nothing yet and has no destinations.
+    pub(crate) fn new(model: ClusterModel) -> Self {
+        let none: Arc<[Arc<DestinationState>]> = Arc::from([]);
+        Self {
+            id: model.config.cluster_id.clone(),
+            model: ArcSwap::from_pointee(model),
+            destinations: ArcSwap::from_pointee(DestinationSnapshot {
+                all: Arc::clone(&none),
+                available: none,
+            }),
+            replacing: Mutex::default(),
+            requests: Arc::default(),
+            round_robin: AtomicU32::new(0),
+        }
+    }
+
+    /// The key of the cluster, as it was spelled when the cluster appeared.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What the configuration in force says of it.
+    pub fn model(&self) -> Arc<ClusterModel> {
+        self.model.load_full()
+    }
+
+    /// Its destinations now: all, and those available.
+    pub fn destinations(&self) -> Arc<DestinationSnapshot> {
+        self.destinations.load_full()
+    }
+
+    /// How many exchanges with its destinations are in progress, those of destinations that a
+    /// reload has removed included.
+    pub fn concurrent_requests(&self) -> usize {
+        self.requests.count()
+    }
+
+    /// Works out anew which destinations are available. To be called when a destination's health
+    /// has changed, never per request.
+    pub fn refresh_available(&self) {
+        let _replacing = self
+            .replacing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let model = self.model.load();
+        let all = Arc::clone(&self.destinations.load().all);
+        self.publish(&model, all);
+    }
+
+    /// Takes over what a new configuration says; `None` is what has not changed.
+    pub(crate) fn replace(
+        &self,
+        model: Option<Arc<ClusterModel>>,
+        destinations: Option<Arc<[Arc<DestinationState>]>>,
+    ) {
+        let _replacing = self
+            .replacing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let model = model.unwrap_or_else(|| self.model());
+        let all = destinations.unwrap_or_else(|| Arc::clone(&self.destinations.load().all));
+        self.publish(&model, all);
+        self.model.store(model);
+    }
+
+    fn publish(&self, model: &ClusterModel, all: Arc<[Arc<DestinationState>]>) {
+        let available = model
+            .available_destinations
+            .select(&all, model.health_checks);
+        self.destinations
+            .store(Arc::new(DestinationSnapshot { all, available }));
+    }
+
+    /// The count that its destinations' requests go into.
+    pub(crate) fn requests(&self) -> &Arc<ConcurrentRequests> {
+        &self.requests
+    }
+
+    /// The next number of the round: 0, 1, 2 ..., after 2^31 - 1 again 0. It belongs to the
+    /// cluster, so all of its routes share one round, which a reload does not interrupt.
+    pub(crate) fn next_in_round(&self) -> usize {
+        // Relaxed: each number is given out once, and that is all there is to it.
+        let next = self.round_robin.fetch_add(1, Ordering::Relaxed);
+        (next & 0x7fff_ffff) as usize
+    }
+
+    /// Makes `next` the next number of the round.
+    #[cfg(test)]
+    pub(crate) fn set_next_in_round(&self, next: u32) {
+        self.round_robin.store(next, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,180 @@
+//! The configuration in force, and how another one takes its place.
+
+mod change;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use ostler_config::schema::{ProxyConfig, RouteConfig};
+
+use crate::cluster::ClusterState;
+use crate::equality::same_route;
+use crate::error::{ApplyError, ApplyMistake};
+use crate::ordinal::fold;
+use crate::route::{RouteModel, RouteTable};
+use crate::snapshot::{Clusters, Snapshot};
+
+use change::ClusterChange;
+
+/// What the proxy knows; keeps the states of clusters and destinations across reloads.
+#[derive(Debug, Default)]
+pub struct ProxyModel {
+    current: ArcSwap<Snapshot>,
+    revision: AtomicU64,
+    /// Held while a configuration is applied: one after the other.
+    applying: Mutex<()>,
+}
+
+impl ProxyModel {
+    /// A model with the empty configuration in force: every request finds no route.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The configuration in force.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// The revision of the configuration in force, for those who keep a snapshot and want to know
+    /// cheaply whether there is a newer one.
+    pub fn revision(&self) -> u64 {
+        // Pairs with the store in `apply`: who sees the number finds the snapshot, or a newer one.
+        self.revision.load(Ordering::Acquire)
+    }
+
+    /// Puts a configuration in force (reference 2.4).
+    ///
+    /// What has the same id as before and compares equal stays; the state of a cluster or
+    /// destination stays as long as its id does, whatever else changes: health, counters and the
+    /// place in the round. What has left starts from scratch should it come back. Requests in
+    /// progress keep the snapshot they have. When nothing has changed, neither does the revision.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes at once: ids that are there twice, policies that do not exist, routes that
+    /// cannot be compiled. Then nothing has changed.
+    pub fn apply(&self, config: &ProxyConfig) -> Result<Arc<Snapshot>, ApplyError> {
+        let _applying = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = self.snapshot();
+
+        // Everything that can fail comes first and touches no state that is in use.
+        let mut mistakes = duplicates(config);
+        let mut changes = Vec::with_capacity(config.clusters.len());
+        for cluster in &config.clusters {
+            match ClusterChange::prepare(current.clusters.find(&cluster.cluster_id), cluster) {
+                Ok(change) => changes.push(change),
+                Err(mistake) => mistakes.push(mistake),
+            }
+        }
+        let states: Vec<_> = changes
+            .iter()
+            .map(|change| Arc::clone(change.state()))
+            .collect();
+        let routes_stand = current.clusters.are(&states);
+        let clusters = Clusters::from_iter(states);
+        let models = route_models(&config.routes, current.routes.models(), &clusters);
+        let same_routes = models.len() == current.routes.models().len()
+            && models
+                .iter()
+                .zip(current.routes.models())
+                .all(|(new, old)| Arc::ptr_eq(new, old));
+        let routes = if same_routes {
+            Ok(current.routes.clone())
+        } else {
+            RouteTable::build(&models)
+        };
+        let routes = match (routes, mistakes.is_empty()) {
+            (Ok(routes), true) => routes,
+            (Ok(_), false) => return Err(ApplyError { mistakes }),
+            (Err(errors), _) => {
+                mistakes.extend(errors.into_iter().map(ApplyMistake::from));
+                return Err(ApplyError { mistakes });
+            }
+        };
+
+        // From here on nothing can fail.
+        if same_routes && routes_stand && changes.iter().all(ClusterChange::is_none) {
+            return Ok(current);
+        }
+        changes.into_iter().for_each(ClusterChange::commit);
+        let revision = current.revision + 1;
+        let snapshot = Arc::new(Snapshot {
+            routes,
+            clusters,
+            revision,
+        });
+        self.current.store(Arc::clone(&snapshot));
+        self.revision.store(revision, Ordering::Release);
+        Ok(snapshot)
+    }
+}
+
+/// The ids that are there twice.
+fn duplicates(config: &ProxyConfig) -> Vec<ApplyMistake> {
+    let mut mistakes = Vec::new();
+    let mut seen = HashSet::new();
+    for cluster in &config.clusters {
+        if !seen.insert(fold(&cluster.cluster_id)) {
+            mistakes.push(ApplyMistake::DuplicateCluster(cluster.cluster_id.clone()));
+        }
+        let mut seen = HashSet::new();
+        for destination in &cluster.destinations {
+            if !seen.insert(fold(&destination.destination_id)) {
+                mistakes.push(ApplyMistake::DuplicateDestination {
+                    cluster_id: cluster.cluster_id.clone(),
+                    destination_id: destination.destination_id.clone(),
+                });
+            }
+        }
+    }
+    seen.clear();
+    for route in &config.routes {
+        if !seen.insert(fold(&route.route_id)) {
+            mistakes.push(ApplyMistake::DuplicateRoute(route.route_id.clone()));
+        }
+    }
+    mistakes
+}
+
+/// The models of routes: those before where neither route nor cluster has changed, else new ones.
+fn route_models(
+    routes: &[RouteConfig],
+    before: &[Arc<RouteModel>],
+    clusters: &Clusters,
+) -> Vec<Arc<RouteModel>> {
+    let before: HashMap<_, _> = before
+        .iter()
+        .map(|model| (fold(&model.config.route_id), model))
+        .collect();
+    let model = |config: &RouteConfig| {
+        let cluster = config
+            .cluster_id
+            .as_deref()
+            .and_then(|id| clusters.find(id));
+        if let Some(model) = before.get(&fold(&config.route_id))
+            && is_same_cluster(model.cluster.as_ref(), cluster)
+            && same_route(&model.config, config)
+        {
+            return Arc::clone(model);
+        }
+        Arc::new(RouteModel {
+            config: config.clone(),
+            cluster: cluster.map(Arc::clone),
+        })
+    };
+    routes.iter().map(model).collect()
+}
+
+fn is_same_cluster(left: Option<&Arc<ClusterState>>, right: Option<&Arc<ClusterState>>) -> bool {
+    match (left, right) {
+        (Some(left), Some(right)) => Arc::ptr_eq(left, right),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

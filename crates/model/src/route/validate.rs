@@ -1,0 +1,22 @@
+//! The parts of a route that only the router understands, for whoever validates a configuration.
+
+use super::host::HostPattern;
+use super::template::PathTemplate;
+
+/// Tells whether path templates and hosts can be used (rules R8 and 3.8 of the reference).
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RouteRules;
+
+impl ostler_config::RouteValidator for RouteRules {
+    fn validate_path(&self, template: &str) -> Result<(), String> {
+        PathTemplate::parse(template)
+            .map(drop)
+            .map_err(|error| error.to_string())
+    }
+
+    fn validate_host(&self, host: &str) -> Result<(), String> {
+        HostPattern::parse(host)
+            .map(drop)
+            .map_err(|error| error.to_string())
+    }
+}
