@@ -1,2 +1,44 @@
 //! Request queues and what front and target say to each other about a delegated exchange.
+//!
+//! Nothing here waits: every call returns at once, and whoever drives it (the front's threads, the
+//! target library) decides when to call again. The wire is drawn byte by byte in
+//! `docs/delegation-protocol.md`.
+//!
+//! | module | one idea |
+//! |---|---|
+//! | [`name`] | names of request queues |
+//! | [`url_prefix`] | http.sys URL prefixes and their precedence |
+//! | [`runtime`] | the runtime folder: which queues exist and who serves them |
+//! | [`queue`] | opening a request queue as a target |
+//! | [`control`] | messages of the control socket |
+//! | [`entry`] | entries of the rings |
+//! | [`handover`] | the states of a handed-over exchange and what each event means in them |
+//! | [`front`] | the front's end of a channel |
+//! | [`target`] | the target's end of a channel |
+//! | [`rule`] | delegation rules: (queue, URL prefix) |
 #![forbid(unsafe_code)]
+
+pub mod address;
+pub mod control;
+pub mod entry;
+mod error;
+pub mod front;
+pub mod handover;
+pub mod name;
+pub mod queue;
+pub mod rule;
+pub mod runtime;
+pub mod status;
+pub mod target;
+pub mod url_prefix;
+mod wire;
+
+pub use error::{ChannelError, OpenConnectionError, QueueError, WireError};
+pub use handover::{Disposition, Ending, Stage};
+pub use name::QueueName;
+pub use queue::{QueueProperties, RequestQueueMode, Verbosity503};
+pub use rule::{DelegationRule, RuleError};
+pub use url_prefix::UrlPrefix;
+
+/// Version of the wire: control messages, ring entries, region layout. Both ends must agree.
+pub const PROTOCOL_VERSION: u16 = 1;

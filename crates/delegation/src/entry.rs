@@ -1,0 +1,517 @@
+//! Entries of the rings: one a request, one a completion; drawn in `docs/delegation-protocol.md`.
+//!
+//! Kinds from 16 upward are kept for leases.
+
+use ostler_http1::{FieldRange, Framing, HeadIndex, HeadParts, RequestFacts, Version};
+
+use crate::error::WireError;
+use crate::handover::{Disposition, Ending};
+use crate::wire::{Put, Reader};
+
+const REQUEST: u8 = 1;
+const CLIENT_GONE: u8 = 2;
+const CLOSED: u8 = 3;
+const COMPLETED: u8 = 1;
+
+const HTTP_11: u8 = 1;
+const KEEP_ALIVE: u8 = 1 << 1;
+const HEAD: u8 = 1 << 2;
+const CONNECT: u8 = 1 << 3;
+const EXPECTS_CONTINUE: u8 = 1 << 4;
+const UPGRADE: u8 = 1 << 5;
+
+const CHUNKED: u64 = u64::MAX;
+
+/// Which exchange on which connection: the slot, the use of the slot, the number on that use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ExchangeKey {
+    /// Slot of the connection.
+    pub slot: u32,
+    /// Which use of the slot.
+    pub generation: u32,
+    /// Counts the exchanges of this use, from 1.
+    pub exchange: u32,
+}
+
+/// A request on its way to the target.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestEntry<'a> {
+    /// The head, untouched, with the index the front made of it.
+    pub head: HeadParts<'a>,
+    /// What the response encoder must know.
+    pub facts: RequestFacts,
+    /// How the body ends; the target obeys it.
+    pub framing: Framing,
+    /// `Expect: 100-continue`: the target sends 100 before it reads the body.
+    pub expects_continue: bool,
+    /// The client asks for an upgrade.
+    pub upgrade: bool,
+    /// When the head was complete: nanoseconds of `CLOCK_MONOTONIC`.
+    pub head_received_ns: u64,
+    /// When it was put into the queue.
+    pub queued_ns: u64,
+    /// Fields the target's library adds to the response, as [`put_directive`] writes them.
+    pub directives: &'a [u8],
+    /// Body bytes that arrived with the head.
+    pub prefix: &'a [u8],
+}
+
+impl RequestEntry<'_> {
+    /// Bytes of the fixed part.
+    pub const FIXED: usize = 56;
+
+    /// Writes the fixed part and the index; the entry is this, the directives, the raw head and
+    /// the prefix, in this order.
+    pub(crate) fn encode_fixed(&self, key: ExchangeKey, out: &mut Vec<u8>) {
+        out.clear();
+        let index = &self.head.index;
+        let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+        out.put_u8(REQUEST);
+        out.put_u8(
+            flag(index.version == Version::Http11, HTTP_11)
+                | flag(self.facts.keep_alive, KEEP_ALIVE)
+                | flag(self.facts.is_head, HEAD)
+                | flag(self.facts.is_connect, CONNECT)
+                | flag(self.expects_continue, EXPECTS_CONTINUE)
+                | flag(self.upgrade, UPGRADE),
+        );
+        out.put_u16(index.fields.len() as u16);
+        out.put_u32(key.slot);
+        out.put_u32(key.generation);
+        out.put_u32(key.exchange);
+        out.put_u64(match self.framing {
+            Framing::None => 0,
+            Framing::Length(length) => length,
+            Framing::Chunked => CHUNKED,
+        });
+        out.put_u16(index.method_len);
+        out.put_u16(index.target_start);
+        out.put_u16(index.target_len);
+        out.put_u16(self.directives.len() as u16);
+        out.put_u32(self.head.raw.len() as u32);
+        out.put_u32(self.prefix.len() as u32);
+        out.put_u64(self.head_received_ns);
+        out.put_u64(self.queued_ns);
+        for field in index.fields {
+            out.put_u16(field.name_start);
+            out.put_u16(field.name_len);
+            out.put_u16(field.value_start);
+            out.put_u16(field.value_len);
+        }
+    }
+}
+
+/// An entry of the front's ring, as the target reads it.
+#[derive(Debug)]
+pub enum FrontEntry<'a> {
+    /// A request.
+    Request(ExchangeKey, RequestEntry<'a>),
+    /// The client of an exchange is gone: its handler is cancelled.
+    ClientGone(ExchangeKey),
+    /// The connection is over: the target closes its descriptor.
+    Closed {
+        /// The connection's slot.
+        slot: u32,
+        /// Which use of it.
+        generation: u32,
+    },
+}
+
+impl<'a> FrontEntry<'a> {
+    /// Reads an entry; `fields` is scratch that holds the index.
+    ///
+    /// # Errors
+    ///
+    /// When lengths disagree or a kind is unknown. The ranges of the index are checked where they
+    /// are used, by `ostler-http1`.
+    pub fn decode(entry: &'a [u8], fields: &'a mut Vec<FieldRange>) -> Result<Self, WireError> {
+        let mut reader = Reader::new(entry, "a request entry");
+        match reader.u8()? {
+            REQUEST => {}
+            CLIENT_GONE => {
+                reader.bytes(3)?;
+                let key = read_key(&mut reader)?;
+                reader.end()?;
+                return Ok(Self::ClientGone(key));
+            }
+            CLOSED => {
+                reader.bytes(3)?;
+                let slot = reader.u32()?;
+                let generation = reader.u32()?;
+                reader.end()?;
+                return Ok(Self::Closed { slot, generation });
+            }
+            _ => return Err(WireError::Invalid("the kind of a ring entry")),
+        }
+        let flags = reader.u8()?;
+        let field_count = reader.u16()?;
+        let key = read_key(&mut reader)?;
+        let framing = match reader.u64()? {
+            0 => Framing::None,
+            CHUNKED => Framing::Chunked,
+            length => Framing::Length(length),
+        };
+        let method_len = reader.u16()?;
+        let target_start = reader.u16()?;
+        let target_len = reader.u16()?;
+        let directives_len = reader.u16()?;
+        let head_len = reader.u32()?;
+        let prefix_len = reader.u32()?;
+        let head_received_ns = reader.u64()?;
+        let queued_ns = reader.u64()?;
+        let index = reader.bytes(usize::from(field_count) * 8)?;
+        fields.clear();
+        fields.extend(index.chunks_exact(8).map(|range| {
+            let at = |i: usize| u16::from_le_bytes([range[i], range[i + 1]]);
+            FieldRange {
+                name_start: at(0),
+                name_len: at(2),
+                value_start: at(4),
+                value_len: at(6),
+            }
+        }));
+        let directives = reader.bytes(usize::from(directives_len))?;
+        let raw = reader.bytes(head_len as usize)?;
+        let prefix = reader.bytes(prefix_len as usize)?;
+        reader.end()?;
+        let has = |flag: u8| flags & flag != 0;
+        let version = if has(HTTP_11) {
+            Version::Http11
+        } else {
+            Version::Http10
+        };
+        let index = HeadIndex {
+            fields,
+            method_len,
+            target_start,
+            target_len,
+            version,
+        };
+        let facts = RequestFacts {
+            is_head: has(HEAD),
+            is_connect: has(CONNECT),
+            version,
+            keep_alive: has(KEEP_ALIVE),
+        };
+        Ok(Self::Request(
+            key,
+            RequestEntry {
+                head: HeadParts { raw, index },
+                facts,
+                framing,
+                expects_continue: has(EXPECTS_CONTINUE),
+                upgrade: has(UPGRADE),
+                head_received_ns,
+                queued_ns,
+                directives,
+                prefix,
+            },
+        ))
+    }
+}
+
+/// Slot and generation of the connection a request entry speaks of; `None` for other entries.
+pub(crate) fn connection_of(entry: &[u8]) -> Option<(u32, u32)> {
+    let mut reader = Reader::new(entry, "a request entry");
+    if reader.u8().ok()? != REQUEST {
+        return None;
+    }
+    reader.bytes(3).ok()?;
+    Some((reader.u32().ok()?, reader.u32().ok()?))
+}
+
+/// The entry that says an exchange's client is gone.
+pub(crate) fn client_gone(key: ExchangeKey) -> Vec<u8> {
+    let mut out = Vec::with_capacity(16);
+    out.put(&[CLIENT_GONE, 0, 0, 0]);
+    put_key(&mut out, key);
+    out
+}
+
+/// The entry that says a connection is over.
+pub(crate) fn closed(slot: u32, generation: u32) -> Vec<u8> {
+    let mut out = Vec::with_capacity(12);
+    out.put(&[CLOSED, 0, 0, 0]);
+    out.put_u32(slot);
+    out.put_u32(generation);
+    out
+}
+
+/// Appends one response directive: a field for the target's library to add to the response.
+/// False, and nothing written, when the directives would outgrow their 65,535 bytes.
+pub fn put_directive(out: &mut Vec<u8>, name: &[u8], value: &[u8]) -> bool {
+    if out.len() + 4 + name.len() + value.len() > usize::from(u16::MAX) {
+        return false;
+    }
+    out.put_u16(name.len() as u16);
+    out.put_u16(value.len() as u16);
+    out.put(name);
+    out.put(value);
+    true
+}
+
+/// The directives of a request entry, one (name, value) after the other; stops at what is malformed.
+pub fn directives(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let mut reader = Reader::new(bytes, "a response directive");
+    std::iter::from_fn(move || {
+        let name = reader.u16().ok()?;
+        let value = reader.u16().ok()?;
+        Some((
+            reader.bytes(name.into()).ok()?,
+            reader.bytes(value.into()).ok()?,
+        ))
+    })
+}
+
+/// What the target tells of a finished exchange: what http.sys cannot tell its delegator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Completed {
+    /// Which exchange.
+    pub key: ExchangeKey,
+    /// What becomes of the connection.
+    pub disposition: Disposition,
+    /// How the exchange ended.
+    pub ending: Ending,
+    /// Status of the final response; 0 when none was begun.
+    pub status: u16,
+    /// Bytes given to the client's socket, head included.
+    pub bytes_sent: u64,
+    /// Bytes of the request's body, framing excluded.
+    pub body_received: u64,
+    /// When the target took the request out of the queue: nanoseconds of `CLOCK_MONOTONIC`.
+    pub received_ns: u64,
+    /// When it gave the first byte of the response to the socket; 0 when it gave none.
+    pub first_byte_ns: u64,
+    /// When the exchange was over.
+    pub completed_ns: u64,
+    /// Bytes read past the end of the request: the start of the next one.
+    pub leftover: Vec<u8>,
+}
+
+impl Completed {
+    /// Most bytes of leftover an entry carries; a target must not read further past the end.
+    pub const MAX_LEFTOVER: usize = 16 * 1024;
+
+    /// Writes the entry.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.clear();
+        out.put_u8(COMPLETED);
+        out.put_u8(self.disposition as u8);
+        out.put_u16(self.status);
+        put_key(out, self.key);
+        out.put_u64(self.bytes_sent);
+        out.put_u64(self.body_received);
+        out.put_u64(self.received_ns);
+        out.put_u64(self.first_byte_ns);
+        out.put_u64(self.completed_ns);
+        out.put_u8(self.ending as u8);
+        out.put(&[0; 3]);
+        out.put_u32(self.leftover.len() as u32);
+        out.put(&self.leftover);
+    }
+
+    /// Reads an entry.
+    ///
+    /// # Errors
+    ///
+    /// When lengths disagree or a value means nothing.
+    pub fn decode(entry: &[u8]) -> Result<Self, WireError> {
+        const WHAT: &str = "a completed entry";
+        let mut reader = Reader::new(entry, WHAT);
+        if reader.u8()? != COMPLETED {
+            return Err(WireError::Invalid("the kind of a ring entry"));
+        }
+        let disposition = Disposition::from_byte(reader.u8()?).ok_or(WireError::Invalid(WHAT))?;
+        let status = reader.u16()?;
+        let key = read_key(&mut reader)?;
+        let bytes_sent = reader.u64()?;
+        let body_received = reader.u64()?;
+        let received_ns = reader.u64()?;
+        let first_byte_ns = reader.u64()?;
+        let completed_ns = reader.u64()?;
+        let ending = Ending::from_byte(reader.u8()?).ok_or(WireError::Invalid(WHAT))?;
+        reader.bytes(3)?;
+        let leftover_len = reader.u32()? as usize;
+        if leftover_len > Self::MAX_LEFTOVER {
+            return Err(WireError::Invalid("the leftover of a completed entry"));
+        }
+        let leftover = reader.bytes(leftover_len)?.to_vec();
+        reader.end()?;
+        Ok(Self {
+            key,
+            disposition,
+            ending,
+            status,
+            bytes_sent,
+            body_received,
+            received_ns,
+            first_byte_ns,
+            completed_ns,
+            leftover,
+        })
+    }
+}
+
+fn put_key(out: &mut Vec<u8>, key: ExchangeKey) {
+    out.put_u32(key.slot);
+    out.put_u32(key.generation);
+    out.put_u32(key.exchange);
+}
+
+fn read_key(reader: &mut Reader<'_>) -> Result<ExchangeKey, WireError> {
+    Ok(ExchangeKey {
+        slot: reader.u32()?,
+        generation: reader.u32()?,
+        exchange: reader.u32()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ostler_http1::{HeadDecoder, HeadProgress, Limits, RequestHead};
+    use proptest::prelude::*;
+
+    const KEY: ExchangeKey = ExchangeKey {
+        slot: 7,
+        generation: 2,
+        exchange: 9,
+    };
+
+    fn head(text: &str) -> RequestHead {
+        let mut head = RequestHead::default();
+        let progress = HeadDecoder::new(Limits::default()).decode(text.as_bytes(), &mut head);
+        assert!(matches!(progress, Ok(HeadProgress::Complete { .. })));
+        head
+    }
+
+    #[test]
+    fn a_request_crosses_whole() {
+        let head = head(
+            "POST /a?b HTTP/1.1\r\nHost: x\r\nX-Twice: 1\r\nX-Twice: 2\r\nContent-Length: 9\r\n\r\n",
+        );
+        let mut directives_bytes = Vec::new();
+        assert!(put_directive(&mut directives_bytes, b"Set-Cookie", b"a=b"));
+        assert!(put_directive(&mut directives_bytes, b"X", b""));
+        let entry = RequestEntry {
+            head: head.parts(),
+            facts: RequestFacts::from(&head),
+            framing: head.framing(),
+            expects_continue: false,
+            upgrade: false,
+            head_received_ns: 11,
+            queued_ns: 12,
+            directives: &directives_bytes,
+            prefix: b"first",
+        };
+        let mut bytes = Vec::new();
+        entry.encode_fixed(KEY, &mut bytes);
+        bytes.extend_from_slice(entry.directives);
+        bytes.extend_from_slice(entry.head.raw);
+        bytes.extend_from_slice(entry.prefix);
+        let mut fields = Vec::new();
+        let FrontEntry::Request(key, read) = FrontEntry::decode(&bytes, &mut fields).unwrap()
+        else {
+            panic!("a request was written");
+        };
+        assert_eq!(key, KEY);
+        assert_eq!(read.framing, Framing::Length(9));
+        assert_eq!((read.head_received_ns, read.queued_ns), (11, 12));
+        assert_eq!(read.prefix, b"first");
+        let found: Vec<_> = directives(read.directives).collect();
+        assert_eq!(found, [(&b"Set-Cookie"[..], &b"a=b"[..]), (b"X", b"")]);
+        let again = RequestHead::from_parts(read.head).unwrap();
+        assert_eq!(again.raw(), head.raw());
+        assert_eq!(
+            again.fields_named("x-twice").collect::<Vec<_>>(),
+            [b"1", b"2"]
+        );
+    }
+
+    #[test]
+    fn small_entries_round_trip() {
+        let mut fields = Vec::new();
+        let gone = client_gone(KEY);
+        assert!(matches!(
+            FrontEntry::decode(&gone, &mut fields),
+            Ok(FrontEntry::ClientGone(KEY))
+        ));
+        let over = closed(3, 4);
+        assert!(matches!(
+            FrontEntry::decode(&over, &mut fields),
+            Ok(FrontEntry::Closed {
+                slot: 3,
+                generation: 4
+            })
+        ));
+    }
+
+    #[test]
+    fn completed_round_trips() {
+        let completed = Completed {
+            key: KEY,
+            disposition: Disposition::Keep,
+            ending: Ending::Answered,
+            status: 206,
+            bytes_sent: 1,
+            body_received: 2,
+            received_ns: 3,
+            first_byte_ns: 4,
+            completed_ns: 5,
+            leftover: b"GET / HTTP/1.1\r\n".to_vec(),
+        };
+        let mut bytes = Vec::new();
+        completed.encode(&mut bytes);
+        assert_eq!(Completed::decode(&bytes), Ok(completed));
+    }
+
+    #[test]
+    fn every_truncation_is_an_error() {
+        let head = head("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+        let entry = RequestEntry {
+            head: head.parts(),
+            facts: RequestFacts::from(&head),
+            framing: Framing::None,
+            expects_continue: false,
+            upgrade: false,
+            head_received_ns: 0,
+            queued_ns: 0,
+            directives: &[],
+            prefix: &[],
+        };
+        let mut bytes = Vec::new();
+        entry.encode_fixed(KEY, &mut bytes);
+        assert_eq!(bytes.len(), RequestEntry::FIXED + 8);
+        bytes.extend_from_slice(entry.head.raw);
+        for end in 0..bytes.len() {
+            assert!(
+                FrontEntry::decode(&bytes[..end], &mut Vec::new()).is_err(),
+                "{end}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_never_panics(entry in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let mut fields = Vec::new();
+            if let Ok(FrontEntry::Request(_, request)) = FrontEntry::decode(&entry, &mut fields) {
+                let _ = RequestHead::from_parts(request.head);
+                let _ = directives(request.directives).count();
+            }
+            let _ = Completed::decode(&entry);
+        }
+
+        #[test]
+        fn garbage_after_a_valid_start_never_panics(
+            mut entry in proptest::collection::vec(any::<u8>(), 60..400), kind in 0u8..4
+        ) {
+            entry[0] = kind;
+            let mut fields = Vec::new();
+            if let Ok(FrontEntry::Request(_, request)) = FrontEntry::decode(&entry, &mut fields) {
+                let _ = RequestHead::from_parts(request.head);
+            }
+            let _ = Completed::decode(&entry);
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What can go wrong, by operation and by who is at fault.
+
+use std::io;
+use std::path::PathBuf;
+
+use ostler_shm::{ReceiveError, RegionError, RingError};
+
+/// Opening or describing a request queue failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueueError {
+    /// The name is not a queue name (http.sys: `ERROR_INVALID_NAME`, 123).
+    #[error("{name:?} is not a queue name: {reason}")]
+    InvalidName {
+        /// The name as given.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A live queue has the name already (http.sys: `ERROR_ALREADY_EXISTS`, 183).
+    #[error("queue {0} exists already and has a live instance")]
+    AlreadyExists(String),
+    /// No live queue has the name (http.sys: `ERROR_FILE_NOT_FOUND`, 2).
+    #[error("queue {0} does not exist or has no live instance")]
+    NotFound(String),
+    /// The runtime folder's permissions refuse this user (http.sys: `ERROR_ACCESS_DENIED`, 5).
+    #[error("access to {} denied", path.display())]
+    AccessDenied {
+        /// The folder or file.
+        path: PathBuf,
+    },
+    /// A URL prefix does not follow http.sys' grammar.
+    #[error("{prefix:?} is not a URL prefix: {reason}")]
+    InvalidPrefix {
+        /// The prefix as given.
+        prefix: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The prefix is registered on this queue already (`ERROR_ALREADY_EXISTS`, 183).
+    #[error("url prefix {0} is registered already")]
+    PrefixAlreadyRegistered(String),
+    /// A property has a value outside its range.
+    #[error("{property} {value} is outside {range}")]
+    InvalidProperty {
+        /// The property's name.
+        property: &'static str,
+        /// The value as given.
+        value: u64,
+        /// The values it may have.
+        range: &'static str,
+    },
+    /// A system call on the runtime folder failed.
+    #[error("cannot use {}", path.display())]
+    Io {
+        /// The folder or file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl QueueError {
+    pub(crate) fn io(path: impl Into<PathBuf>, source: io::Error) -> Self {
+        let path = path.into();
+        match source.kind() {
+            io::ErrorKind::PermissionDenied => Self::AccessDenied { path },
+            _ => Self::Io { path, source },
+        }
+    }
+}
+
+/// A message or entry does not say what its format says.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WireError {
+    /// It ends before its fixed part or before a length it states.
+    #[error("{0} is shorter than it says")]
+    Short(&'static str),
+    /// A field holds a value that means nothing.
+    #[error("{0} has an invalid value")]
+    Invalid(&'static str),
+    /// It came without a descriptor it must carry.
+    #[error("{0} came without its descriptors")]
+    MissingDescriptor(&'static str),
+    /// The other end speaks another version.
+    #[error("the other end speaks protocol version {theirs}, this one {ours}")]
+    Version {
+        /// Their version.
+        theirs: u16,
+        /// Our version.
+        ours: u16,
+    },
+}
+
+/// The other end of a channel misbehaved or went away; the channel is dead.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChannelError {
+    /// The other process closed its end or died.
+    #[error("the other end is gone")]
+    Closed,
+    /// A message or entry was malformed.
+    #[error("the other end sent a malformed message")]
+    Wire(#[from] WireError),
+    /// The shared ring was in a state that no correct peer leaves it in.
+    #[error("the other end's ring is inconsistent")]
+    Ring(#[from] RingError),
+    /// The shared region was not what it must be.
+    #[error("the other end's shared memory is unusable")]
+    Region(#[from] RegionError),
+    /// The control socket failed.
+    #[error("the control socket failed")]
+    Receive(#[source] ReceiveError),
+    /// An entry names a connection or exchange that is not under way.
+    #[error("the other end spoke of slot {slot}, exchange {exchange}, which is not under way")]
+    UnknownExchange {
+        /// The slot.
+        slot: u32,
+        /// The exchange's number.
+        exchange: u32,
+    },
+    /// The other end declined.
+    #[error("the other end declined: {0}")]
+    Refused(String),
+    /// A system call failed.
+    #[error("a system call failed")]
+    Io(#[from] io::Error),
+}
+
+impl From<ReceiveError> for ChannelError {
+    fn from(error: ReceiveError) -> Self {
+        match error {
+            ReceiveError::Closed => Self::Closed,
+            other => Self::Receive(other),
+        }
+    }
+}
+
+/// A client connection could not be made known to a target.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenConnectionError {
+    /// The target holds as many connections as it may.
+    #[error("the target holds as many connections as it may")]
+    TooMany,
+    /// The control socket is full: the target does not keep up.
+    #[error("the target does not read its control socket")]
+    Busy,
+    /// The channel failed.
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
+}

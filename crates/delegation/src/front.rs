@@ -1,0 +1,505 @@
+//! The front's end of a channel to one target instance.
+//!
+//! A channel is opened in two steps, since the target may take its time: [`Opening`] has sent its
+//! hello, [`FrontChannel`] has been welcomed.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ostler_shm::{
+    Consumer, ControlSocket, OwnRegion, Pacer, PeerRegion, Producer, PushError, ReceiveError,
+    RegionSpec, Sleeper, Waker, event_descriptor, full_fence,
+};
+
+use crate::control::{ConnectionFacts, FrontMessage, TargetMessage};
+use crate::entry::{self, Completed, ExchangeKey, RequestEntry};
+use crate::error::{ChannelError, OpenConnectionError, WireError};
+use crate::handover::{Disposition, Stage, withdrawn_byte};
+
+/// Connections one channel can hold, unless the target holds fewer.
+pub const MAX_SLOTS: usize = 64 * 1024;
+
+/// A channel whose hello is sent and not yet answered.
+#[derive(Debug)]
+pub struct Opening {
+    control: ControlSocket,
+    own: Arc<OwnRegion>,
+    wake_target: OwnedFd,
+    wake_front: OwnedFd,
+    pace_front: OwnedFd,
+}
+
+/// What a target says of itself when it opens a channel.
+#[derive(Debug, Clone)]
+pub struct Welcome {
+    /// Its process id, as it says.
+    pub pid: u32,
+    /// Most connections it will hold.
+    pub max_connections: u32,
+    /// Its text for people.
+    pub label: String,
+    /// The URL prefixes it registered.
+    pub url_prefixes: Vec<String>,
+}
+
+impl Opening {
+    /// Says hello on a socket connected to a target; `ring_capacity` is each ring's bytes.
+    ///
+    /// # Errors
+    ///
+    /// When memory or descriptors are short, or the socket does not take the message.
+    pub fn start(control: ControlSocket, ring_capacity: usize) -> Result<Self, ChannelError> {
+        let spec = RegionSpec {
+            ring_capacity,
+            slots: MAX_SLOTS,
+        };
+        let own = OwnRegion::create("ostler-front", spec)?;
+        let wake_target = event_descriptor()?;
+        let wake_front = event_descriptor()?;
+        let pace_front = event_descriptor()?;
+        let hello = FrontMessage::HelloRings {
+            pid: std::process::id(),
+            spec,
+        };
+        let descriptors = [
+            own.descriptor(),
+            wake_target.as_fd(),
+            wake_front.as_fd(),
+            pace_front.as_fd(),
+        ];
+        control.send(&hello.encode(), &descriptors)?;
+        Ok(Self {
+            control,
+            own,
+            wake_target,
+            wake_front,
+            pace_front,
+        })
+    }
+
+    /// The socket to wait on.
+    pub fn control(&self) -> &ControlSocket {
+        &self.control
+    }
+
+    /// The channel once the target has welcomed it; gives itself back while it has not.
+    ///
+    /// # Errors
+    ///
+    /// When the target declines, misbehaves or goes away.
+    pub fn try_finish(self) -> Result<Result<FrontChannel, Self>, ChannelError> {
+        let mut packet = Vec::new();
+        let received = match self.control.receive(&mut packet) {
+            Ok(received) => received,
+            Err(ReceiveError::WouldBlock) => return Ok(Err(self)),
+            Err(error) => return Err(error.into()),
+        };
+        let welcome = match TargetMessage::decode(&packet)? {
+            TargetMessage::Welcome {
+                pid,
+                max_connections,
+                label,
+                url_prefixes,
+            } => Welcome {
+                pid,
+                max_connections,
+                label,
+                url_prefixes,
+            },
+            TargetMessage::Refused { reason } => return Err(ChannelError::Refused(reason)),
+            _ => return Err(WireError::Invalid("the first message of a target").into()),
+        };
+        let region = received.descriptors.into_iter().next();
+        let region = region.ok_or(WireError::MissingDescriptor("a welcome"))?;
+        let peer = PeerRegion::map(region)?;
+        if peer.spec().slots < MAX_SLOTS {
+            return Err(WireError::Invalid("the slot count of a target's region").into());
+        }
+        Ok(Ok(FrontChannel {
+            producer: Producer::new(Arc::clone(&self.own), Arc::clone(&peer)),
+            consumer: Consumer::new(Arc::clone(&self.own), Arc::clone(&peer)),
+            waker: Waker::new(Arc::clone(&peer), self.wake_target),
+            sleeper: Sleeper::new(Arc::clone(&self.own)),
+            pacer: Pacer::new(Arc::clone(&self.own), Arc::clone(&peer), self.pace_front),
+            control: self.control,
+            own: self.own,
+            peer,
+            wake_front: self.wake_front,
+            welcome,
+            slots: Vec::new(),
+            free: Vec::new(),
+            deferred: VecDeque::new(),
+            scratch: Vec::new(),
+        }))
+    }
+}
+
+/// A connection's place in a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlotKey {
+    /// Index of the slot.
+    pub slot: u32,
+    /// Which use of it.
+    pub generation: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    generation: u32,
+    exchange: u32,
+    state: SlotState,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SlotState {
+    Free,
+    Idle,
+    InFlight,
+    /// The front has let go of the connection; the slot is free when the target has, too.
+    Abandoned,
+}
+
+/// How many entries of a channel the target has not taken, for any thread to ask.
+#[derive(Debug, Clone)]
+pub struct Untaken {
+    own: Arc<OwnRegion>,
+    peer: Arc<PeerRegion>,
+}
+
+impl Untaken {
+    /// The number, as the target says; never more than were put in.
+    pub fn count(&self) -> u64 {
+        let produced = self.own.entries_produced();
+        produced
+            .saturating_sub(self.peer.entries_consumed())
+            .min(produced)
+    }
+}
+
+/// The front's end of an open channel. Every call returns at once.
+#[derive(Debug)]
+pub struct FrontChannel {
+    control: ControlSocket,
+    own: Arc<OwnRegion>,
+    peer: Arc<PeerRegion>,
+    producer: Producer,
+    consumer: Consumer,
+    waker: Waker,
+    sleeper: Sleeper,
+    pacer: Pacer,
+    wake_front: OwnedFd,
+    welcome: Welcome,
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    /// Short entries the ring had no room for.
+    deferred: VecDeque<Vec<u8>>,
+    scratch: Vec<u8>,
+}
+
+impl FrontChannel {
+    /// What the target says of itself.
+    pub fn welcome(&self) -> &Welcome {
+        &self.welcome
+    }
+
+    /// The control socket: readable when the target says something or dies.
+    pub fn control(&self) -> &ControlSocket {
+        &self.control
+    }
+
+    /// The eventfd by which the target wakes the front.
+    pub fn wake_descriptor(&self) -> BorrowedFd<'_> {
+        self.wake_front.as_fd()
+    }
+
+    /// Requests in the ring that the target has not taken.
+    pub fn waiting(&self) -> u64 {
+        self.producer.pending_entries()
+    }
+
+    /// What other threads may know of this channel.
+    pub fn untaken(&self) -> Untaken {
+        Untaken {
+            own: Arc::clone(&self.own),
+            peer: Arc::clone(&self.peer),
+        }
+    }
+
+    /// Entries the target has taken since the channel opened: whether it moves at all.
+    pub fn taken(&self) -> u64 {
+        self.peer.entries_consumed()
+    }
+
+    /// The next control message.
+    ///
+    /// # Errors
+    ///
+    /// [`ChannelError::Closed`] when the target is gone; `None` when it has nothing to say.
+    pub fn poll_control(&mut self) -> Result<Option<TargetMessage>, ChannelError> {
+        self.scratch.clear();
+        match self.control.receive(&mut self.scratch) {
+            Ok(_) => {}
+            Err(ReceiveError::WouldBlock) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        let message = TargetMessage::decode(&self.scratch)?;
+        if let TargetMessage::Prefixes { url_prefixes } = &message {
+            self.welcome.url_prefixes.clone_from(url_prefixes);
+        }
+        Ok(Some(message))
+    }
+
+    /// Hands the target a client's socket, once a connection.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenConnectionError::TooMany`] and [`Busy`](OpenConnectionError::Busy) pass; a channel
+    /// error means the channel is dead.
+    pub fn open_connection(
+        &mut self,
+        client: BorrowedFd<'_>,
+        facts: ConnectionFacts,
+    ) -> Result<SlotKey, OpenConnectionError> {
+        let limit = MAX_SLOTS.min(self.welcome.max_connections as usize);
+        let slot = match self.free.last() {
+            Some(slot) => *slot,
+            None if self.slots.len() < limit => {
+                let fresh = Slot {
+                    generation: 0,
+                    exchange: 0,
+                    state: SlotState::Free,
+                };
+                self.slots.push(fresh);
+                let slot = (self.slots.len() - 1) as u32;
+                self.free.push(slot);
+                slot
+            }
+            None => return Err(OpenConnectionError::TooMany),
+        };
+        let entry = &mut self.slots[slot as usize];
+        let generation = entry.generation.wrapping_add(1);
+        let message = FrontMessage::Connection {
+            slot,
+            generation,
+            facts,
+        };
+        match self.control.send(&message.encode(), &[client]) {
+            Ok(()) => {}
+            Err(error) if is_full(&error) => return Err(OpenConnectionError::Busy),
+            Err(error) => return Err(ChannelError::Io(error).into()),
+        }
+        self.free.pop();
+        *entry = Slot {
+            generation,
+            exchange: 0,
+            state: SlotState::Idle,
+        };
+        // The slot's last exchange may have been withdrawn: forget it before its number returns.
+        self.own.set_slot(slot as usize, 0);
+        Ok(SlotKey { slot, generation })
+    }
+
+    /// Puts a request into the ring. The target is not woken: see [`wake`](Self::wake).
+    ///
+    /// # Errors
+    ///
+    /// [`PushError::Full`] when the ring has no room now, `TooLarge` when it never has.
+    pub fn delegate(
+        &mut self,
+        connection: SlotKey,
+        request: &RequestEntry<'_>,
+    ) -> Result<ExchangeKey, PushError> {
+        if !self.flush_deferred()? {
+            return Err(PushError::Full);
+        }
+        let slot = &mut self.slots[connection.slot as usize];
+        debug_assert_eq!(
+            (slot.generation, slot.state),
+            (connection.generation, SlotState::Idle)
+        );
+        let exchange = slot.exchange.wrapping_add(1);
+        let key = ExchangeKey {
+            slot: connection.slot,
+            generation: connection.generation,
+            exchange,
+        };
+        request.encode_fixed(key, &mut self.scratch);
+        let parts = [
+            &self.scratch[..],
+            request.directives,
+            request.head.raw,
+            request.prefix,
+        ];
+        self.producer.try_push(&parts)?;
+        slot.exchange = exchange;
+        slot.state = SlotState::InFlight;
+        Ok(key)
+    }
+
+    /// Wakes the target if it sleeps; true when that took a system call.
+    ///
+    /// # Errors
+    ///
+    /// When the eventfd cannot be written.
+    pub fn wake(&mut self) -> io::Result<bool> {
+        self.waker.wake_if_asleep()
+    }
+
+    /// Sleeps until the target has taken half of what waits in the ring, if that is enough to sleep
+    /// for and at most `longest`: what arrives meanwhile shares one wake-up. True when it slept.
+    pub fn pace(&self, longest: Duration) -> bool {
+        /// Fewer are gone before the sleep has paid for itself.
+        const LEAST: u64 = 4;
+        /// More would let the target run dry before what arrives meanwhile is in the ring.
+        const MOST: u64 = 48;
+        match self.waiting() {
+            waiting if waiting < LEAST => false,
+            waiting => self.pacer.wait((waiting * 3 / 4).min(MOST), longest),
+        }
+    }
+
+    /// How far the target says it is.
+    pub fn stage(&self, key: ExchangeKey) -> Stage {
+        Stage::from_byte(self.peer.slot(key.slot as usize), key.exchange)
+    }
+
+    /// Takes a request back that the target has not taken. True: it is back for certain, and the
+    /// connection's slot is spent. False: the target has it, or is about to return it; a
+    /// [`Completed`] comes.
+    pub fn withdraw(&mut self, key: ExchangeKey) -> bool {
+        self.own
+            .set_slot(key.slot as usize, withdrawn_byte(key.exchange));
+        // Pairs with the fence in `TargetShared::begin`: of the two sides, each storing its byte
+        // and then reading the other's, at least one sees both.
+        full_fence();
+        if self.stage(key) != Stage::Queued {
+            return false;
+        }
+        self.abandon(key);
+        self.defer(entry::closed(key.slot, key.generation));
+        true
+    }
+
+    /// Tells the target that an exchange's client is gone.
+    pub fn client_gone(&mut self, key: ExchangeKey) {
+        self.defer(entry::client_gone(key));
+    }
+
+    /// Lets go of a connection. If an exchange of it is in flight its completion still comes.
+    pub fn close_connection(&mut self, connection: SlotKey) {
+        let Some(slot) = self.slots.get_mut(connection.slot as usize) else {
+            return;
+        };
+        if slot.generation != connection.generation {
+            return;
+        }
+        match slot.state {
+            SlotState::Free | SlotState::Abandoned => return,
+            SlotState::Idle => {
+                slot.state = SlotState::Free;
+                self.free.push(connection.slot);
+            }
+            SlotState::InFlight => slot.state = SlotState::Abandoned,
+        }
+        self.defer(entry::closed(connection.slot, connection.generation));
+    }
+
+    /// The next completion.
+    ///
+    /// # Errors
+    ///
+    /// When the ring or an entry is not what a correct target writes: the channel is dead.
+    pub fn poll_completed(&mut self) -> Result<Option<Completed>, ChannelError> {
+        let mut entry = std::mem::take(&mut self.scratch);
+        let popped = self.consumer.try_pop(&mut entry);
+        let completed = match popped {
+            Ok(true) => Some(Completed::decode(&entry)),
+            Ok(false) => None,
+            Err(error) => return Err(error.into()),
+        };
+        self.scratch = entry;
+        let Some(completed) = completed.transpose()? else {
+            return Ok(None);
+        };
+        let key = completed.key;
+        let unknown = ChannelError::UnknownExchange {
+            slot: key.slot,
+            exchange: key.exchange,
+        };
+        let Some(slot) = self.slots.get_mut(key.slot as usize) else {
+            return Err(unknown);
+        };
+        if (slot.generation, slot.exchange) != (key.generation, key.exchange) {
+            return Err(unknown);
+        }
+        match (slot.state, completed.disposition) {
+            (SlotState::InFlight, Disposition::Keep | Disposition::Returned) => {
+                slot.state = SlotState::Idle;
+            }
+            (SlotState::InFlight | SlotState::Abandoned, _) => {
+                slot.state = SlotState::Free;
+                self.free.push(key.slot);
+            }
+            (SlotState::Free | SlotState::Idle, _) => return Err(unknown),
+        }
+        Ok(Some(completed))
+    }
+
+    /// Whether a completion is there; one atomic load.
+    pub fn has_completed(&mut self) -> bool {
+        !self.consumer.is_empty()
+    }
+
+    /// Asks to be woken by the next completion. Look once more before sleeping.
+    pub fn ask_for_wake(&self) {
+        self.sleeper.announce();
+    }
+
+    /// No longer needs to be woken.
+    pub fn cancel_wake(&self) {
+        self.sleeper.cancel();
+    }
+
+    /// Sends no further request.
+    pub fn goodbye(&self) {
+        // A target that does not read it sees the socket close soon after.
+        let _ = self.control.send(&FrontMessage::Goodbye.encode(), &[]);
+    }
+
+    /// Sends what the ring had no room for; false while it still has none.
+    ///
+    /// # Errors
+    ///
+    /// When the ring is inconsistent: the channel is dead.
+    pub fn flush_deferred(&mut self) -> Result<bool, PushError> {
+        while let Some(entry) = self.deferred.front() {
+            match self.producer.try_push(&[entry]) {
+                Ok(()) => self.deferred.pop_front(),
+                Err(PushError::Full) => return Ok(false),
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(true)
+    }
+
+    fn defer(&mut self, entry: Vec<u8>) {
+        self.deferred.push_back(entry);
+        // A ring found inconsistent here is found so again by the next call that can say it.
+        let _ = self.flush_deferred();
+    }
+
+    fn abandon(&mut self, key: ExchangeKey) {
+        let slot = &mut self.slots[key.slot as usize];
+        debug_assert_eq!(slot.state, SlotState::InFlight);
+        slot.state = SlotState::Abandoned;
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    // ETOOMANYREFS: as many descriptors are in flight as RLIMIT_NOFILE allows.
+    const ETOOMANYREFS: i32 = 109;
+    error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(ETOOMANYREFS)
+}

@@ -1,0 +1,200 @@
+//! The states of a handed-over exchange, and what each event means in them.
+//!
+//! ```text
+//! Queued ----> Received ----> Responding ----> Completed (keep | close | detached)
+//!   |             |
+//!   +-------------+--> Completed (returned): the target had not begun, the front tries again
+//! ```
+//!
+//! The front writes the request; from then on the target alone moves the state, in a byte of its
+//! own region, *before* it does what the state says. When the target dies, that byte is what the
+//! front knows.
+
+/// How far the target has come with an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// In the ring; the target has not taken it out.
+    Queued,
+    /// Taken out; nothing has been written to the client.
+    Received {
+        /// Whether body bytes may have been read from the client's socket.
+        body_read: bool,
+    },
+    /// Response bytes may have been written.
+    Responding,
+}
+
+const RECEIVED: u8 = 1;
+const BODY_READ: u8 = 1 << 1;
+const RESPONDING: u8 = 1 << 2;
+
+impl Stage {
+    /// The byte the target stores: the stage, and the exchange's number in the upper half, so that
+    /// what an earlier exchange left behind is not taken for this one's.
+    pub fn to_byte(self, exchange: u32) -> u8 {
+        let stage = match self {
+            Self::Queued => 0,
+            Self::Received { body_read: false } => RECEIVED,
+            Self::Received { body_read: true } => RECEIVED | BODY_READ,
+            Self::Responding => RECEIVED | RESPONDING,
+        };
+        tag(exchange) | stage
+    }
+
+    /// Reads the byte the target stored, for this exchange.
+    pub fn from_byte(byte: u8, exchange: u32) -> Self {
+        if byte & 0xf0 != tag(exchange) || byte & RECEIVED == 0 {
+            Self::Queued
+        } else if byte & RESPONDING != 0 {
+            Self::Responding
+        } else {
+            Self::Received {
+                body_read: byte & BODY_READ != 0,
+            }
+        }
+    }
+}
+
+/// The byte the front stores in its own region to take an exchange back.
+pub(crate) fn withdrawn_byte(exchange: u32) -> u8 {
+    tag(exchange) | 1
+}
+
+/// Never 0 for the first exchange of a slot, whose byte is 0 in a fresh region.
+fn tag(exchange: u32) -> u8 {
+    (((exchange % 15) + 1) as u8) << 4
+}
+
+/// What becomes of the connection after an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Disposition {
+    /// The front reads the next request from it.
+    Keep = 0,
+    /// The target has sent the last byte and shut down its direction; the front closes.
+    Close = 1,
+    /// The connection belongs to the target alone (after an upgrade).
+    Detached = 2,
+    /// The target had not begun: no byte read or written. The front may give it to another.
+    Returned = 3,
+}
+
+impl Disposition {
+    pub(crate) fn from_byte(byte: u8) -> Option<Self> {
+        [Self::Keep, Self::Close, Self::Detached, Self::Returned]
+            .into_iter()
+            .find(|d| *d as u8 == byte)
+    }
+}
+
+/// How an exchange ended, as the target saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Ending {
+    /// The response was sent whole.
+    Answered = 0,
+    /// The client went away.
+    ClientGone = 1,
+    /// The handler panicked or its body failed.
+    HandlerFailed = 2,
+    /// The request's body was malformed.
+    BadBody = 3,
+    /// The exchange was returned untouched.
+    NotBegun = 4,
+    /// The client took too long to send or to take bytes.
+    TimedOut = 5,
+}
+
+impl Ending {
+    pub(crate) fn from_byte(byte: u8) -> Option<Self> {
+        [
+            Self::Answered,
+            Self::ClientGone,
+            Self::HandlerFailed,
+            Self::BadBody,
+            Self::NotBegun,
+            Self::TimedOut,
+        ]
+        .into_iter()
+        .find(|ending| *ending as u8 == byte)
+    }
+}
+
+/// What to do with an exchange whose target died.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnTargetDeath {
+    /// Give it to another instance, or let it wait for one.
+    Reassign,
+    /// Answer 503: another target could do it twice, or lacks body bytes.
+    Unavailable,
+    /// Close the connection: the client has part of a response.
+    Close,
+}
+
+/// The failure table's row "target dies" (design section 6).
+pub fn on_target_death(stage: Stage, method: &str) -> OnTargetDeath {
+    match stage {
+        Stage::Queued => OnTargetDeath::Reassign,
+        Stage::Received { body_read: false } if is_idempotent(method) => OnTargetDeath::Reassign,
+        Stage::Received { .. } => OnTargetDeath::Unavailable,
+        Stage::Responding => OnTargetDeath::Close,
+    }
+}
+
+/// Safe or idempotent by definition (RFC 9110 sections 9.2.1 and 9.2.2).
+fn is_idempotent(method: &str) -> bool {
+    matches!(
+        method,
+        "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STAGES: [Stage; 4] = [
+        Stage::Queued,
+        Stage::Received { body_read: false },
+        Stage::Received { body_read: true },
+        Stage::Responding,
+    ];
+
+    #[test]
+    fn stages_round_trip_for_their_exchange_only() {
+        for stage in STAGES {
+            for exchange in [1, 2, 15, 16, u32::MAX] {
+                let byte = stage.to_byte(exchange);
+                assert_eq!(Stage::from_byte(byte, exchange), stage);
+                assert_eq!(
+                    Stage::from_byte(byte, exchange.wrapping_add(1)),
+                    Stage::Queued
+                );
+            }
+            assert_eq!(Stage::from_byte(0, 1), Stage::Queued);
+        }
+    }
+
+    #[test]
+    fn a_dead_target_is_handled_as_the_table_says() {
+        use OnTargetDeath::{Close, Reassign, Unavailable};
+        let rows = [
+            ("GET", [Reassign, Reassign, Unavailable, Close]),
+            ("PUT", [Reassign, Reassign, Unavailable, Close]),
+            ("POST", [Reassign, Unavailable, Unavailable, Close]),
+            ("PATCH", [Reassign, Unavailable, Unavailable, Close]),
+        ];
+        for (method, outcomes) in rows {
+            let found = STAGES.map(|stage| on_target_death(stage, method));
+            assert_eq!(found, outcomes, "{method}");
+        }
+    }
+
+    #[test]
+    fn every_stage_byte_is_read_as_something() {
+        for byte in 0..=u8::MAX {
+            let _ = Stage::from_byte(byte, 3);
+            let _ = (Disposition::from_byte(byte), Ending::from_byte(byte));
+        }
+    }
+}

@@ -1,0 +1,539 @@
+//! The target's end of a channel to one front thread.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ostler_http1::FieldRange;
+use ostler_shm::{
+    Consumer, ControlSocket, OwnRegion, PaceKeeper, PeerRegion, Producer, PushError, ReceiveError,
+    Sleeper, Waker, full_fence,
+};
+
+use crate::control::{ConnectionFacts, FrontMessage, TargetMessage};
+use crate::entry::{Completed, ExchangeKey, FrontEntry, RequestEntry, connection_of};
+use crate::error::{ChannelError, WireError};
+use crate::front::MAX_SLOTS;
+use crate::handover::{Disposition, Ending, Stage, withdrawn_byte};
+
+/// What this instance tells a front that connects.
+#[derive(Debug, Clone)]
+pub struct Greeting {
+    /// A text for people.
+    pub label: String,
+    /// The registered URL prefixes.
+    pub url_prefixes: Vec<String>,
+    /// Most client connections to hold on one channel.
+    pub max_connections: u32,
+}
+
+/// What the first message of whoever connected asks for.
+#[derive(Debug)]
+pub enum Accepted {
+    /// Nothing has come yet.
+    NotYet(ControlSocket),
+    /// A channel over rings.
+    Rings(Box<TargetChannel>),
+    /// A control socket over which relayed connections come.
+    Relay(RelayChannel),
+    /// A question about this instance; answer with [`TargetMessage::Info`].
+    Query(ControlSocket),
+}
+
+/// Reads the first message of a front and answers it.
+///
+/// # Errors
+///
+/// When the message is no hello, its region is unusable, or the front is gone.
+pub fn accept(control: ControlSocket, greeting: &Greeting) -> Result<Accepted, ChannelError> {
+    let mut packet = Vec::new();
+    let received = match control.receive(&mut packet) {
+        Ok(received) => received,
+        Err(ReceiveError::WouldBlock) => return Ok(Accepted::NotYet(control)),
+        Err(error) => return Err(error.into()),
+    };
+    let welcome = TargetMessage::Welcome {
+        pid: std::process::id(),
+        max_connections: greeting.max_connections,
+        label: greeting.label.clone(),
+        url_prefixes: greeting.url_prefixes.clone(),
+    };
+    match FrontMessage::decode(&packet) {
+        Ok(FrontMessage::HelloRings { pid, spec }) => {
+            let mut descriptors = received.descriptors.into_iter();
+            let mut next = || {
+                descriptors
+                    .next()
+                    .ok_or(WireError::MissingDescriptor("a hello"))
+            };
+            let (region, wake_target, wake_front, pace_front) =
+                (next()?, next()?, next()?, next()?);
+            let peer = PeerRegion::map(region)?;
+            if peer.spec() != spec {
+                return Err(WireError::Invalid("the region of a hello").into());
+            }
+            let own = OwnRegion::create("ostler-target", spec)?;
+            control.send(&welcome.encode(), &[own.descriptor()])?;
+            let wakes = Wakes {
+                wake_target,
+                wake_front,
+                pace_front,
+            };
+            Ok(Accepted::Rings(Box::new(TargetChannel::new(
+                control, own, peer, wakes, pid,
+            ))))
+        }
+        Ok(FrontMessage::HelloRelay { pid }) => {
+            control.send(&welcome.encode(), &[])?;
+            Ok(Accepted::Relay(RelayChannel {
+                control,
+                front_pid: pid,
+                packet,
+            }))
+        }
+        Ok(FrontMessage::Query) => Ok(Accepted::Query(control)),
+        Ok(_) => Err(WireError::Invalid("the first message of a front").into()),
+        Err(error) => {
+            let refused = TargetMessage::Refused {
+                reason: error.to_string(),
+            };
+            let _ = control.send(&refused.encode(), &[]);
+            Err(error.into())
+        }
+    }
+}
+
+/// The eventfds of a hello.
+#[derive(Debug)]
+struct Wakes {
+    wake_target: OwnedFd,
+    wake_front: OwnedFd,
+    pace_front: OwnedFd,
+}
+
+/// What a front says.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A client's connection, before the first request that speaks of it.
+    Connection {
+        /// Its slot; what was there is over.
+        slot: u32,
+        /// Which use of the slot.
+        generation: u32,
+        /// The client's socket.
+        client: OwnedFd,
+        /// Its two ends.
+        facts: ConnectionFacts,
+    },
+    /// A request.
+    Request(ExchangeKey, RequestEntry<'a>),
+    /// The client of an exchange is gone.
+    ClientGone(ExchangeKey),
+    /// A connection is over.
+    Closed {
+        /// Its slot.
+        slot: u32,
+        /// Which use of the slot.
+        generation: u32,
+    },
+    /// The front sends no further request.
+    Goodbye,
+}
+
+/// The target's end of a channel: requests in, completions out.
+#[derive(Debug)]
+pub struct TargetChannel {
+    control: ControlSocket,
+    consumer: Consumer,
+    sleeper: Sleeper,
+    wake_target: OwnedFd,
+    shared: Arc<TargetShared>,
+    front_pid: u32,
+    /// The generation in use of each slot; 0 is none.
+    generations: Vec<u32>,
+    /// Control messages read while looking for a connection that an entry spoke of.
+    connections: VecDeque<(u32, u32, OwnedFd, ConnectionFacts)>,
+    goodbye: bool,
+    /// The front has said goodbye.
+    leaving: bool,
+    /// The last entry is to be given again, now that its connection is known.
+    again: bool,
+    entry: Vec<u8>,
+    packet: Vec<u8>,
+    fields: Vec<FieldRange>,
+}
+
+/// The part of a channel that exchanges use, from whatever thread they run on.
+#[derive(Debug)]
+pub struct TargetShared {
+    own: Arc<OwnRegion>,
+    peer: Arc<PeerRegion>,
+    pace: PaceKeeper,
+    completions: Mutex<Completions>,
+    active: AtomicU64,
+    completed: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Completions {
+    producer: Producer,
+    waker: Waker,
+    /// Completions the ring had no room for, oldest first.
+    deferred: VecDeque<Vec<u8>>,
+    scratch: Vec<u8>,
+}
+
+impl TargetChannel {
+    fn new(
+        control: ControlSocket,
+        own: Arc<OwnRegion>,
+        peer: Arc<PeerRegion>,
+        wakes: Wakes,
+        front_pid: u32,
+    ) -> Self {
+        let completions = Completions {
+            producer: Producer::new(Arc::clone(&own), Arc::clone(&peer)),
+            waker: Waker::new(Arc::clone(&peer), wakes.wake_front),
+            deferred: VecDeque::new(),
+            scratch: Vec::new(),
+        };
+        Self {
+            control,
+            consumer: Consumer::new(Arc::clone(&own), Arc::clone(&peer)),
+            sleeper: Sleeper::new(Arc::clone(&own)),
+            wake_target: wakes.wake_target,
+            shared: Arc::new(TargetShared {
+                pace: PaceKeeper::new(Arc::clone(&own), Arc::clone(&peer), wakes.pace_front),
+                own,
+                peer,
+                completions: Mutex::new(completions),
+                active: AtomicU64::new(0),
+                completed: AtomicU64::new(0),
+            }),
+            front_pid,
+            generations: Vec::new(),
+            connections: VecDeque::new(),
+            goodbye: false,
+            leaving: false,
+            again: false,
+            entry: Vec::new(),
+            packet: Vec::new(),
+            fields: Vec::new(),
+        }
+    }
+
+    /// The control socket: readable when the front says something there or dies.
+    pub fn control(&self) -> &ControlSocket {
+        &self.control
+    }
+
+    /// The eventfd by which the front wakes this end.
+    pub fn wake_descriptor(&self) -> BorrowedFd<'_> {
+        self.wake_target.as_fd()
+    }
+
+    /// The front's process id, as it says.
+    pub fn front_pid(&self) -> u32 {
+        self.front_pid
+    }
+
+    /// What exchanges use.
+    pub fn shared(&self) -> &Arc<TargetShared> {
+        &self.shared
+    }
+
+    /// The next thing the front said; `None` when there is nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the front is gone or is no correct front: the channel is dead.
+    pub fn poll_event(&mut self) -> Result<Option<Event<'_>>, ChannelError> {
+        if let Some((slot, generation, client, facts)) = self.connections.pop_front() {
+            return Ok(Some(Event::Connection {
+                slot,
+                generation,
+                client,
+                facts,
+            }));
+        }
+        if !self.again && !self.consumer.try_pop(&mut self.entry)? {
+            return Ok(None);
+        }
+        self.again = false;
+        if let Some((slot, generation)) = connection_of(&self.entry)
+            && !self.knows(slot, generation)
+        {
+            // The socket was sent before the entry was written, so it is there to be read.
+            self.read_connections()?;
+            let known = self.knows(slot, generation);
+            if let Some((slot, generation, client, facts)) =
+                self.connections.pop_front().filter(|_| known)
+            {
+                self.again = true;
+                return Ok(Some(Event::Connection {
+                    slot,
+                    generation,
+                    client,
+                    facts,
+                }));
+            }
+            return Err(ChannelError::UnknownExchange { slot, exchange: 0 });
+        }
+        Ok(Some(
+            match FrontEntry::decode(&self.entry, &mut self.fields)? {
+                FrontEntry::Request(key, request) => Event::Request(key, request),
+                FrontEntry::ClientGone(key) => Event::ClientGone(key),
+                FrontEntry::Closed { slot, generation } => Event::Closed { slot, generation },
+            },
+        ))
+    }
+
+    /// Reads the control socket, for when it becomes readable on its own.
+    ///
+    /// # Errors
+    ///
+    /// [`ChannelError::Closed`] when the front is gone; others when it is no correct front.
+    pub fn poll_control(&mut self) -> Result<Option<Event<'static>>, ChannelError> {
+        self.read_connections()?;
+        if std::mem::take(&mut self.goodbye) {
+            return Ok(Some(Event::Goodbye));
+        }
+        Ok(self
+            .connections
+            .pop_front()
+            .map(|(slot, generation, client, facts)| Event::Connection {
+                slot,
+                generation,
+                client,
+                facts,
+            }))
+    }
+
+    /// Says that this end is about to sleep. Look for events once more before doing so.
+    pub fn announce_sleep(&self) {
+        self.sleeper.announce();
+    }
+
+    /// This end is awake.
+    pub fn cancel_sleep(&self) {
+        self.sleeper.cancel();
+    }
+
+    /// Sends a control message; one the front does not read in time is lost with the front.
+    pub fn send(&self, message: &TargetMessage) {
+        let _ = self.control.send(&message.encode(), &[]);
+    }
+
+    fn knows(&self, slot: u32, generation: u32) -> bool {
+        generation != 0 && self.generations.get(slot as usize) == Some(&generation)
+    }
+
+    fn read_connections(&mut self) -> Result<(), ChannelError> {
+        loop {
+            let received = match self.control.receive(&mut self.packet) {
+                Ok(received) => received,
+                Err(ReceiveError::WouldBlock) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            };
+            match FrontMessage::decode(&self.packet)? {
+                FrontMessage::Connection {
+                    slot,
+                    generation,
+                    facts,
+                } => {
+                    let client = received.descriptors.into_iter().next();
+                    let client = client.ok_or(WireError::MissingDescriptor("a connection"))?;
+                    let at = slot as usize;
+                    if at >= MAX_SLOTS || self.connections.len() >= MAX_SLOTS {
+                        return Err(WireError::Invalid("the slot of a connection").into());
+                    }
+                    if self.generations.len() <= at {
+                        self.generations.resize(at + 1, 0);
+                    }
+                    self.generations[at] = generation;
+                    self.connections
+                        .push_back((slot, generation, client, facts));
+                }
+                // Behind a goodbye nothing comes: a second one is somebody's idea of a flood.
+                FrontMessage::Goodbye if !self.leaving => {
+                    self.goodbye = true;
+                    self.leaving = true;
+                }
+                _ => return Err(WireError::Invalid("a message of a front").into()),
+            }
+        }
+    }
+}
+
+impl TargetShared {
+    /// Takes an exchange on. False: the front has withdrawn it; it has been given back.
+    pub fn begin(&self, key: ExchangeKey) -> bool {
+        self.store(key, Stage::Received { body_read: false });
+        // Pairs with the fence in `FrontChannel::withdraw`, and with that of the front's pacer.
+        full_fence();
+        // A front that cannot be woken is dead, which the control socket says.
+        let _ = self.pace.check();
+        self.active.fetch_add(1, Ordering::Relaxed);
+        if self.peer.slot(key.slot as usize) == withdrawn_byte(key.exchange) {
+            self.give_back(key);
+            return false;
+        }
+        true
+    }
+
+    /// Says that body bytes are about to be read from the client's socket.
+    pub fn body_read(&self, key: ExchangeKey) {
+        self.store(key, Stage::Received { body_read: true });
+    }
+
+    /// Says that response bytes are about to be written.
+    pub fn responding(&self, key: ExchangeKey) {
+        self.store(key, Stage::Responding);
+    }
+
+    /// Gives an exchange back that was begun in name only: nothing read, nothing written.
+    pub fn give_back(&self, key: ExchangeKey) {
+        self.complete(&Completed {
+            key,
+            disposition: Disposition::Returned,
+            ending: Ending::NotBegun,
+            status: 0,
+            bytes_sent: 0,
+            body_received: 0,
+            received_ns: 0,
+            first_byte_ns: 0,
+            completed_ns: 0,
+            leftover: Vec::new(),
+        });
+    }
+
+    /// Tells the front that an exchange is over.
+    pub fn complete(&self, completed: &Completed) {
+        self.active.fetch_sub(1, Ordering::Relaxed);
+        self.completed.fetch_add(1, Ordering::Relaxed);
+        let mut completions = self.lock();
+        let Completions {
+            producer,
+            deferred,
+            scratch,
+            ..
+        } = &mut *completions;
+        completed.encode(scratch);
+        let pushed = deferred.is_empty().then(|| producer.try_push(&[scratch]));
+        if !matches!(pushed, Some(Ok(()))) {
+            let entry = scratch.clone();
+            deferred.push_back(entry);
+        }
+        // A front that cannot be woken is dead, which the control socket says.
+        let _ = completions.waker.wake_if_asleep();
+    }
+
+    /// Sends completions the ring had no room for; false while it still has none.
+    pub fn flush(&self) -> bool {
+        let mut completions = self.lock();
+        let Completions {
+            producer,
+            deferred,
+            waker,
+            ..
+        } = &mut *completions;
+        while let Some(entry) = deferred.front() {
+            match producer.try_push(&[entry]) {
+                Ok(()) => deferred.pop_front(),
+                Err(PushError::Full) => return false,
+                // The channel is dead; its driver finds out.
+                Err(_) => return true,
+            };
+        }
+        let _ = waker.wake_if_asleep();
+        true
+    }
+
+    /// Requests the front has sent and this end has not taken out.
+    pub fn waiting(&self) -> u64 {
+        self.peer
+            .entries_produced()
+            .saturating_sub(self.own.entries_consumed())
+    }
+
+    /// Requests taken out and not completed.
+    pub fn active(&self) -> u64 {
+        self.active.load(Ordering::Relaxed)
+    }
+
+    /// Requests completed.
+    pub fn completed(&self) -> u64 {
+        self.completed.load(Ordering::Relaxed)
+    }
+
+    fn store(&self, key: ExchangeKey, stage: Stage) {
+        self.own
+            .set_slot(key.slot as usize, stage.to_byte(key.exchange));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Completions> {
+        // Nothing between lock and unlock can panic halfway through an entry.
+        self.completions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A control socket over which a front that does not trust this process sends relayed connections.
+#[derive(Debug)]
+pub struct RelayChannel {
+    control: ControlSocket,
+    front_pid: u32,
+    packet: Vec<u8>,
+}
+
+impl RelayChannel {
+    /// The socket to wait on.
+    pub fn control(&self) -> &ControlSocket {
+        &self.control
+    }
+
+    /// The front's process id, as it says.
+    pub fn front_pid(&self) -> u32 {
+        self.front_pid
+    }
+
+    /// The next relayed connection.
+    ///
+    /// # Errors
+    ///
+    /// [`ChannelError::Closed`] when the front is gone or will send none; others when it is no
+    /// correct front.
+    pub fn poll_connection(&mut self) -> Result<Option<(OwnedFd, ConnectionFacts)>, ChannelError> {
+        let received = match self.control.receive(&mut self.packet) {
+            Ok(received) => received,
+            Err(ReceiveError::WouldBlock) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        match FrontMessage::decode(&self.packet)? {
+            FrontMessage::RelayConnection { facts } => {
+                let socket = received.descriptors.into_iter().next();
+                let socket = socket.ok_or(WireError::MissingDescriptor("a relayed connection"))?;
+                Ok(Some((socket, facts)))
+            }
+            FrontMessage::Goodbye => Err(ChannelError::Closed),
+            _ => Err(WireError::Invalid("a message of a front").into()),
+        }
+    }
+
+    /// Sends a control message.
+    pub fn send(&self, message: &TargetMessage) {
+        let _ = self.control.send(&message.encode(), &[]);
+    }
+}
+
+/// Asks the instance at the other end for its counts; waits for nothing.
+///
+/// # Errors
+///
+/// When the message cannot be sent.
+pub fn ask_for_info(control: &ControlSocket) -> io::Result<()> {
+    control.send(&FrontMessage::Query.encode(), &[])
+}
