@@ -1,2 +1,46 @@
-//! Serve requests that an Ostler front delegates: the library an application links.
+//! Serve requests that an Ostler front delegates.
+//!
+//! An application opens a *request queue* and serves it with any [`tower_service::Service`] (an
+//! axum `Router` unchanged). The front reads each request's head and hands the request over; this
+//! library reads the body from the client's own socket and writes the response to it. No byte of
+//! either passes through the front.
+//!
+//! ```no_run
+//! use axum::{Router, routing::get};
+//! use ostler_target::RequestQueue;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let app = Router::new().route("/", get(|| async { "hello" }));
+//! let queue = RequestQueue::builder("shop").url_prefix("http://*:80/").bind()?;
+//! ostler_target::serve(queue, app).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! What a handler can know of its request beyond HTTP (the client's real address, how it came) is
+//! in its extensions: [`RequestInfo`].
 #![forbid(unsafe_code)]
+
+mod body;
+mod builder;
+mod channel;
+mod client;
+mod clients;
+mod error;
+mod exchange;
+mod info;
+mod panics;
+mod readiness;
+mod relay;
+mod response;
+mod serve;
+mod upgrade;
+
+pub use body::Body;
+pub use builder::{Builder, QueueHandle, RequestQueue};
+pub use error::{BindError, BodyError};
+pub use info::{Arrival, RequestInfo};
+pub use ostler_delegation::{QueueError, RequestQueueMode, Verbosity503};
+pub use serve::{Serve, serve};
+
+/// Any error of a service or of its bodies.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

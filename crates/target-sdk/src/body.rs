@@ -1,0 +1,300 @@
+//! A request's body, read from the client's own socket as the handler asks for it.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use ostler_delegation::entry::{Completed, ExchangeKey};
+use ostler_delegation::target::TargetShared;
+use ostler_http1::{BodyDecoder, BodyProgress, CONTINUE, Framing};
+use tokio::time::{Instant, Sleep};
+
+use crate::client::Client;
+use crate::error::BodyError;
+
+/// The body of a request.
+///
+/// Bytes leave the kernel only as they are polled for, so a slow handler holds the client back by
+/// TCP's own means.
+#[derive(Debug)]
+pub struct Body(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Empty,
+    Delegated(Arc<RequestBody>),
+    Relayed(hyper::body::Incoming),
+}
+
+impl Body {
+    pub(crate) fn empty() -> Self {
+        Self(Kind::Empty)
+    }
+
+    pub(crate) fn delegated(body: Arc<RequestBody>) -> Self {
+        Self(Kind::Delegated(body))
+    }
+
+    pub(crate) fn relayed(body: hyper::body::Incoming) -> Self {
+        Self(Kind::Relayed(body))
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut self.0 {
+            Kind::Empty => Poll::Ready(None),
+            Kind::Delegated(body) => body.lock().poll_frame(cx),
+            Kind::Relayed(body) => Pin::new(body).poll_frame(cx).map_err(BodyError::Relayed),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Empty => true,
+            Kind::Delegated(body) => body.lock().decoder.is_end(),
+            Kind::Relayed(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Empty => SizeHint::with_exact(0),
+            Kind::Delegated(body) => body
+                .lock()
+                .decoder
+                .remaining()
+                .map_or_else(SizeHint::default, SizeHint::with_exact),
+            Kind::Relayed(body) => body.size_hint(),
+        }
+    }
+}
+
+/// A body shared by the handler, which reads it, and its exchange, which finishes it.
+#[derive(Debug)]
+pub(crate) struct RequestBody(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    client: Arc<Client>,
+    shared: Arc<TargetShared>,
+    key: ExchangeKey,
+    decoder: BodyDecoder,
+    /// Bytes from the client that are not decoded yet: at first what came with the head.
+    input: Bytes,
+    /// `100 Continue` is to be sent before the first read.
+    expects_continue: bool,
+    /// The socket has been read from.
+    touched: bool,
+    /// The exchange is over for the handler.
+    detached: bool,
+    failed: bool,
+    timeout: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// How a body ended.
+pub(crate) enum Drained {
+    /// Whole; these bytes behind it are the next request's.
+    End {
+        /// The start of the next request.
+        leftover: Vec<u8>,
+    },
+    /// It cannot be brought to its end: the connection must close.
+    Unfinished,
+}
+
+impl RequestBody {
+    pub(crate) fn new(
+        client: Arc<Client>,
+        shared: Arc<TargetShared>,
+        key: ExchangeKey,
+        framing: Framing,
+        prefix: Bytes,
+        expects_continue: bool,
+        timeout: Duration,
+    ) -> Self {
+        // A client that sends the body unasked needs no 100 (RFC 9110 section 10.1.1).
+        let prefix_is_empty = prefix.is_empty();
+        Self(Mutex::new(State {
+            client,
+            shared,
+            key,
+            decoder: BodyDecoder::new(framing),
+            input: prefix,
+            expects_continue: expects_continue && prefix_is_empty,
+            touched: false,
+            detached: false,
+            failed: false,
+            timeout,
+            timer: None,
+        }))
+    }
+
+    /// Body bytes delivered so far.
+    pub(crate) fn received(&self) -> u64 {
+        self.lock().decoder.consumed_body()
+    }
+
+    /// Whether the client broke the body's framing.
+    pub(crate) fn failed(&self) -> bool {
+        self.lock().failed
+    }
+
+    /// Whether the client still waits to be told to send the body.
+    pub(crate) fn awaits_continue(&self) -> bool {
+        let state = self.lock();
+        state.expects_continue && !state.decoder.is_end()
+    }
+
+    /// Takes the body from the handler.
+    pub(crate) fn detach(&self) {
+        self.lock().detached = true;
+    }
+
+    /// Reads the rest so that the connection can carry another request: up to `most` bytes.
+    pub(crate) async fn drain(&self, most: u64) -> Drained {
+        let begun = self.received();
+        loop {
+            let frame = std::future::poll_fn(|cx| {
+                let mut state = self.lock();
+                // A client that was not told to continue may or may not send the body: RFC 9110
+                // section 10.1.1 leaves closing as the only safe way on.
+                if state.expects_continue && !state.decoder.is_end() {
+                    return Poll::Ready(Some(Err(BodyError::ExchangeOver)));
+                }
+                state.poll_decode(cx)
+            });
+            match frame.await {
+                Some(Ok(_)) if self.received() - begun <= most => {}
+                Some(_) => return Drained::Unfinished,
+                None => break,
+            }
+        }
+        let leftover = std::mem::take(&mut self.lock().input);
+        if leftover.len() > Completed::MAX_LEFTOVER {
+            return Drained::Unfinished;
+        }
+        Drained::End {
+            leftover: leftover.into(),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.detached && !self.decoder.is_end() {
+            return Poll::Ready(Some(Err(BodyError::ExchangeOver)));
+        }
+        match ready!(self.poll_decode(cx)) {
+            Some(Ok(data)) => Poll::Ready(Some(Ok(Frame::data(data)))),
+            Some(Err(error)) => Poll::Ready(Some(Err(error))),
+            None => Poll::Ready(
+                self.decoder
+                    .trailers()
+                    .map(|trailers| Ok(Frame::trailers(trailers))),
+            ),
+        }
+    }
+
+    fn poll_decode(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        loop {
+            if self.failed {
+                return Poll::Ready(Some(Err(BodyError::ExchangeOver)));
+            }
+            match self.decoder.decode(&self.input) {
+                Ok(BodyProgress::Data {
+                    start,
+                    end,
+                    consumed,
+                }) => {
+                    let data = self.input.slice(start..end);
+                    self.consume(consumed);
+                    return Poll::Ready(Some(Ok(data)));
+                }
+                Ok(BodyProgress::End { consumed }) => {
+                    self.consume(consumed);
+                    return Poll::Ready(None);
+                }
+                Ok(BodyProgress::NeedMore { consumed }) => self.consume(consumed),
+                Err(error) => {
+                    self.failed = true;
+                    return Poll::Ready(Some(Err(error.into())));
+                }
+            }
+            if let Err(error) = ready!(self.poll_fill(cx)) {
+                self.failed = true;
+                return Poll::Ready(Some(Err(error)));
+            }
+        }
+    }
+
+    fn consume(&mut self, consumed: usize) {
+        let _ = self.input.split_to(consumed);
+    }
+
+    /// Reads no further past the end of the body than the decoder's hint: what follows is the
+    /// front's to read.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
+        const MOST: usize = 64 * 1024;
+        if !self.touched {
+            self.touched = true;
+            self.shared.body_read(self.key);
+        }
+        if std::mem::take(&mut self.expects_continue) {
+            // 25 bytes into a buffer that this exchange has not written to: it takes them whole,
+            // or the client is gone, which the read says.
+            let _ = self.client.try_send(&[std::io::IoSlice::new(CONTINUE)]);
+        }
+        let max = self.decoder.read_hint().clamp(1, MOST);
+        let mut read = Vec::with_capacity(self.input.len() + max);
+        read.extend_from_slice(&self.input);
+        match self.client.poll_recv(cx, &mut read, max) {
+            Poll::Ready(Ok(0)) => Poll::Ready(Err(BodyError::ClientGone)),
+            Poll::Ready(Ok(_)) => {
+                self.timer = None;
+                self.input = read.into();
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) if is_disconnect(&error) => {
+                Poll::Ready(Err(BodyError::ClientGone))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(BodyError::Io(error))),
+            Poll::Pending => {
+                let timeout = self.timeout;
+                let timer = self.timer.get_or_insert_with(|| {
+                    Box::pin(tokio::time::sleep_until(Instant::now() + timeout))
+                });
+                ready!(timer.as_mut().poll(cx));
+                Poll::Ready(Err(BodyError::TimedOut(timeout)))
+            }
+        }
+    }
+}
+
+/// The client's end is gone, as opposed to something being wrong here.
+pub(crate) fn is_disconnect(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, TimedOut,
+    };
+    matches!(
+        error.kind(),
+        BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | TimedOut
+    )
+}

@@ -1,0 +1,274 @@
+//! Serving one front thread: takes requests out of the ring, runs them, sleeps when there are none.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use ostler_delegation::ChannelError;
+use ostler_delegation::control::TargetMessage;
+use ostler_delegation::entry::ExchangeKey;
+use ostler_delegation::target::{Event, TargetChannel};
+use tokio::io::unix::AsyncFd;
+use tokio::sync::watch;
+
+use crate::BoxError;
+use crate::builder::Timeouts;
+use crate::client::Client;
+use crate::clients::Clients;
+use crate::exchange::{ChannelContext, Handler, begin};
+use crate::readiness::readable;
+
+/// Most events taken at a stretch before other tasks get their turn.
+const BURST: usize = 64;
+/// A first poll that takes longer than this on average is worth a task of its own, so that other
+/// threads can take part.
+const INLINE_NS: u64 = 50_000;
+/// How often completions are tried again that the front's ring had no room for.
+const RETRY: Duration = Duration::from_millis(5);
+
+/// Serves a channel until its front is gone or, once told to stop, until nothing is under way.
+pub(crate) async fn serve<S, B>(
+    mut channel: TargetChannel,
+    service: S,
+    timeouts: Timeouts,
+    mut stop: watch::Receiver<bool>,
+    mut url_prefixes: watch::Receiver<Vec<String>>,
+) -> io::Result<()>
+where
+    S: Handler<B>,
+    S::Future: Send,
+    S::Error: Into<BoxError>,
+    B: http_body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    let context = Arc::new(ChannelContext {
+        shared: Arc::clone(channel.shared()),
+        timeouts,
+        clients: Clients::default(),
+        orphaned: AtomicBool::new(false),
+    });
+    let pace = Arc::new(Pace::default());
+    let wake = readable(channel.wake_descriptor().try_clone_to_owned()?)?;
+    let control = std::os::fd::AsFd::as_fd(channel.control()).try_clone_to_owned()?;
+    let control = readable(control)?;
+    let mut stopping = false;
+
+    let ended = loop {
+        let busy = match take_events(&mut channel, &context, &service, &pace, stopping) {
+            Ok(busy) => busy,
+            Err(error) => break error,
+        };
+        let flushed = context.shared.flush();
+        if busy {
+            tokio::task::yield_now().await;
+            continue;
+        }
+        if stopping && flushed && context.shared.active() == 0 && context.shared.waiting() == 0 {
+            return Ok(());
+        }
+        channel.announce_sleep();
+        if context.shared.waiting() > 0 {
+            channel.cancel_sleep();
+            continue;
+        }
+        let woken = poll_fn(|cx| poll_wakes(cx, &wake, &control));
+        let woken = tokio::select! {
+            biased;
+            woken = woken => woken,
+            true = told(&mut stop), if !stopping => {
+                stopping = true;
+                channel.send(&TargetMessage::Draining);
+                Ok(Woken::ByRing)
+            }
+            Ok(()) = url_prefixes.changed() => {
+                let url_prefixes = url_prefixes.borrow_and_update().clone();
+                channel.send(&TargetMessage::Prefixes { url_prefixes });
+                Ok(Woken::ByRing)
+            }
+            () = tokio::time::sleep(RETRY), if stopping || !flushed => Ok(Woken::ByRing),
+        };
+        channel.cancel_sleep();
+        if let Woken::ByControl = woken?
+            && let Err(error) = take_control(&mut channel, &context)
+        {
+            break error;
+        }
+    };
+    if !matches!(ended, ChannelError::Closed) {
+        tracing::error!(
+            error = &ended as &dyn std::error::Error,
+            "a front misbehaves; its channel ends"
+        );
+    }
+    // What is under way is finished and its connection closed; nobody would read the next request.
+    context.orphaned.store(true, Ordering::Release);
+    context.clients.close_idle();
+    while stopping && context.shared.active() > 0 {
+        tokio::time::sleep(RETRY).await;
+    }
+    Ok(())
+}
+
+/// Completes when the server stops; false when it is gone, which is no reason to stop.
+pub(crate) async fn told(stop: &mut watch::Receiver<bool>) -> bool {
+    stop.wait_for(|stop| *stop).await.is_ok()
+}
+
+enum Woken {
+    ByRing,
+    ByControl,
+}
+
+/// Neither descriptor is read here: the eventfd is registered edge-triggered, so each write to it
+/// is one wake-up, and that saves a system call.
+fn poll_wakes(
+    cx: &mut Context<'_>,
+    wake: &AsyncFd<OwnedFd>,
+    control: &AsyncFd<OwnedFd>,
+) -> Poll<io::Result<Woken>> {
+    if let Poll::Ready(guard) = control.poll_read_ready(cx) {
+        guard?.clear_ready();
+        return Poll::Ready(Ok(Woken::ByControl));
+    }
+    if let Poll::Ready(guard) = wake.poll_read_ready(cx) {
+        guard?.clear_ready();
+        return Poll::Ready(Ok(Woken::ByRing));
+    }
+    Poll::Pending
+}
+
+/// Takes what is in the ring; true when there may be more.
+fn take_events<S, B>(
+    channel: &mut TargetChannel,
+    context: &Arc<ChannelContext>,
+    service: &S,
+    pace: &Arc<Pace>,
+    stopping: bool,
+) -> Result<bool, ChannelError>
+where
+    S: Handler<B>,
+    S::Future: Send,
+    S::Error: Into<BoxError>,
+    B: http_body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    for _ in 0..BURST {
+        match channel.poll_event()? {
+            None => return Ok(false),
+            Some(Event::Connection {
+                slot,
+                generation,
+                client,
+                facts,
+            }) => {
+                context
+                    .clients
+                    .insert(slot, generation, Client::new(client, facts));
+            }
+            Some(Event::Request(key, entry)) => {
+                let Some(client) = context.clients.begin(key) else {
+                    let ExchangeKey { slot, exchange, .. } = key;
+                    return Err(ChannelError::UnknownExchange { slot, exchange });
+                };
+                if stopping {
+                    hand_back(context, key);
+                } else if let Some(exchange) = begin(context, &client, key, &entry, service) {
+                    start(context, key, exchange, pace);
+                } else {
+                    context.clients.end(key, || true);
+                }
+            }
+            Some(Event::ClientGone(key)) => context.clients.cancel(key),
+            Some(Event::Closed { slot, generation }) => context.clients.close(slot, generation),
+            Some(Event::Goodbye) => {}
+        }
+    }
+    Ok(true)
+}
+
+/// A request that came while this process stops goes back untouched.
+fn hand_back(context: &ChannelContext, key: ExchangeKey) {
+    context.clients.end(key, || true);
+    if context.shared.begin(key) {
+        context.shared.give_back(key);
+    }
+}
+
+fn take_control(channel: &mut TargetChannel, context: &ChannelContext) -> Result<(), ChannelError> {
+    while let Some(event) = channel.poll_control()? {
+        if let Event::Connection {
+            slot,
+            generation,
+            client,
+            facts,
+        } = event
+        {
+            context
+                .clients
+                .insert(slot, generation, Client::new(client, facts));
+        }
+    }
+    Ok(())
+}
+
+/// Polls an exchange once here; one that has to wait, or whose kind takes long, becomes a task.
+fn start(
+    context: &ChannelContext,
+    key: ExchangeKey,
+    mut exchange: Pin<Box<dyn Future<Output = ()> + Send>>,
+    pace: &Arc<Pace>,
+) {
+    if pace.is_quick() {
+        let begun = ostler_shm::monotonic_nanoseconds();
+        // The task polls it again as soon as it runs, so this waker has nobody to wake.
+        let polled = exchange
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()));
+        pace.record(begun);
+        if polled.is_ready() {
+            return;
+        }
+        let task = tokio::spawn(exchange).abort_handle();
+        context.clients.runs_as(key, task);
+        return;
+    }
+    let pace = Arc::clone(pace);
+    let task = tokio::spawn(async move {
+        let begun = ostler_shm::monotonic_nanoseconds();
+        let mut first = true;
+        poll_fn(|cx| {
+            let polled = exchange.as_mut().poll(cx);
+            if std::mem::take(&mut first) {
+                pace.record(begun);
+            }
+            polled
+        })
+        .await;
+    });
+    context.clients.runs_as(key, task.abort_handle());
+}
+
+/// How long first polls take: a moving average in nanoseconds.
+#[derive(Debug, Default)]
+struct Pace(AtomicU64);
+
+impl Pace {
+    fn is_quick(&self) -> bool {
+        self.0.load(Ordering::Relaxed) < INLINE_NS
+    }
+
+    /// A lost update of two threads at once only delays the average.
+    fn record(&self, begun: u64) {
+        let took = ostler_shm::monotonic_nanoseconds().saturating_sub(begun);
+        let average = self.0.load(Ordering::Relaxed);
+        self.0
+            .store(average - average / 8 + took / 8, Ordering::Relaxed);
+    }
+}

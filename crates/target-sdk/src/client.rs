@@ -1,0 +1,173 @@
+//! A client's socket in this process: calls that never block, readiness only where one would have.
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use ostler_delegation::control::ConnectionFacts;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// A client's connection. The front holds it too: file status flags are shared, so every call says
+/// for itself that it must not block.
+#[derive(Debug)]
+pub(crate) struct Client {
+    socket: Arc<OwnedFd>,
+    facts: ConnectionFacts,
+    registration: Mutex<Option<Registration>>,
+}
+
+/// What the socket is registered for, if anything. Reading is registered for no longer than an
+/// exchange that needs it: between exchanges what arrives is the front's, and would wake this
+/// process for nothing.
+#[derive(Debug, Clone)]
+struct Registration {
+    ready: Arc<AsyncFd<Arc<OwnedFd>>>,
+    reads: bool,
+}
+
+impl Client {
+    pub(crate) fn new(socket: OwnedFd, facts: ConnectionFacts) -> Self {
+        Self {
+            socket: Arc::new(socket),
+            facts,
+            registration: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn facts(&self) -> &ConnectionFacts {
+        &self.facts
+    }
+
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// Gives bytes to the socket without waiting.
+    pub(crate) fn try_send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        ostler_shm::send(self.as_fd(), parts)
+    }
+
+    /// Gives bytes to the socket once it takes them; `reads` says whether the exchange reads from
+    /// it as well.
+    pub(crate) fn poll_send(
+        &self,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+        reads: bool,
+    ) -> Poll<io::Result<usize>> {
+        let asked: usize = parts.iter().map(|part| part.len()).sum();
+        let ready = self.registration(reads)?;
+        loop {
+            let mut guard = ready!(ready.poll_write_ready(cx))?;
+            match guard.try_io(|_| self.try_send(parts)) {
+                Ok(Ok(sent)) => {
+                    // Less than asked means the buffer is full: the kernel says when it is not.
+                    if sent < asked {
+                        guard.clear_ready();
+                    }
+                    return Poll::Ready(Ok(sent));
+                }
+                Ok(Err(error)) => return Poll::Ready(Err(error)),
+                Err(_would_block) => {}
+            }
+        }
+    }
+
+    /// Appends up to `max` bytes from the socket; 0 is the end.
+    pub(crate) fn poll_recv(
+        &self,
+        cx: &mut Context<'_>,
+        out: &mut Vec<u8>,
+        max: usize,
+    ) -> Poll<io::Result<usize>> {
+        if !self.is_registered_for_reading() {
+            match ostler_shm::recv(self.as_fd(), out, max) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+        }
+        let ready = self.registration(true)?;
+        loop {
+            let mut guard = ready!(ready.poll_read_ready(cx))?;
+            match guard.try_io(|_| ostler_shm::recv(self.as_fd(), out, max)) {
+                Ok(Ok(received)) => {
+                    // Less than asked means there is no more: the kernel says when there is.
+                    if received > 0 && received < max {
+                        guard.clear_ready();
+                    }
+                    return Poll::Ready(Ok(received));
+                }
+                Ok(Err(error)) => return Poll::Ready(Err(error)),
+                Err(_would_block) => {}
+            }
+        }
+    }
+
+    /// Ends this direction and takes in what the client still sends, so that closing with bytes
+    /// unread does not destroy the response on its way (RFC 9112 section 9.6).
+    pub(crate) async fn linger(&self, most: usize) {
+        if ostler_shm::shutdown_write(self.as_fd()).is_err() {
+            return;
+        }
+        let mut sink = Vec::new();
+        let mut left = most;
+        while left > 0 {
+            sink.clear();
+            let max = left.min(16 * 1024);
+            match poll_fn(|cx| self.poll_recv(cx, &mut sink, max)).await {
+                Ok(0) | Err(_) => return,
+                Ok(n) => left = left.saturating_sub(n),
+            }
+        }
+    }
+
+    /// The exchange is over: forget reading.
+    pub(crate) fn end_exchange(&self) {
+        let mut registration = self.lock();
+        if registration
+            .as_ref()
+            .is_some_and(|registration| registration.reads)
+        {
+            *registration = None;
+        }
+    }
+
+    fn is_registered_for_reading(&self) -> bool {
+        self.lock()
+            .as_ref()
+            .is_some_and(|registration| registration.reads)
+    }
+
+    fn registration(&self, reads: bool) -> io::Result<Arc<AsyncFd<Arc<OwnedFd>>>> {
+        let mut registration = self.lock();
+        match &*registration {
+            Some(have) if have.reads || !reads => return Ok(Arc::clone(&have.ready)),
+            _ => {}
+        }
+        // One registration a descriptor: the narrower one goes before the wider one comes.
+        *registration = None;
+        let interest = if reads {
+            Interest::READABLE | Interest::WRITABLE
+        } else {
+            Interest::WRITABLE
+        };
+        let ready = Arc::new(crate::readiness::shared(
+            Arc::clone(&self.socket),
+            interest,
+        )?);
+        *registration = Some(Registration {
+            ready: Arc::clone(&ready),
+            reads,
+        });
+        Ok(ready)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Registration>> {
+        self.registration
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,343 @@
+//! One exchange, from the entry that came out of the queue to the completion that goes back.
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use http::StatusCode;
+use ostler_delegation::entry::{Completed, ExchangeKey, RequestEntry, directives};
+use ostler_delegation::target::TargetShared;
+use ostler_delegation::{Disposition, Ending};
+use ostler_http1::{Framing, RequestFacts, to_http_request_parts};
+use tower_service::Service;
+
+use crate::body::{Body, Drained, RequestBody};
+use crate::builder::Timeouts;
+use crate::clients::Clients;
+use crate::info::RequestInfo;
+use crate::panics::{Contained, contain};
+use crate::response::{Responder, ResponseError, Sent, SharedClient, bare};
+use crate::{BoxError, upgrade};
+
+/// Most bytes of an unread body that are read so that the connection can carry another request.
+const DRAIN_MOST: u64 = 256 * 1024;
+/// Most bytes taken in after a response that closes the connection.
+const LINGER_MOST: usize = 1024 * 1024;
+
+/// What a service must be to answer delegated requests.
+pub(crate) trait Handler<B>:
+    Service<http::Request<Body>, Response = http::Response<B>> + Clone + Send + 'static
+{
+}
+
+impl<S, B> Handler<B> for S where
+    S: Service<http::Request<Body>, Response = http::Response<B>> + Clone + Send + 'static
+{
+}
+
+/// What the exchanges of one channel share.
+#[derive(Debug)]
+pub(crate) struct ChannelContext {
+    pub(crate) shared: Arc<TargetShared>,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) clients: Clients,
+    /// The front is gone: no connection outlives its exchange.
+    pub(crate) orphaned: AtomicBool,
+}
+
+impl ChannelContext {
+    fn end(&self, key: ExchangeKey, disposition: Disposition) {
+        let keep = matches!(disposition, Disposition::Keep | Disposition::Returned);
+        self.clients
+            .end(key, || keep && !self.orphaned.load(Ordering::Acquire));
+    }
+}
+
+/// An exchange that this process has begun. Dropping it, at whatever point, ends it: the front
+/// always learns how.
+pub(crate) struct Exchange {
+    pub(crate) context: Arc<ChannelContext>,
+    pub(crate) client: SharedClient,
+    pub(crate) key: ExchangeKey,
+    pub(crate) facts: RequestFacts,
+    pub(crate) sent: Mutex<Sent>,
+    pub(crate) received_ns: u64,
+    body: Option<Arc<RequestBody>>,
+    directives: Bytes,
+    completed: bool,
+}
+
+/// Takes a request on and returns the future that answers it; `None` when the front has withdrawn
+/// it.
+pub(crate) fn begin<S, B>(
+    context: &Arc<ChannelContext>,
+    client: &SharedClient,
+    key: ExchangeKey,
+    entry: &RequestEntry<'_>,
+    service: &S,
+) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>>
+where
+    S: Handler<B>,
+    S::Future: Send,
+    S::Error: Into<BoxError>,
+    B: http_body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    if !context.shared.begin(key) {
+        return None;
+    }
+    let received_ns = ostler_shm::monotonic_nanoseconds();
+    let body = (entry.framing != Framing::None).then(|| {
+        Arc::new(RequestBody::new(
+            Arc::clone(client),
+            Arc::clone(&context.shared),
+            key,
+            entry.framing,
+            Bytes::copy_from_slice(entry.prefix),
+            entry.expects_continue,
+            context.timeouts.body,
+        ))
+    });
+    let exchange = Exchange {
+        context: Arc::clone(context),
+        client: Arc::clone(client),
+        key,
+        facts: entry.facts,
+        sent: Mutex::default(),
+        received_ns,
+        body,
+        directives: Bytes::copy_from_slice(entry.directives),
+        completed: false,
+    };
+    let raw = Bytes::copy_from_slice(entry.head.raw);
+    let Ok(mut parts) = to_http_request_parts(&raw, &entry.head.index) else {
+        return Some(Box::pin(exchange.answer(bare(StatusCode::BAD_REQUEST))));
+    };
+    parts.extensions.insert(RequestInfo::delegated(
+        client.facts(),
+        entry.head_received_ns,
+        entry.queued_ns,
+        received_ns,
+    ));
+    let mut service = service.clone();
+    if entry.upgrade {
+        let request = http::Request::from_parts(parts, Body::empty());
+        let prefix = Bytes::copy_from_slice(entry.prefix);
+        return Some(Box::pin(upgrade::run(
+            exchange, service, request, raw, prefix,
+        )));
+    }
+    let body = exchange
+        .body
+        .as_ref()
+        .map_or_else(Body::empty, |body| Body::delegated(Arc::clone(body)));
+    let request = http::Request::from_parts(parts, body);
+    Some(Box::pin(async move {
+        match call(&mut service, request).await {
+            Ok(response) => exchange.answer(response).await,
+            Err(status) => exchange.answer(bare(status)).await,
+        }
+    }))
+}
+
+/// Calls a service as soon as it is ready; its errors and panics are a 500.
+pub(crate) async fn call<S, B>(
+    service: &mut S,
+    request: http::Request<Body>,
+) -> Result<http::Response<B>, StatusCode>
+where
+    S: Service<http::Request<Body>, Response = http::Response<B>>,
+    S::Error: Into<BoxError>,
+{
+    let failed = |error: BoxError| {
+        tracing::error!(error, "the service failed");
+        StatusCode::INTERNAL_SERVER_ERROR
+    };
+    let panicked = |panicked: crate::panics::Panicked| {
+        tracing::error!("{panicked}");
+        StatusCode::INTERNAL_SERVER_ERROR
+    };
+    poll_fn(|cx| service.poll_ready(cx))
+        .await
+        .map_err(|error| failed(error.into()))?;
+    let future = contain(|| service.call(request)).map_err(panicked)?;
+    let future = std::pin::pin!(future);
+    match Contained(future).await.map_err(panicked)? {
+        Ok(response) => Ok(response),
+        Err(error) => Err(failed(error.into())),
+    }
+}
+
+impl Exchange {
+    /// Sends the response and brings the exchange to its end.
+    pub(crate) async fn answer<B>(mut self, response: http::Response<B>)
+    where
+        B: http_body::Body + Send,
+        B::Error: Into<BoxError>,
+    {
+        let mut facts = self.facts;
+        if self.is_orphaned() {
+            facts.keep_alive = false;
+        }
+        if self
+            .body
+            .as_ref()
+            .is_some_and(|body| body.awaits_continue())
+        {
+            // Whether the body comes is the client's guess now, so nothing may follow it.
+            facts.keep_alive = false;
+        }
+        let respond = || self.context.shared.responding(self.key);
+        let responder = Responder {
+            client: &self.client,
+            facts,
+            directives: directives(&self.directives).collect(),
+            reads: self.body.is_some(),
+            timeout: self.context.timeouts.send,
+            responding: &respond,
+            sent: &self.sent,
+        };
+        let sent = responder.send(response).await;
+        drop(responder);
+        match sent {
+            // Nothing of the request is left to read: the common case needs no more waiting.
+            Ok(true) if self.body.is_none() && !self.is_orphaned() => {
+                self.complete(Disposition::Keep, Ending::Answered, Vec::new());
+            }
+            Ok(keep_alive) => Box::pin(self.finish(keep_alive)).await,
+            Err(error) => {
+                let ending = match &error {
+                    ResponseError::ClientGone => Ending::ClientGone,
+                    ResponseError::TimedOut(_) => Ending::TimedOut,
+                    _ => Ending::HandlerFailed,
+                };
+                if ending == Ending::HandlerFailed {
+                    let error: &(dyn std::error::Error + 'static) = &error;
+                    tracing::error!(error, "the response ends early");
+                }
+                // Part of it may be sent: only closing says that it is not whole.
+                self.close(ending);
+            }
+        }
+    }
+
+    /// The response is sent: reads what is left of the request, then lets go of the connection.
+    async fn finish(&mut self, keep_alive: bool) {
+        let mut leftover = Vec::new();
+        let mut ending = Ending::Answered;
+        let mut keep_alive = keep_alive;
+        if let Some(body) = &self.body {
+            body.detach();
+            if keep_alive {
+                let drain = body.drain(DRAIN_MOST);
+                match tokio::time::timeout(self.context.timeouts.drain, drain).await {
+                    Ok(Drained::End { leftover: rest }) => leftover = rest,
+                    Ok(Drained::Unfinished) | Err(_) => keep_alive = false,
+                }
+            }
+            if body.failed() {
+                ending = Ending::BadBody;
+            }
+        }
+        if keep_alive && !self.is_orphaned() {
+            self.complete(Disposition::Keep, ending, leftover);
+            return;
+        }
+        if self.body.is_some() {
+            let linger = self.client.linger(LINGER_MOST);
+            let _ = tokio::time::timeout(self.context.timeouts.drain.min(LINGER), linger).await;
+        }
+        self.close(ending);
+    }
+
+    fn is_orphaned(&self) -> bool {
+        self.context.orphaned.load(Ordering::Relaxed)
+    }
+
+    fn close(&mut self, ending: Ending) {
+        if ending == Ending::Answered || ending == Ending::BadBody {
+            let _ = ostler_shm::shutdown_write(self.client.as_fd());
+        } else {
+            let _ = ostler_shm::shutdown_both(self.client.as_fd());
+        }
+        self.complete(Disposition::Close, ending, Vec::new());
+    }
+
+    /// Adds the fields the front asked for to a response that hyper writes.
+    pub(crate) fn add_directives(&self, fields: &mut http::HeaderMap) {
+        for (name, value) in directives(&self.directives) {
+            if let (Ok(name), Ok(value)) = (
+                http::HeaderName::from_bytes(name),
+                http::HeaderValue::from_bytes(value),
+            ) {
+                fields.append(name, value);
+            }
+        }
+    }
+
+    /// The connection is the application's alone.
+    pub(crate) fn detach(&mut self) {
+        self.complete(Disposition::Detached, Ending::Answered, Vec::new());
+    }
+
+    fn complete(&mut self, disposition: Disposition, ending: Ending, leftover: Vec<u8>) {
+        self.completed = true;
+        if disposition == Disposition::Keep {
+            self.client.end_exchange();
+        }
+        // Before the completion, behind which the slot's number may come back.
+        self.context.end(self.key, disposition);
+        let sent = *self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        self.context.shared.complete(&Completed {
+            key: self.key,
+            disposition,
+            ending,
+            status: sent.status,
+            bytes_sent: sent.bytes,
+            body_received: self.body.as_ref().map_or(0, |body| body.received()),
+            received_ns: self.received_ns,
+            first_byte_ns: sent.first_byte_ns,
+            completed_ns: ostler_shm::monotonic_nanoseconds(),
+            leftover,
+        });
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if !self.completed {
+            if let Some(body) = &self.body {
+                body.detach();
+            }
+            self.close(Ending::ClientGone);
+        }
+    }
+}
+
+/// How long a connection that is being closed is listened to.
+const LINGER: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// The `Date` field's value, made once a second and thread.
+pub(crate) fn date() -> [u8; 29] {
+    thread_local! {
+        static DATE: Cell<(u64, [u8; 29])> = const { Cell::new((0, [0; 29])) };
+    }
+    // A date in the past where the clock is before 1970: as wrong as the clock.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this library's one look at the wall clock"
+    )]
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now = now.map_or(0, |now| now.as_secs());
+    let (second, date) = DATE.get();
+    if second == now && now != 0 {
+        return date;
+    }
+    let date = ostler_http1::format_date(now);
+    DATE.set((now, date));
+    date
+}

@@ -1,0 +1,89 @@
+//! What a handler can know of its request beyond HTTP.
+
+use std::net::SocketAddr;
+
+use ostler_delegation::control::ConnectionFacts;
+
+/// How a request reached this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Arrival {
+    /// The client's own socket was handed over: bytes go between client and this process only.
+    Delegated,
+    /// The front passes the bytes on, since it may not hand the socket over.
+    Relayed,
+}
+
+/// The client and the way of a request. In the extensions of every request: in an axum handler,
+/// `Extension(info): Extension<RequestInfo>`.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestInfo {
+    client: Option<SocketAddr>,
+    local: Option<SocketAddr>,
+    arrival: Arrival,
+    accepted_ns: u64,
+    head_received_ns: u64,
+    queued_ns: u64,
+    received_ns: u64,
+}
+
+impl RequestInfo {
+    pub(crate) fn delegated(
+        facts: &ConnectionFacts,
+        head_received_ns: u64,
+        queued_ns: u64,
+        received_ns: u64,
+    ) -> Self {
+        Self {
+            client: facts.client,
+            local: facts.local,
+            arrival: Arrival::Delegated,
+            accepted_ns: facts.accepted_ns,
+            head_received_ns,
+            queued_ns,
+            received_ns,
+        }
+    }
+
+    pub(crate) fn relayed(facts: &ConnectionFacts, received_ns: u64) -> Self {
+        Self {
+            arrival: Arrival::Relayed,
+            ..Self::delegated(facts, 0, 0, received_ns)
+        }
+    }
+
+    /// The client's address, as the front's socket has it.
+    pub fn client_address(&self) -> Option<SocketAddr> {
+        self.client
+    }
+
+    /// The address the client connected to.
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        self.local
+    }
+
+    /// How the request reached this process.
+    pub fn arrival(&self) -> Arrival {
+        self.arrival
+    }
+
+    /// When the connection was accepted: nanoseconds of `CLOCK_MONOTONIC`, as all times here.
+    pub fn connection_started_ns(&self) -> u64 {
+        self.accepted_ns
+    }
+
+    /// When the front had the whole head; 0 when it was relayed.
+    pub fn head_received_ns(&self) -> u64 {
+        self.head_received_ns
+    }
+
+    /// When the front put the request into the queue (`RequestQueuedForIO`); 0 when it was relayed.
+    pub fn queued_ns(&self) -> u64 {
+        self.queued_ns
+    }
+
+    /// When this process took it out (`RequestDeliveredForIO`).
+    pub fn received_ns(&self) -> u64 {
+        self.received_ns
+    }
+}

@@ -1,0 +1,372 @@
+//! Writing a response to the client's socket: head and body in one call where they are ready.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use http_body::Body as _;
+use ostler_http1::{BodyEncoder, BodyLength, RequestFacts, ResponseBody, encode_response_head};
+
+use crate::BoxError;
+use crate::body::is_disconnect;
+use crate::client::Client;
+use crate::panics::{Panicked, contain};
+
+/// Most pieces given to one `sendmsg`, and most bytes gathered before it is called.
+const MAX_PIECES: usize = 16;
+const GATHER: usize = 256 * 1024;
+
+/// What was sent, kept where it outlives a dropped exchange.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Sent {
+    pub(crate) status: u16,
+    pub(crate) bytes: u64,
+    pub(crate) first_byte_ns: u64,
+}
+
+/// Why a response was not sent whole.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ResponseError {
+    #[error("the client is gone")]
+    ClientGone,
+    #[error("the client took no byte for {} s", .0.as_secs())]
+    TimedOut(Duration),
+    #[error("the response body failed")]
+    Body(#[source] BoxError),
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
+    #[error("the response body is not as long as its content-length")]
+    Length(#[from] ostler_http1::BodyLengthError),
+    #[error("the client's socket failed")]
+    Io(#[source] io::Error),
+}
+
+/// Where a response goes.
+pub(crate) struct Responder<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) facts: RequestFacts,
+    pub(crate) directives: Vec<(&'a [u8], &'a [u8])>,
+    /// The exchange also reads from the socket.
+    pub(crate) reads: bool,
+    pub(crate) timeout: Duration,
+    /// Stores that response bytes are about to be written.
+    pub(crate) responding: &'a (dyn Fn() + Sync),
+    pub(crate) sent: &'a std::sync::Mutex<Sent>,
+}
+
+impl Responder<'_> {
+    /// Sends a response; true when the connection may carry another request.
+    pub(crate) async fn send<B>(&self, response: http::Response<B>) -> Result<bool, ResponseError>
+    where
+        B: http_body::Body,
+        B::Error: Into<BoxError>,
+    {
+        let (parts, body) = response.into_parts();
+        let mut body = pin!(body);
+        let length = match body.size_hint().exact() {
+            _ if body.is_end_stream() => BodyLength::Known(0),
+            Some(length) => BodyLength::Known(length),
+            None => BodyLength::Unknown,
+        };
+        let mut output = Output::default();
+        let framing = encode_response_head(
+            &mut output.head,
+            self.facts,
+            parts.status,
+            None,
+            &parts.headers,
+            &self.directives,
+            length,
+            &crate::exchange::date(),
+        );
+        self.lock().status = parts.status.as_u16();
+        if framing.body == ResponseBody::None {
+            self.flush(&mut output).await?;
+            return Ok(framing.keep_alive);
+        }
+        let mut encoder = BodyEncoder::new(framing.body);
+        loop {
+            match poll_fn(|cx| self.poll_gather(cx, body.as_mut(), &mut encoder, &mut output))
+                .await?
+            {
+                Gathered::All => {
+                    self.flush(&mut output).await?;
+                    return Ok(framing.keep_alive);
+                }
+                Gathered::Some => self.flush(&mut output).await?,
+            }
+        }
+    }
+
+    /// Takes frames while they are ready. Ready with `Some` when there is something to send and no
+    /// more to gather now; pending only when there is nothing to send.
+    fn poll_gather<B>(
+        &self,
+        cx: &mut Context<'_>,
+        mut body: Pin<&mut B>,
+        encoder: &mut BodyEncoder,
+        output: &mut Output,
+    ) -> Poll<Result<Gathered, ResponseError>>
+    where
+        B: http_body::Body,
+        B::Error: Into<BoxError>,
+    {
+        while output.bytes < GATHER && output.pieces.len() + 4 <= MAX_PIECES {
+            let frame = match contain(|| body.as_mut().poll_frame(cx))? {
+                Poll::Ready(frame) => frame,
+                Poll::Pending if output.is_empty() => return Poll::Pending,
+                Poll::Pending => return Poll::Ready(Ok(Gathered::Some)),
+            };
+            let mut framing = Vec::new();
+            let Some(frame) = frame else {
+                encoder.finish(None, &mut framing)?;
+                output.push(framing.into());
+                return Poll::Ready(Ok(Gathered::All));
+            };
+            match frame
+                .map_err(|error| ResponseError::Body(error.into()))?
+                .into_data()
+            {
+                Ok(mut data) => {
+                    let data = data.copy_to_bytes(data.remaining());
+                    if !data.is_empty() {
+                        let suffix = encoder.begin_data(data.len(), &mut framing)?;
+                        output.push(framing.into());
+                        output.push(data);
+                        output.push(Bytes::from_static(suffix));
+                    }
+                }
+                Err(frame) => {
+                    if let Ok(trailers) = frame.into_trailers() {
+                        encoder.finish(Some(&trailers), &mut framing)?;
+                        output.push(framing.into());
+                        return Poll::Ready(Ok(Gathered::All));
+                    }
+                }
+            }
+            if body.is_end_stream() {
+                let mut framing = Vec::new();
+                encoder.finish(None, &mut framing)?;
+                output.push(framing.into());
+                return Poll::Ready(Ok(Gathered::All));
+            }
+        }
+        Poll::Ready(Ok(Gathered::Some))
+    }
+
+    /// Sends everything gathered.
+    async fn flush(&self, output: &mut Output) -> Result<(), ResponseError> {
+        (self.responding)();
+        if self.lock().first_byte_ns == 0 {
+            self.lock().first_byte_ns = ostler_shm::monotonic_nanoseconds();
+        }
+        let sent = output.with_slices(|slices| self.client.try_send(slices));
+        match sent {
+            Ok(sent) => self.advance(output, sent),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(of_send(error)),
+        }
+        if output.is_empty() {
+            return Ok(());
+        }
+        // On the heap, so that exchanges that never wait do not carry the room for it.
+        Box::pin(self.flush_rest(output)).await
+    }
+
+    /// Sends what the socket did not take at once, as it takes it.
+    async fn flush_rest(&self, output: &mut Output) -> Result<(), ResponseError> {
+        while !output.is_empty() {
+            let send = poll_fn(|cx| {
+                output.with_slices(|slices| self.client.poll_send(cx, slices, self.reads))
+            });
+            match tokio::time::timeout(self.timeout, send).await {
+                Ok(Ok(sent)) => self.advance(output, sent),
+                Ok(Err(error)) => return Err(of_send(error)),
+                Err(_elapsed) => return Err(ResponseError::TimedOut(self.timeout)),
+            }
+        }
+        Ok(())
+    }
+
+    fn advance(&self, output: &mut Output, sent: usize) {
+        self.lock().bytes += sent as u64;
+        output.advance(sent);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Sent> {
+        self.sent
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+enum Gathered {
+    /// There is more to come.
+    Some,
+    /// The last byte is among what was gathered.
+    All,
+}
+
+/// Bytes on their way to the socket: the head, then pieces of the body.
+struct Output {
+    head: Vec<u8>,
+    /// Bytes of the head that are sent. <= head.len()
+    head_sent: usize,
+    pieces: VecDeque<Bytes>,
+    /// Bytes in `pieces`.
+    bytes: usize,
+}
+
+thread_local! {
+    /// The buffer of the last head: most responses find one here.
+    static HEAD: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Default for Output {
+    fn default() -> Self {
+        Self {
+            head: HEAD.take(),
+            head_sent: 0,
+            pieces: VecDeque::new(),
+            bytes: 0,
+        }
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        const MOST: usize = 16 * 1024;
+        if self.head.capacity() <= MOST {
+            self.head.clear();
+            HEAD.set(std::mem::take(&mut self.head));
+        }
+    }
+}
+
+impl Output {
+    fn is_empty(&self) -> bool {
+        self.head_sent == self.head.len() && self.pieces.is_empty()
+    }
+
+    fn push(&mut self, piece: Bytes) {
+        if !piece.is_empty() {
+            self.bytes += piece.len();
+            self.pieces.push_back(piece);
+        }
+    }
+
+    fn with_slices<T>(&self, call: impl FnOnce(&[IoSlice<'_>]) -> T) -> T {
+        let mut slices = [IoSlice::new(&[]); MAX_PIECES];
+        let head = &self.head[self.head_sent..];
+        let head = (!head.is_empty()).then_some(head);
+        let pieces = head
+            .into_iter()
+            .chain(self.pieces.iter().map(|piece| &piece[..]));
+        let mut count = 0;
+        for (slice, piece) in slices.iter_mut().zip(pieces) {
+            *slice = IoSlice::new(piece);
+            count += 1;
+        }
+        call(&slices[..count])
+    }
+
+    fn advance(&mut self, mut sent: usize) {
+        let of_head = sent.min(self.head.len() - self.head_sent);
+        self.head_sent += of_head;
+        sent -= of_head;
+        self.bytes = self.bytes.saturating_sub(sent);
+        while let Some(piece) = self.pieces.front_mut() {
+            if sent < piece.len() {
+                piece.advance(sent);
+                return;
+            }
+            sent -= piece.len();
+            self.pieces.pop_front();
+        }
+    }
+}
+
+fn of_send(error: io::Error) -> ResponseError {
+    if is_disconnect(&error) {
+        ResponseError::ClientGone
+    } else {
+        ResponseError::Io(error)
+    }
+}
+
+/// A response of the library's own: a status and nothing else.
+pub(crate) fn bare(status: http::StatusCode) -> http::Response<Nothing> {
+    let mut response = http::Response::new(Nothing);
+    *response.status_mut() = status;
+    response
+}
+
+/// An empty body.
+pub(crate) struct Nothing;
+
+impl http_body::Body for Nothing {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+        Poll::Ready(None)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        true
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        http_body::SizeHint::with_exact(0)
+    }
+}
+
+/// Keeps the client alive for as long as something speaks to it.
+pub(crate) type SharedClient = Arc<Client>;
+
+pin_project_lite::pin_project! {
+    /// The body of a handler's response or of the library's own.
+    #[project = EitherProjection]
+    pub(crate) enum Either<B> {
+        Handler { #[pin] body: B },
+        Library,
+    }
+}
+
+impl<B: http_body::Body> http_body::Body for Either<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<B::Data>, B::Error>>> {
+        match self.project() {
+            EitherProjection::Handler { body } => body.poll_frame(cx),
+            EitherProjection::Library => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Handler { body } => body.is_end_stream(),
+            Self::Library => true,
+        }
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        match self {
+            Self::Handler { body } => body.size_hint(),
+            Self::Library => http_body::SizeHint::with_exact(0),
+        }
+    }
+}

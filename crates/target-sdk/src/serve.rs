@@ -1,0 +1,253 @@
+//! Serving a queue: accepting fronts, and stopping gracefully.
+
+use std::future::{Future, IntoFuture, Pending, pending};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use ostler_delegation::control::TargetMessage;
+use ostler_delegation::target::{Accepted, Greeting, TargetShared, accept};
+use ostler_shm::ControlSocket;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::builder::RequestQueue;
+use crate::exchange::Handler;
+use crate::readiness::readable;
+use crate::{BoxError, channel, relay};
+
+/// How long whoever connects may take to say what it wants.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Serves a queue with a service: an axum `Router`, or any other [`tower_service::Service`] of
+/// requests with a [`Body`](crate::Body).
+///
+/// The future ends when the shutdown signal of
+/// [`with_graceful_shutdown`](Serve::with_graceful_shutdown) has come and everything begun is
+/// answered; without one, only by an error of the queue's socket.
+///
+/// Works on a current-thread and on a multi-thread runtime. Handlers that answer quickly run where
+/// the request arrives; those that wait or compute become tasks, which all threads share.
+pub fn serve<S, B>(queue: RequestQueue, service: S) -> Serve<S, Pending<()>>
+where
+    S: tower_service::Service<http::Request<crate::Body>, Response = http::Response<B>>,
+{
+    Serve {
+        queue,
+        service,
+        signal: pending(),
+    }
+}
+
+/// A queue about to be served; `.await` serves it.
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct Serve<S, F> {
+    queue: RequestQueue,
+    service: S,
+    signal: F,
+}
+
+impl<S> Serve<S, Pending<()>> {
+    /// Stops when `signal` completes: the queue is left, requests not begun go back to the front,
+    /// those begun are answered.
+    pub fn with_graceful_shutdown<F: Future<Output = ()>>(self, signal: F) -> Serve<S, F> {
+        Serve {
+            queue: self.queue,
+            service: self.service,
+            signal,
+        }
+    }
+}
+
+impl<S, B, F> IntoFuture for Serve<S, F>
+where
+    S: tower_service::Service<http::Request<crate::Body>, Response = http::Response<B>>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError>,
+    B: http_body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+    F: Future<Output = ()> + Send + 'static,
+{
+    type Output = io::Result<()>;
+    type IntoFuture = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(run(self.queue, self.service, self.signal))
+    }
+}
+
+async fn run<S, B>(
+    queue: RequestQueue,
+    service: S,
+    signal: impl Future<Output = ()> + Send,
+) -> io::Result<()>
+where
+    S: Handler<B>,
+    S::Future: Send,
+    S::Error: Into<BoxError>,
+    B: http_body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    let RequestQueue {
+        handle,
+        trusted_fronts,
+        timeouts,
+        max_connections,
+        ..
+    } = queue;
+    let listener = {
+        let instance = handle.lock();
+        let descriptor = instance.listener().as_fd().try_clone_to_owned()?;
+        readable(descriptor)?
+    };
+    let stop = watch::Sender::new(false);
+    let registry = Registry::default();
+    let mut fronts = JoinSet::new();
+    let mut signal = std::pin::pin!(signal);
+    loop {
+        let accepted = handle.lock().listener().accept();
+        match accepted {
+            Ok(control) => {
+                let greeting = {
+                    let instance = handle.lock();
+                    let description = instance.description();
+                    Greeting {
+                        label: description.label.clone(),
+                        url_prefixes: description.url_prefixes.clone(),
+                        max_connections,
+                    }
+                };
+                let (service, stop) = (service.clone(), stop.subscribe());
+                let url_prefixes = handle.url_prefixes.subscribe();
+                let registry = registry.clone();
+                let trusted_fronts = trusted_fronts.clone();
+                fronts.spawn(async move {
+                    match welcome(control, &greeting, &trusted_fronts).await {
+                        Ok(Accepted::Rings(channel)) => {
+                            registry.add(channel.shared());
+                            channel::serve(*channel, service, timeouts, stop, url_prefixes).await
+                        }
+                        Ok(Accepted::Relay(channel)) => relay::serve(channel, service, stop).await,
+                        Ok(Accepted::Query(control)) => {
+                            let _ = control.send(&registry.info().encode(), &[]);
+                            Ok(())
+                        }
+                        Ok(Accepted::NotYet(_)) | Err(_) => Ok(()),
+                    }
+                });
+                continue;
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // Out of descriptors, say: others give some back.
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "cannot accept a front"
+                );
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        }
+        tokio::select! {
+            ready = listener.readable() => ready?.clear_ready(),
+            () = signal.as_mut() => break,
+            Some(ended) = fronts.join_next() => report(ended),
+        }
+    }
+    // No front finds this instance any more; those connected learn that it drains.
+    handle.lock().close();
+    stop.send_replace(true);
+    while let Some(ended) = fronts.join_next().await {
+        report(ended);
+    }
+    Ok(())
+}
+
+fn report(ended: Result<io::Result<()>, tokio::task::JoinError>) {
+    match ended {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "a front's channel failed"
+            );
+        }
+        Err(error) => {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "a front's channel failed"
+            );
+        }
+    }
+}
+
+/// Waits for the first message of whoever connected; a stranger is turned away.
+async fn welcome(
+    control: ControlSocket,
+    greeting: &Greeting,
+    trusted: &[u32],
+) -> Result<Accepted, BoxError> {
+    let peer = control.peer_credentials()?;
+    let own = std::fs::metadata("/proc/self")?.uid();
+    if peer.uid != 0 && peer.uid != own && !trusted.contains(&peer.uid) {
+        let reason = format!("user {} is no front of this queue", peer.uid);
+        tracing::warn!(pid = peer.pid, uid = peer.uid, "a stranger is turned away");
+        let _ = control.send(&TargetMessage::Refused { reason }.encode(), &[]);
+        return Err("a stranger".into());
+    }
+    let ready = readable(control.as_fd().try_clone_to_owned()?)?;
+    let hello = async {
+        let mut control = control;
+        loop {
+            match accept(control, greeting)? {
+                Accepted::NotYet(again) => control = again,
+                accepted => return Ok(accepted),
+            }
+            ready.readable().await?.clear_ready();
+        }
+    };
+    let accepted: Result<Accepted, BoxError> = tokio::time::timeout(HELLO_TIMEOUT, hello).await?;
+    if let Err(error) = &accepted
+        && !matches!(
+            error.downcast_ref(),
+            Some(ostler_delegation::ChannelError::Closed)
+        )
+    {
+        tracing::warn!(pid = peer.pid, uid = peer.uid, error, "no front says this");
+    }
+    accepted
+}
+
+/// The channels of this instance, for its counts.
+#[derive(Debug, Default, Clone)]
+struct Registry(Arc<Mutex<Vec<Weak<TargetShared>>>>);
+
+impl Registry {
+    fn add(&self, shared: &Arc<TargetShared>) {
+        let mut channels = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        channels.retain(|channel| channel.strong_count() > 0);
+        channels.push(Arc::downgrade(shared));
+    }
+
+    fn info(&self) -> TargetMessage {
+        let channels = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let channels: Vec<_> = channels.iter().filter_map(Weak::upgrade).collect();
+        let sum =
+            |count: fn(&TargetShared) -> u64| channels.iter().map(|shared| count(shared)).sum();
+        TargetMessage::Info {
+            waiting: sum(TargetShared::waiting),
+            active: sum(TargetShared::active),
+            completed: sum(TargetShared::completed),
+            fronts: channels.len() as u32,
+        }
+    }
+}
