@@ -1,2 +1,30 @@
-//! The data path: listeners, connections, exchanges, delegation and forwarding.
+//! The data path of the front: listeners, connections, exchanges, delegation and forwarding.
+//!
+//! A [`Front`] runs threads that share nothing but the configuration in force and counters. The life
+//! of an exchange is one function, in `exchange.rs`, read from top to bottom; what may happen
+//! between route and wire is a [`Pipeline`].
 #![forbid(unsafe_code)]
+
+mod client;
+mod clock;
+mod connection;
+mod context;
+mod delegation;
+mod exchange;
+mod facts;
+mod flush;
+mod forwarder;
+mod front;
+mod listener;
+mod outcome;
+mod pipeline;
+mod readiness;
+mod respond;
+mod support;
+mod worker;
+
+pub use context::ExchangeContext;
+pub use front::{Front, FrontLimits, FrontOptions, StartError};
+pub use listener::{ListenUrl, ListenUrlError};
+pub use outcome::{ForwarderError, Mode, Outcome};
+pub use pipeline::{Flow, Pipeline, PipelineStep, StepFuture, UnknownStep};

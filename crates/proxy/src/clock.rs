@@ -1,0 +1,35 @@
+//! The proxy's one source of time.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Now, for deadlines.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the monotonic clock"
+)]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// The `Date` field's value, made once a second and thread.
+pub(crate) fn date() -> [u8; 29] {
+    thread_local! {
+        static DATE: Cell<(u64, [u8; 29])> = const { Cell::new((u64::MAX, [0; 29])) };
+    }
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the wall clock"
+    )]
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO)
+        .as_secs();
+    let (second, date) = DATE.get();
+    if second == now {
+        return date;
+    }
+    let date = ostler_http1::format_date(now);
+    DATE.set((now, date));
+    date
+}

@@ -1,0 +1,128 @@
+//! What a pipeline step sees and may change of an exchange.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ostler_delegation::entry::put_directive;
+use ostler_http1::RequestHead;
+use ostler_model::{ClusterState, DestinationState, RouteModel};
+
+/// An exchange on its way through the pipeline (YARP's `IReverseProxyFeature`).
+#[derive(Debug)]
+pub struct ExchangeContext<'a> {
+    head: &'a RequestHead,
+    client: Option<SocketAddr>,
+    route: Arc<RouteModel>,
+    cluster: Arc<ClusterState>,
+    all: Arc<[Arc<DestinationState>]>,
+    available: Available,
+    directives: Vec<u8>,
+}
+
+/// The destinations an exchange may still go to.
+#[derive(Debug, Clone)]
+enum Available {
+    Many(Arc<[Arc<DestinationState>]>),
+    One(Arc<DestinationState>),
+    None,
+}
+
+impl<'a> ExchangeContext<'a> {
+    pub(crate) fn new(
+        head: &'a RequestHead,
+        client: Option<SocketAddr>,
+        route: Arc<RouteModel>,
+        cluster: Arc<ClusterState>,
+    ) -> Self {
+        let destinations = cluster.destinations();
+        Self {
+            head,
+            client,
+            route,
+            all: Arc::clone(&destinations.all),
+            available: Available::Many(Arc::clone(&destinations.available)),
+            cluster,
+            directives: Vec::new(),
+        }
+    }
+
+    /// The request's head.
+    pub fn head(&self) -> &RequestHead {
+        self.head
+    }
+
+    /// The client's address.
+    pub fn client_address(&self) -> Option<SocketAddr> {
+        self.client
+    }
+
+    /// The route that matched.
+    pub fn route(&self) -> &Arc<RouteModel> {
+        &self.route
+    }
+
+    /// The cluster that answers.
+    pub fn cluster(&self) -> &Arc<ClusterState> {
+        &self.cluster
+    }
+
+    /// Every destination of the cluster, healthy or not.
+    pub fn all_destinations(&self) -> &[Arc<DestinationState>] {
+        &self.all
+    }
+
+    /// The destinations the exchange may still go to.
+    pub fn available_destinations(&self) -> &[Arc<DestinationState>] {
+        match &self.available {
+            Available::Many(many) => many,
+            Available::One(one) => std::slice::from_ref(one),
+            Available::None => &[],
+        }
+    }
+
+    /// Leaves only this destination.
+    pub fn narrow_to(&mut self, destination: Arc<DestinationState>) {
+        self.available = Available::One(destination);
+    }
+
+    /// Leaves these destinations.
+    pub fn set_available_destinations(&mut self, destinations: Arc<[Arc<DestinationState>]>) {
+        self.available = Available::Many(destinations);
+    }
+
+    /// Leaves none: the request is answered 503.
+    pub fn clear_available_destinations(&mut self) {
+        self.available = Available::None;
+    }
+
+    /// Gives the exchange to another cluster (YARP's `ReassignProxyRequest`).
+    pub fn reassign(&mut self, cluster: Arc<ClusterState>) {
+        let destinations = cluster.destinations();
+        self.all = Arc::clone(&destinations.all);
+        self.available = Available::Many(Arc::clone(&destinations.available));
+        self.cluster = cluster;
+    }
+
+    /// Whether the exchange can still be delegated: true here, since steps run before a body byte
+    /// is read and before the response is started.
+    pub fn can_delegate(&self) -> bool {
+        true
+    }
+
+    /// Adds a field to the response, whoever answers. False when there is no room for it.
+    pub fn add_response_field(
+        &mut self,
+        name: &http::HeaderName,
+        value: &http::HeaderValue,
+    ) -> bool {
+        put_directive(
+            &mut self.directives,
+            name.as_str().as_bytes(),
+            value.as_bytes(),
+        )
+    }
+
+    pub(crate) fn directives(&self) -> &[u8] {
+        &self.directives
+    }
+}

@@ -1,0 +1,426 @@
+//! One delegated exchange: finding a target, handing over, and the failure table of the design.
+//!
+//! | event | in Queued | in Received | in Responding |
+//! |---|---|---|---|
+//! | target dies | another instance, or wait, or 503 | the same if nothing was read and the method is idempotent, else 503 | close |
+//! | client gone | withdraw | tell the target, which cancels its handler | the same |
+//! | queue full, draining | next instance, else the queue-limit answer | | |
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use http::StatusCode;
+use ostler_delegation::entry::RequestEntry;
+use ostler_delegation::handover::{OnTargetDeath, on_target_death};
+use ostler_delegation::rule::RuleError;
+use ostler_delegation::{Disposition, Verbosity503};
+use ostler_http1::{Framing, RequestFacts, RequestHead};
+
+use super::channel::{Channel, NotTaken, Place};
+use super::handoff::{Event, Record};
+use super::queue::{Queue, Taker};
+use super::relay::RelayTarget;
+use super::rules::Rule;
+use crate::client::{Interest, READ};
+use crate::connection::Connection;
+
+/// How a delegated exchange ended, as far as the front is concerned.
+#[derive(Debug)]
+pub(crate) enum Delegated {
+    /// Answered; the connection carries on.
+    Keep,
+    /// Answered, or cut short; the connection is over.
+    Close,
+    /// The connection belongs to the target.
+    Detached,
+    /// The client is gone.
+    ClientGone,
+    /// Nobody answers: the front must.
+    Unanswered(Unanswered, Record),
+    /// The instance may not hold the client's socket: the exchange is relayed to it.
+    Relay(Rc<RelayTarget>, Record),
+}
+
+/// Why the front answers a request that was to be delegated.
+#[derive(Debug)]
+pub(crate) enum Unanswered {
+    /// The rule leads nowhere.
+    Rule(RuleError),
+    /// The queue's limit is reached.
+    QueueFull(Verbosity503),
+    /// Nobody took it in time.
+    WaitedTooLong,
+    /// Its target died with it.
+    TargetDied,
+    /// No entry can hold it.
+    TooLarge,
+}
+
+impl Unanswered {
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            _ => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// http.sys' reason phrase for its error log, where it has one.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Rule(error) => error.to_string(),
+            Self::QueueFull(_) => "QueueFull".to_owned(),
+            Self::WaitedTooLong => "Timer_AppPool".to_owned(),
+            Self::TargetDied => "Connection_Abandoned_By_AppPool".to_owned(),
+            Self::TooLarge => "the request does not fit into a queue entry".to_owned(),
+        }
+    }
+}
+
+/// How long a client may have ended its stream before its request counts as abandoned: one that
+/// only says that it sends nothing more is answered, one that went away is noticed.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// Delegates a request. `directives` are fields for the response.
+pub(crate) async fn delegate(
+    connection: &mut Connection,
+    head: &RequestHead,
+    rule: &Rule,
+    directives: &[u8],
+    mut record: Record,
+) -> Delegated {
+    let queue = &rule.queue;
+    let deadline = connection.worker.now() + queue.properties().wait_timeout();
+    let mut besides: Option<String> = None;
+    loop {
+        let taker = match queue.taker(&rule.rule, besides.as_deref()) {
+            Ok(taker) => taker,
+            Err(error) => return Delegated::Unanswered(Unanswered::Rule(error), record),
+        };
+        let channel = match taker {
+            Taker::Relay(target) => return Delegated::Relay(target, record),
+            Taker::Channel(channel) => channel,
+            Taker::Nobody => {
+                if queue.is_full() {
+                    return full(queue, record);
+                }
+                match wait(connection, queue, deadline).await {
+                    Waited::Changed => {}
+                    Waited::TooLong => {
+                        return Delegated::Unanswered(Unanswered::WaitedTooLong, record);
+                    }
+                    Waited::ClientGone => return Delegated::ClientGone,
+                }
+                besides = None;
+                continue;
+            }
+        };
+        if queue.is_full() {
+            return full(queue, record);
+        }
+        let taken = hand_over(connection, head, &channel, directives, record);
+        let place = match taken {
+            Ok(place) => place,
+            Err((NotTaken::TooLarge, back)) => {
+                return Delegated::Unanswered(Unanswered::TooLarge, back);
+            }
+            Err((NotTaken::Full | NotTaken::Dead, back)) => {
+                record = back;
+                // One that has no room is passed over once; when no other is there, its time comes.
+                besides = match besides {
+                    None => Some(channel.id().to_owned()),
+                    Some(_) => return full(queue, record),
+                };
+                continue;
+            }
+        };
+        match watch(connection, head, &channel).await {
+            After::Over(delegated) => {
+                if matches!(delegated, Delegated::Close | Delegated::Detached) {
+                    connection.forget_place(place);
+                }
+                return delegated;
+            }
+            After::Again { without_place } => {
+                if without_place {
+                    connection.forget_place(place);
+                }
+                let Some(back) = connection.handoff.take_record() else {
+                    return Delegated::Close;
+                };
+                record = back;
+                // A draining instance is not asked again; a stalled one is passed over.
+                besides = (!channel.is_dead()).then(|| channel.id().to_owned());
+            }
+            After::Unanswered(reason) => {
+                let Some(back) = connection.handoff.take_record() else {
+                    return Delegated::Close;
+                };
+                return Delegated::Unanswered(reason, back);
+            }
+        }
+    }
+}
+
+fn full(queue: &Queue, record: Record) -> Delegated {
+    let verbosity = queue.properties().verbosity;
+    Delegated::Unanswered(Unanswered::QueueFull(verbosity), record)
+}
+
+enum Waited {
+    Changed,
+    TooLong,
+    ClientGone,
+}
+
+/// Waits in the queue for an instance.
+async fn wait(
+    connection: &mut Connection,
+    queue: &Rc<Queue>,
+    deadline: std::time::Instant,
+) -> Waited {
+    let waiting = queue.wait();
+    if connection.client.set_interest(Interest::Breaks).is_err() {
+        return Waited::ClientGone;
+    }
+    tokio::select! {
+        biased;
+        () = waiting.changed() => Waited::Changed,
+        () = connection.client.broken() => Waited::ClientGone,
+        () = tokio::time::sleep_until(deadline.into()) => Waited::TooLong,
+    }
+}
+
+/// Puts the request into the instance's ring, and the client's socket before it where the instance
+/// does not have it yet.
+fn hand_over(
+    connection: &mut Connection,
+    head: &RequestHead,
+    channel: &Rc<Channel>,
+    directives: &[u8],
+    record: Record,
+) -> Result<PlaceKey, (NotTaken, Record)> {
+    let slot = match connection.place_on(channel) {
+        Ok(slot) => slot,
+        Err(not_taken) => return Err((not_taken, record)),
+    };
+    let entry = RequestEntry {
+        head: head.parts(),
+        facts: RequestFacts::from(head),
+        framing: head.framing(),
+        expects_continue: head.expects_continue(),
+        upgrade: head.upgrade().is_some(),
+        head_received_ns: record.head_received_ns,
+        queued_ns: ostler_shm::monotonic_nanoseconds(),
+        directives,
+        prefix: prefix_of(connection, head),
+    };
+    let now = connection.worker.now();
+    channel.delegate(slot, &entry, &connection.handoff, record, now)?;
+    Ok(PlaceKey {
+        channel: Rc::as_ptr(channel) as usize,
+    })
+}
+
+/// What travels with the head of what arrived behind it: the start of the body, or of what the
+/// client says once the protocol is switched.
+fn prefix_of<'c>(connection: &'c Connection, head: &RequestHead) -> &'c [u8] {
+    if head.upgrade().is_some() || head.is_connect() {
+        return &connection.input;
+    }
+    connection.body_prefix(head.framing())
+}
+
+/// Tells a connection's places apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PlaceKey {
+    pub(crate) channel: usize,
+}
+
+enum After {
+    Over(Delegated),
+    Again { without_place: bool },
+    Unanswered(Unanswered),
+}
+
+/// Waits for the exchange's end, and keeps an eye on the client meanwhile.
+async fn watch(connection: &mut Connection, head: &RequestHead, channel: &Rc<Channel>) -> After {
+    let handoff = Rc::clone(&connection.handoff);
+    let Some(key) = handoff.key() else {
+        return After::Over(Delegated::Close);
+    };
+    // The target reads from the socket if the body is not here whole, and after an upgrade.
+    let prefix = connection.body_prefix(head.framing()).len() as u64;
+    let reads_ahead = match head.framing() {
+        Framing::None => head.upgrade().is_none() && !head.is_connect(),
+        Framing::Length(length) => prefix >= length,
+        Framing::Chunked => false,
+    };
+    let watching = Cell::new(reads_ahead && !connection.read_closed);
+    let registered = if watching.get() {
+        connection.client.set_interest(Interest::Reads)
+    } else {
+        leave_reading_to_the_target(connection, channel)
+    };
+    if watching.get() && connection.input.len() as u64 > prefix {
+        // The next request is here already, so its arrival will not tell of this one's end.
+        want_completion(connection, channel);
+    }
+    if registered.is_err() {
+        // Nothing tells of the client any more; the target's own calls on the socket will.
+        watching.set(false);
+    }
+    loop {
+        let seen = if watching.get() {
+            let client = &connection.client;
+            poll_fn(|cx| {
+                if let Poll::Ready(()) = client.poll_readable(cx).map(drop) {
+                    // Usually the next request, whose coming says that this one is answered.
+                    channel.settle();
+                    return Poll::Ready(match handoff.take_event() {
+                        Some(event) => Seen::Event(event),
+                        None => Seen::Readable,
+                    });
+                }
+                handoff.poll_event(cx).map(Seen::Event)
+            })
+            .await
+        } else {
+            let client = &connection.client;
+            tokio::select! {
+                biased;
+                event = poll_fn(|cx| handoff.poll_event(cx)) => Seen::Event(event),
+                () = client.broken() => Seen::Broken,
+            }
+        };
+        match seen {
+            Seen::Event(Event::Completed(completed)) => {
+                return match completed.disposition {
+                    Disposition::Keep => {
+                        connection.consume_prefix(head.framing(), completed.leftover);
+                        After::Over(Delegated::Keep)
+                    }
+                    Disposition::Close => After::Over(Delegated::Close),
+                    Disposition::Detached => After::Over(Delegated::Detached),
+                    Disposition::Returned => After::Again {
+                        without_place: false,
+                    },
+                };
+            }
+            Seen::Event(Event::TargetDied(stage)) => {
+                return match on_target_death(stage, head.method()) {
+                    OnTargetDeath::Reassign => After::Again {
+                        without_place: true,
+                    },
+                    OnTargetDeath::Unavailable => After::Unanswered(Unanswered::TargetDied),
+                    OnTargetDeath::Close => After::Over(Delegated::Close),
+                };
+            }
+            Seen::Event(Event::WaitedTooLong) => {
+                if channel.withdraw(key) {
+                    return After::Unanswered(Unanswered::WaitedTooLong);
+                }
+            }
+            Seen::Event(Event::Stalled) => {
+                if channel.withdraw(key) {
+                    return After::Again {
+                        without_place: true,
+                    };
+                }
+            }
+            Seen::Event(Event::ClientGone) | Seen::Broken => {
+                if !channel.withdraw(key) {
+                    channel.client_gone(key);
+                }
+                return After::Over(Delegated::ClientGone);
+            }
+            Seen::Readable => match read_ahead(connection, channel) {
+                Ahead::More => {}
+                Ahead::Enough => watching.set(false),
+                Ahead::Broken => {
+                    if !channel.withdraw(key) {
+                        channel.client_gone(key);
+                    }
+                    return After::Over(Delegated::ClientGone);
+                }
+            },
+        }
+    }
+}
+
+enum Seen {
+    Event(Event),
+    Readable,
+    Broken,
+}
+
+enum Ahead {
+    More,
+    Enough,
+    Broken,
+}
+
+/// Takes in what the client sends before its answer: the next request, or its end of stream. No
+/// more than is read at a time anywhere else: what is read here travels in an entry whose size
+/// counts on that.
+fn read_ahead(connection: &mut Connection, channel: &Rc<Channel>) -> Ahead {
+    let room = READ.saturating_sub(connection.input.len());
+    if room == 0 {
+        return match leave_reading_to_the_target(connection, channel) {
+            Ok(()) => Ahead::Enough,
+            Err(_) => Ahead::Broken,
+        };
+    }
+    let received = ostler_shm::recv(connection.client.as_fd(), &mut connection.input, room);
+    match received {
+        Ok(0) => {
+            connection.read_closed = true;
+            connection
+                .handoff
+                .client_fell_silent(connection.worker.now(), SILENCE);
+        }
+        Ok(received) => {
+            if received < room {
+                connection.client.clear_readable();
+            }
+            want_completion(connection, channel);
+            return Ahead::More;
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+            connection.client.clear_readable();
+            return Ahead::More;
+        }
+        Err(_) => return Ahead::Broken,
+    }
+    match leave_reading_to_the_target(connection, channel) {
+        Ok(()) => Ahead::Enough,
+        Err(_) => Ahead::Broken,
+    }
+}
+
+/// From here the client's bytes wake nobody here, so the completion must.
+fn leave_reading_to_the_target(
+    connection: &mut Connection,
+    channel: &Rc<Channel>,
+) -> std::io::Result<()> {
+    connection.client.set_interest(Interest::Breaks)?;
+    want_completion(connection, channel);
+    Ok(())
+}
+
+/// Has this task woken by the exchange's end, whatever it is.
+fn want_completion(connection: &Connection, channel: &Rc<Channel>) {
+    connection.handoff.want_completion();
+    channel.ask_for_wake();
+    // It may have been there before the target was asked to tell.
+    channel.settle();
+}
+
+/// Places of a connection, by channel.
+pub(crate) fn place_key(place: &Place) -> PlaceKey {
+    PlaceKey {
+        channel: Rc::as_ptr(&place.channel) as usize,
+    }
+}

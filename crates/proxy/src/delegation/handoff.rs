@@ -1,0 +1,213 @@
+//! An exchange that is with a target: what the front keeps of it until it is over.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use ostler_delegation::Stage;
+use ostler_delegation::entry::{Completed, ExchangeKey};
+use ostler_model::{DestinationState, RequestGuard, RouteModel};
+
+use crate::outcome::{Mode, Outcome};
+use crate::pipeline::Pipeline;
+
+/// One a connection, used again for each of its exchanges: it outlives the connection when the
+/// client goes away before the target has let go.
+#[derive(Debug, Default)]
+pub(crate) struct Handoff {
+    key: Cell<Option<ExchangeKey>>,
+    record: RefCell<Option<Record>>,
+    event: RefCell<Option<Event>>,
+    waker: RefCell<Option<Waker>>,
+    /// A completion that keeps the connection is to wake the connection's task: normally the
+    /// client's next bytes do.
+    wanted: Cell<bool>,
+    /// When the request was put into the ring, by the worker's coarse clock.
+    queued_at: Cell<Option<Instant>>,
+    /// When the client's silence counts as its going away.
+    gone_at: Cell<Option<Instant>>,
+    /// Completed, and nobody woken.
+    rests: Cell<bool>,
+}
+
+/// What the end of an exchange is told to.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) route: Arc<RouteModel>,
+    pub(crate) destination: Arc<DestinationState>,
+    /// Counts the exchange at its destination until it is over.
+    pub(crate) guard: RequestGuard,
+    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) head_received_ns: u64,
+}
+
+/// What happens to an exchange while it is with a target.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Completed(Completed),
+    TargetDied(Stage),
+    /// It has waited in the queue for as long as it may.
+    WaitedTooLong,
+    /// Its target does not move while another instance could take it.
+    Stalled,
+    /// The client ended its stream and the response has not begun.
+    ClientGone,
+}
+
+impl Handoff {
+    pub(crate) fn begin(&self, key: ExchangeKey, record: Record, now: Instant) {
+        self.key.set(Some(key));
+        self.record.replace(Some(record));
+        self.event.replace(None);
+        self.wanted.set(false);
+        self.queued_at.set(Some(now));
+        self.gone_at.set(None);
+    }
+
+    pub(crate) fn key(&self) -> Option<ExchangeKey> {
+        self.key.get()
+    }
+
+    /// Takes the record back, of an exchange that is to be tried elsewhere.
+    pub(crate) fn take_record(&self) -> Option<Record> {
+        self.record.take()
+    }
+
+    /// Wakes the connection's task by whatever ends the exchange.
+    pub(crate) fn want_completion(&self) {
+        self.wanted.set(true);
+    }
+
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.wanted.get()
+    }
+
+    /// The client has ended its stream: it may have gone away.
+    pub(crate) fn client_fell_silent(&self, now: Instant, grace: Duration) {
+        self.gone_at.set(Some(now + grace));
+    }
+
+    /// The event, if it has happened.
+    pub(crate) fn take_event(&self) -> Option<Event> {
+        self.event.take()
+    }
+
+    /// Ready with the event that ends or interrupts the exchange.
+    pub(crate) fn poll_event(&self, cx: &Context<'_>) -> Poll<Event> {
+        if let Some(event) = self.take_event() {
+            return Poll::Ready(event);
+        }
+        let mut waker = self.waker.borrow_mut();
+        if !waker
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
+            *waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// Ends or interrupts the exchange.
+    pub(crate) fn happen(&self, event: Event) {
+        use ostler_delegation::Disposition;
+        let quiet = match &event {
+            Event::Completed(completed) => {
+                if completed.disposition != Disposition::Returned {
+                    self.report(completed);
+                }
+                completed.disposition == Disposition::Keep && !self.wanted.get()
+            }
+            _ => false,
+        };
+        self.event.replace(Some(event));
+        self.rests.set(quiet);
+        if !quiet && let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// Wakes a connection that nobody woke when its exchange was completed, so that it waits for
+    /// its next request as an idle connection does.
+    pub(crate) fn rouse(&self) {
+        if self.rests.take()
+            && let Some(waker) = self.waker.take()
+        {
+            waker.wake();
+        }
+    }
+
+    /// Looks whether time has interrupted the exchange.
+    pub(crate) fn check(&self, now: Instant, stage: Stage, wait_timeout: Duration, stalled: bool) {
+        if self.event.borrow().is_some() {
+            return;
+        }
+        let waited = self
+            .queued_at
+            .get()
+            .map(|queued| now.saturating_duration_since(queued));
+        if stage == Stage::Queued && waited.is_some_and(|waited| waited >= wait_timeout) {
+            self.happen(Event::WaitedTooLong);
+        } else if stage != Stage::Responding && self.gone_at.get().is_some_and(|gone| now >= gone) {
+            self.happen(Event::ClientGone);
+        } else if stage == Stage::Queued && stalled && waited.is_some_and(|waited| waited >= STALL)
+        {
+            self.happen(Event::Stalled);
+        }
+    }
+
+    /// The exchange is over, told by its target: counts, steps and the log learn of it.
+    fn report(&self, completed: &Completed) {
+        let Some(record) = self.record.take() else {
+            return;
+        };
+        let Record {
+            route,
+            destination,
+            guard,
+            pipeline,
+            head_received_ns,
+        } = record;
+        drop(guard);
+        let duration = completed.completed_ns.saturating_sub(head_received_ns);
+        crate::exchange::report(&pipeline, || Outcome {
+            route: Some(route),
+            destination: Some(destination),
+            mode: Mode::Delegated,
+            status: completed.status,
+            bytes_sent: completed.bytes_sent,
+            duration: Duration::from_nanos(duration),
+            error: None,
+        });
+    }
+}
+
+/// How long a target that takes nothing keeps a request from another instance.
+const STALL: Duration = Duration::from_millis(500);
+
+/// Handoffs by slot.
+#[derive(Debug, Default)]
+pub(crate) struct Handoffs(Vec<Option<Rc<Handoff>>>);
+
+impl Handoffs {
+    pub(crate) fn insert(&mut self, slot: u32, handoff: Rc<Handoff>) {
+        let at = slot as usize;
+        if self.0.len() <= at {
+            self.0.resize(at + 1, None);
+        }
+        self.0[at] = Some(handoff);
+    }
+
+    pub(crate) fn take(&mut self, slot: u32) -> Option<Rc<Handoff>> {
+        self.0.get_mut(slot as usize)?.take()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Rc<Handoff>> {
+        self.0.iter().flatten()
+    }
+
+    pub(crate) fn take_all(&mut self) -> Vec<Rc<Handoff>> {
+        self.0.iter_mut().filter_map(Option::take).collect()
+    }
+}

@@ -1,0 +1,15 @@
+//! Delegating exchanges to request queues: which instance, by which channel, and what if it fails.
+
+mod channel;
+mod delegator;
+mod handoff;
+mod queue;
+mod relay;
+mod rules;
+
+pub(crate) use channel::{Channel, NotTaken, Place};
+pub(crate) use delegator::{Delegated, PlaceKey, Unanswered, delegate, place_key};
+pub(crate) use handoff::{Handoff, Record};
+pub(crate) use queue::{Queue, QueueRegistry, Trust};
+pub(crate) use relay::{RelayPlace, RelayTarget};
+pub(crate) use rules::{Rule, Rules};

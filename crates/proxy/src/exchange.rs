@@ -1,0 +1,363 @@
+//! One exchange, from a request's head to its end, in the order things happen.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use ostler_delegation::Verbosity503;
+use ostler_http1::{Framing, RequestFacts, RequestHead};
+use ostler_model::{DestinationState, Found, RandomSource, RouteModel};
+
+use crate::connection::Connection;
+use crate::context::ExchangeContext;
+use crate::delegation::{Delegated, Record, Unanswered, delegate};
+use crate::forwarder::{self, Forwarded};
+use crate::outcome::{ForwarderError, Mode, Outcome};
+use crate::pipeline::{Flow, Pipeline, Step};
+use crate::respond::{refuse, respond};
+
+/// What becomes of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum After {
+    Keep,
+    Close,
+    /// It is the target's.
+    Detached,
+}
+
+/// Answers one request:
+///
+/// 1. take the configuration in force, which the exchange keeps;
+/// 2. match a route (404, 405, or 500 where routes are ambiguous);
+/// 3. find its cluster (503);
+/// 4. run the pipeline, each step of which may narrow the destinations or answer;
+/// 5. delegate where the pipeline says so and the destination names a queue;
+/// 6. else forward to the one destination left (503 where there is none).
+pub(crate) async fn exchange(connection: &mut Connection, head: &RequestHead) -> After {
+    let head_received_ns = ostler_shm::monotonic_nanoseconds();
+    let facts = RequestFacts::from(head);
+    let worker = std::rc::Rc::clone(&connection.worker);
+
+    let snapshot = worker.snapshot();
+    let route = match snapshot.routes.find(&crate::facts::Facts(head)) {
+        Found::Route(route) => Arc::clone(route),
+        other => return no_route(connection, head, other).await,
+    };
+    let Some(cluster) = route.cluster.clone() else {
+        tracing::info!(route = route.config.route_id, "the route has no cluster");
+        return local(
+            connection,
+            head,
+            facts,
+            StatusCode::SERVICE_UNAVAILABLE,
+            &[],
+            &[],
+        )
+        .await;
+    };
+
+    let client = connection.client.facts().client;
+    let mut context = ExchangeContext::new(head, client, route, cluster);
+    let pipeline = worker.pipeline();
+    let mut queue = None;
+    for step in &pipeline.steps {
+        match step {
+            // Their places; what they do comes with the policies (see `Pipeline`).
+            Step::SessionAffinity | Step::PassiveHealthChecks => {}
+            Step::LoadBalancing => balance(&worker, &mut context),
+            Step::HttpSysDelegation => {
+                let destination = one_destination(&worker, &mut context);
+                queue = destination.filter(|destination| destination.model().queue.is_some());
+                if queue.is_some() {
+                    break;
+                }
+            }
+            Step::Custom(step) => match step.run(&mut context).await {
+                Flow::Continue => {}
+                Flow::Respond(response) => return answer(connection, head, response).await,
+            },
+        }
+    }
+
+    if let Some(destination) = queue {
+        return delegated(connection, head, context, destination, head_received_ns).await;
+    }
+    let Some(destination) = one_destination(&worker, &mut context) else {
+        tracing::warn!(
+            cluster = context.cluster().id(),
+            "no destination is available"
+        );
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        return local(connection, head, facts, status, &[], &[]).await;
+    };
+    let record = record(&pipeline, &context, &destination, head_received_ns);
+    let forwarded = forwarder::forward(connection, head, &context, &destination).await;
+    finish(record, Mode::Forwarded, forwarded)
+}
+
+/// Step 5: the request goes to the destination's queue.
+async fn delegated(
+    connection: &mut Connection,
+    head: &RequestHead,
+    context: ExchangeContext<'_>,
+    destination: Arc<DestinationState>,
+    head_received_ns: u64,
+) -> After {
+    let facts = RequestFacts::from(head);
+    let worker = std::rc::Rc::clone(&connection.worker);
+    let rule = match worker.rule(&destination.model()) {
+        Ok(rule) => rule,
+        Err(error) => {
+            tracing::error!(destination = destination.id(), %error, "no delegation rule can be made");
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            return local(connection, head, facts, status, &[], &[]).await;
+        }
+    };
+    let record = record(&worker.pipeline(), &context, &destination, head_received_ns);
+    match delegate(connection, head, &rule, context.directives(), record).await {
+        Delegated::Keep => After::Keep,
+        Delegated::Close | Delegated::ClientGone => After::Close,
+        Delegated::Detached => After::Detached,
+        Delegated::Relay(target, record) => {
+            let forwarded = forwarder::relay(connection, head, &context, &target).await;
+            finish(record, Mode::Relayed, forwarded)
+        }
+        Delegated::Unanswered(reason, record) => {
+            let queue = rule.queue.name();
+            tracing::warn!(%queue, destination = destination.id(), reason = reason.reason(), "a delegated request is answered here");
+            let status = reason.status();
+            let after = unanswered(connection, head, facts, &reason).await;
+            let error = Some(match reason {
+                Unanswered::TargetDied => ForwarderError::Request,
+                _ => ForwarderError::NoAvailableDestinations,
+            });
+            let end = Forwarded {
+                after,
+                status: status.as_u16(),
+                bytes_sent: 0,
+                error,
+            };
+            finish(record, Mode::Local, end)
+        }
+    }
+}
+
+/// Answers for a target that does not.
+async fn unanswered(
+    connection: &mut Connection,
+    head: &RequestHead,
+    facts: RequestFacts,
+    reason: &Unanswered,
+) -> After {
+    let status = reason.status();
+    match reason {
+        // http.sys' three verbosities; each ends the connection.
+        Unanswered::QueueFull(Verbosity503::Basic) => {
+            connection.client.reset();
+            After::Close
+        }
+        Unanswered::QueueFull(Verbosity503::Limited) => {
+            refuse(connection, facts, status, "").await;
+            After::Close
+        }
+        Unanswered::QueueFull(Verbosity503::Full) => {
+            refuse(
+                connection,
+                facts,
+                status,
+                "QueueFull: the request queue is full",
+            )
+            .await;
+            After::Close
+        }
+        _ => local(connection, head, facts, status, &[], &[]).await,
+    }
+}
+
+fn record(
+    pipeline: &Arc<Pipeline>,
+    context: &ExchangeContext<'_>,
+    destination: &Arc<DestinationState>,
+    head_received_ns: u64,
+) -> Record {
+    Record {
+        route: Arc::clone(context.route()),
+        destination: Arc::clone(destination),
+        guard: destination.begin_request(),
+        pipeline: Arc::clone(pipeline),
+        head_received_ns,
+    }
+}
+
+fn finish(record: Record, mode: Mode, end: Forwarded) -> After {
+    let Record {
+        route,
+        destination,
+        guard,
+        pipeline,
+        head_received_ns,
+    } = record;
+    drop(guard);
+    report(&pipeline, || Outcome {
+        route: Some(route),
+        destination: Some(destination),
+        mode,
+        status: end.status,
+        bytes_sent: end.bytes_sent,
+        duration: since(head_received_ns),
+        error: end.error,
+    });
+    end.after
+}
+
+fn since(then_ns: u64) -> Duration {
+    Duration::from_nanos(ostler_shm::monotonic_nanoseconds().saturating_sub(then_ns))
+}
+
+/// Tells the log and the pipeline's own steps of an exchange's end.
+pub(crate) fn report(pipeline: &Pipeline, outcome: impl FnOnce() -> Outcome) {
+    let logged = tracing::enabled!(target: "ostler::exchange", tracing::Level::DEBUG);
+    let custom = pipeline
+        .steps
+        .iter()
+        .any(|step| matches!(step, Step::Custom(_)));
+    if !logged && !custom {
+        return;
+    }
+    let outcome = outcome();
+    if logged {
+        let route = outcome
+            .route
+            .as_ref()
+            .map_or("", |route: &Arc<RouteModel>| &route.config.route_id);
+        let destination = outcome
+            .destination
+            .as_ref()
+            .map_or("", |destination| destination.id());
+        tracing::debug!(
+            target: "ostler::exchange",
+            route,
+            destination,
+            mode = outcome.mode.as_str(),
+            status = outcome.status,
+            bytes_sent = outcome.bytes_sent,
+            micros = outcome.duration.as_micros() as u64,
+            error = outcome.error.map(|error| format!("{error:?}")),
+            "exchange"
+        );
+    }
+    for step in pipeline.steps.iter().rev() {
+        if let Step::Custom(step) = step {
+            step.ended(&outcome);
+        }
+    }
+}
+
+fn balance(worker: &crate::worker::Worker, context: &mut ExchangeContext<'_>) {
+    match context.available_destinations() {
+        [] | [_] => {}
+        many => {
+            // Counts of delegated exchanges are taken in lazily; now they matter.
+            worker.settle();
+            let policy = &context.cluster().model().load_balancing;
+            let picked = worker
+                .with_random(|random| policy.pick(context.cluster(), many, random).map(Arc::clone));
+            match picked {
+                Some(destination) => context.narrow_to(destination),
+                None => context.clear_available_destinations(),
+            }
+        }
+    }
+}
+
+/// The destination an exchange goes to. Where the pipeline has left several, one is picked at
+/// random, with a warning, and stays the only one.
+fn one_destination(
+    worker: &crate::worker::Worker,
+    context: &mut ExchangeContext<'_>,
+) -> Option<Arc<DestinationState>> {
+    let destination = match context.available_destinations() {
+        [] => return None,
+        [one] => return Some(Arc::clone(one)),
+        many => {
+            tracing::warn!(
+                cluster = context.cluster().id(),
+                "several destinations are left; one is picked at random"
+            );
+            Arc::clone(&many[worker.with_random(|random| random.below(many.len()))])
+        }
+    };
+    context.narrow_to(Arc::clone(&destination));
+    Some(destination)
+}
+
+async fn no_route(connection: &mut Connection, head: &RequestHead, found: Found<'_>) -> After {
+    let facts = RequestFacts::from(head);
+    match found {
+        Found::MethodNotAllowed { allow } => {
+            let status = StatusCode::METHOD_NOT_ALLOWED;
+            local(connection, head, facts, status, &[("Allow", &allow)], &[]).await
+        }
+        Found::Ambiguous { routes } => {
+            tracing::error!(?routes, "several routes match a request equally well");
+            local(
+                connection,
+                head,
+                facts,
+                StatusCode::INTERNAL_SERVER_ERROR,
+                &[],
+                &[],
+            )
+            .await
+        }
+        Found::NotFound | Found::Route(_) => {
+            local(connection, head, facts, StatusCode::NOT_FOUND, &[], &[]).await
+        }
+    }
+}
+
+/// An answer of a step's own.
+async fn answer(
+    connection: &mut Connection,
+    head: &RequestHead,
+    response: http::Response<Bytes>,
+) -> After {
+    let facts = RequestFacts::from(head);
+    let (parts, body) = response.into_parts();
+    let fields: Vec<_> = parts
+        .headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+        .collect();
+    local(connection, head, facts, parts.status, &fields, &body).await
+}
+
+/// Answers here. The connection stays open (it need not suffer for a routing error) unless a body
+/// is under way that nobody will read.
+async fn local(
+    connection: &mut Connection,
+    head: &RequestHead,
+    facts: RequestFacts,
+    status: StatusCode,
+    fields: &[(&str, &str)],
+    body: &[u8],
+) -> After {
+    let prefix = connection.body_prefix(head.framing()).len() as u64;
+    let whole = match head.framing() {
+        Framing::None => true,
+        Framing::Length(length) => prefix >= length,
+        Framing::Chunked => false,
+    };
+    let facts = RequestFacts {
+        keep_alive: facts.keep_alive && whole,
+        ..facts
+    };
+    let keep = respond(connection, facts, status, fields, body).await;
+    if keep {
+        connection.consume_prefix(head.framing(), Vec::new());
+        return After::Keep;
+    }
+    connection.client.linger().await;
+    After::Close
+}

@@ -1,0 +1,329 @@
+//! The request's body on its way to a destination: read from the client while the response is
+//! waited for.
+
+use std::error::Error;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use ostler_http1::{BodyDecoder, BodyProgress, CONTINUE, Framing, RequestHead};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, Sleep};
+
+use super::SendError;
+use crate::client::READ;
+use crate::connection::Connection;
+use crate::outcome::ForwarderError;
+
+/// Bytes read from the client at a time, once a body is on its way.
+const READ_BODY: usize = 4 * READ;
+
+/// The body as hyper's client takes it.
+#[derive(Debug)]
+pub(crate) struct ForwardBody {
+    receiver: Option<mpsc::Receiver<Result<Bytes, Broken>>>,
+    length: Option<u64>,
+}
+
+/// The client's body broke off.
+#[derive(Debug, thiserror::Error)]
+#[error("the client's body broke off")]
+pub(crate) struct Broken;
+
+impl Body for ForwardBody {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match &mut self.receiver {
+            None => Poll::Ready(None),
+            Some(receiver) => receiver
+                .poll_recv(cx)
+                .map(|data| data.map(|data| data.map(Frame::data))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.receiver.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.length
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+/// The reading half: what is still to be read of the client's body.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    decoder: BodyDecoder,
+    sender: Option<mpsc::Sender<Result<Bytes, Broken>>>,
+    expects_continue: bool,
+    /// The body cannot be read to its end any more: the connection must close.
+    broken: Option<Side>,
+}
+
+/// Who ended an upload early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Client,
+    Destination,
+}
+
+/// The two halves of a request's body.
+pub(crate) fn upload(head: &RequestHead, connection: &Connection) -> (ForwardBody, Upload) {
+    let framing = head.framing();
+    let decoder = BodyDecoder::new(framing);
+    let (sender, receiver) = match framing {
+        Framing::None => (None, None),
+        _ => {
+            let (sender, receiver) = mpsc::channel(1);
+            (Some(sender), Some(receiver))
+        }
+    };
+    let length = match framing {
+        Framing::None => Some(0),
+        Framing::Length(length) => Some(length),
+        Framing::Chunked => None,
+    };
+    let expects_continue = head.expects_continue() && connection.input.is_empty();
+    (
+        ForwardBody { receiver, length },
+        Upload {
+            decoder,
+            sender,
+            expects_continue,
+            broken: None,
+        },
+    )
+}
+
+impl Upload {
+    /// Whether the body has been read whole.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.decoder.is_end() && self.broken.is_none()
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.decoder.is_end() || self.broken.is_some()
+    }
+
+    /// Nobody takes the rest.
+    pub(crate) fn abandon(&mut self) {
+        self.sender = None;
+    }
+
+    /// Moves the body from the client's socket to the destination until it is over.
+    pub(crate) async fn run(&mut self, connection: &mut Connection, activity: &Activity) {
+        while !self.is_over() {
+            if let Err(side) = self.step(connection, activity).await {
+                self.broken = Some(side);
+                if let (Side::Client, Some(sender)) = (side, self.sender.take()) {
+                    let _ = sender.try_send(Err(Broken));
+                }
+            }
+        }
+        self.sender = None;
+    }
+
+    async fn step(&mut self, connection: &mut Connection, activity: &Activity) -> Result<(), Side> {
+        // Room first: bytes stay with the client until the destination takes them.
+        let permit = match &self.sender {
+            Some(sender) => sender.reserve().await.map_err(|_| Side::Destination)?,
+            None => return Err(Side::Destination),
+        };
+        loop {
+            match self.decoder.decode(&connection.input) {
+                Ok(BodyProgress::Data {
+                    start,
+                    end,
+                    consumed,
+                }) => {
+                    let data = Bytes::copy_from_slice(&connection.input[start..end]);
+                    connection.input.drain(..consumed);
+                    permit.send(Ok(data));
+                    activity.happened();
+                    return Ok(());
+                }
+                Ok(BodyProgress::End { consumed }) => {
+                    connection.input.drain(..consumed);
+                    return Ok(());
+                }
+                Ok(BodyProgress::NeedMore { consumed }) => {
+                    connection.input.drain(..consumed);
+                }
+                Err(_) => return Err(Side::Client),
+            }
+            if std::mem::take(&mut self.expects_continue) {
+                let sent = ostler_shm::send(
+                    connection.client.as_fd(),
+                    &[std::io::IoSlice::new(CONTINUE)],
+                );
+                sent.map_err(|_| Side::Client)?;
+            }
+            match connection
+                .client
+                .recv(&mut connection.input, READ_BODY)
+                .await
+            {
+                Ok(0) | Err(_) => {
+                    connection.read_closed = true;
+                    return Err(Side::Client);
+                }
+                Ok(_) => activity.happened(),
+            }
+        }
+    }
+}
+
+/// When something last moved in an exchange; it ends after too long without.
+#[derive(Debug)]
+pub(crate) struct Activity {
+    last: std::cell::Cell<Instant>,
+    timeout: Option<Duration>,
+}
+
+impl Activity {
+    pub(crate) fn new(timeout: Option<Duration>) -> Self {
+        Self {
+            last: std::cell::Cell::new(crate::clock::now().into()),
+            timeout,
+        }
+    }
+
+    pub(crate) fn happened(&self) {
+        self.last.set(crate::clock::now().into());
+    }
+
+    /// Completes when nothing has moved for the timeout; never without one.
+    pub(crate) async fn ceased(&self) {
+        let Some(timeout) = self.timeout else {
+            return std::future::pending().await;
+        };
+        let mut timer: Pin<Box<Sleep>> =
+            Box::pin(tokio::time::sleep_until(self.last.get() + timeout));
+        loop {
+            timer.as_mut().await;
+            let deadline = self.last.get() + timeout;
+            if deadline <= crate::clock::now().into() {
+                return;
+            }
+            timer.as_mut().reset(deadline);
+        }
+    }
+}
+
+/// Why there is no response.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Send(SendError),
+    TimedOut,
+    ClientGone,
+    ClientBody,
+    ClientBodyTimedOut,
+}
+
+impl Failure {
+    /// The status for the client, if there still is one, and YARP's error.
+    pub(crate) fn answer(&self) -> (Option<StatusCode>, ForwarderError) {
+        match self {
+            Self::Send(error) if error.timed_out => (
+                Some(StatusCode::GATEWAY_TIMEOUT),
+                ForwarderError::RequestTimedOut,
+            ),
+            Self::Send(_) => (Some(StatusCode::BAD_GATEWAY), ForwarderError::Request),
+            Self::TimedOut => (
+                Some(StatusCode::GATEWAY_TIMEOUT),
+                ForwarderError::RequestTimedOut,
+            ),
+            Self::ClientGone => (None, ForwarderError::RequestCanceled),
+            Self::ClientBody => (
+                Some(StatusCode::BAD_REQUEST),
+                ForwarderError::RequestBodyClient,
+            ),
+            Self::ClientBodyTimedOut => (
+                Some(StatusCode::REQUEST_TIMEOUT),
+                ForwarderError::RequestBodyClient,
+            ),
+        }
+    }
+
+    pub(crate) fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Send(error) => Some(error.source.as_ref()),
+            _ => None,
+        }
+    }
+}
+
+/// Waits for the response's head while the body moves, and while the client stays.
+pub(crate) async fn while_uploading(
+    connection: &mut Connection,
+    upload: &mut Upload,
+    mut response: Pin<&mut impl Future<Output = Result<http::Response<Incoming>, SendError>>>,
+    timeout: Option<Duration>,
+) -> Result<http::Response<Incoming>, Failure> {
+    let activity = Activity::new(timeout);
+    let mut ceased = pin!(activity.ceased());
+    if !upload.is_over() {
+        let mut uploading = pin!(upload.run(connection, &activity));
+        let early = poll_fn(|cx| {
+            if let Poll::Ready(response) = response.as_mut().poll(cx) {
+                return Poll::Ready(Some(Ok(response)));
+            }
+            if uploading.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            ceased.as_mut().poll(cx).map(|()| Some(Err(())))
+        });
+        match early.await {
+            Some(Ok(response)) => return response.map_err(Failure::Send),
+            Some(Err(())) => return Err(Failure::ClientBodyTimedOut),
+            None => {}
+        }
+    }
+    if upload.broken == Some(Side::Client) {
+        return Err(if connection.read_closed {
+            Failure::ClientGone
+        } else {
+            Failure::ClientBody
+        });
+    }
+    let mut gone = pin!(client_gone(connection));
+    poll_fn(|cx| {
+        if let Poll::Ready(response) = response.as_mut().poll(cx) {
+            return Poll::Ready(response.map_err(Failure::Send));
+        }
+        if ceased.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(Failure::TimedOut));
+        }
+        gone.as_mut().poll(cx).map(|()| Err(Failure::ClientGone))
+    })
+    .await
+}
+
+/// Takes in what the client sends ahead. Completes when it has been silent for a moment behind its
+/// end of stream, or when the connection broke.
+async fn client_gone(connection: &mut Connection) {
+    const MOST: usize = 64 * 1024;
+    const SILENCE: Duration = Duration::from_secs(1);
+    while connection.input.len() < MOST {
+        match connection.client.recv(&mut connection.input, READ).await {
+            Ok(0) => {
+                connection.read_closed = true;
+                return tokio::time::sleep(SILENCE).await;
+            }
+            Ok(_) => {}
+            Err(_) => return,
+        }
+    }
+    std::future::pending::<()>().await;
+}

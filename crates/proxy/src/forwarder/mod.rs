@@ -1,0 +1,205 @@
+//! Forwarding over HTTP/1.1, to a destination's address or to a relayed target.
+//!
+//! 1. make the outgoing request of the head (`request.rs`);
+//! 2. send it, while the body is read from the client (`body.rs`);
+//! 3. pass the response on (`response.rs`), or join the two connections after a 101 (`tunnel.rs`).
+
+mod body;
+mod clients;
+mod request;
+mod response;
+mod tunnel;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use hyper::body::Incoming;
+use ostler_http1::{Framing, RequestFacts, RequestHead};
+use ostler_model::DestinationState;
+
+use crate::client::Interest;
+use crate::connection::Connection;
+use crate::context::ExchangeContext;
+use crate::delegation::RelayTarget;
+use crate::exchange::After;
+use crate::outcome::ForwarderError;
+use crate::respond::{Chain, respond};
+
+pub(crate) use clients::{Clients, SendError, Sender, handshake};
+
+/// How a forwarded exchange ended.
+#[derive(Debug)]
+pub(crate) struct Forwarded {
+    pub(crate) after: After,
+    pub(crate) status: u16,
+    pub(crate) bytes_sent: u64,
+    pub(crate) error: Option<ForwarderError>,
+}
+
+/// YARP's default `HttpRequest:ActivityTimeout`.
+const ACTIVITY_TIMEOUT: Duration = Duration::from_secs(100);
+
+/// Forwards a request to a destination's address.
+pub(crate) async fn forward(
+    connection: &mut Connection,
+    head: &RequestHead,
+    context: &ExchangeContext<'_>,
+    destination: &Arc<DestinationState>,
+) -> Forwarded {
+    let cluster = context.cluster().model();
+    let timeout = match cluster.config.activity_timeout {
+        None => Some(ACTIVITY_TIMEOUT),
+        Some(ostler_config::schema::ActivityTimeout::After(timeout)) => Some(timeout),
+        Some(ostler_config::schema::ActivityTimeout::Infinite) => None,
+    };
+    let model = destination.model();
+    let client = connection.client.facts().client;
+    let made = request::to_destination(head, &model.config, client);
+    let (parts, upgrade) = match made {
+        Ok(made) => made,
+        Err(error) => {
+            tracing::warn!(destination = destination.id(), %error, "no request can be made");
+            let status = StatusCode::BAD_GATEWAY;
+            return failed(connection, head, status, ForwarderError::RequestCreation).await;
+        }
+    };
+    let worker = std::rc::Rc::clone(&connection.worker);
+    let send = |request| worker.clients().send(request);
+    run(connection, head, context, parts, upgrade, timeout, send).await
+}
+
+/// Relays a request to a target that may not hold the client's socket.
+pub(crate) async fn relay(
+    connection: &mut Connection,
+    head: &RequestHead,
+    context: &ExchangeContext<'_>,
+    target: &std::rc::Rc<RelayTarget>,
+) -> Forwarded {
+    let _counted = target.begin();
+    connection
+        .relays
+        .retain(|place| !place.target.is_dead() && place.sender.is_open());
+    let place = connection
+        .relays
+        .iter()
+        .position(|place| std::rc::Rc::ptr_eq(&place.target, target));
+    let mut place = match place {
+        Some(at) => connection.relays.swap_remove(at),
+        None => match target.connect(*connection.client.facts()).await {
+            Ok(place) => place,
+            Err(error) => {
+                tracing::warn!(instance = target.id(), error = %Chain(&error), "cannot relay");
+                let status = StatusCode::BAD_GATEWAY;
+                return failed(connection, head, status, ForwarderError::Request).await;
+            }
+        },
+    };
+    let made = request::to_target(head);
+    let (parts, upgrade) = match made {
+        Ok(made) => made,
+        Err(error) => {
+            tracing::warn!(instance = target.id(), %error, "no request can be made");
+            let status = StatusCode::BAD_GATEWAY;
+            return failed(connection, head, status, ForwarderError::RequestCreation).await;
+        }
+    };
+    let sender = &mut place.sender;
+    let forwarded = run(connection, head, context, parts, upgrade, None, |request| {
+        sender.send(request)
+    })
+    .await;
+    connection.relays.push(place);
+    forwarded
+}
+
+/// Steps 2 and 3, however the request is sent.
+async fn run<F, S>(
+    connection: &mut Connection,
+    head: &RequestHead,
+    context: &ExchangeContext<'_>,
+    parts: http::request::Parts,
+    upgrade: bool,
+    timeout: Option<Duration>,
+    send: F,
+) -> Forwarded
+where
+    F: FnOnce(http::Request<body::ForwardBody>) -> S,
+    S: Future<Output = Result<http::Response<Incoming>, SendError>>,
+{
+    if connection
+        .client
+        .set_interest(Interest::ReadsAndWrites)
+        .is_err()
+    {
+        return gone();
+    }
+    let (outgoing, mut upload) = body::upload(head, connection);
+    let request = http::Request::from_parts(parts, outgoing);
+    let asked = {
+        let response = std::pin::pin!(send(request));
+        body::while_uploading(connection, &mut upload, response, timeout).await
+    };
+    let response = match asked {
+        Ok(response) => response,
+        Err(failure) => {
+            let (status, error) = failure.answer();
+            if let Some(source) = failure.source() {
+                tracing::warn!(cluster = context.cluster().id(), error = %Chain(source), "forwarding failed");
+            }
+            let Some(status) = status else { return gone() };
+            upload.abandon();
+            return failed(connection, head, status, error).await;
+        }
+    };
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        if !upgrade {
+            return failed(
+                connection,
+                head,
+                StatusCode::BAD_GATEWAY,
+                ForwarderError::ResponseHeaders,
+            )
+            .await;
+        }
+        return tunnel::join(connection, head, context, response, timeout).await;
+    }
+    response::pass_on(connection, head, context, response, upload, timeout).await
+}
+
+/// Answers for a destination that does not.
+async fn failed(
+    connection: &mut Connection,
+    head: &RequestHead,
+    status: StatusCode,
+    error: ForwarderError,
+) -> Forwarded {
+    // Whatever of the body is still to come nobody reads.
+    let whole = head.framing() == Framing::None;
+    let facts = RequestFacts::from(head);
+    let facts = RequestFacts {
+        keep_alive: facts.keep_alive && whole,
+        ..facts
+    };
+    let keep = respond(connection, facts, status, &[], &[]).await;
+    if !keep {
+        connection.client.linger().await;
+    }
+    let after = if keep { After::Keep } else { After::Close };
+    Forwarded {
+        after,
+        status: status.as_u16(),
+        bytes_sent: 0,
+        error: Some(error),
+    }
+}
+
+fn gone() -> Forwarded {
+    let error = Some(ForwarderError::RequestCanceled);
+    Forwarded {
+        after: After::Close,
+        status: 0,
+        bytes_sent: 0,
+        error,
+    }
+}

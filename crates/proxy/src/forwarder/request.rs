@@ -1,0 +1,164 @@
+//! The outgoing request: the client's, less what belongs to its connection, plus who it is.
+
+use std::net::SocketAddr;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Uri, Version};
+use ostler_config::schema::DestinationConfig;
+use ostler_http1::RequestHead;
+
+/// No request can be made of this head and this destination.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RequestError {
+    #[error("CONNECT is not forwarded")]
+    Connect,
+    #[error("the destination's address {0:?} is not an http URL")]
+    Address(String),
+    #[error("the method, target or a field cannot be sent")]
+    Invalid(#[from] http::Error),
+}
+
+/// The request for a destination's address, and whether it asks for an upgrade.
+///
+/// YARP's default transforms are applied: the client's `Host` is not sent on (the destination's
+/// `Host`, or its address, is), `X-Forwarded-For`, `-Host` and `-Proto` are set, `X-Forwarded-Prefix`
+/// and `Forwarded` are removed.
+pub(crate) fn to_destination(
+    head: &RequestHead,
+    destination: &DestinationConfig,
+    client: Option<SocketAddr>,
+) -> Result<(http::request::Parts, bool), RequestError> {
+    let address = || RequestError::Address(destination.address.clone());
+    let base: Uri = destination.address.parse().map_err(|_| address())?;
+    if base.scheme_str() != Some("http") {
+        return Err(address());
+    }
+    let authority = base.authority().ok_or_else(address)?.as_str();
+    let prefix = base.path().strip_suffix('/').unwrap_or(base.path());
+    let (mut parts, upgrade) = common(head, &format!("http://{authority}{prefix}"))?;
+    let fields = &mut parts.headers;
+    fields.remove(header::HOST);
+    if let Some(host) = destination.host.as_deref().filter(|host| !host.is_empty()) {
+        fields.insert(
+            header::HOST,
+            HeaderValue::from_str(host).map_err(http::Error::from)?,
+        );
+    }
+    for name in [
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-forwarded-prefix",
+    ] {
+        fields.remove(name);
+    }
+    fields.remove(header::FORWARDED);
+    if let Some(client) = client {
+        let ip = client.ip().to_canonical().to_string();
+        fields.insert(
+            "x-forwarded-for",
+            HeaderValue::from_str(&ip).map_err(http::Error::from)?,
+        );
+    }
+    if !head.authority().is_empty() {
+        let host = HeaderValue::from_str(head.authority()).map_err(http::Error::from)?;
+        fields.insert("x-forwarded-host", host);
+    }
+    fields.insert("x-forwarded-proto", HeaderValue::from_static("http"));
+    Ok((parts, upgrade))
+}
+
+/// The request for a relayed target, which sees it as the client sent it.
+pub(crate) fn to_target(head: &RequestHead) -> Result<(http::request::Parts, bool), RequestError> {
+    common(head, "")
+}
+
+fn common(head: &RequestHead, base: &str) -> Result<(http::request::Parts, bool), RequestError> {
+    if head.is_connect() {
+        return Err(RequestError::Connect);
+    }
+    let upgrade = head
+        .upgrade()
+        .filter(|upgrade| is_forwarded_upgrade(upgrade));
+    let (mut parts, ()) = http::Request::new(()).into_parts();
+    parts.version = Version::HTTP_11;
+    parts.method = Method::from_bytes(head.method().as_bytes()).map_err(http::Error::from)?;
+    parts.uri = target(head, base).parse().map_err(http::Error::from)?;
+    parts.headers = fields(head)?;
+    if let Some(upgrade) = upgrade {
+        let upgrade = HeaderValue::from_bytes(upgrade).map_err(http::Error::from)?;
+        parts
+            .headers
+            .insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        parts.headers.insert(header::UPGRADE, upgrade);
+    }
+    Ok((parts, upgrade.is_some()))
+}
+
+/// The destination gets its own prefix for `OPTIONS *`, and never `*`.
+fn target(head: &RequestHead, base: &str) -> String {
+    let path = match head.path() {
+        "*" if base.is_empty() => return "*".to_owned(),
+        "*" => "/",
+        path => path,
+    };
+    match head.query() {
+        Some(query) => format!("{base}{path}?{query}"),
+        None => format!("{base}{path}"),
+    }
+}
+
+/// WebSocket and SPDY, as YARP; any other upgrade is an ordinary request.
+fn is_forwarded_upgrade(upgrade: &[u8]) -> bool {
+    upgrade.eq_ignore_ascii_case(b"websocket")
+        || upgrade
+            .get(..5)
+            .is_some_and(|start| start.eq_ignore_ascii_case(b"spdy/"))
+}
+
+fn fields(head: &RequestHead) -> Result<HeaderMap, http::Error> {
+    let mut fields = HeaderMap::with_capacity(head.field_ranges().len() + 4);
+    for field in head.fields() {
+        let name = HeaderName::from_bytes(field.name.as_bytes())?;
+        if is_hop_by_hop(&name) || is_listed_in_connection(head, &name) {
+            continue;
+        }
+        fields.append(name, HeaderValue::from_bytes(field.value)?);
+    }
+    Ok(fields)
+}
+
+/// Names that `Connection` lists belong to the connection (RFC 9110 section 7.6.1).
+fn is_listed_in_connection(head: &RequestHead, name: &HeaderName) -> bool {
+    head.fields_named("connection").any(|value| {
+        value.split(|byte| *byte == b',').any(|option| {
+            option
+                .trim_ascii()
+                .eq_ignore_ascii_case(name.as_str().as_bytes())
+        })
+    })
+}
+
+/// What is never passed on: YARP's list, in requests and responses alike.
+pub(super) fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "transfer-encoding"
+            | "keep-alive"
+            | "upgrade"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authentication-info"
+            | "proxy-authorization"
+            | "proxy-features"
+            | "proxy-instruction"
+            | "security-scheme"
+            | "alpn"
+            | "close"
+            | "http2-settings"
+            | "upgrade-insecure-requests"
+            | "te"
+            | "alt-svc"
+    )
+}

@@ -1,0 +1,82 @@
+//! How an exchange ended, whoever answered it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ostler_model::{DestinationState, RouteModel};
+
+/// How an exchange ended.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// The route it took, if one matched.
+    pub route: Option<Arc<RouteModel>>,
+    /// Where it went, if anywhere.
+    pub destination: Option<Arc<DestinationState>>,
+    /// How it was answered.
+    pub mode: Mode,
+    /// Status of the response; 0 when none was sent.
+    pub status: u16,
+    /// Bytes of the response given to the client, head included.
+    pub bytes_sent: u64,
+    /// From the head's arrival to the end of the exchange.
+    pub duration: Duration,
+    /// What went wrong, if anything.
+    pub error: Option<ForwarderError>,
+}
+
+/// How an exchange is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Mode {
+    /// By the front itself: no route, no destination, a step's answer.
+    Local,
+    /// By a target that holds the client's socket.
+    Delegated,
+    /// By a target, its bytes passed on by the front.
+    Relayed,
+    /// By a destination over HTTP.
+    Forwarded,
+}
+
+impl Mode {
+    /// The word for logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Delegated => "delegated",
+            Self::Relayed => "relayed",
+            Self::Forwarded => "forwarded",
+        }
+    }
+}
+
+/// What went wrong, and in which phase (YARP's `ForwarderError`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ForwarderError {
+    /// The destination could not be asked: no connection, a reset, a malformed response head.
+    Request,
+    /// It did not answer in time.
+    RequestTimedOut,
+    /// The client went away before the response.
+    RequestCanceled,
+    /// The client's body failed.
+    RequestBodyClient,
+    /// The destination did not take the body.
+    RequestBodyDestination,
+    /// The response cannot be passed on.
+    ResponseHeaders,
+    /// The client did not take the response's body.
+    ResponseBodyClient,
+    /// The destination's body failed.
+    ResponseBodyDestination,
+    /// An upgraded connection failed.
+    Upgrade,
+    /// An upgraded connection was idle for too long.
+    UpgradeActivityTimeout,
+    /// There is no destination to ask.
+    NoAvailableDestinations,
+    /// No request can be made of the configuration.
+    RequestCreation,
+}

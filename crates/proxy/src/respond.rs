@@ -1,0 +1,72 @@
+//! Answers of the front's own, and the log line that says why.
+
+use std::fmt;
+use std::time::Duration;
+
+use http::StatusCode;
+use ostler_http1::{RequestFacts, encode_simple_response};
+
+use crate::connection::Connection;
+
+/// How long a client may take to accept an answer of the front's own.
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Sends a short response. True when the connection can carry another request.
+pub(crate) async fn respond(
+    connection: &mut Connection,
+    facts: RequestFacts,
+    status: StatusCode,
+    fields: &[(&str, &str)],
+    body: &[u8],
+) -> bool {
+    let mut bytes = Vec::with_capacity(256);
+    encode_simple_response(
+        &mut bytes,
+        facts,
+        status,
+        fields,
+        body,
+        &crate::clock::date(),
+    );
+    connection
+        .client
+        .send_all(&bytes, SEND_TIMEOUT)
+        .await
+        .is_ok()
+        && facts.keep_alive
+}
+
+/// Sends a short response and ends the front's direction, so that the client gets it whole.
+pub(crate) async fn refuse(
+    connection: &mut Connection,
+    facts: RequestFacts,
+    status: StatusCode,
+    text: &str,
+) {
+    let facts = RequestFacts {
+        keep_alive: false,
+        ..facts
+    };
+    let fields = if text.is_empty() {
+        &[][..]
+    } else {
+        &[("Content-Type", "text/plain")][..]
+    };
+    respond(connection, facts, status, fields, text.as_bytes()).await;
+    connection.client.linger().await;
+}
+
+/// An error and its causes on one line.
+pub(crate) struct Chain<'a>(pub(crate) &'a dyn std::error::Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}

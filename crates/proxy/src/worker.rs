@@ -1,0 +1,254 @@
+//! One thread of the front: its connections, its queues, its forwarding pools, its slow clock.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ostler_delegation::control::ConnectionFacts;
+use ostler_delegation::{QueueError, QueueName};
+use ostler_model::{DestinationModel, FastRandom, Snapshot};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::connection::{Watch, serve};
+use crate::delegation::{Queue, Rule, Rules};
+use crate::flush::Flush;
+use crate::forwarder::Clients;
+use crate::front::{FrontLimits, Phase, Shared};
+use crate::pipeline::Pipeline;
+
+/// How often the worker looks at what is under way.
+const TICK: Duration = Duration::from_millis(100);
+
+/// The state of one thread. Nothing in it is locked, and nothing of it is seen by another.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    shared: Arc<Shared>,
+    snapshot: RefCell<Arc<Snapshot>>,
+    pipeline: RefCell<(u64, Arc<Pipeline>)>,
+    queues: RefCell<HashMap<QueueName, Rc<Queue>>>,
+    rules: Rules,
+    resets: Cell<u64>,
+    flush: Rc<Flush>,
+    clients: Clients,
+    random: RefCell<FastRandom>,
+    connections: RefCell<slab::Slab<Rc<Watch>>>,
+    /// Advanced once a tick: deadlines are seconds, and asking the system costs each request.
+    now: Cell<Instant>,
+    phase: Cell<Phase>,
+}
+
+/// A connection's place among the worker's; dropped with it.
+#[derive(Debug)]
+pub(crate) struct Registered {
+    worker: Rc<Worker>,
+    at: usize,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.worker.connections.borrow_mut().remove(self.at);
+    }
+}
+
+impl Worker {
+    pub(crate) fn new(shared: Arc<Shared>, seed: u64) -> Rc<Self> {
+        Rc::new(Self {
+            snapshot: RefCell::new(shared.model.snapshot()),
+            pipeline: RefCell::new((0, shared.pipeline())),
+            queues: RefCell::default(),
+            rules: Rules::default(),
+            resets: Cell::new(0),
+            flush: Rc::default(),
+            clients: Clients::new(),
+            random: RefCell::new(FastRandom::new(seed)),
+            connections: RefCell::default(),
+            now: Cell::new(crate::clock::now()),
+            phase: Cell::new(Phase::Running),
+            shared,
+        })
+    }
+
+    /// The configuration in force.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        let mut snapshot = self.snapshot.borrow_mut();
+        let revision = self.shared.model.revision();
+        if snapshot.revision != revision {
+            *snapshot = self.shared.model.snapshot();
+        }
+        Arc::clone(&snapshot)
+    }
+
+    pub(crate) fn pipeline(&self) -> Arc<Pipeline> {
+        let revision = self.shared.pipeline_revision();
+        let mut pipeline = self.pipeline.borrow_mut();
+        if pipeline.0 != revision {
+            *pipeline = (revision, self.shared.pipeline());
+        }
+        Arc::clone(&pipeline.1)
+    }
+
+    pub(crate) fn limits(&self) -> &FrontLimits {
+        &self.shared.limits
+    }
+
+    pub(crate) fn clients(&self) -> &Clients {
+        &self.clients
+    }
+
+    /// The worker's slow clock.
+    pub(crate) fn now(&self) -> Instant {
+        self.now.get()
+    }
+
+    /// Whether connections end with the exchange they are in.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.phase.get() != Phase::Running
+    }
+
+    pub(crate) fn with_random<T>(&self, draw: impl FnOnce(&mut FastRandom) -> T) -> T {
+        draw(&mut self.random.borrow_mut())
+    }
+
+    /// The delegation rule of a destination.
+    pub(crate) fn rule(&self, model: &Arc<DestinationModel>) -> Result<Rc<Rule>, QueueError> {
+        let revision = self.snapshot.borrow().revision;
+        let name = model.queue.as_deref().unwrap_or_default();
+        self.rules
+            .of(revision, model, name, |rule| self.queue(rule.queue()))
+    }
+
+    fn queue(&self, name: &QueueName) -> Rc<Queue> {
+        if let Some(queue) = self.queues.borrow().get(name) {
+            return Rc::clone(queue);
+        }
+        let queue = Queue::open(name, &self.shared.queues, &self.flush);
+        self.queues
+            .borrow_mut()
+            .insert(name.clone(), Rc::clone(&queue));
+        queue
+    }
+
+    /// Takes in what targets have completed.
+    pub(crate) fn settle(&self) {
+        for queue in self.queues.borrow().values() {
+            queue.settle();
+        }
+    }
+
+    pub(crate) fn register(self: &Rc<Self>, watch: Rc<Watch>) -> Registered {
+        let at = self.connections.borrow_mut().insert(watch);
+        Registered {
+            worker: Rc::clone(self),
+            at,
+        }
+    }
+
+    /// Accepts and serves until the front stops, then until what is under way has ended.
+    pub(crate) async fn run(
+        self: Rc<Self>,
+        listeners: Vec<TcpListener>,
+        mut phase: watch::Receiver<Phase>,
+    ) {
+        self.flush.pace_thread();
+        let flush = tokio::task::spawn_local(Rc::clone(&self.flush).run());
+        let ticks = tokio::task::spawn_local(Rc::clone(&self).tick());
+        let accepts: Vec<_> = listeners
+            .into_iter()
+            .map(|listener| tokio::task::spawn_local(Rc::clone(&self).accept(listener)))
+            .collect();
+        let _ = phase.wait_for(|phase| *phase != Phase::Running).await;
+        self.phase.set(Phase::Draining);
+        for accept in accepts {
+            accept.abort();
+        }
+        self.check(true);
+        while self.is_busy() && *phase.borrow() != Phase::Stopping {
+            tokio::select! {
+                () = tokio::time::sleep(TICK / 4) => self.check(true),
+                _ = phase.changed() => {}
+            }
+        }
+        self.flush.now();
+        for queue in self.queues.borrow().values() {
+            queue.leave();
+        }
+        flush.abort();
+        ticks.abort();
+    }
+
+    /// Whether stopping now would lose anything. What a target has taken is safe with it.
+    fn is_busy(&self) -> bool {
+        let queues = self.queues.borrow();
+        if queues.values().any(|queue| queue.untaken() > 0) {
+            return true;
+        }
+        let with_targets: usize = queues.values().map(|queue| queue.outstanding()).sum();
+        self.connections.borrow().len() > with_targets
+    }
+
+    async fn accept(self: Rc<Self>, listener: TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, client)) => {
+                    let local = stream.local_addr().ok();
+                    let Ok(stream) = stream.into_std() else {
+                        continue;
+                    };
+                    let accepted_ns = ostler_shm::monotonic_nanoseconds();
+                    let facts = ConnectionFacts {
+                        client: Some(client),
+                        local,
+                        accepted_ns,
+                    };
+                    tokio::task::spawn_local(serve(Rc::clone(&self), OwnedFd::from(stream), facts));
+                }
+                Err(error) => {
+                    // Out of descriptors, most likely: others will give some back.
+                    tracing::error!(%error, "cannot accept a connection");
+                    tokio::time::sleep(TICK).await;
+                }
+            }
+        }
+    }
+
+    async fn tick(self: Rc<Self>) {
+        let mut interval = tokio::time::interval(TICK);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut slow = 0u32;
+        loop {
+            interval.tick().await;
+            self.now.set(crate::clock::now());
+            let resets = self.shared.resets.current();
+            if self.resets.replace(resets) != resets {
+                self.shared.resets.apply(|name| {
+                    if let Some(queue) = self.queues.borrow().get(name) {
+                        queue.reset();
+                    }
+                });
+            }
+            for queue in self.queues.borrow().values() {
+                queue.check(self.now.get());
+            }
+            slow = (slow + 1) % 10;
+            if slow == 0 {
+                self.check(self.is_draining());
+            }
+        }
+    }
+
+    fn check(&self, draining: bool) {
+        let watches: Vec<_> = self
+            .connections
+            .borrow()
+            .iter()
+            .map(|(_, watch)| Rc::clone(watch))
+            .collect();
+        for watch in watches {
+            watch.check(self.now.get(), draining);
+        }
+    }
+}
