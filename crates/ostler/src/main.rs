@@ -1,4 +1,40 @@
-//! The `ostler` program.
+//! The `ostler` program: arguments, configuration file, signals, logs, exit codes.
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod args;
+mod check;
+mod configuration;
+mod demo;
+mod logging;
+mod queues;
+mod reload;
+mod run;
+mod sample_target;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Args, Command};
+
+/// What a mistake in the configuration exits with (`EX_USAGE`).
+const EXIT_CONFIGURATION: u8 = 64;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    logging::start(&args.log);
+    let done = match args.command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Check(arguments) => check::check(&arguments),
+        Command::SampleTarget(arguments) => sample_target::run(arguments),
+        Command::Queues(arguments) => queues::list(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

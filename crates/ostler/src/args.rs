@@ -1,0 +1,171 @@
+//! The command line, which others script against.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use ostler_target::{RequestQueueMode, Verbosity503};
+
+/// A reverse proxy that delegates requests to the processes that answer them.
+#[derive(Debug, Parser)]
+#[command(version, about, propagate_version = true)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What is logged, and how.
+#[derive(Debug, clap::Args)]
+pub(crate) struct LogArgs {
+    /// What to log: error, warn, info, debug (one line an exchange), trace, or a filter such as
+    /// `info,ostler::exchange=debug`.
+    #[arg(long, global = true, env = "OSTLER_LOG", default_value = "info")]
+    pub(crate) log: String,
+    /// How to log, to standard error.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Human)]
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Lines for people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the front.
+    Run(RunArgs),
+    /// Report every error and warning of a configuration.
+    Check(CheckArgs),
+    /// Run a target process with paths to try things on.
+    SampleTarget(SampleTargetArgs),
+    /// List the request queues on this host.
+    Queues(QueuesArgs),
+    /// Start a front and two targets, and show what delegation does.
+    Demo(DemoArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunArgs {
+    /// The configuration: JSON as YARP reads it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Where to listen, separated by `;`; overrides the configuration's `Urls`.
+    #[arg(long, value_name = "URL;URL")]
+    pub(crate) urls: Option<String>,
+    /// How many threads; 0 is one a CPU. Overrides `Ostler:Threads`.
+    #[arg(long)]
+    pub(crate) threads: Option<usize>,
+    /// How many seconds exchanges under way may take when the front is stopped.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub(crate) drain_timeout: u64,
+    /// Settings over the file's, as `ReverseProxy:Clusters:c1:...=value`.
+    #[arg(value_name = "KEY=VALUE")]
+    pub(crate) settings: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CheckArgs {
+    /// The configuration: JSON as YARP reads it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Settings over the file's, as `ReverseProxy:Clusters:c1:...=value`.
+    #[arg(value_name = "KEY=VALUE")]
+    pub(crate) settings: Vec<String>,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct SampleTargetArgs {
+    /// The request queue's name.
+    #[arg(long)]
+    pub(crate) queue: String,
+    /// A URL prefix to register; can be repeated.
+    #[arg(long, value_name = "PREFIX", default_value = "http://*:80/")]
+    pub(crate) url_prefix: Vec<String>,
+    /// Whether to make the queue, join it, or either.
+    #[arg(long, value_enum, default_value_t = Mode::Create)]
+    pub(crate) mode: Mode,
+    /// What `/` and `ostler queues` call this process.
+    #[arg(long, default_value = "sample")]
+    pub(crate) label: String,
+    /// Serve this address directly as well.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Most requests that may wait in the queue.
+    #[arg(long, default_value_t = 1000)]
+    pub(crate) queue_limit: u32,
+    /// What a client sees when the queue is full.
+    #[arg(long, value_enum, default_value_t = Verbosity::Basic)]
+    pub(crate) verbosity: Verbosity,
+    /// How many seconds a request may wait for an instance.
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub(crate) wait_timeout: u64,
+    /// Permissions of the queue's folder, in octal.
+    #[arg(long, value_name = "MODE", default_value = "750")]
+    pub(crate) permissions: String,
+    /// Leave the queue in place when stopped, so that requests wait for the next instance.
+    #[arg(long)]
+    pub(crate) keep_queue: bool,
+    /// How many threads; 0 is one a CPU.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) threads: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    Create,
+    Attach,
+    CreateOrAttach,
+}
+
+impl From<Mode> for RequestQueueMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Create => Self::Create,
+            Mode::Attach => Self::Attach,
+            Mode::CreateOrAttach => Self::CreateOrAttach,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Verbosity {
+    /// A reset.
+    Basic,
+    /// A plain 503.
+    Limited,
+    /// A 503 that says why.
+    Full,
+}
+
+impl From<Verbosity> for Verbosity503 {
+    fn from(verbosity: Verbosity) -> Self {
+        match verbosity {
+            Verbosity::Basic => Self::Basic,
+            Verbosity::Limited => Self::Limited,
+            Verbosity::Full => Self::Full,
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct QueuesArgs {
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DemoArgs {
+    /// Exit after the tour instead of running on.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Where the front listens; 0 picks a port.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) port: u16,
+}

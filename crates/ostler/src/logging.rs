@@ -1,0 +1,29 @@
+//! Logs: to standard error, for people by default, as JSON on demand.
+
+use tracing_subscriber::EnvFilter;
+
+use crate::args::{LogArgs, LogFormat};
+
+/// Starts logging. A filter that does not parse is reported and replaced by `info`.
+pub(crate) fn start(args: &LogArgs) {
+    let filter = EnvFilter::try_new(&args.log).unwrap_or_else(|error| {
+        eprintln!(
+            "warning: --log {:?} is no filter ({error}); logging at info",
+            args.log
+        );
+        EnvFilter::new("info")
+    });
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match args.log_format {
+        LogFormat::Human => {
+            use std::io::IsTerminal;
+            builder
+                .with_ansi(std::io::stderr().is_terminal())
+                .with_target(false)
+                .init();
+        }
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+    }
+}

@@ -1,0 +1,188 @@
+//! `ostler run`: starts the front, reloads it, stops it.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use ostler_config::{Loaded, Settings};
+use ostler_delegation::runtime::RuntimeFolder;
+use ostler_delegation::status::StatusListener;
+use ostler_http1::Limits;
+use ostler_model::ProxyModel;
+use ostler_proxy::{Front, FrontLimits, FrontOptions, ListenUrl, Pipeline};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::args::RunArgs;
+use crate::reload::FileChanges;
+use crate::{EXIT_CONFIGURATION, configuration};
+
+/// Runs the front until a signal stops it.
+pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
+    let mut settings_over = args.settings.clone();
+    if let Some(urls) = &args.urls {
+        settings_over.push(format!("Urls={urls}"));
+    }
+    let loaded = match configuration::read(&args.config, &settings_over) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return Ok(ExitCode::from(EXIT_CONFIGURATION));
+        }
+    };
+    configuration::print(&loaded.diagnostics);
+    if loaded.diagnostics.has_errors() {
+        return Ok(ExitCode::from(EXIT_CONFIGURATION));
+    }
+    let settings = loaded.settings;
+    let model = Arc::new(ProxyModel::new());
+    model
+        .apply(&settings.proxy)
+        .context("the configuration cannot be applied")?;
+    let options = options(args, &settings)?;
+    let pipeline = pipeline(&settings)?;
+
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        // Before the listeners are told of, so that no signal finds the default action.
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hang_up = signal(SignalKind::hangup())?;
+        let mut changes = FileChanges::new(&args.config);
+        let front = Front::start(Arc::clone(&model), pipeline, &options)?;
+        for address in front.addresses() {
+            println!("listening on http://{address}");
+        }
+        let status = StatusListener::bind(&options.runtime).ok();
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hang_up.recv() => reload(args, &settings_over, &model, &front, &options),
+                () = changes.changed() => reload(args, &settings_over, &model, &front, &options),
+                () = answer_status(status.as_ref(), &front) => {}
+            }
+        }
+        tracing::info!("draining");
+        drop(status);
+        front.drain();
+        let mut joined = std::pin::pin!(join(front));
+        tokio::select! {
+            front = &mut joined => front,
+            () = tokio::time::sleep(Duration::from_secs(args.drain_timeout)) => {
+                tracing::warn!("exchanges are cut short: the drain timeout is over");
+                Ok(())
+            }
+            _ = terminate.recv() => Ok(()),
+            _ = interrupt.recv() => Ok(()),
+        }
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn join(front: Front) -> anyhow::Result<()> {
+    tokio::task::spawn_blocking(move || front.join())
+        .await
+        .context("a thread of the front failed")
+}
+
+/// Tells whoever asks how many requests wait here.
+async fn answer_status(status: Option<&StatusListener>, front: &Front) {
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    if let Some(status) = status {
+        status.answer(&front.queue_depths());
+    }
+}
+
+/// Puts a changed configuration in force; one with errors changes nothing.
+fn reload(
+    args: &RunArgs,
+    settings_over: &[String],
+    model: &ProxyModel,
+    front: &Front,
+    options: &FrontOptions,
+) {
+    let loaded = match configuration::read(&args.config, settings_over) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            tracing::error!("the configuration cannot be read and stays as it was: {error:#}");
+            return;
+        }
+    };
+    let Loaded {
+        settings,
+        diagnostics,
+    } = loaded;
+    configuration::print(&diagnostics);
+    if diagnostics.has_errors() {
+        tracing::error!("the configuration has errors and stays as it was");
+        return;
+    }
+    let applied = pipeline(&settings)
+        .and_then(|pipeline| Ok(front.set_pipeline(pipeline, &options.runtime)?))
+        .and_then(|()| Ok(model.apply(&settings.proxy)?));
+    match applied {
+        Ok(snapshot) => tracing::info!(
+            revision = snapshot.revision,
+            "the configuration is reloaded"
+        ),
+        Err(error) => tracing::error!("the configuration stays as it was: {error:#}"),
+    }
+}
+
+fn pipeline(settings: &Settings) -> anyhow::Result<Pipeline> {
+    Ok(match &settings.proxy.pipeline {
+        None => Pipeline::yarp_default(),
+        Some(names) => Pipeline::from_names(names.iter().map(String::as_str))?,
+    })
+}
+
+fn options(args: &RunArgs, settings: &Settings) -> anyhow::Result<FrontOptions> {
+    let urls: Result<Vec<_>, _> = settings
+        .urls
+        .iter()
+        .map(|url| ListenUrl::parse(url))
+        .collect();
+    let ostler = &settings.ostler;
+    let limits = &ostler.limits;
+    let runtime = match &ostler.runtime_folder {
+        Some(path) => RuntimeFolder::new(path),
+        None => RuntimeFolder::from_environment(),
+    };
+    let trusted_uids: Result<Vec<_>, _> = ostler
+        .trusted_users
+        .iter()
+        .map(|user| uid_of(user))
+        .collect();
+    Ok(FrontOptions {
+        urls: urls?,
+        threads: args.threads.unwrap_or(ostler.threads),
+        limits: FrontLimits {
+            http1: Limits {
+                request_line: limits.request_line,
+                head: limits.head,
+                fields: limits.fields,
+            },
+            keep_alive_timeout: limits.keep_alive_timeout,
+            head_timeout: limits.head_timeout,
+        },
+        runtime,
+        trusted_uids: trusted_uids?,
+    })
+}
+
+/// A user by number, or by name in `/etc/passwd`.
+fn uid_of(user: &str) -> anyhow::Result<u32> {
+    if let Ok(uid) = user.parse() {
+        return Ok(uid);
+    }
+    let users = std::fs::read_to_string("/etc/passwd").context("cannot read /etc/passwd")?;
+    users
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|fields| fields.first() == Some(&user))
+        .and_then(|fields| fields.get(2)?.parse().ok())
+        .with_context(|| format!("Ostler:TrustedUsers: there is no user {user:?}"))
+}

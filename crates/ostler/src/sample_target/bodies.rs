@@ -1,0 +1,74 @@
+//! Response bodies of any size: byte `i` is `i` modulo 256.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::LazyLock;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use axum::http::Response;
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+
+use super::app::{octets, whole};
+
+const PIECE: usize = 1024 * 1024;
+
+static PATTERN: LazyLock<Bytes> = LazyLock::new(|| (0..PIECE).map(|at| at as u8).collect());
+
+/// A body whose length the head says.
+pub(super) fn known_length(count: u64) -> Response<Body> {
+    match usize::try_from(count) {
+        Ok(count) if count <= PIECE => whole(PATTERN.slice(..count)),
+        _ => octets(Body::new(Pattern {
+            left: count,
+            piece: PIECE,
+            says_length: true,
+        })),
+    }
+}
+
+/// A body in chunks of 16 KiB.
+pub(super) fn chunked(count: u64) -> Response<Body> {
+    octets(Body::new(Pattern {
+        left: count,
+        piece: 16 * 1024,
+        says_length: false,
+    }))
+}
+
+struct Pattern {
+    left: u64,
+    piece: usize,
+    says_length: bool,
+}
+
+impl http_body::Body for Pattern {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        // Pieces are multiples of 256, so each begins the pattern anew.
+        let count = usize::try_from(self.left).map_or(self.piece, |left| left.min(self.piece));
+        self.left -= count as u64;
+        Poll::Ready(Some(Ok(Frame::data(PATTERN.slice(..count)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0 && self.says_length
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if self.says_length {
+            SizeHint::with_exact(self.left)
+        } else {
+            SizeHint::default()
+        }
+    }
+}

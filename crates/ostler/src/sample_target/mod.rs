@@ -1,0 +1,90 @@
+//! `ostler sample-target`: a target process with paths to try things on.
+
+mod app;
+mod bodies;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use ostler_target::RequestQueue;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::args::SampleTargetArgs;
+
+/// Serves the queue until a signal stops it.
+pub(crate) fn run(args: SampleTargetArgs) -> anyhow::Result<ExitCode> {
+    let runtime = match args.threads {
+        1 => tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?,
+        0 => tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?,
+        threads => tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .enable_all()
+            .build()?,
+    };
+    runtime.block_on(serve(args))?;
+    // Upgraded connections have no end that could be waited for.
+    runtime.shutdown_background();
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(args: SampleTargetArgs) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let permissions = u32::from_str_radix(&args.permissions, 8)
+        .with_context(|| format!("--permissions {:?} is no octal number", args.permissions))?;
+    let mut builder = RequestQueue::builder(&args.queue)
+        .mode(args.mode.into())
+        .label(&args.label)
+        .limit(args.queue_limit)
+        .verbosity(args.verbosity.into())
+        .wait_timeout(Duration::from_secs(args.wait_timeout))
+        .permissions(permissions)
+        .keep_queue(args.keep_queue);
+    for prefix in &args.url_prefix {
+        builder = builder.url_prefix(prefix);
+    }
+    let queue = builder
+        .bind()
+        .with_context(|| format!("cannot open queue {}", args.queue))?;
+    let app = app::app(&args.label);
+    let stop = watch::Sender::new(false);
+    let stopped = |mut stop: watch::Receiver<bool>| async move {
+        // An error is the sender's end, which is a reason to stop too.
+        let _ = stop.wait_for(|stop| *stop).await;
+    };
+
+    let mut direct = None;
+    if let Some(address) = args.listen {
+        let listener = tokio::net::TcpListener::bind(address)
+            .await
+            .with_context(|| format!("cannot listen on {address}"))?;
+        println!("listening on http://{}", listener.local_addr()?);
+        let app = app
+            .clone()
+            .into_make_service_with_connect_info::<std::net::SocketAddr>();
+        let served = axum::serve(listener, app).with_graceful_shutdown(stopped(stop.subscribe()));
+        direct = Some(tokio::spawn(served.into_future()));
+    }
+    let name = queue.name().to_owned();
+    let serving =
+        ostler_target::serve(queue, app).with_graceful_shutdown(stopped(stop.subscribe()));
+    let serving = tokio::spawn(serving.into_future());
+    println!("queue {name} ready");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    stop.send_replace(true);
+    serving.await??;
+    if let Some(direct) = direct {
+        // Its keep-alive connections may be idle for as long as their clients like.
+        let _ = tokio::time::timeout(Duration::from_secs(5), direct).await;
+    }
+    Ok(())
+}
