@@ -1,0 +1,445 @@
+//! The servers that are measured: starts each with its application, and stops what it started.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use clap::ValueEnum;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+
+use crate::cpu::{self, Usage};
+
+const QUEUE: &str = "bench";
+/// How often to look whether a process is ready, or gone.
+const TRIES: u32 = 300;
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// What stands between the client and the application. The order is that of the tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum ServerKind {
+    /// Nothing: the application listens.
+    Direct,
+    /// Ostler, which delegates to it.
+    Delegated,
+    /// Ostler, which forwards to it over HTTP.
+    Forwarded,
+    /// nginx.
+    Nginx,
+    /// HAProxy.
+    Haproxy,
+}
+
+impl ServerKind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Delegated => "delegated",
+            Self::Forwarded => "forwarded",
+            Self::Nginx => "nginx",
+            Self::Haproxy => "HAProxy",
+        }
+    }
+
+    /// How the application says that requests come through it; what is forwarded it cannot tell
+    /// from what is direct.
+    fn arrival(self) -> &'static str {
+        match self {
+            Self::Delegated => "delegated",
+            Self::Direct | Self::Forwarded | Self::Nginx | Self::Haproxy => "direct",
+        }
+    }
+
+    /// Whether its program is on this host; Ostler's own is always there.
+    pub(crate) fn is_installed(self) -> bool {
+        let version = match self {
+            Self::Direct | Self::Delegated | Self::Forwarded => return true,
+            Self::Nginx => Command::new("nginx").arg("-v").output(),
+            Self::Haproxy => Command::new("haproxy").arg("-v").output(),
+        };
+        version.is_ok_and(|output| output.status.success())
+    }
+}
+
+/// A server that answers, with all its processes.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) kind: ServerKind,
+    pub(crate) address: SocketAddr,
+    processes: Vec<Process>,
+}
+
+/// What a process does for the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Role {
+    /// It accepts the client's connections, and is not the application.
+    Front,
+    /// It is the application.
+    App,
+}
+
+impl Role {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Front => "front",
+            Self::App => "app",
+        }
+    }
+}
+
+impl Server {
+    /// Starts a server of this kind, with an application of its own, and waits until it answers.
+    pub(crate) fn start(kind: ServerKind, ostler: &Path, folder: &Path) -> anyhow::Result<Self> {
+        let folder = folder.join(kind.name());
+        fs::create_dir_all(&folder)?;
+        Self::start_in(
+            kind,
+            &Starter {
+                ostler,
+                folder: &folder,
+            },
+        )
+        .with_context(|| format!("cannot start {}", kind.name()))
+    }
+
+    fn start_in(kind: ServerKind, starter: &Starter<'_>) -> anyhow::Result<Self> {
+        // The application first: the front may want to see it.
+        let app = free_address()?;
+        let mut processes = vec![starter.app(app)?];
+        let address = match kind {
+            ServerKind::Direct => app,
+            _ => free_address()?,
+        };
+        match kind {
+            ServerKind::Direct => {}
+            ServerKind::Delegated => processes.push(starter.delegating_front(address)?),
+            ServerKind::Forwarded => processes.push(starter.forwarding_front(address, app)?),
+            ServerKind::Nginx => processes.push(starter.nginx(address, app)?),
+            ServerKind::Haproxy => processes.push(starter.haproxy(address, app)?),
+        }
+        let mut server = Self {
+            kind,
+            address,
+            processes,
+        };
+        server.wait_until_it_answers()?;
+        Ok(server)
+    }
+
+    /// What the processes of each role have consumed so far.
+    pub(crate) fn usage(&self) -> anyhow::Result<Vec<(Role, Usage)>> {
+        self.pids()?
+            .into_iter()
+            .map(|(role, pids)| {
+                let usages = pids.into_iter().map(Usage::of_process);
+                let sum = usages.reduce(|sum, usage| Ok(sum? + usage?));
+                Ok((role, sum.context("no process")??))
+            })
+            .collect()
+    }
+
+    /// The processes of each role.
+    pub(crate) fn pids(&self) -> anyhow::Result<Vec<(Role, Vec<u32>)>> {
+        let pids = self
+            .processes
+            .iter()
+            .map(|process| Ok((process.role, cpu::with_descendants(process.child.id())?)));
+        let mut pids: Vec<_> = pids.collect::<anyhow::Result<_>>()?;
+        pids.sort();
+        Ok(pids)
+    }
+
+    fn wait_until_it_answers(&mut self) -> anyhow::Result<()> {
+        let mut answer = Ok(());
+        for _ in 0..TRIES {
+            for process in &mut self.processes {
+                if let Some(status) = process.child.try_wait()? {
+                    bail!("a process ended ({status}): {}", process.said());
+                }
+            }
+            answer = ask(self.address, self.kind.arrival());
+            if answer.is_ok() {
+                return Ok(());
+            }
+            thread::sleep(PAUSE);
+        }
+        let said: String = self.processes.iter().map(Process::said).collect();
+        answer.with_context(|| {
+            format!(
+                "no answer from {}; its processes said: {said}",
+                self.address
+            )
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Process {
+    role: Role,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    fn start(role: Role, command: &mut Command, folder: &Path) -> anyhow::Result<Self> {
+        let log = folder.join(format!("{}.log", role.name()));
+        let output = File::create(&log)?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .spawn()
+            .with_context(|| format!("cannot run {}", command.get_program().display()))?;
+        Ok(Self { role, child, log })
+    }
+
+    fn said(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        stop(&mut self.child);
+    }
+}
+
+/// Asks a child to end, insists after a while, and leaves no zombie.
+pub(crate) fn stop(child: &mut Child) {
+    // Errors below mean that the child has ended already.
+    if let Ok(None) = child.try_wait()
+        && let Ok(Some(pid)) = i32::try_from(child.id()).map(Pid::from_raw)
+    {
+        let _ = kill_process(pid, Signal::TERM);
+        for _ in 0..TRIES {
+            match child.try_wait() {
+                Ok(None) => thread::sleep(PAUSE),
+                Ok(Some(_)) | Err(_) => return,
+            }
+        }
+        let _ = child.kill();
+    }
+    let _ = child.wait();
+}
+
+struct Starter<'a> {
+    ostler: &'a Path,
+    folder: &'a Path,
+}
+
+impl Starter<'_> {
+    fn ostler(&self) -> Command {
+        let mut command = Command::new(self.ostler);
+        command
+            .env("OSTLER_RUNTIME_DIR", self.folder)
+            .env("OSTLER_LOG", "warn");
+        command
+    }
+
+    fn app(&self, address: SocketAddr) -> anyhow::Result<Process> {
+        let mut command = self.ostler();
+        command.args(["sample-target", "--threads", "1", "--queue", QUEUE]);
+        command.arg("--listen").arg(address.to_string());
+        Process::start(Role::App, &mut command, self.folder)
+    }
+
+    fn delegating_front(&self, address: SocketAddr) -> anyhow::Result<Process> {
+        let destination = json!({
+            "Address": "http://*:80/",
+            "Metadata": { "HttpSysDelegationQueue": QUEUE },
+        });
+        let steps = json!([
+            "SessionAffinity",
+            "LoadBalancing",
+            "PassiveHealthChecks",
+            "HttpSysDelegation"
+        ]);
+        self.front(address, &destination, Some(&steps))
+    }
+
+    fn forwarding_front(&self, address: SocketAddr, app: SocketAddr) -> anyhow::Result<Process> {
+        self.front(
+            address,
+            &json!({ "Address": format!("http://{app}/") }),
+            None,
+        )
+    }
+
+    fn front(
+        &self,
+        address: SocketAddr,
+        destination: &serde_json::Value,
+        pipeline: Option<&serde_json::Value>,
+    ) -> anyhow::Result<Process> {
+        let mut proxy = json!({
+            "Routes": { "all": { "ClusterId": "app", "Match": { "Path": "{**catch-all}" } } },
+            "Clusters": { "app": { "Destinations": { "one": destination } } },
+        });
+        if let Some(steps) = pipeline {
+            proxy["Pipeline"] = steps.clone();
+        }
+        let config = self.folder.join("ostler.json");
+        fs::write(&config, json!({ "ReverseProxy": proxy }).to_string())?;
+        let mut command = self.ostler();
+        command
+            .args(["run", "--threads", "1", "--drain-timeout", "1", "--config"])
+            .arg(config);
+        command.arg("--urls").arg(format!("http://{address}"));
+        Process::start(Role::Front, &mut command, self.folder)
+    }
+
+    fn nginx(&self, address: SocketAddr, app: SocketAddr) -> anyhow::Result<Process> {
+        let folder = self.folder.display();
+        let mut config = String::new();
+        // Connections to the application are kept, none is closed for its age, and a slow client
+        // does not make nginx write to the disk. The rest is nginx's default.
+        write!(
+            config,
+            "daemon off;
+            worker_processes 1;
+            user root;
+            pid {folder}/nginx.pid;
+            error_log stderr warn;
+            events {{ worker_connections 4096; }}
+            http {{
+                access_log off;
+                keepalive_requests 1000000000;
+                client_body_temp_path {folder}/client_body;
+                proxy_temp_path {folder}/proxy;
+                fastcgi_temp_path {folder}/fastcgi;
+                uwsgi_temp_path {folder}/uwsgi;
+                scgi_temp_path {folder}/scgi;
+                upstream app {{
+                    server {app};
+                    keepalive 512;
+                    keepalive_requests 1000000000;
+                }}
+                server {{
+                    listen {address};
+                    location / {{
+                        proxy_pass http://app;
+                        proxy_http_version 1.1;
+                        proxy_set_header Connection \"\";
+                        proxy_max_temp_file_size 0;
+                    }}
+                }}
+            }}"
+        )?;
+        if !rustix::process::geteuid().is_root() {
+            // Only root may change the user, and only root has to.
+            config = config.replace("user root;", "");
+        }
+        let path = self.folder.join("nginx.conf");
+        fs::write(&path, config)?;
+        let mut command = Command::new("nginx");
+        command
+            .args(["-e", "stderr", "-p"])
+            .arg(self.folder)
+            .arg("-c")
+            .arg(path);
+        Process::start(Role::Front, &mut command, self.folder)
+    }
+
+    fn haproxy(&self, address: SocketAddr, app: SocketAddr) -> anyhow::Result<Process> {
+        let path = self.folder.join("haproxy.cfg");
+        let config = format!(
+            "global
+                nbthread 1
+                maxconn 4096
+            defaults
+                mode http
+                http-reuse always
+                timeout connect 5s
+                timeout client 60s
+                timeout server 60s
+            frontend clients
+                bind {address}
+                default_backend app
+            backend app
+                server app {app}\n"
+        );
+        fs::write(&path, config)?;
+        let mut command = Command::new("haproxy");
+        command.args(["-db", "-f"]).arg(path);
+        Process::start(Role::Front, &mut command, self.folder)
+    }
+}
+
+/// An address on the loopback interface that nobody listens on, now at least.
+fn free_address() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
+/// Asks how the request came to the application, and is content with nothing but `arrival`: a
+/// front that relays or forwards what it was to delegate would be measured as something else.
+fn ask(address: SocketAddr, arrival: &str) -> anyhow::Result<()> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    write!(
+        stream,
+        "GET /echo HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut response = String::new();
+    stream.read_to_string(&mut response)?;
+    ensure!(
+        response.starts_with("HTTP/1.1 200 "),
+        "answered {response:?}"
+    );
+    let member = format!("\"arrival\":\"{arrival}\"");
+    ensure!(response.contains(&member), "no {member} in {response:?}");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader};
+
+    use super::*;
+
+    #[test]
+    fn only_a_200_that_came_as_it_should_counts_as_an_answer() {
+        let responses = [
+            ("200 OK", "{\"arrival\":\"delegated\"}", true),
+            ("200 OK", "{\"arrival\":\"relayed\"}", false),
+            (
+                "503 Service Unavailable",
+                "{\"arrival\":\"delegated\"}",
+                false,
+            ),
+        ];
+        for (status, body, is_answer) in responses {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            let address = listener.local_addr().unwrap();
+            let server = thread::spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                // Unread bytes would make the close a reset.
+                for line in BufReader::new(stream.try_clone().unwrap()).lines() {
+                    if line.unwrap().is_empty() {
+                        break;
+                    }
+                }
+                write!(stream, "HTTP/1.1 {status}\r\n\r\n{body}").unwrap();
+            });
+            assert_eq!(
+                ask(address, "delegated").is_ok(),
+                is_answer,
+                "{status} {body}"
+            );
+            server.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_stopped_child_is_gone() {
+        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+        stop(&mut child);
+        assert!(child.try_wait().unwrap().is_some());
+        stop(&mut child);
+    }
+}
