@@ -1,11 +1,11 @@
 //! What processes have consumed, read from `/proc`: CPU time and voluntary context switches.
 
 use std::ops::{Add, Sub};
-use std::path::Path;
 use std::time::Duration;
 use std::{fs, io};
 
 use anyhow::Context as _;
+use rustix::io::Errno;
 
 /// What a process has consumed since it started, all its threads together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,21 +22,26 @@ impl Usage {
         let process = format!("/proc/{pid}");
         let mut usage = Self::default();
         // schedstat counts nanoseconds where stat counts hundredths of a second, but has no total
-        // over the threads. Threads that ended in between are missed: these servers keep theirs.
+        // over the threads. What threads that ended had consumed is missed: servers keep theirs.
         let mut precise = true;
         let tasks = fs::read_dir(format!("{process}/task"))
             .with_context(|| format!("process {pid} is gone"))?;
         for task in tasks {
             let task = task?.path();
-            usage.voluntary_switches += read(&task.join("status"), voluntary_switches)?;
-            match read(&task.join("schedstat"), time_on_cpu) {
-                Ok(time) => usage.cpu += time,
+            let Some(status) = unless_gone(fs::read_to_string(task.join("status")))? else {
+                continue;
+            };
+            usage.voluntary_switches += parsed(voluntary_switches, &status)?;
+            match fs::read_to_string(task.join("schedstat")) {
+                Ok(schedstat) => usage.cpu += parsed(time_on_cpu, &schedstat)?,
+                Err(_) if !task.exists() => {}
                 Err(_) => precise = false,
             }
         }
         if !precise {
             // The kernel was built without schedstat.
-            usage.cpu = read(&Path::new(&process).join("stat"), user_and_system_time)?;
+            let stat = fs::read_to_string(format!("{process}/stat"))?;
+            usage.cpu = parsed(user_and_system_time, &stat)?;
         }
         Ok(usage)
     }
@@ -69,25 +74,41 @@ impl Sub for Usage {
 /// `pid` and all processes below it: nginx works in a child of the process that was started.
 pub(crate) fn with_descendants(pid: u32) -> io::Result<Vec<u32>> {
     let mut pids = vec![pid];
-    let mut at = 0;
-    while let Some(pid) = pids.get(at) {
-        for task in fs::read_dir(format!("/proc/{pid}/task"))? {
-            let children = fs::read_to_string(task?.path().join("children"))?;
-            pids.extend(
-                children
-                    .split_whitespace()
-                    .filter_map(|pid| pid.parse::<u32>().ok()),
-            );
+    pids.extend(descendants(pid)?);
+    Ok(pids)
+}
+
+fn descendants(pid: u32) -> io::Result<Vec<u32>> {
+    let mut pids = Vec::new();
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let children = unless_gone(fs::read_to_string(task?.path().join("children")))?;
+        for child in children.unwrap_or_default().split_whitespace() {
+            let Ok(child) = child.parse() else { continue };
+            if let Some(below) = unless_gone(descendants(child))? {
+                pids.push(child);
+                pids.extend(below);
+            }
         }
-        at += 1;
     }
     Ok(pids)
 }
 
-fn read<T>(path: &Path, parse: fn(&str) -> Option<T>) -> anyhow::Result<T> {
-    let shown = path.display();
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
-    parse(&text).with_context(|| format!("cannot make sense of {shown}: {text:?}"))
+/// Threads and processes can end between being listed and being read.
+fn unless_gone<T>(read: io::Result<T>) -> io::Result<Option<T>> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error)
+            if error.kind() == io::ErrorKind::NotFound
+                || error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn parsed<T>(parse: fn(&str) -> Option<T>, text: &str) -> anyhow::Result<T> {
+    parse(text).with_context(|| format!("cannot make sense of /proc's {text:?}"))
 }
 
 /// `/proc/PID/task/TID/schedstat`: time on a CPU, time waiting for one, timeslices.
@@ -147,9 +168,12 @@ mod tests {
     }
 
     #[test]
-    fn this_process_consumes_and_is_its_own_first_descendant() {
+    fn reads_this_process_and_none_that_is_not_there() {
         let pid = std::process::id();
-        assert!(Usage::of_process(pid).unwrap().cpu > Duration::ZERO);
+        Usage::of_process(pid).unwrap();
         assert_eq!(with_descendants(pid).unwrap().first(), Some(&pid));
+        // Linux numbers processes up to 4194304.
+        assert!(Usage::of_process(u32::MAX).is_err());
+        assert!(with_descendants(u32::MAX).is_err());
     }
 }

@@ -12,6 +12,7 @@ use ostler_http1::Limits;
 use ostler_model::ProxyModel;
 use ostler_proxy::{Front, FrontLimits, FrontOptions, ListenUrl, Pipeline};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 
 use crate::args::RunArgs;
 use crate::reload::FileChanges;
@@ -50,7 +51,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hang_up = signal(SignalKind::hangup())?;
-        let mut changes = FileChanges::new(&args.config);
+        let mut changes = watch_file(FileChanges::new(&args.config));
         let front = Front::start(Arc::clone(&model), pipeline, &options)?;
         for address in front.addresses() {
             println!("listening on http://{address}");
@@ -61,7 +62,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
                 _ = hang_up.recv() => reload(args, &settings_over, &model, &front, &options),
-                () = changes.changed() => reload(args, &settings_over, &model, &front, &options),
+                Some(()) = changes.recv() => reload(args, &settings_over, &model, &front, &options),
                 () = answer_status(status.as_ref(), &front) => {}
             }
         }
@@ -80,6 +81,20 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         }
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Watches on its own: a wait that is begun anew at each turn of the loop would never end.
+fn watch_file(mut changes: FileChanges) -> mpsc::Receiver<()> {
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        loop {
+            changes.changed().await;
+            if sender.send(()).await.is_err() {
+                return;
+            }
+        }
+    });
+    receiver
 }
 
 async fn join(front: Front) -> anyhow::Result<()> {

@@ -71,6 +71,7 @@ mod pace;
     reason = "reads the peer's credentials, whose process id may be zero"
 )]
 mod peer_credentials;
+#[cfg(not(loom))]
 mod process;
 mod region;
 mod ring;

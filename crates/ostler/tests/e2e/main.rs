@@ -5,9 +5,12 @@
 mod support;
 
 mod basics;
+mod command_line;
 mod failures;
+mod forwarding;
 mod hostile;
 mod http;
 mod leaks;
 mod malformed;
+mod relay;
 mod upgrades;
