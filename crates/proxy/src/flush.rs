@@ -57,7 +57,7 @@ impl Flush {
     /// once for each.
     fn pace(&self) {
         /// What other connections of this thread may be made to wait.
-        const LONGEST: Duration = Duration::from_micros(500);
+        const LONGEST: Duration = Duration::from_micros(1000);
         self.now();
         if let Some(channel) = &*self.latest.borrow() {
             channel.pace(LONGEST);
