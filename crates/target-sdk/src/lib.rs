@@ -44,3 +44,8 @@ pub use serve::{Serve, serve};
 
 /// Any error of a service or of its bodies.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The README's examples are compiled with this crate's.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct ReadmeExamples;

@@ -203,7 +203,9 @@ fn routing_answers_keep_the_connection() {
     );
     assert_eq!(client.ask("GET", "/lost").status, 503);
     assert_eq!(client.ask("GET", "/get").status, 503);
-    assert_eq!(client.post("/nowhere", b"body").status, 404);
+    // A body that is here with its head is in nobody's way.
+    client.send("POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody");
+    assert_eq!(client.response().status, 404);
     assert_eq!(client.ask("GET", "/nowhere").status, 404);
 }
 
@@ -252,4 +254,29 @@ fn curl_is_content() {
             .unwrap()
             .starts_with("sample ")
     );
+}
+
+#[test]
+fn a_half_closing_client_gets_its_answer() {
+    let sandbox = Sandbox::new();
+    let _target = sandbox.target("q", &[]);
+    let front = sandbox.front(&delegating_to(&["q"]));
+    // With a body whose end comes with the end of the stream, without one, and on a connection
+    // that the target has already.
+    for warm in [false, true] {
+        for request in [
+            "GET /bytes/300000 HTTP/1.1\r\nHost: x\r\n\r\n",
+            "POST /bytes/300000 HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+        ] {
+            let mut client = front.connect();
+            if warm {
+                assert_eq!(client.ask("GET", "/").status, 200);
+            }
+            client.send(request);
+            client.shutdown_write();
+            let response = client.response();
+            assert_eq!((response.status, response.body.len()), (200, 300_000));
+            assert!(client.is_closed());
+        }
+    }
 }
