@@ -1,22 +1,25 @@
 //! What is wrong with a configuration, or has no effect: where, and what to do.
 
 use std::fmt;
-use std::sync::Arc;
 
-/// Where in a file something stands.
+/// Where something stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// The file's name as it was given.
-    pub origin: Arc<str>,
-    /// Line, from 1.
+    /// The file's name as it was given; for a value from elsewhere, the words for that, such as
+    /// `environment variable Ostler__Threads`.
+    pub origin: String,
+    /// Line, from 1; 0 for what is not in a file.
     pub line: u32,
-    /// Column in characters, from 1.
+    /// Column in characters, from 1; 0 for what is not in a file.
     pub column: u32,
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.origin, self.line, self.column)
+        match self.line {
+            0 => f.write_str(&self.origin),
+            line => write!(f, "{}:{line}:{}", self.origin, self.column),
+        }
     }
 }
 
@@ -29,14 +32,25 @@ pub enum Severity {
     Warning,
 }
 
-/// One thing about a configuration.
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        })
+    }
+}
+
+/// One thing about a configuration. Shown, it is one line:
+/// `error: <path>: <message> (<place>); <remedy>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     /// Whether the configuration can be used.
     pub severity: Severity,
     /// The JSON path, parts separated by `:`, in the spelling of the source.
     pub path: String,
-    /// Where it stands, if it comes from a file.
+    /// Where it stands; of something that is missing, where it should be. `None` when no source
+    /// has anything there.
     pub place: Option<Place>,
     /// What is wrong.
     pub message: String,
@@ -46,41 +60,33 @@ pub struct Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let severity = match self.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        };
-        write!(f, "{severity}: {}: {}", self.path, self.message)?;
-        if let Some(remedy) = &self.remedy {
-            write!(f, "; {remedy}")?;
+        write!(f, "{}: {}: {}", self.severity, self.path, self.message)?;
+        if let Some(place) = &self.place {
+            write!(f, " ({place})")?;
         }
-        match &self.place {
-            Some(place) => write!(f, " ({place})"),
+        match &self.remedy {
+            Some(remedy) => write!(f, "; {remedy}"),
             None => Ok(()),
         }
     }
 }
 
-/// Everything there is to say about a configuration.
-#[derive(Debug, Clone, Default)]
+/// Everything there is to say about a configuration, in the order of its sources' lines.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Diagnostics(Vec<Diagnostic>);
 
 impl Diagnostics {
-    /// What keeps it from being used.
+    /// What keeps the configuration from being used.
     pub fn errors(&self) -> impl Iterator<Item = &Diagnostic> {
-        self.0
-            .iter()
-            .filter(|diagnostic| diagnostic.severity == Severity::Error)
+        self.of(Severity::Error)
     }
 
     /// What does not.
     pub fn warnings(&self) -> impl Iterator<Item = &Diagnostic> {
-        self.0
-            .iter()
-            .filter(|diagnostic| diagnostic.severity == Severity::Warning)
+        self.of(Severity::Warning)
     }
 
-    /// Whether anything keeps it from being used.
+    /// Whether anything keeps the configuration from being used.
     pub fn has_errors(&self) -> bool {
         self.errors().next().is_some()
     }
@@ -90,7 +96,87 @@ impl Diagnostics {
         self.0.is_empty()
     }
 
+    fn of(&self, severity: Severity) -> impl Iterator<Item = &Diagnostic> {
+        self.0
+            .iter()
+            .filter(move |diagnostic| diagnostic.severity == severity)
+    }
+
     pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
         self.0.push(diagnostic);
+    }
+
+    /// Brings what is said of one file together, in the order one reads it.
+    pub(crate) fn sort(&mut self) {
+        self.0.sort_by(|left, right| {
+            let key = |diagnostic: &Diagnostic| {
+                let place = diagnostic.place.as_ref();
+                place.map(|place| {
+                    (
+                        place.line == 0,
+                        place.origin.clone(),
+                        place.line,
+                        place.column,
+                    )
+                })
+            };
+            // What has no place comes last.
+            let (left, right) = (key(left), key(right));
+            (left.is_none(), left).cmp(&(right.is_none(), right))
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn diagnostic(place: Option<(&str, u32, u32)>) -> Diagnostic {
+        Diagnostic {
+            severity: Severity::Error,
+            path: "ReverseProxy:Clusters:c1".into(),
+            place: place.map(|(origin, line, column)| Place {
+                origin: origin.into(),
+                line,
+                column,
+            }),
+            message: "no address".into(),
+            remedy: Some("set Address".into()),
+        }
+    }
+
+    #[test]
+    fn is_shown_as_one_line_with_its_place_and_remedy() {
+        assert_eq!(
+            diagnostic(Some(("a.json", 12, 9))).to_string(),
+            "error: ReverseProxy:Clusters:c1: no address (a.json:12:9); set Address"
+        );
+        assert_eq!(
+            diagnostic(Some(("environment variable A", 0, 0))).to_string(),
+            "error: ReverseProxy:Clusters:c1: no address (environment variable A); set Address"
+        );
+        let bare = Diagnostic {
+            remedy: None,
+            ..diagnostic(None)
+        };
+        assert_eq!(
+            bare.to_string(),
+            "error: ReverseProxy:Clusters:c1: no address"
+        );
+    }
+
+    #[test]
+    fn come_in_the_order_of_the_lines_and_what_is_in_no_file_last() {
+        let places = [
+            None,
+            Some(("an environment variable", 0, 0)),
+            Some(("b.json", 10, 1)),
+            Some(("b.json", 9, 5)),
+            Some(("b.json", 9, 2)),
+        ];
+        let mut diagnostics = Diagnostics(places.into_iter().map(diagnostic).collect());
+        diagnostics.sort();
+        let sorted: Vec<_> = places.into_iter().rev().map(diagnostic).collect();
+        assert_eq!(diagnostics.0, sorted);
     }
 }

@@ -1,4 +1,4 @@
-//! JSON with comments and trailing commas, into the tree, every leaf with its place.
+//! JSON with comments and trailing commas, into a tree of its own, everything with its place.
 
 use std::sync::Arc;
 
@@ -6,10 +6,10 @@ use jsonc_parser::ast::{ObjectProp, Value};
 use jsonc_parser::common::Ranged;
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 
-use crate::diagnostics::Place;
-use crate::tree::{Leaf, Node, SourceError};
+use crate::error::SourceError;
+use crate::tree::{Leaf, MAX_DEPTH, Node, Position};
 
-/// What .NET's configuration reader allows beyond JSON, and no more.
+/// What .NET's configuration reader allows beyond JSON (reference 1.1), and no more.
 const OPTIONS: ParseOptions = ParseOptions {
     allow_comments: true,
     allow_trailing_commas: true,
@@ -32,49 +32,53 @@ pub(crate) fn read(origin: &str, text: &str) -> Result<Node, SourceError> {
         lines: line_starts(text),
     };
     let parsed = parse_to_ast(text, &CollectOptions::default(), &OPTIONS).map_err(|error| {
-        let message = error.kind().to_string();
         SourceError::Syntax {
-            place: source.place(error.range().start),
-            message,
+            place: source.position(error.range().start).place(),
+            message: lower_case(&error.kind().to_string()),
         }
     })?;
     let Some(Value::Object(object)) = parsed.value else {
-        return Err(SourceError::NotAnObject {
-            origin: origin.to_owned(),
-        });
+        let origin = origin.to_owned();
+        return Err(SourceError::NotAnObject { origin });
     };
     let mut root = Node::default();
-    source.object(&object.properties, &mut root, "")?;
+    source.object(&object.properties, &mut root, &mut Vec::new())?;
     Ok(root)
 }
 
 struct Source<'a> {
     origin: Arc<str>,
     text: &'a str,
-    /// Offsets of the lines' first bytes.
+    /// Offsets of the lines' first bytes; never empty.
     lines: Vec<usize>,
 }
 
 impl Source<'_> {
+    /// `path` holds the names down to `into`, at most [`MAX_DEPTH`] of them.
     fn object(
         &self,
         properties: &[ObjectProp<'_>],
         into: &mut Node,
-        path: &str,
+        path: &mut Vec<String>,
     ) -> Result<(), SourceError> {
         for property in properties {
-            let name = property.name.as_str();
-            let place = self.place(property.start());
-            let mut node = &mut *into;
-            for part in name.split(':') {
-                node = node.child_mut(part);
+            let key = property.name.as_str();
+            let position = self.position(property.start());
+            let depth = path.len();
+            if depth + key.split(':').count() > MAX_DEPTH {
+                let place = position.place();
+                return Err(SourceError::TooDeep { place });
             }
-            let path = if path.is_empty() {
-                name.to_owned()
-            } else {
-                format!("{path}:{name}")
-            };
-            self.value(&property.value, node, &path, place)?;
+            let mut node = &mut *into;
+            for (at, name) in key.split(':').enumerate() {
+                node = node.child_mut(name);
+                path.push(name.to_owned());
+                if at == 0 && name.len() < key.len() {
+                    node.split_from.get_or_insert_with(|| key.to_owned());
+                }
+            }
+            self.value(&property.value, node, path, position)?;
+            path.truncate(depth);
         }
         Ok(())
     }
@@ -83,25 +87,27 @@ impl Source<'_> {
         &self,
         value: &Value<'_>,
         node: &mut Node,
-        path: &str,
-        place: Place,
+        path: &mut Vec<String>,
+        position: Position,
     ) -> Result<(), SourceError> {
         let text = match value {
             Value::Object(object) => {
-                node.place.get_or_insert(place);
+                container(node, object.properties.is_empty(), position);
                 return self.object(&object.properties, node, path);
             }
             Value::Array(array) => {
-                node.place.get_or_insert(place);
+                container(node, array.elements.is_empty(), position);
                 for (at, element) in array.elements.iter().enumerate() {
-                    let place = self.place(element.start());
+                    let position = self.position(element.start());
+                    if path.len() == MAX_DEPTH {
+                        let place = position.place();
+                        return Err(SourceError::TooDeep { place });
+                    }
                     let name = at.to_string();
-                    self.value(
-                        element,
-                        node.child_mut(&name),
-                        &format!("{path}:{name}"),
-                        place,
-                    )?;
+                    let child = node.child_mut(&name);
+                    path.push(name);
+                    self.value(element, child, path, position)?;
+                    path.pop();
                 }
                 return Ok(());
             }
@@ -113,37 +119,53 @@ impl Source<'_> {
             }
             Value::NullKeyword(_) => None,
         };
-        if node.leaf.is_some() {
+        if let Some(first) = &node.leaf {
             return Err(SourceError::Duplicate {
-                place,
-                path: path.to_owned(),
+                place: position.place(),
+                first: first.position.place(),
+                path: path.join(":"),
             });
         }
-        node.leaf = Some(Leaf {
-            text,
-            place: Some(place),
-        });
+        node.leaf = Some(Leaf { text, position });
         Ok(())
     }
 
-    fn place(&self, offset: usize) -> Place {
-        let line = self.lines.partition_point(|start| *start <= offset);
+    fn position(&self, offset: usize) -> Position {
+        let line = self.lines.partition_point(|start| *start <= offset).max(1);
         let start = self.lines.get(line - 1).copied().unwrap_or(0);
-        let column = self
-            .text
-            .get(start..offset)
-            .map_or(0, |before| before.chars().count())
-            + 1;
-        Place {
+        // The parser's offsets may be behind the text's end.
+        let before = self.text.get(start..offset.min(self.text.len()));
+        let column = before.map_or(0, |before| before.chars().count()) + 1;
+        Position {
             origin: Arc::clone(&self.origin),
-            line: line as u32,
-            column: column as u32,
+            line: u32::try_from(line).unwrap_or(u32::MAX),
+            column: u32::try_from(column).unwrap_or(u32::MAX),
         }
     }
 }
 
+/// Notes an object or an array. An empty one is a null leaf, as in .NET.
+fn container(node: &mut Node, is_empty: bool, position: Position) {
+    if is_empty && node.leaf.is_none() {
+        node.leaf = Some(Leaf {
+            text: None,
+            position: position.clone(),
+        });
+    }
+    match node.container {
+        None => node.container = Some(position),
+        Some(_) => node.again = Some(position),
+    }
+}
+
 fn line_starts(text: &str) -> Vec<usize> {
-    std::iter::once(0)
-        .chain(text.match_indices('\n').map(|(at, _)| at + 1))
-        .collect()
+    let later = text.match_indices('\n').map(|(at, _)| at + 1);
+    std::iter::once(0).chain(later).collect()
+}
+
+/// The parser's messages begin with a capital; ours do not.
+fn lower_case(message: &str) -> String {
+    let mut rest = message.chars();
+    let first = rest.next().into_iter().flat_map(char::to_lowercase);
+    first.chain(rest).collect()
 }

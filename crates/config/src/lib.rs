@@ -18,19 +18,22 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod clusters;
+mod cluster;
 mod diagnostics;
+mod error;
 mod json;
 mod leaf;
 mod load;
+mod nearest;
 mod not_yet;
 mod reader;
-mod routes;
+mod route;
 pub mod schema;
 mod settings;
 mod tree;
 
 pub use diagnostics::{Diagnostic, Diagnostics, Place, Severity};
+pub use error::SourceError;
 pub use load::{Loaded, RouteValidator, load, load_with};
 pub use settings::{FrontLimits, OstlerConfig, Settings};
-pub use tree::{ConfigurationTree, Section, SourceError};
+pub use tree::{ConfigurationTree, Section};

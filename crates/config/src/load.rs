@@ -1,116 +1,172 @@
 //! From the tree to settings: everything read, every mistake collected.
 
-use crate::diagnostics::Diagnostics;
-use crate::reader::{Reader, nearest};
-use crate::schema::ProxyConfig;
-use crate::settings::{Settings, ostler, urls};
-use crate::tree::ConfigurationTree;
-use crate::{clusters, not_yet, routes};
+use std::collections::HashSet;
 
-/// What a configuration says, and everything that is wrong or without effect in it.
+use crate::diagnostics::{Diagnostics, Severity};
+use crate::nearest::{nearest, suggestion};
+use crate::reader::{Reader, note};
+use crate::schema::ProxyConfig;
+use crate::settings::Settings;
+use crate::tree::ConfigurationTree;
+use crate::tree::key::{fold, same};
+use crate::{cluster, not_yet, route};
+
+/// What a configuration says, and everything that is wrong or ineffective in it.
 #[derive(Debug, Clone)]
 pub struct Loaded {
-    /// What it says; not to be used when there are errors.
+    /// What it says. What is wrong is left out or at its default, so this is to be used only when
+    /// [`Diagnostics::has_errors`] says no.
     pub settings: Settings,
-    /// What is wrong.
+    /// What is wrong, and what has no effect.
     pub diagnostics: Diagnostics,
 }
 
-/// Checks parts of a route whose grammar is not this crate's business.
+/// Checks the parts of a route whose grammar is not this crate's business.
 pub trait RouteValidator {
-    /// Checks a path template.
+    /// Checks a path template (rule R8).
     ///
     /// # Errors
     ///
-    /// What is wrong with it.
+    /// What is wrong with it, as a phrase.
     fn validate_path(&self, template: &str) -> Result<(), String>;
 
-    /// Checks a host.
+    /// Checks an entry of `Hosts` (reference 3.8).
     ///
     /// # Errors
     ///
-    /// What is wrong with it.
+    /// What is wrong with it, as a phrase.
     fn validate_host(&self, host: &str) -> Result<(), String>;
 }
 
-const STEPS: [&str; 4] = [
-    "SessionAffinity",
-    "LoadBalancing",
-    "PassiveHealthChecks",
-    "HttpSysDelegation",
-];
+/// Takes every template and host.
+struct AnyRoute;
 
-/// Reads a tree. It never fails: what is wrong is in the result.
+impl RouteValidator for AnyRoute {
+    fn validate_path(&self, _template: &str) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn validate_host(&self, _host: &str) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// Reads a tree. It never fails: everything that is wrong is in the result.
+///
+/// Path templates and hosts are taken as they are; see [`load_with`].
 pub fn load(tree: &ConfigurationTree) -> Loaded {
-    read(tree, None)
+    load_with(tree, &AnyRoute)
 }
 
-/// Reads a tree and has path templates and hosts checked.
+/// Reads a tree and has `validator` check path templates and hosts. It never fails: everything that
+/// is wrong is in the result.
 pub fn load_with(tree: &ConfigurationTree, validator: &dyn RouteValidator) -> Loaded {
-    read(tree, Some(validator))
-}
-
-fn read(tree: &ConfigurationTree, validator: Option<&dyn RouteValidator>) -> Loaded {
     let mut diagnostics = Diagnostics::default();
-    not_yet::top(tree, &mut diagnostics);
-    let ostler = ostler(tree, &mut diagnostics);
-    let mut reader = Reader::new(tree.section("ReverseProxy"), &mut diagnostics);
+    let section = tree.section(REVERSE_PROXY);
+    if section.is_empty() {
+        look_for_the_section(tree, &mut diagnostics);
+    }
+    let mut reader = Reader::new(section, &mut diagnostics);
     let pipeline = pipeline(&mut reader);
     let steps = pipeline.iter().flatten();
-    let delegates = steps
-        .clone()
-        .any(|step| step.eq_ignore_ascii_case("HttpSysDelegation"));
-    let routes = reader.child("Routes");
-    let routes = routes::read(&routes, validator, reader.diagnostics);
-    let clusters = reader.child("Clusters");
-    let clusters = clusters::read(&clusters, delegates, reader.diagnostics);
-    reader.finish();
+    let delegates = steps.into_iter().any(|step| same(step, DELEGATION));
+    let routes = reader.entries("Routes").into_iter();
+    let routes = routes
+        .map(|(id, section)| route::read(id, section, validator, reader.diagnostics))
+        .collect();
+    let clusters = reader.entries("Clusters").into_iter();
+    let clusters = clusters
+        .map(|(id, section)| cluster::read(id, section, delegates, reader.diagnostics))
+        .collect();
     let proxy = ProxyConfig {
         routes,
         clusters,
         pipeline,
     };
+    check_clusters_of_routes(&mut reader, &proxy);
+    reader.finish();
+    let settings = Settings::read(tree, proxy, &mut diagnostics);
+    not_yet::warn(tree, delegates, &mut diagnostics);
+    diagnostics.sort();
     Loaded {
-        settings: Settings {
-            urls: urls(tree),
-            proxy,
-            ostler,
-        },
+        settings,
         diagnostics,
     }
 }
 
-/// Our own key: YARP's pipeline is written in code.
+const REVERSE_PROXY: &str = "ReverseProxy";
+
+const DELEGATION: &str = "HttpSysDelegation";
+const LOAD_BALANCING: &str = "LoadBalancing";
+const STEPS: [&str; 4] = [
+    "SessionAffinity",
+    LOAD_BALANCING,
+    "PassiveHealthChecks",
+    DELEGATION,
+];
+
+/// Reads `Pipeline`, our own key: in YARP the pipeline is written in code (reference 4).
 fn pipeline(reader: &mut Reader<'_, '_>) -> Option<Vec<String>> {
-    let section = reader.child("Pipeline");
-    if section.is_empty() {
-        return None;
-    }
-    let names = reader.list("Pipeline");
-    for (at, (item, name)) in section
-        .children()
-        .map(|(_, item)| item)
-        .zip(&names)
-        .enumerate()
-    {
-        if !STEPS.iter().any(|step| step.eq_ignore_ascii_case(name)) {
-            let remedy = match nearest(name, &STEPS) {
-                Some(near) => format!("did you mean {near}?"),
-                None => format!("known are {}", STEPS.join(", ")),
-            };
-            reader.error(
-                &item,
-                format!("there is no pipeline step {name:?}"),
-                Some(remedy),
-            );
-        } else if names[..at]
-            .iter()
-            .any(|other| other.eq_ignore_ascii_case(name))
-        {
-            reader.error(&item, format!("the step {name:?} is there twice"), None);
+    let steps = reader.list("Pipeline");
+    for (at, (item, name)) in steps.iter().enumerate() {
+        let mut before = steps[..at].iter().map(|(_, other)| other);
+        if !STEPS.iter().any(|step| same(step, name)) {
+            let remedy = suggestion(name, &STEPS);
+            let message = format!("there is no pipeline step {name:?}");
+            reader.error(item, message, Some(remedy));
+        } else if before.any(|other| same(other, name)) {
+            let message = format!("the step {name:?} is there twice");
+            reader.error(item, message, Some("remove one".to_owned()));
         }
     }
-    Some(names)
+    let position = |wanted| steps.iter().position(|(_, name)| same(name, wanted));
+    if let (Some(delegation), Some(balancing)) = (position(DELEGATION), position(LOAD_BALANCING))
+        && delegation < balancing
+    {
+        // Reference 8, step 2.
+        let message = "before LoadBalancing, this chooses a destination at random";
+        let remedy = "put it behind LoadBalancing".to_owned();
+        reader.warn(&steps[delegation].0, message, Some(remedy));
+    }
+    // An empty list is as absent (reference 1.1).
+    (!steps.is_empty()).then(|| steps.into_iter().map(|(_, name)| name).collect())
+}
+
+/// Warns of routes whose requests are all answered 503 (reference 3.9), which is no error: the
+/// cluster may come with a later reload.
+fn check_clusters_of_routes(reader: &mut Reader<'_, '_>, proxy: &ProxyConfig) {
+    let clusters = proxy.clusters.iter();
+    let known: Vec<_> = clusters
+        .map(|cluster| cluster.cluster_id.as_str())
+        .collect();
+    let folded: HashSet<_> = known.iter().map(|id| fold(id)).collect();
+    let sections = reader.section.section("Routes");
+    for ((_, section), route) in sections.children().zip(&proxy.routes) {
+        let at = section.section("ClusterId");
+        match &route.cluster_id {
+            Some(id) if folded.contains(&fold(id)) => {}
+            Some(id) => {
+                let message = format!("there is no cluster {id:?}: requests are answered 503");
+                let remedy = nearest(id, &known).map(|near| format!("did you mean {near}?"));
+                reader.warn(&at, message, remedy);
+            }
+            None => {
+                let message = "the route names no cluster: requests are answered 503";
+                reader.warn(&at, message, None);
+            }
+        }
+    }
+}
+
+/// Sections of other programs are none of our business, but a misspelt one of ours is.
+fn look_for_the_section(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) {
+    for (name, section) in tree.section("").children() {
+        if section.has_children() && nearest(name, &[REVERSE_PROXY]).is_some() {
+            let remedy = Some(format!("did you mean {REVERSE_PROXY}?"));
+            let message = format!("the section {name:?} is unknown and has no effect");
+            note(diagnostics, Severity::Warning, &section, message, remedy);
+        }
+    }
 }
 
 #[cfg(test)]

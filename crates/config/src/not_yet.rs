@@ -1,113 +1,390 @@
-//! What YARP does and this program does not yet: each effective use is a warning.
+//! What YARP and ASP.NET do and this program does not yet: each use with an effect is a warning.
 //!
-//! Whoever implements one deletes its line here.
+//! Whoever implements one deletes its line from [`NOT_YET`].
+//!
+//! Some settings ask for what happens anyway and have no line: the policies `Anonymous` (no
+//! authorization), `Default` and `Disable` of rate limiters and `Disable` of timeouts, of which no
+//! others can exist (reference 11). Unknown policies are errors.
 
 use crate::diagnostics::{Diagnostics, Severity};
-use crate::reader::{Reader, note};
-use crate::tree::Section;
+use crate::leaf;
+use crate::reader::note;
+use crate::schema::HttpVersion;
+use crate::tree::key::same;
+use crate::tree::{ConfigurationTree, Section};
 
-/// Keys of a route that have no effect yet.
-const ROUTE: [&str; 8] = [
-    "AuthorizationPolicy",
-    "CorsPolicy",
-    "RateLimiterPolicy",
-    "OutputCachePolicy",
-    "TimeoutPolicy",
-    "Timeout",
-    "MaxRequestBodySize",
-    "Transforms",
+/// One thing that is not implemented yet.
+struct Line {
+    /// The object that has the key; `*` is any name.
+    owner: &'static str,
+    /// The key, or a path, below `owner`.
+    key: &'static str,
+    /// Whether this use of it should have an effect.
+    is_used: fn(&Use<'_>) -> bool,
+    /// What happens instead.
+    message: &'static str,
+}
+
+/// One place where a line's key may stand.
+struct Use<'a> {
+    owner: Section<'a>,
+    value: Section<'a>,
+    /// Whether the pipeline has the step `HttpSysDelegation`.
+    delegates: bool,
+}
+
+const ROUTE: &str = "ReverseProxy:Routes:*";
+const CLUSTER: &str = "ReverseProxy:Clusters:*";
+const DESTINATION: &str = "ReverseProxy:Clusters:*:Destinations:*";
+const LIMITS: &str = "Kestrel:Limits";
+
+const IGNORED: &str = "this is not implemented yet and has no effect";
+
+/// Everything that is not implemented yet, but for https listeners.
+#[rustfmt::skip]
+const NOT_YET: &[Line] = &[
+    // Routes.
+    Line { owner: ROUTE, key: "Transforms", is_used: there, message: IGNORED },
+    Line { owner: ROUTE, key: "Timeout", is_used: there, message: IGNORED },
+    Line { owner: ROUTE, key: "MaxRequestBodySize", is_used: there, message: IGNORED },
+    Line { owner: ROUTE, key: "CorsPolicy", is_used: |at| says(at, &["Default", "Disable"]), message: IGNORED },
+    Line { owner: ROUTE, key: "AuthorizationPolicy", is_used: |at| says(at, &["Default"]),
+        message: "authorization is not implemented yet: requests are answered without it, to ANYONE" },
+
+    // Clusters.
+    Line { owner: CLUSTER, key: "SessionAffinity:Enabled", is_used: on, message: IGNORED },
+    Line { owner: CLUSTER, key: "HealthCheck:Active:Enabled", is_used: on, message: IGNORED },
+    Line { owner: CLUSTER, key: "HealthCheck:Passive:Enabled", is_used: on, message: IGNORED },
+    Line { owner: CLUSTER, key: "HttpClient:SslProtocols", is_used: listed, message: IGNORED },
+    Line { owner: CLUSTER, key: "HttpClient:DangerousAcceptAnyServerCertificate", is_used: on, message: IGNORED },
+    Line { owner: CLUSTER, key: "HttpClient:MaxConnectionsPerServer", is_used: there, message: IGNORED },
+    Line { owner: CLUSTER, key: "HttpClient:EnableMultipleHttp2Connections", is_used: off, message: IGNORED },
+    Line { owner: CLUSTER, key: "HttpClient:RequestHeaderEncoding", is_used: there, message: IGNORED },
+    Line { owner: CLUSTER, key: "HttpClient:ResponseHeaderEncoding", is_used: there, message: IGNORED },
+    Line { owner: CLUSTER, key: "HttpClient:WebProxy:Address", is_used: there, message: IGNORED },
+    Line { owner: CLUSTER, key: "HttpRequest:Version", is_used: is_http_1_0,
+        message: "HTTP/1.0 to destinations is not implemented yet: HTTP/1.1 is used" },
+    Line { owner: CLUSTER, key: "HttpRequest:VersionPolicy", is_used: needs_more_than_http1,
+        message: "HTTP/2 and HTTP/3 to destinations are not implemented yet: HTTP/1.1 is used" },
+    Line { owner: DESTINATION, key: "Address", is_used: is_forwarded_to_over_https,
+        message: "https to destinations is not implemented yet: requests to this one fail" },
+
+    // The application around the proxy.
+    Line { owner: "StaticFiles", key: "Enabled", is_used: on, message: IGNORED },
+    Line { owner: "", key: "NavigationFallback", is_used: there, message: IGNORED },
+    Line { owner: LIMITS, key: "MaxRequestBodySize", is_used: there, message: IGNORED },
+    Line { owner: LIMITS, key: "MaxRequestBufferSize", is_used: there, message: IGNORED },
+    Line { owner: LIMITS, key: "MaxResponseBufferSize", is_used: there, message: IGNORED },
+    Line { owner: LIMITS, key: "MinRequestBodyDataRate", is_used: there, message: IGNORED },
+    Line { owner: LIMITS, key: "MinResponseDataRate", is_used: there, message: IGNORED },
+    Line { owner: LIMITS, key: "MaxConcurrentConnections", is_used: there, message: IGNORED },
+    Line { owner: LIMITS, key: "MaxConcurrentUpgradedConnections", is_used: there, message: IGNORED },
+    Line { owner: LIMITS, key: "Http2", is_used: there, message: IGNORED },
+    Line { owner: LIMITS, key: "Http3", is_used: there, message: IGNORED },
 ];
 
-/// Keys of a cluster's `HttpClient` that have no effect yet.
-const HTTP_CLIENT: [&str; 6] = [
-    "SslProtocols",
-    "DangerousAcceptAnyServerCertificate",
-    "MaxConnectionsPerServer",
-    "RequestHeaderEncoding",
-    "ResponseHeaderEncoding",
-    "WebProxy",
-];
-
-/// Keys at the top that have no effect yet.
-const TOP: [&str; 2] = ["StaticFiles:Enabled", "NavigationFallback:Path"];
-
-pub(crate) fn route(section: &Section<'_>, diagnostics: &mut Diagnostics) {
-    for key in ROUTE {
-        warn_if_set(&section.child(key), diagnostics);
+/// Warns of every use of what is not implemented yet.
+pub(crate) fn warn(tree: &ConfigurationTree, delegates: bool, diagnostics: &mut Diagnostics) {
+    for line in NOT_YET {
+        for owner in matching(tree.section(""), line.owner) {
+            let value = owner.section(line.key);
+            let at = Use {
+                owner,
+                value,
+                delegates,
+            };
+            if (line.is_used)(&at) {
+                note(
+                    diagnostics,
+                    Severity::Warning,
+                    &at.value,
+                    line.message,
+                    None,
+                );
+            }
+        }
     }
 }
 
-pub(crate) fn cluster(reader: &mut Reader<'_, '_>) {
-    let affinity = reader.section.child("SessionAffinity");
-    warn_if_enabled(&affinity, reader.diagnostics);
-    let health = reader.section.child("HealthCheck");
-    warn_if_enabled(&health.child("Active"), reader.diagnostics);
-    warn_if_enabled(&health.child("Passive"), reader.diagnostics);
-    let client = reader.section.child("HttpClient");
-    for key in HTTP_CLIENT {
-        warn_if_set(&client.child(key), reader.diagnostics);
+/// Warns that a URL is not listened on.
+pub(crate) fn https_listener(at: &Section<'_>, url: &str, diagnostics: &mut Diagnostics) {
+    let message = format!("https is not implemented yet: {url:?} is not listened on");
+    note(diagnostics, Severity::Warning, at, message, None);
+}
+
+/// The keys of an object that are not implemented yet.
+pub(crate) fn keys_of(owner: &str) -> impl Iterator<Item = &'static str> {
+    let lines = NOT_YET.iter().filter(move |line| line.owner == owner);
+    lines.map(|line| line.key)
+}
+
+/// All sections whose path is like `pattern`.
+fn matching<'a>(root: Section<'a>, pattern: &str) -> Vec<Section<'a>> {
+    let mut sections = vec![root];
+    for name in pattern.split(':').filter(|name| !name.is_empty()) {
+        sections = match name {
+            "*" => sections
+                .iter()
+                .flat_map(Section::children)
+                .map(|(_, section)| section)
+                .collect(),
+            name => sections
+                .iter()
+                .map(|section| section.section(name))
+                .collect(),
+        };
     }
-    let request = reader.section.child("HttpRequest");
-    let policy = request.child("VersionPolicy");
-    let exact = policy
+    sections
+}
+
+fn there(at: &Use<'_>) -> bool {
+    at.value.has_children() || at.value.value().is_some_and(|text| !text.is_empty())
+}
+
+/// An array with elements; a single value has no effect in YARP either.
+fn listed(at: &Use<'_>) -> bool {
+    at.value.has_children()
+}
+
+fn on(at: &Use<'_>) -> bool {
+    at.value.value().map(leaf::boolean) == Some(Ok(true))
+}
+
+fn off(at: &Use<'_>) -> bool {
+    at.value.value().map(leaf::boolean) == Some(Ok(false))
+}
+
+fn says(at: &Use<'_>, words: &[&str]) -> bool {
+    at.value
         .value()
-        .is_some_and(|policy| !policy.eq_ignore_ascii_case("RequestVersionOrLower"));
-    // The default policy means HTTP/1.1 over http, whatever the version.
-    let version = request.child("Version").value();
-    if exact && version.is_none_or(|version| !version.starts_with('1')) {
-        no_effect(
-            &policy,
-            reader.diagnostics,
-            "HTTP/2 to destinations is not implemented yet",
-        );
-    }
+        .is_some_and(|value| words.iter().any(|word| same(word, value)))
 }
 
-pub(crate) fn top(root: &crate::tree::ConfigurationTree, diagnostics: &mut Diagnostics) {
-    for key in TOP {
-        warn_if_set(&root.section(key), diagnostics);
-    }
-}
-
-pub(crate) fn https(section: &Section<'_>, diagnostics: &mut Diagnostics) {
-    no_effect(
-        section,
-        diagnostics,
-        "https destinations are not implemented yet: requests to it are answered 502",
+/// With the default policy, and over http, it is HTTP/1.1 whatever the version (reference 1.11).
+fn needs_more_than_http1(at: &Use<'_>) -> bool {
+    let strict = says(
+        at,
+        &["RequestVersionOrHigher", "RequestVersionExact", "1", "2"],
     );
+    let version = at.owner.section("HttpRequest:Version").value();
+    // Version 2 is the default.
+    let version = version.filter(|text| !text.is_empty()).unwrap_or("2");
+    strict && leaf::http_version(version).is_ok_and(|version| version >= HttpVersion::Http2)
 }
 
-fn warn_if_enabled(section: &Section<'_>, diagnostics: &mut Diagnostics) {
-    let enabled = section.child("Enabled");
-    if enabled
-        .value()
-        .is_some_and(|text| text.trim().eq_ignore_ascii_case("true"))
-    {
-        no_effect(
-            &enabled,
-            diagnostics,
-            "it is not implemented yet and has no effect",
-        );
+fn is_http_1_0(at: &Use<'_>) -> bool {
+    at.value.value().map(leaf::http_version) == Some(Ok(HttpVersion::Http10))
+}
+
+/// A delegated destination's address is a prefix and not dialled.
+fn is_forwarded_to_over_https(at: &Use<'_>) -> bool {
+    let queue = at.owner.section("Metadata:HttpSysDelegationQueue").value();
+    let scheme = at.value.value().and_then(|address| address.get(..6));
+    let https = scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));
+    https && !(at.delegates && queue.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn warnings(text: &str, delegates: bool) -> Vec<String> {
+        let mut tree = ConfigurationTree::new();
+        tree.add_json("a.json", text).unwrap();
+        let mut diagnostics = Diagnostics::default();
+        warn(&tree, delegates, &mut diagnostics);
+        assert!(!diagnostics.has_errors());
+        diagnostics
+            .warnings()
+            .map(|warning| warning.path.clone())
+            .collect()
     }
-}
 
-fn warn_if_set(section: &Section<'_>, diagnostics: &mut Diagnostics) {
-    let off = |text: &str| text.is_empty() || text.eq_ignore_ascii_case("false");
-    if !section.is_empty() && !section.value().is_some_and(off) {
-        no_effect(
-            section,
-            diagnostics,
-            "it is not implemented yet and has no effect",
-        );
+    /// The paths below a route, a cluster or the root that are warned of.
+    fn below(owner: &str, json: &str) -> Vec<String> {
+        let text = match owner {
+            "" => json.to_owned(),
+            owner => {
+                let (open, close) = ("{ \"", "\": ");
+                let names: Vec<_> = owner.split(':').collect();
+                let opened: String = names
+                    .iter()
+                    .map(|name| format!("{open}{name}{close}"))
+                    .collect();
+                format!("{opened}{json}{}", "}".repeat(names.len()))
+            }
+        };
+        warnings(&text, false)
     }
-}
 
-fn no_effect(section: &Section<'_>, diagnostics: &mut Diagnostics, message: &str) {
-    note(
-        diagnostics,
-        Severity::Warning,
-        section,
-        message.to_owned(),
-        None,
-    );
+    const ROUTE: &str = "ReverseProxy:Routes:r";
+    const CLUSTER: &str = "ReverseProxy:Clusters:c";
+
+    #[test]
+    fn every_use_with_an_effect_is_warned_of_at_its_path() {
+        for (owner, json, key) in [
+            (
+                ROUTE,
+                r#"{ "Transforms": [ { "PathSet": "/x" } ] }"#,
+                "Transforms",
+            ),
+            (ROUTE, r#"{ "timeout": "00:00:01" }"#, "timeout"),
+            (
+                ROUTE,
+                r#"{ "MaxRequestBodySize": 0 }"#,
+                "MaxRequestBodySize",
+            ),
+            (ROUTE, r#"{ "CorsPolicy": "disable" }"#, "CorsPolicy"),
+            (
+                ROUTE,
+                r#"{ "AuthorizationPolicy": "defaulT" }"#,
+                "AuthorizationPolicy",
+            ),
+            (
+                CLUSTER,
+                r#"{ "SessionAffinity": { "Enabled": true } }"#,
+                "SessionAffinity:Enabled",
+            ),
+            (
+                CLUSTER,
+                r#"{ "HealthCheck": { "Active": { "Enabled": "TRUE" } } }"#,
+                "HealthCheck:Active:Enabled",
+            ),
+            (
+                CLUSTER,
+                r#"{ "HealthCheck": { "Passive": { "Enabled": true } } }"#,
+                "HealthCheck:Passive:Enabled",
+            ),
+            (
+                CLUSTER,
+                r#"{ "HttpClient": { "SslProtocols": [ "Tls13" ] } }"#,
+                "HttpClient:SslProtocols",
+            ),
+            (
+                CLUSTER,
+                r#"{ "HttpClient": { "MaxConnectionsPerServer": 8 } }"#,
+                "HttpClient:MaxConnectionsPerServer",
+            ),
+            (
+                CLUSTER,
+                r#"{ "HttpClient": { "DangerousAcceptAnyServerCertificate": true } }"#,
+                "HttpClient:DangerousAcceptAnyServerCertificate",
+            ),
+            (
+                CLUSTER,
+                r#"{ "HttpClient": { "EnableMultipleHttp2Connections": false } }"#,
+                "HttpClient:EnableMultipleHttp2Connections",
+            ),
+            (
+                CLUSTER,
+                r#"{ "HttpClient": { "RequestHeaderEncoding": "utf-8" } }"#,
+                "HttpClient:RequestHeaderEncoding",
+            ),
+            (
+                CLUSTER,
+                r#"{ "HttpClient": { "ResponseHeaderEncoding": "utf-8" } }"#,
+                "HttpClient:ResponseHeaderEncoding",
+            ),
+            (
+                CLUSTER,
+                r#"{ "HttpClient": { "WebProxy": { "Address": "http://p" } } }"#,
+                "HttpClient:WebProxy:Address",
+            ),
+            (
+                CLUSTER,
+                r#"{ "HttpRequest": { "Version": "1.0" } }"#,
+                "HttpRequest:Version",
+            ),
+            (
+                CLUSTER,
+                r#"{ "HttpRequest": { "VersionPolicy": "RequestVersionExact" } }"#,
+                "HttpRequest:VersionPolicy",
+            ),
+            (
+                CLUSTER,
+                r#"{ "HttpRequest": { "Version": "3", "VersionPolicy": "1" } }"#,
+                "HttpRequest:VersionPolicy",
+            ),
+            (
+                CLUSTER,
+                r#"{ "Destinations": { "d": { "Address": "HTTPS://d/" } } }"#,
+                "Destinations:d:Address",
+            ),
+            (
+                "",
+                r#"{ "StaticFiles": { "Enabled": true } }"#,
+                "StaticFiles:Enabled",
+            ),
+            (
+                "",
+                r#"{ "NavigationFallback": { "Path": "/index.html" } }"#,
+                "NavigationFallback",
+            ),
+            (
+                "",
+                r#"{ "Kestrel": { "Limits": { "Http2": { "MaxStreamsPerConnection": 1 } } } }"#,
+                "Kestrel:Limits:Http2",
+            ),
+        ] {
+            let path = if owner.is_empty() {
+                key.to_owned()
+            } else {
+                format!("{owner}:{key}")
+            };
+            assert_eq!(below(owner, json), [path], "{json}");
+        }
+    }
+
+    #[test]
+    fn what_would_change_nothing_is_not_warned_of() {
+        for (owner, json) in [
+            (
+                ROUTE,
+                r#"{ "Transforms": [], "Timeout": null, "CorsPolicy": "", "AuthorizationPolicy": "anonymous" }"#,
+            ),
+            (
+                ROUTE,
+                r#"{ "RateLimiterPolicy": "Disable", "TimeoutPolicy": "Disable" }"#,
+            ),
+            (
+                CLUSTER,
+                r#"{ "SessionAffinity": { "Enabled": false }, "HealthCheck": { "Active": {}, "Passive": null } }"#,
+            ),
+            (
+                CLUSTER,
+                r#"{ "HttpClient": { "DangerousAcceptAnyServerCertificate": false, "SslProtocols": "Tls13" } }"#,
+            ),
+            (
+                CLUSTER,
+                r#"{ "HttpClient": { "EnableMultipleHttp2Connections": true, "WebProxy": { "BypassOnLocal": true } } }"#,
+            ),
+            (CLUSTER, r#"{ "HttpRequest": { "Version": "2" } }"#),
+            (
+                CLUSTER,
+                r#"{ "HttpRequest": { "Version": "3", "VersionPolicy": "requestVersionOrLower" } }"#,
+            ),
+            (
+                CLUSTER,
+                r#"{ "HttpRequest": { "Version": "1.1", "VersionPolicy": "RequestVersionExact" } }"#,
+            ),
+            (
+                CLUSTER,
+                r#"{ "Destinations": { "d": { "Address": "http://d/" } } }"#,
+            ),
+            (
+                "",
+                r#"{ "StaticFiles": { "Enabled": false }, "NavigationFallback": {}, "Kestrel": { "Limits": {} } }"#,
+            ),
+        ] {
+            assert_eq!(below(owner, json), Vec::<String>::new(), "{json}");
+        }
+    }
+
+    #[test]
+    fn an_https_prefix_is_not_dialled_where_requests_are_delegated() {
+        let text = r#"{ "ReverseProxy": { "Clusters": { "c": { "Destinations": { "d": {
+            "Address": "https://*:443/", "Metadata": { "HttpSysDelegationQueue": "q" } } } } } } }"#;
+        assert!(warnings(text, true).is_empty());
+        assert_eq!(warnings(text, false).len(), 1);
+    }
 }

@@ -65,11 +65,23 @@ fn folded_cluster(cluster: &ClusterConfig) -> ClusterConfig {
         ..cluster.clone()
     };
     fold_in_place(&mut cluster.cluster_id);
-    cluster
-        .load_balancing_policy
-        .as_mut()
-        .into_iter()
-        .for_each(fold_in_place);
+    let checks = &mut cluster.health_check;
+    let policies = [
+        &mut cluster.load_balancing_policy,
+        &mut checks.available_destinations_policy,
+        &mut checks.active.policy,
+        &mut checks.passive.policy,
+    ];
+    policies.into_iter().flatten().for_each(fold_in_place);
+    if let Some(affinity) = &mut cluster.session_affinity {
+        let domain = affinity.cookie.as_mut().map(|cookie| &mut cookie.domain);
+        let policies = [&mut affinity.policy, &mut affinity.failure_policy];
+        policies
+            .into_iter()
+            .chain(domain)
+            .flatten()
+            .for_each(fold_in_place);
+    }
     fold_keys(&mut cluster.metadata);
     cluster
 }
@@ -99,7 +111,10 @@ fn fold_keys(metadata: &mut Metadata) {
 mod tests {
     use std::time::Duration;
 
-    use ostler_config::schema::{HeaderMatchConfig, MatchConfig};
+    use ostler_config::schema::{
+        HeaderMatchConfig, HealthCheckConfig, MatchConfig, SessionAffinityConfig,
+        SessionAffinityCookieConfig,
+    };
 
     use super::*;
 
@@ -153,10 +168,7 @@ mod tests {
             |r| r.matches.path = Some("/path/".into()),
             |r| r.metadata = [("key".into(), "VALUE".into())].into(),
             |r| r.matches.headers[0].is_case_sensitive = true,
-            |r| {
-                r.transforms
-                    .push([("PathPrefix".into(), "/x".into())].into());
-            },
+            |r| r.transforms = vec![[("PathPrefix".into(), "/x".into())].into()],
         ];
         for (at, change) in changes.iter().enumerate() {
             let mut changed = route();
@@ -218,5 +230,29 @@ mod tests {
             ..left.clone()
         };
         assert!(!same_destination(&left, &other));
+    }
+
+    #[test]
+    fn policies_of_a_cluster_compare_without_case_and_affinity_keys_with() {
+        let cluster = |policy: &str, key: &str, domain: &str| ClusterConfig {
+            health_check: HealthCheckConfig {
+                available_destinations_policy: Some(policy.into()),
+                ..Default::default()
+            },
+            session_affinity: Some(SessionAffinityConfig {
+                policy: Some(policy.into()),
+                affinity_key_name: key.into(),
+                cookie: Some(SessionAffinityCookieConfig {
+                    domain: Some(domain.into()),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let before = cluster("p", "k", "d");
+        assert!(same_cluster(&before, &cluster("P", "k", "D")));
+        assert!(!same_cluster(&before, &cluster("p", "K", "d")));
+        assert!(!same_cluster(&before, &cluster("q", "k", "d")));
     }
 }

@@ -57,6 +57,54 @@ fn prefix_length(text: &str, prefix: &str) -> Option<usize> {
     Some(text.len() - rest.as_str().len())
 }
 
+/// A hash that is equal for ASCII texts that are equal without case, and for equal texts.
+///
+/// Fast and without a secret: what is stored under it comes from the configuration, and a request
+/// only looks up, so a client that makes collisions gains nothing.
+pub(crate) fn hash(text: &[u8]) -> u64 {
+    const WORD: usize = size_of::<u64>();
+    let mut hash = mix(0x9e37_79b9_7f4a_7c15, text.len() as u64);
+    let mut words = text.chunks_exact(WORD);
+    for word in &mut words {
+        hash = mix(hash, upper_word(word_of(word)));
+    }
+    let rest = words.remainder();
+    if rest.is_empty() {
+        hash
+    } else {
+        mix(hash, upper_word(word_of(rest)))
+    }
+}
+
+/// Mixes two words into one in which every bit depends on all bits of both.
+pub(crate) fn mix(left: u64, right: u64) -> u64 {
+    let product = u128::from(left ^ right ^ 0xa076_1d64_78bd_642f) * 0xe703_7ed1_a0b4_28db;
+    (product as u64) ^ ((product >> 64) as u64)
+}
+
+/// Up to eight bytes as one word.
+fn word_of(bytes: &[u8]) -> u64 {
+    match bytes.try_into() {
+        Ok(word) => u64::from_le_bytes(word),
+        Err(_) => bytes
+            .iter()
+            .rev()
+            .fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    }
+}
+
+/// Makes the ASCII letters among eight bytes upper case, all at once.
+fn upper_word(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x80 * ONES;
+    let low_bits = word & !HIGH;
+    // Bit 7 of a byte is set where its low bits are at least `a`, and above `z`.
+    let from_a = low_bits + (0x80 - b'a' as u64) * ONES;
+    let above_z = low_bits + (0x7f - b'z' as u64) * ONES;
+    let lower = from_a & !above_z & !word & HIGH;
+    word ^ lower >> 2
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,5 +140,40 @@ mod tests {
         assert_eq!(rfind("xABxab", "Ab"), Some((4, 6)));
         assert_eq!(rfind("aüxÜ", "ü"), Some((4, 6)));
         assert_eq!(rfind("abc", "d"), None);
+    }
+
+    #[test]
+    fn hashes_are_equal_without_case_and_differ_otherwise() {
+        for text in [
+            "",
+            "a",
+            "api",
+            "segment",
+            "segments",
+            "segmentss",
+            "AbCdEfGhIjKlMnOpQ",
+            "[`{@~",
+        ] {
+            assert_eq!(
+                hash(text.as_bytes()),
+                hash(text.to_ascii_uppercase().as_bytes()),
+                "{text}"
+            );
+        }
+        assert_ne!(hash(b"a"), hash(b"b"));
+        assert_ne!(hash(b"a\0"), hash(b"a"));
+        assert_ne!(hash(b"[`{@~"), hash(b"{@[`^"));
+    }
+
+    #[test]
+    fn upper_word_changes_only_ascii_letters() {
+        for byte in 0..=u8::MAX {
+            let word = u64::from_le_bytes([byte; 8]);
+            assert_eq!(
+                upper_word(word).to_le_bytes(),
+                [byte.to_ascii_uppercase(); 8],
+                "{byte}"
+            );
+        }
     }
 }

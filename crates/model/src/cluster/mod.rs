@@ -42,10 +42,24 @@ impl ClusterModel {
                 policy: policy.unwrap_or_default().to_owned(),
             }
         })?;
+        let checks = &config.health_check;
+        // Checked even when both health checks are off (rule C9).
+        let policy = checks.available_destinations_policy.as_deref();
+        let available_destinations =
+            AvailableDestinationsPolicy::from_name(policy).ok_or_else(|| {
+                ApplyMistake::UnknownAvailableDestinationsPolicy {
+                    cluster_id: config.cluster_id.clone(),
+                    policy: policy.unwrap_or_default().to_owned(),
+                }
+            })?;
+        let health_checks = EnabledHealthChecks {
+            active: checks.active.enabled,
+            passive: checks.passive.enabled,
+        };
         Ok(Self {
             load_balancing,
-            available_destinations: AvailableDestinationsPolicy::default(),
-            health_checks: EnabledHealthChecks::default(),
+            available_destinations,
+            health_checks,
             config,
         })
     }

@@ -2,7 +2,7 @@ use ostler_config::schema::{ClusterConfig, DestinationConfig, MatchConfig};
 
 use super::*;
 use crate::route::testing::Request;
-use crate::{DestinationHealth, Found};
+use crate::{DestinationHealth, DestinationState, Found};
 
 fn cluster(id: &str, destinations: &[&str]) -> ClusterConfig {
     ClusterConfig {
@@ -56,8 +56,6 @@ fn ids(destinations: &[Arc<DestinationState>]) -> Vec<&str> {
         .map(|destination| destination.id())
         .collect()
 }
-
-use crate::DestinationState;
 
 #[test]
 fn an_empty_model_finds_no_route() {
@@ -278,30 +276,42 @@ fn a_configuration_with_mistakes_changes_nothing_and_names_them_all() {
 #[test]
 fn health_changes_what_is_available_only_through_enabled_checks() {
     let model = ProxyModel::new();
-    let snapshot = model
-        .apply(&config(
-            vec![route("r", "c", "/a")],
-            vec![cluster("c", &["d1", "d2"])],
-        ))
-        .unwrap();
+    let with = |active: bool, policy: Option<&str>| {
+        let mut cluster = cluster("c", &["d1", "d2"]);
+        cluster.health_check.active.enabled = active;
+        cluster.health_check.available_destinations_policy = policy.map(str::to_owned);
+        config(vec![route("r", "c", "/a")], vec![cluster])
+    };
+    let snapshot = model.apply(&with(false, None)).unwrap();
     let state = snapshot.clusters.find("c").unwrap();
-    state.destinations().all[0].set_active_health(DestinationHealth::Unhealthy);
+    let all = Arc::clone(&state.destinations().all);
+    all[0].set_active_health(DestinationHealth::Unhealthy);
     state.refresh_available();
     // No check is enabled.
     assert_eq!(ids(&state.destinations().available), ["d1", "d2"]);
 
-    let checks = crate::cluster::EnabledHealthChecks {
-        active: true,
-        passive: false,
-    };
-    let checked = crate::ClusterModel {
-        health_checks: checks,
-        ..(*state.model()).clone()
-    };
-    state.replace(Some(Arc::new(checked)), None);
+    // Enabling it makes what is stored count.
+    model.apply(&with(true, None)).unwrap();
     assert_eq!(ids(&state.destinations().available), ["d2"]);
-    state.destinations().all[0].set_active_health(DestinationHealth::Healthy);
+    assert_eq!(ids(&state.destinations().all), ["d1", "d2"]);
+
+    // With none left, the policy decides.
+    all[1].set_active_health(DestinationHealth::Unhealthy);
     state.refresh_available();
     assert_eq!(ids(&state.destinations().available), ["d1", "d2"]);
-    assert_eq!(ids(&state.destinations().all), ["d1", "d2"]);
+    model.apply(&with(true, Some("HealthyAndUnknown"))).unwrap();
+    assert_eq!(ids(&state.destinations().available), [""; 0]);
+
+    all[0].set_active_health(DestinationHealth::Healthy);
+    state.refresh_available();
+    assert_eq!(ids(&state.destinations().available), ["d1"]);
+
+    let error = model
+        .apply(&with(true, Some("Nobody")))
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        error,
+        r#"cluster "c" has no such available destinations policy as "Nobody""#
+    );
 }

@@ -44,6 +44,13 @@ impl Request {
         }
     }
 
+    pub(crate) fn https(self) -> Self {
+        Self {
+            is_https: true,
+            ..self
+        }
+    }
+
     pub(crate) fn field(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.fields.push((name.to_owned(), value.as_ref().to_vec()));
         self

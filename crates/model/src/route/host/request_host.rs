@@ -9,7 +9,7 @@ use crate::ordinal;
 #[derive(Debug)]
 pub(crate) struct RequestHost<'a> {
     name: Cow<'a, str>,
-    port: Option<u16>,
+    port: u16,
 }
 
 impl<'a> RequestHost<'a> {
@@ -24,7 +24,7 @@ impl<'a> RequestHost<'a> {
             Some(colon) => (&authority[..colon], authority[colon + 1..].parse().ok()),
             None => (authority, None),
         };
-        let port = port.or(Some(if is_https { 443 } else { 80 }));
+        let port = port.unwrap_or(if is_https { 443 } else { 80 });
         Self {
             name: decoded(name),
             port,
@@ -36,7 +36,7 @@ impl<'a> RequestHost<'a> {
         &self.name
     }
 
-    pub(crate) fn port(&self) -> Option<u16> {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
@@ -77,25 +77,25 @@ fn decoded(name: &str) -> Cow<'_, str> {
 mod tests {
     use super::*;
 
-    fn split(authority: &str, is_https: bool) -> (String, Option<u16>) {
+    fn split(authority: &str, is_https: bool) -> (String, u16) {
         let host = RequestHost::new(authority, is_https);
         (host.name().to_owned(), host.port())
     }
 
     #[test]
     fn the_port_is_that_of_the_scheme_where_none_is_named() {
-        assert_eq!(split("a", false), ("a".into(), Some(80)));
-        assert_eq!(split("a", true), ("a".into(), Some(443)));
-        assert_eq!(split("a:1", true), ("a".into(), Some(1)));
-        assert_eq!(split("a:", false), ("a".into(), Some(80)));
-        assert_eq!(split("a:x", false), ("a".into(), Some(80)));
-        assert_eq!(split("a:99999", false), ("a".into(), Some(80)));
+        assert_eq!(split("a", false), ("a".into(), 80));
+        assert_eq!(split("a", true), ("a".into(), 443));
+        assert_eq!(split("a:1", true), ("a".into(), 1));
+        assert_eq!(split("a:", false), ("a".into(), 80));
+        assert_eq!(split("a:x", false), ("a".into(), 80));
+        assert_eq!(split("a:99999", false), ("a".into(), 80));
     }
 
     #[test]
     fn an_ipv6_address_keeps_its_colons() {
-        assert_eq!(split("[::1]:8080", false), ("[::1]".into(), Some(8080)));
-        assert_eq!(split("[::1]", false), ("[::1]".into(), Some(80)));
+        assert_eq!(split("[::1]:8080", false), ("[::1]".into(), 8080));
+        assert_eq!(split("[::1]", false), ("[::1]".into(), 80));
     }
 
     #[test]

@@ -1,88 +1,60 @@
-//! The table of routes: found by the algorithm of reference 3.1, among those whose first segment
-//! can fit.
+//! The table of routes: an index by path, then by host, so that a request looks at few of many.
+//!
+//! A *leaf* is a place of the path index: all routes whose templates have one structure. A path
+//! leads to few leaves (`/a/b` to those of `/a/b`, `/a/{x}`, `/a/{**x}`, `/{**x}` ...), and together
+//! they hold the set S of reference 3.1. What steps 2 and 3 ask of S is kept with each leaf, summed
+//! up or by host key, and so it makes no difference how many routes a leaf has that are not meant.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
-use super::host::{HostName, HostPattern, RequestHost};
-use super::method::MethodSet;
-use super::path::RequestPath;
-use super::rules::{header_holds, query_holds};
-use super::template::PathTemplate;
-use super::{RequestFacts, RouteModel};
-use crate::ordinal;
-
+mod build;
+mod find;
+mod host_index;
+mod path_index;
+#[cfg(test)]
+mod scan;
 #[cfg(test)]
 mod tests;
 
-/// A route that cannot be put into a table.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("route {route_id:?}: {part}: {message}")]
-pub struct RouteBuildError {
-    /// The route.
-    pub route_id: String,
-    /// Which part of it, as the configuration names it.
-    pub part: &'static str,
-    /// What is wrong.
-    pub message: String,
-}
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
 
-/// What a request's routing gives.
+use hashbrown::HashTable;
+
+use super::RouteModel;
+use super::method::MethodSet;
+use super::path::RequestPath;
+use super::rules::{HeaderRule, QueryRule};
+use super::template::PathTemplate;
+use crate::ordinal;
+use crate::route::RequestFacts;
+
+pub use build::RouteBuildError;
+use host_index::{HostIndex, HostKey};
+use path_index::{Leaf, PathIndex};
+
+/// Which route a request belongs to.
 #[derive(Debug)]
 pub enum Found<'a> {
-    /// This route.
+    /// This one.
     Route(&'a Arc<RouteModel>),
     /// None: 404.
     NotFound,
-    /// The path has routes, of other methods: 405.
+    /// None, and only because of the method: 405.
     MethodNotAllowed {
-        /// The value of `Allow`.
+        /// The value of the `Allow` field: every method of every route the path leads to, sorted.
         allow: String,
     },
-    /// Several that nothing ranks: 500.
+    /// Several, and nothing ranks one before the others: 500.
     Ambiguous {
         /// Their ids.
         routes: Vec<String>,
     },
 }
 
-/// Routes, compiled. Cloning shares them.
-#[derive(Debug, Clone, Default)]
+/// Routes, ready to be matched. Cloning shares them.
+#[derive(Clone, Default)]
 pub struct RouteTable {
-    models: Arc<[Arc<RouteModel>]>,
     index: Arc<Index>,
-}
-
-#[derive(Debug, Default)]
-struct Index {
-    entries: Vec<Entry>,
-    /// Entries whose template begins with this literal, folded; in order of rank.
-    by_first: HashMap<String, Vec<usize>>,
-    /// Entries that any first segment may fit, in order of rank.
-    others: Vec<usize>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    model: Arc<RouteModel>,
-    template: PathTemplate,
-    hosts: Vec<HostPattern>,
-    methods: MethodSet,
-    /// Lists methods, and has a CORS policy: preflight requests are matched by the method they ask
-    /// for (reference 3.7).
-    preflight: bool,
-    rank: Rank,
-}
-
-/// What decides among routes that match, smaller first (reference 3.1, step 5).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Rank {
-    order: i32,
-    precedence: Vec<u8>,
-    any_method: bool,
-    any_host: bool,
-    fewer_headers: usize,
-    fewer_parameters: usize,
 }
 
 impl RouteTable {
@@ -90,302 +62,138 @@ impl RouteTable {
     ///
     /// # Errors
     ///
-    /// Every part of a route that cannot be understood.
+    /// Every part of every route that cannot be used: a path that is no template, an entry that is
+    /// no host, a method that does not exist, a rule with an empty value.
     pub fn build(routes: &[Arc<RouteModel>]) -> Result<Self, Vec<RouteBuildError>> {
-        let mut errors = Vec::new();
-        let mut entries: Vec<_> = routes
-            .iter()
-            .filter_map(|route| entry(route, &mut errors))
-            .collect();
-        if !errors.is_empty() {
-            return Err(errors);
-        }
-        entries.sort_by(|a, b| a.rank.cmp(&b.rank));
-        let mut by_first: HashMap<String, Vec<usize>> = HashMap::new();
-        let mut others = Vec::new();
-        for (at, entry) in entries.iter().enumerate() {
-            match entry.template.first_literal() {
-                Some(first) => by_first.entry(ordinal::fold(first)).or_default().push(at),
-                None => others.push(at),
-            }
-        }
-        Ok(Self {
-            models: routes.into(),
-            index: Arc::new(Index {
-                entries,
-                by_first,
-                others,
-            }),
+        build::build(routes).map(|index| Self {
+            index: Arc::new(index),
         })
+    }
+
+    /// Finds the route of a request: reference 3.1.
+    ///
+    /// Allocates nothing for an ordinary request: a path and a host in ASCII, without escapes and
+    /// dot segments, that lead to few candidates without regular expressions.
+    pub fn find<R: RequestFacts + ?Sized>(&self, request: &R) -> Found<'_> {
+        self.index.find(request)
     }
 
     /// The routes, in the order they were given in.
     pub(crate) fn models(&self) -> &[Arc<RouteModel>] {
-        &self.models
+        &self.index.models
     }
+}
 
-    /// The route of a request.
-    pub fn find<R: RequestFacts + ?Sized>(&self, request: &R) -> Found<'_> {
-        let path = RequestPath::new(request.path());
-        // Step 1: by structure. The two lists are each in order of rank.
-        let index = &*self.index;
-        let named = index.named(&path).iter().chain(&index.others);
-        let mut fitting = named
-            .map(|at| &index.entries[*at])
-            .filter(|entry| entry.template.fits(&path));
-        let Some(first) = fitting.next() else {
-            return Found::NotFound;
-        };
-        let Some(second) = fitting.next() else {
-            return only(first, &path, request);
-        };
-        let fitting: Vec<_> = [first, second].into_iter().chain(fitting).collect();
-
-        // Step 2: by method.
-        let kept: Vec<_> = match by_method(&fitting, request) {
-            Ok(kept) => kept,
-            Err(answer) => return answer,
-        };
-        // Step 3: by host.
-        let Some(kept) = by_host(kept, request) else {
-            return Found::NotFound;
-        };
-        // Steps 4 and 5: by parts, then by rank.
-        let mut best: Vec<&Entry> = Vec::new();
-        for entry in kept.into_iter().filter(|entry| entry.holds(&path, request)) {
-            match best.first().map(|best| entry.rank.cmp(&best.rank)) {
-                None | Some(std::cmp::Ordering::Less) => best = vec![entry],
-                Some(std::cmp::Ordering::Equal) => best.push(entry),
-                Some(std::cmp::Ordering::Greater) => {}
-            }
-        }
-        match best[..] {
-            [] => Found::NotFound,
-            [one] => Found::Route(&one.model),
-            _ => Found::Ambiguous {
-                routes: best
-                    .iter()
-                    .map(|entry| entry.model.config.route_id.clone())
-                    .collect(),
-            },
-        }
+impl fmt::Debug for RouteTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ids = self.models().iter().map(|model| &model.config.route_id);
+        f.debug_set().entries(ids).finish()
     }
+}
+
+#[derive(Default)]
+struct Index {
+    /// In the order they were given in.
+    models: Box<[Arc<RouteModel>]>,
+    /// In order of rank; within one rank by path, then in the order they were given in.
+    routes: Box<[CompiledRoute]>,
+    paths: PathIndex,
+    hosts: HostIndex,
+    /// By leaf.
+    leaves: Box<[LeafRoutes]>,
+    /// The routes of leaves by host key; found by [`Index::group`].
+    groups: HashTable<Group>,
+    /// What the ranges of `leaves` and `groups` point into. Within each range in order of rank.
+    entries: Box<[Entry]>,
+}
+
+/// A route as matching needs it.
+struct CompiledRoute {
+    model: Arc<RouteModel>,
+    /// What a request must satisfy besides path structure, method and host; most routes have none.
+    filters: Option<Box<Filters>>,
+}
+
+struct Filters {
+    /// The template, where it has constraints or mixed segments.
+    template: Option<PathTemplate>,
+    headers: Box<[HeaderRule]>,
+    query: Box<[QueryRule]>,
+}
+
+/// The routes of a leaf, summed up for steps 2 and 3.
+#[derive(Debug, Default)]
+struct LeafRoutes {
+    /// All methods that routes list.
+    methods: MethodSet,
+    /// All methods that routes list which take preflight requests (reference 3.7).
+    preflight_methods: MethodSet,
+    /// Whether a route lists no methods.
+    has_any_method: bool,
+    /// Whether a route has hosts.
+    has_hosts: bool,
+    /// The entries of routes without hosts.
+    hostless: Range<u32>,
+}
+
+/// The routes of one leaf for one host key.
+#[derive(Debug)]
+struct Group {
+    leaf: Leaf,
+    key: HostKey,
+    entries: Range<u32>,
+}
+
+/// A route in its place.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    /// Index in [`Index::routes`].
+    route: u32,
+    /// Equal for routes that nothing ranks; smaller goes first.
+    rank: u32,
+    /// Where the host key stands among the route's hosts.
+    host_position: u16,
+    /// Whether the route carries the host key itself; else it is here because a wildcard sees what
+    /// is below it ([`HostIndex::covering`]).
+    is_own: bool,
+    /// Whether the route has filters; here, so that those of others need not be fetched.
+    is_filtered: bool,
+    /// Empty is any.
+    methods: MethodSet,
+    /// Whether preflight requests are matched by the method they ask for (reference 3.7).
+    takes_preflight: bool,
 }
 
 impl Index {
-    /// Entries whose template begins as the path does.
-    fn named(&self, path: &RequestPath<'_>) -> &[usize] {
-        let Some(first) = path.segments_for_look_up().next() else {
-            return &[];
-        };
-        // The keys are folded; an ordinary segment is folded on the stack.
-        let mut buffer = [0; 64];
-        let found = match buffer.get_mut(..first.len()) {
-            Some(folded) if first.is_ascii() => {
-                folded.copy_from_slice(first.as_bytes());
-                folded.make_ascii_uppercase();
-                std::str::from_utf8(folded)
-                    .ok()
-                    .and_then(|folded| self.by_first.get(folded))
-            }
-            _ => self.by_first.get(&ordinal::fold(first)),
-        };
-        found.map_or(&[], Vec::as_slice)
-    }
-}
-
-/// The one route that fits by its structure, if the rest fits too.
-fn only<'a, R: RequestFacts + ?Sized>(
-    entry: &'a Entry,
-    path: &RequestPath<'_>,
-    request: &R,
-) -> Found<'a> {
-    let kept = match by_method(&[entry], request) {
-        Ok(kept) => kept,
-        Err(answer) => return answer,
-    };
-    match by_host(kept, request) {
-        Some(kept) if kept.first().is_some_and(|entry| entry.holds(path, request)) => {
-            Found::Route(&entry.model)
-        }
-        _ => Found::NotFound,
-    }
-}
-
-fn by_method<'a, R: RequestFacts + ?Sized>(
-    fitting: &[&'a Entry],
-    request: &R,
-) -> Result<Vec<&'a Entry>, Found<'static>> {
-    if fitting.iter().all(|entry| entry.methods.is_empty()) {
-        return Ok(fitting.to_vec());
-    }
-    if let Some(asked) = preflight(request)
-        && fitting.iter().any(|entry| entry.preflight)
-    {
-        let asked = MethodSet::of(&asked);
-        let kept = fitting
-            .iter()
-            .filter(|entry| entry.preflight && entry.methods.intersects(asked));
-        let kept: Vec<_> = kept.copied().collect();
-        return if kept.is_empty() {
-            Err(Found::NotFound)
-        } else {
-            Ok(kept)
-        };
-    }
-    let method = MethodSet::of(request.method());
-    let kept: Vec<_> = fitting
-        .iter()
-        .filter(|entry| entry.methods.is_empty() || entry.methods.intersects(method))
-        .copied()
-        .collect();
-    if kept.is_empty() {
-        let all = fitting
-            .iter()
-            .fold(MethodSet::default(), |all, entry| all.union(entry.methods));
-        return Err(Found::MethodNotAllowed { allow: all.allow() });
-    }
-    Ok(kept)
-}
-
-/// The method a CORS preflight request asks for.
-fn preflight<R: RequestFacts + ?Sized>(request: &R) -> Option<String> {
-    if !request.method().eq_ignore_ascii_case("OPTIONS") {
-        return None;
-    }
-    let first = |name: &str| {
-        let mut found = None;
-        request.for_each_field_value(name, &mut |value| {
-            found.get_or_insert_with(|| String::from_utf8_lossy(value).into_owned());
+    /// The entries of a leaf for a host key.
+    fn group(&self, leaf: Leaf, key: HostKey) -> &[Entry] {
+        let group = self.groups.find(group_hash(leaf, key), |group| {
+            group.leaf == leaf && group.key == key
         });
-        found
-    };
-    first("Origin")?;
-    first("Access-Control-Request-Method").filter(|method| !method.is_empty())
+        group.map_or(&[], |group| self.entries(&group.entries))
+    }
+
+    fn entries(&self, range: &Range<u32>) -> &[Entry] {
+        &self.entries[range.start as usize..range.end as usize]
+    }
 }
 
-/// Keeps the routes of the most specific host key that matches, and those without hosts; `None`
-/// when no key matches.
-fn by_host<'a, R: RequestFacts + ?Sized>(
-    kept: Vec<&'a Entry>,
-    request: &R,
-) -> Option<Vec<&'a Entry>> {
-    if kept.iter().all(|entry| entry.hosts.is_empty()) {
-        return Some(kept);
-    }
-    let (authority, https) = (request.authority(), request.is_https());
-    let host = RequestHost::new(authority, https);
-    let class = |pattern: &HostPattern| {
-        let by_name = match pattern.name {
-            HostName::Exact(_) => 0,
-            HostName::Wildcard(_) => 2,
-            HostName::Any => 4,
+fn group_hash(leaf: Leaf, key: HostKey) -> u64 {
+    ordinal::mix(leaf.index() as u64, key.index() as u64)
+}
+
+impl CompiledRoute {
+    /// Step 4: whether a request that came this far satisfies the rest.
+    fn accepts<R: RequestFacts + ?Sized>(&self, request: &R, path: &RequestPath<'_>) -> bool {
+        let Some(filters) = &self.filters else {
+            return true;
         };
-        by_name + usize::from(pattern.port.is_none())
-    };
-    let hosts = kept.iter().flat_map(|entry| &entry.hosts);
-    let matching = hosts.filter(|pattern| matches_host(pattern, authority, https, &host));
-    let key = matching.min_by_key(|pattern| class(pattern));
-    let has_any = kept.iter().any(|entry| entry.hosts.is_empty());
-    match key {
-        Some(key) => Some(
-            kept.into_iter()
-                .filter(|entry| {
-                    entry.hosts.is_empty()
-                        || entry.hosts.iter().any(|pattern| {
-                            pattern == key
-                                || key.covers(pattern) && pattern.matches(authority, https)
-                        })
-                })
-                .collect(),
-        ),
-        None if has_any => Some(
-            kept.into_iter()
-                .filter(|entry| entry.hosts.is_empty())
-                .collect(),
-        ),
-        None => None,
+        let query = || request.query().unwrap_or_default();
+        filters
+            .template
+            .as_ref()
+            .is_none_or(|template| template.matches(path))
+            && filters.headers.iter().all(|rule| rule.holds(request))
+            && filters.query.iter().all(|rule| rule.holds(query()))
     }
-}
-
-fn matches_host(
-    pattern: &HostPattern,
-    authority: &str,
-    https: bool,
-    host: &RequestHost<'_>,
-) -> bool {
-    // The port first: it costs nothing.
-    pattern.port.is_none_or(|port| Some(port) == host.port()) && pattern.matches(authority, https)
-}
-
-impl Entry {
-    fn holds<R: RequestFacts + ?Sized>(&self, path: &RequestPath<'_>, request: &R) -> bool {
-        let matches = &self.model.config.matches;
-        self.template.accepts(path)
-            && matches
-                .headers
-                .iter()
-                .all(|rule| header_holds(rule, request))
-            && matches
-                .query_parameters
-                .iter()
-                .all(|rule| query_holds(rule, request.query()))
-    }
-}
-
-fn entry(route: &Arc<RouteModel>, errors: &mut Vec<RouteBuildError>) -> Option<Entry> {
-    let matches = &route.config.matches;
-    let mut error = |part, message: String| {
-        errors.push(RouteBuildError {
-            route_id: route.config.route_id.clone(),
-            part,
-            message,
-        });
-    };
-    // A route without a path is one for every path.
-    let template = match PathTemplate::parse(matches.path.as_deref().unwrap_or("/{**catchall}")) {
-        Ok(template) => Some(template),
-        Err(reason) => {
-            error("Match:Path", reason.to_string());
-            None
-        }
-    };
-    let mut hosts = Vec::new();
-    for host in matches.hosts.iter().filter(|host| !host.is_empty()) {
-        match HostPattern::parse(host) {
-            Ok(host) => hosts.push(host),
-            Err(reason) => error("Match:Hosts", reason.to_string()),
-        }
-    }
-    let mut methods = MethodSet::default();
-    for method in &matches.methods {
-        let one = MethodSet::of(method);
-        if one.is_empty() {
-            error("Match:Methods", format!("{method:?} is not supported"));
-        }
-        methods = methods.union(one);
-    }
-    let template = template?;
-    let cors = route
-        .config
-        .cors_policy
-        .as_ref()
-        .is_some_and(|policy| !policy.is_empty());
-    let rank = Rank {
-        order: route.config.order.unwrap_or(0),
-        precedence: template.precedence(),
-        any_method: methods.is_empty(),
-        any_host: hosts.is_empty(),
-        fewer_headers: usize::MAX - matches.headers.len(),
-        fewer_parameters: usize::MAX - matches.query_parameters.len(),
-    };
-    let preflight = cors && !methods.is_empty();
-    Some(Entry {
-        model: Arc::clone(route),
-        template,
-        hosts,
-        methods,
-        preflight,
-        rank,
-    })
 }

@@ -1,187 +1,747 @@
-//! The algorithm of reference 3.1, its consequences, and the outcomes of 3.9.
+//! The rules of reference 3.1, 3.3, 3.5 and 3.7 to 3.9, and the table against the scan.
 
-use ostler_config::schema::{HeaderMatchConfig, MatchConfig, RouteConfig};
+use std::sync::Arc;
 
+use ostler_config::schema::{
+    HeaderMatchConfig, HeaderMatchMode, MatchConfig, QueryParameterMatchConfig,
+    QueryParameterMatchMode, RouteConfig,
+};
+
+use super::scan::{Scan, in_words, messages};
 use super::*;
 use crate::route::testing::Request;
 
-fn route(id: &str, matches: MatchConfig) -> RouteConfig {
-    RouteConfig {
-        route_id: id.to_owned(),
-        matches,
-        ..RouteConfig::default()
-    }
-}
+/// A route made step by step.
+#[derive(Clone)]
+struct Route(RouteConfig);
 
-fn path(id: &str, path: &str) -> RouteConfig {
-    route(
-        id,
-        MatchConfig {
-            path: Some(path.to_owned()),
-            ..MatchConfig::default()
-        },
-    )
-}
-
-fn with(mut route: RouteConfig, methods: &[&str], hosts: &[&str]) -> RouteConfig {
-    let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-    route.matches.methods = owned(methods);
-    route.matches.hosts = owned(hosts);
-    route
-}
-
-/// The outcome as one text: a route's id, or the status.
-fn find(routes: &[RouteConfig], request: &Request) -> String {
-    let models: Vec<_> = routes
-        .iter()
-        .map(|config| {
-            Arc::new(RouteModel {
-                config: config.clone(),
-                cluster: None,
-            })
+impl Route {
+    fn new(id: &str) -> Self {
+        Self(RouteConfig {
+            route_id: id.to_owned(),
+            ..RouteConfig::default()
         })
-        .collect();
-    let table = RouteTable::build(&models).unwrap();
-    match table.find(request) {
-        Found::Route(route) => route.config.route_id.clone(),
-        Found::NotFound => "404".to_owned(),
-        Found::MethodNotAllowed { allow } => format!("405 {allow}"),
-        Found::Ambiguous { .. } => "500".to_owned(),
+    }
+
+    /// A route of which the path is the id.
+    fn path(path: &str) -> Self {
+        Self::new(path).with_path(path)
+    }
+
+    fn with_path(mut self, path: &str) -> Self {
+        self.0.matches.path = Some(path.to_owned());
+        self
+    }
+
+    fn methods(mut self, methods: &[&str]) -> Self {
+        self.0.matches.methods = methods.iter().map(|method| (*method).to_owned()).collect();
+        self
+    }
+
+    fn hosts(mut self, hosts: &[&str]) -> Self {
+        self.0.matches.hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
+        self
+    }
+
+    /// The field must have this value.
+    fn header(mut self, name: &str, value: &str) -> Self {
+        self.0.matches.headers.push(HeaderMatchConfig {
+            name: name.to_owned(),
+            values: vec![value.to_owned()],
+            ..HeaderMatchConfig::default()
+        });
+        self
+    }
+
+    /// The parameter must be there.
+    fn query(mut self, name: &str) -> Self {
+        self.0
+            .matches
+            .query_parameters
+            .push(QueryParameterMatchConfig {
+                name: name.to_owned(),
+                mode: QueryParameterMatchMode::Exists,
+                ..QueryParameterMatchConfig::default()
+            });
+        self
+    }
+
+    fn order(mut self, order: i32) -> Self {
+        self.0.order = Some(order);
+        self
+    }
+
+    fn cors(mut self) -> Self {
+        self.0.cors_policy = Some("Disable".to_owned());
+        self
     }
 }
 
+fn models(routes: &[Route]) -> Vec<Arc<RouteModel>> {
+    let model = |route: &Route| {
+        Arc::new(RouteModel {
+            config: route.0.clone(),
+            cluster: None,
+        })
+    };
+    routes.iter().map(model).collect()
+}
+
+/// The outcome in words; the same in whatever order the routes are, and by the scan.
+fn find(routes: &[Route], request: &Request) -> String {
+    let mut models = models(routes);
+    let table = RouteTable::build(&models).unwrap_or_else(|errors| panic!("{}", messages(&errors)));
+    let outcome = in_words(table.find(request));
+    assert_eq!(
+        Scan::new(&models).find(request),
+        outcome,
+        "the scan differs"
+    );
+    models.reverse();
+    let reversed = RouteTable::build(&models).unwrap();
+    assert_eq!(
+        in_words(reversed.find(request)),
+        outcome,
+        "the order of routes matters"
+    );
+    outcome
+}
+
 #[test]
-fn the_most_specific_path_wins() {
+fn the_most_specific_template_wins() {
     let routes = [
-        path("all", "/{**r}"),
-        path("param", "/api/{id}"),
-        path("int", "/api/{id:int}"),
-        path("literal", "/api/x"),
-        path("api", "/api"),
-        path("rest", "/api/{**r}"),
-    ];
-    for (target, wanted) in [
-        ("/", "all"),
-        ("/api", "api"),
-        ("/API/X", "literal"),
-        ("/api/7", "int"),
-        ("/api/y", "param"),
-        ("/api/a/b", "rest"),
-        ("/other", "all"),
+        "/{**r}",
+        "/{a}/x",
+        "/api/{**r}",
+        "/api/{id}",
+        "/api/{id:int}",
+        "/api/v{n}x",
+        "/api/x",
+        "/api",
+    ]
+    .map(Route::path);
+    for (path, expected) in [
+        ("/", "/{**r}"),
+        ("/api", "/api"),
+        ("/API/", "/api"),
+        ("/api/X", "/api/x"),
+        ("/api/7", "/api/{id:int}"),
+        ("/api/v1x", "/api/v{n}x"),
+        ("/api/y", "/api/{id}"),
+        ("/api/y/z", "/api/{**r}"),
+        ("/b/x", "/{a}/x"),
+        ("/b/y", "/{**r}"),
+        ("/%61pi/%58", "/api/x"),
+        ("/b/../api", "/api"),
+        ("/api%2Fx", "/{**r}"),
+        ("*", "/{**r}"),
     ] {
-        assert_eq!(find(&routes, &Request::to(target)), wanted, "{target}");
+        assert_eq!(find(&routes, &Request::to(path)), expected, "{path}");
     }
 }
 
 #[test]
-fn order_beats_the_path_and_ties_are_ambiguous() {
-    let mut first = path("first", "/{**r}");
-    first.order = Some(-1);
-    assert_eq!(find(&[first, path("a", "/a")], &Request::to("/a")), "first");
-    assert_eq!(
-        find(&[path("a", "/a"), path("b", "/A")], &Request::to("/a")),
-        "500"
-    );
-    assert_eq!(find(&[path("a", "/a")], &Request::to("/b")), "404");
-}
-
-#[test]
-fn methods_are_judged_before_hosts() {
+fn a_route_without_a_path_matches_every_path() {
     let routes = [
-        with(path("get", "/x"), &["GET"], &["a.com"]),
-        with(path("put", "/x"), &["PUT"], &[]),
+        Route::new("any").hosts(&["localhost"]),
+        Route::path("/a").hosts(&["localhost"]),
     ];
-    assert_eq!(
-        find(&routes, &Request::to("/x").method("POST").at("b.com")),
-        "405 GET, PUT"
-    );
-    assert_eq!(find(&routes, &Request::to("/x").at("b.com")), "404");
-    assert_eq!(find(&routes, &Request::to("/x").at("A.com")), "get");
-    assert_eq!(
-        find(&routes, &Request::to("/x").method("HEAD").at("a.com")),
-        "405 GET, PUT"
-    );
-    let with_all = [routes[0].clone(), path("all", "/{**r}")];
-    assert_eq!(find(&with_all, &Request::to("/x").method("POST")), "all");
+    assert_eq!(find(&routes, &Request::to("/x/y")), "any");
+    assert_eq!(find(&routes, &Request::to("/a")), "/a");
+    let empty = [Route::new("empty").with_path("").hosts(&["localhost"])];
+    let table = RouteTable::build(&models(&empty)).unwrap();
+    assert_eq!(in_words(table.find(&Request::to("/x"))), "empty");
 }
 
 #[test]
-fn the_most_specific_host_key_decides() {
+fn order_beats_the_template() {
+    let routes = [
+        Route::path("/{**r}").order(-1),
+        Route::path("/a"),
+        Route::path("/b").order(-2),
+    ];
+    assert_eq!(find(&routes, &Request::to("/a")), "/{**r}");
+    assert_eq!(find(&routes, &Request::to("/b")), "/b");
+}
+
+#[test]
+fn methods_rank_before_hosts_and_hosts_before_rules() {
+    let a = || Route::new("bare").with_path("/a");
+    let ruled = |route: Route| route.header("h", "1").header("i", "1").query("q");
+    let hosts = || {
+        Route(RouteConfig {
+            route_id: "hosts".into(),
+            ..a().0
+        })
+        .hosts(&["localhost"])
+    };
+    let methods = || {
+        Route(RouteConfig {
+            route_id: "methods".into(),
+            ..a().0
+        })
+        .methods(&["GET"])
+    };
+    let rules = || {
+        ruled(Route(RouteConfig {
+            route_id: "rules".into(),
+            ..a().0
+        }))
+    };
+    let request = Request::to("/a?q=1").field("H", "1").field("I", "1");
+    assert_eq!(
+        find(&[a(), hosts(), methods(), rules()], &request),
+        "methods"
+    );
+    assert_eq!(find(&[a(), hosts(), rules()], &request), "hosts");
+    assert_eq!(find(&[a(), rules()], &request), "rules");
+}
+
+#[test]
+fn more_rules_go_first_and_header_rules_before_query_rules() {
+    let route = |id: &str| Route::new(id).with_path("/a");
+    let routes = [
+        route("none"),
+        route("one header").header("h", "1"),
+        route("two headers").header("h", "1").header("i", "1"),
+        route("two queries").query("q").query("r"),
+    ];
+    let request = Request::to("/a?q=1&r=1");
+    assert_eq!(find(&routes, &request), "two queries");
+    let request = request.field("h", "1");
+    assert_eq!(find(&routes, &request), "one header");
+    let request = request.field("i", "1");
+    assert_eq!(find(&routes, &request), "two headers");
+    assert_eq!(find(&routes, &Request::to("/a?q=1")), "none");
+}
+
+#[test]
+fn a_tie_on_everything_is_ambiguous() {
+    let route = |id: &str| Route::new(id).with_path("/a/{x}");
+    let routes = [
+        route("r1"),
+        route("r2").with_path("/A/{y}"),
+        route("r3").header("h", "1"),
+    ];
+    assert_eq!(find(&routes, &Request::to("/a/1")), "500 r1 r2");
+    // Something better ends it.
+    assert_eq!(find(&routes, &Request::to("/a/1").field("h", "1")), "r3");
+    // So does a filter.
+    let routes = [route("r1").query("q"), route("r2").query("r")];
+    assert_eq!(find(&routes, &Request::to("/a/1?q=1")), "r1");
+    assert_eq!(find(&routes, &Request::to("/a/1?q=1&r=1")), "500 r1 r2");
+    assert_eq!(find(&routes, &Request::to("/a/1")), "404");
+    // Different places of the index can tie: a constraint counts as a mixed segment does.
+    let routes = [
+        route("r1").with_path("/{x:int}"),
+        route("r2").with_path("/{x:min(1)}"),
+    ];
+    assert_eq!(find(&routes, &Request::to("/1")), "500 r1 r2");
+    assert_eq!(find(&routes, &Request::to("/0")), "r1");
+}
+
+#[test]
+fn the_method_is_judged_before_the_host() {
+    let routes = [Route::path("/x").methods(&["GET"]).hosts(&["a.com"])];
+    let post = |authority| Request::to("/x").method("POST").at(authority);
+    assert_eq!(find(&routes, &post("b.com")), "405 GET");
+    assert_eq!(find(&routes, &post("a.com")), "405 GET");
+    assert_eq!(find(&routes, &Request::to("/x").at("b.com")), "404");
+    assert_eq!(find(&routes, &Request::to("/x").at("A.com")), "/x");
+}
+
+#[test]
+fn a_405_lists_every_method_of_the_path_sorted() {
+    let routes = [
+        Route::path("/x").methods(&["put", "GET"]),
+        Route::path("/{a}").methods(&["GET", "DELETE"]),
+        Route::path("/{a:int}").methods(&["PATCH"]),
+        Route::path("/y").methods(&["POST"]),
+    ];
+    // Constraints are not looked at: PATCH is among them.
+    let request = Request::to("/x").method("TRACE");
+    assert_eq!(find(&routes, &request), "405 DELETE, GET, PATCH, PUT");
+    assert_eq!(
+        find(&routes, &Request::to("/x").method("PURGE")),
+        "405 DELETE, GET, PATCH, PUT"
+    );
+    assert_eq!(find(&routes, &Request::to("/x").method("get")), "/x");
+    assert_eq!(find(&routes, &Request::to("/x").method("Put")), "/x");
+}
+
+#[test]
+fn head_is_not_implied_by_get() {
+    let routes = [Route::path("/x").methods(&["GET"])];
+    assert_eq!(find(&routes, &Request::to("/x").method("HEAD")), "405 GET");
+}
+
+#[test]
+fn there_is_no_405_where_some_route_takes_every_method() {
+    let get = Route::path("/x").methods(&["GET"]);
+    let post = Request::to("/x").method("POST");
+    assert_eq!(find(&[get.clone(), Route::path("/{**r}")], &post), "/{**r}");
+    // Even where that route then fails.
+    let ruled = Route::path("/{**r}").header("h", "1");
+    assert_eq!(find(&[get.clone(), ruled], &post), "404");
+    assert_eq!(
+        find(&[get, Route::path("/{**r}").hosts(&["a.com"])], &post),
+        "404"
+    );
+}
+
+#[test]
+fn a_failing_filter_gives_the_next_route_or_404_but_never_405() {
+    let routes = [
+        Route::path("/x").methods(&["GET"]).header("h", "1"),
+        Route::path("/{a}").methods(&["GET"]).query("q"),
+        Route::path("/{a:int}").methods(&["GET"]),
+    ];
+    assert_eq!(find(&routes, &Request::to("/x").field("h", "1")), "/x");
+    assert_eq!(find(&routes, &Request::to("/x?q=1")), "/{a}");
+    assert_eq!(find(&routes, &Request::to("/x")), "404");
+}
+
+#[test]
+fn host_keys_are_chosen_from_the_most_specific_to_the_least() {
     let keys = ["a.com:81", "a.com", "*.a.com:81", "*.a.com", "*:81", "*"];
-    let routes: Vec<_> = keys
-        .iter()
-        .map(|key| with(path(key, "/"), &[], &[key]))
-        .collect();
-    for (authority, wanted) in [
+    let routes = keys.map(|key| Route::new(key).with_path("/").hosts(&[key]));
+    for (authority, expected) in [
         ("a.com:81", "a.com:81"),
-        ("a.com", "a.com"),
+        ("A.COM:82", "a.com"),
         ("x.a.com:81", "*.a.com:81"),
         ("x.y.a.com", "*.a.com"),
+        (".a.com", "*"),
+        ("x..a.com:81", "*:81"),
         ("b.com:81", "*:81"),
         ("b.com", "*"),
+        ("", "*"),
     ] {
         assert_eq!(
             find(&routes, &Request::to("/").at(authority)),
-            wanted,
+            expected,
             "{authority}"
         );
     }
-    // No fall-through from a specific key to a wildcard, but to a route without hosts.
-    let mut strict = with(path("strict", "/"), &[], &["www.a.com"]);
-    strict.matches.headers = vec![HeaderMatchConfig {
-        name: "x".to_owned(),
-        values: vec!["1".to_owned()],
-        ..HeaderMatchConfig::default()
-    }];
-    let wild = with(path("wild", "/"), &[], &["*.a.com"]);
+    let without_any = &routes[..4];
+    assert_eq!(find(without_any, &Request::to("/").at("b.com")), "404");
+}
+
+#[test]
+fn the_port_is_the_schemes_where_the_request_names_none() {
+    let routes = ["a.com:80", "a.com:443"].map(|key| Route::new(key).with_path("/").hosts(&[key]));
+    assert_eq!(find(&routes, &Request::to("/").at("a.com")), "a.com:80");
     assert_eq!(
-        find(&[strict.clone(), wild], &Request::to("/").at("www.a.com")),
-        "404"
+        find(&routes, &Request::to("/").at("a.com").https()),
+        "a.com:443"
     );
-    let hostless = path("hostless", "/");
     assert_eq!(
-        find(&[strict, hostless], &Request::to("/").at("www.a.com")),
-        "hostless"
+        find(&routes, &Request::to("/").at("a.com:443")),
+        "a.com:443"
+    );
+    assert_eq!(find(&routes, &Request::to("/").at("a.com:81")), "404");
+}
+
+#[test]
+fn punycode_is_compared_as_unicode() {
+    let routes = [
+        Route::new("exact").with_path("/").hosts(&["Bücher.de"]),
+        Route::new("below").with_path("/").hosts(&["*.bücher.de"]),
+    ];
+    assert_eq!(
+        find(&routes, &Request::to("/").at("xn--bcher-kva.DE")),
+        "exact"
+    );
+    assert_eq!(
+        find(&routes, &Request::to("/").at("www.xn--bcher-kva.de:8")),
+        "below"
+    );
+    assert_eq!(find(&routes, &Request::to("/").at("BÜCHER.de")), "exact");
+}
+
+#[test]
+fn any_of_several_hosts_is_enough() {
+    let routes = [Route::path("/").hosts(&["a.com", "*.b.com", "A.com"])];
+    assert_eq!(find(&routes, &Request::to("/").at("a.com")), "/");
+    assert_eq!(find(&routes, &Request::to("/").at("x.b.com")), "/");
+    assert_eq!(find(&routes, &Request::to("/").at("b.com")), "404");
+}
+
+#[test]
+fn there_is_no_fall_through_from_a_specific_host_but_to_a_route_without_hosts() {
+    let strict = || {
+        Route::new("strict")
+            .with_path("/")
+            .hosts(&["www.a.com"])
+            .header("h", "1")
+    };
+    let wildcard = || Route::new("wildcard").with_path("/").hosts(&["*.a.com"]);
+    let request = Request::to("/").at("www.a.com");
+    assert_eq!(find(&[strict(), wildcard()], &request), "404");
+    assert_eq!(
+        find(&[strict(), wildcard(), Route::path("/{**r}")], &request),
+        "/{**r}"
+    );
+    assert_eq!(
+        find(&[strict(), wildcard()], &Request::to("/").at("x.a.com")),
+        "wildcard"
     );
 }
 
 #[test]
-fn more_rules_go_before_fewer() {
-    let mut ruled = path("ruled", "/a");
-    ruled.matches.headers = vec![HeaderMatchConfig {
-        name: "x".to_owned(),
-        values: vec!["1".to_owned()],
-        ..HeaderMatchConfig::default()
-    }];
-    let routes = [path("bare", "/a"), ruled];
-    assert_eq!(find(&routes, &Request::to("/a").field("X", "1")), "ruled");
-    assert_eq!(find(&routes, &Request::to("/a").field("X", "2")), "bare");
+fn order_does_not_beat_a_more_specific_host() {
+    let request = Request::to("/").at("a.com");
+    let specific = Route::new("specific")
+        .with_path("/")
+        .hosts(&["a.com"])
+        .order(10);
+    let any = Route::new("any").with_path("/").hosts(&["*"]).order(1);
+    assert_eq!(find(&[specific.clone(), any], &request), "specific");
+    let hostless = Route::new("hostless").with_path("/").order(1);
+    assert_eq!(find(&[specific, hostless], &request), "hostless");
+}
+
+#[test]
+fn only_hosts_of_routes_the_method_leaves_are_chosen_among() {
+    let routes = [
+        Route::new("exact")
+            .with_path("/")
+            .hosts(&["a.b.com"])
+            .methods(&["GET"]),
+        Route::new("wildcard")
+            .with_path("/")
+            .hosts(&["*.b.com"])
+            .methods(&["POST"]),
+    ];
+    assert_eq!(find(&routes, &Request::to("/").at("a.b.com")), "exact");
+    assert_eq!(
+        find(&routes, &Request::to("/").at("a.b.com").method("POST")),
+        "wildcard"
+    );
+}
+
+#[test]
+fn a_host_is_chosen_across_all_templates_of_a_path() {
+    let routes = [
+        Route::path("/a").hosts(&["*.b.com"]),
+        Route::path("/{**r}").hosts(&["x.b.com"]),
+    ];
+    // The exact host of the catch-all discards the literal path of the wildcard.
+    assert_eq!(find(&routes, &Request::to("/a").at("x.b.com")), "/{**r}");
+    assert_eq!(find(&routes, &Request::to("/a").at("y.b.com")), "/a");
+}
+
+#[test]
+fn nested_wildcards_see_each_other() {
+    let outer = || Route::new("outer").with_path("/").hosts(&["*.a.com"]);
+    let inner = || Route::new("inner").with_path("/").hosts(&["*.x.a.com"]);
+    let request = Request::to("/").at("foo.a.com");
+    assert_eq!(find(&[outer(), inner()], &request), "500 inner outer");
+    // Unless something else ranks them.
+    assert_eq!(
+        find(&[outer(), inner().header("h", "1")], &request),
+        "outer"
+    );
+    assert_eq!(find(&[outer(), inner().order(-1)], &request), "inner");
+    // Below the inner one, whichever comes first in rank is chosen.
+    let request = Request::to("/").at("foo.x.a.com");
+    assert_eq!(find(&[outer(), inner().order(-1)], &request), "inner");
+    assert_eq!(find(&[outer().order(-1), inner()], &request), "outer");
+    // With different ports they do not see each other.
+    let inner = inner().hosts(&["*.x.a.com:80"]);
+    assert_eq!(
+        find(&[outer(), inner], &Request::to("/").at("foo.a.com")),
+        "outer"
+    );
 }
 
 #[test]
 fn preflight_requests_are_matched_by_the_method_they_ask_for() {
-    let mut put = with(path("put", "/x"), &["PUT"], &[]);
-    put.cors_policy = Some("Disable".to_owned());
-    let routes = [put, path("all", "/x")];
-    let asks = |method: &str| {
-        Request::to("/x")
+    let put = || Route::new("put").with_path("/x").methods(&["PUT"]).cors();
+    let preflight = |method: &str| {
+        let request = Request::to("/x")
             .method("OPTIONS")
-            .field("Origin", "o")
-            .field("Access-Control-Request-Method", method)
+            .field("Origin", "http://o");
+        request.field("Access-Control-Request-Method", method)
     };
-    assert_eq!(find(&routes, &asks("PUT")), "put");
-    assert_eq!(find(&routes, &asks("GET")), "404");
-    assert_eq!(find(&routes, &Request::to("/x").method("OPTIONS")), "all");
+    assert_eq!(find(&[put()], &preflight("put")), "put");
+    // A method that none of them lists is 404, and routes without methods do not help.
+    assert_eq!(
+        find(&[put(), Route::path("/{**r}")], &preflight("GET")),
+        "404"
+    );
+    assert_eq!(
+        find(
+            &[put(), Route::path("/x").methods(&["OPTIONS"])],
+            &preflight("GET")
+        ),
+        "404"
+    );
+    // Without one of its fields it is an ordinary OPTIONS request.
+    let options = Request::to("/x").method("OPTIONS");
+    assert_eq!(find(&[put()], &options), "405 PUT");
+    assert_eq!(
+        find(&[put()], &options.clone().field("Origin", "o")),
+        "405 PUT"
+    );
+    let without_origin = options
+        .clone()
+        .field("Access-Control-Request-Method", "PUT");
+    assert_eq!(find(&[put()], &without_origin), "405 PUT");
+    assert_eq!(find(&[put()], &preflight("")), "405 PUT");
+    let twice = preflight("PUT").field("Access-Control-Request-Method", "PUT");
+    assert_eq!(find(&[put()], &twice), "404");
+    // Only OPTIONS is asked with.
+    assert_eq!(find(&[put()], &preflight("PUT").method("GET")), "405 PUT");
 }
 
 #[test]
-fn a_route_that_cannot_be_compiled_is_named() {
-    let bad = with(path("bad", "/{"), &["BREW"], &["a:b:c"]);
-    let model = Arc::new(RouteModel {
-        config: bad,
-        cluster: None,
-    });
-    let errors = RouteTable::build(&[model]).unwrap_err();
-    let parts: Vec<_> = errors.iter().map(|error| error.part).collect();
-    assert_eq!(parts, ["Match:Path", "Match:Hosts", "Match:Methods"]);
+fn without_methods_or_policy_options_is_a_method_like_others() {
+    let preflight = Request::to("/x").method("OPTIONS").field("Origin", "o");
+    let preflight = preflight.field("Access-Control-Request-Method", "PUT");
+    assert_eq!(find(&[Route::path("/x")], &preflight), "/x");
+    assert_eq!(find(&[Route::path("/x").cors()], &preflight), "/x");
+    assert_eq!(
+        find(&[Route::path("/x").methods(&["PUT"])], &preflight),
+        "405 PUT"
+    );
+    assert_eq!(
+        find(&[Route::path("/x").methods(&["options"])], &preflight),
+        "/x"
+    );
+}
+
+#[test]
+fn a_route_that_cannot_be_used_is_named_with_all_its_mistakes() {
+    let mut bad = Route::path("/{")
+        .methods(&["GET", "BREW"])
+        .hosts(&["a.com", "a:b:c", ""]);
+    bad = bad.header("h", "").header("h", "1");
+    bad.0
+        .matches
+        .query_parameters
+        .push(QueryParameterMatchConfig {
+            values: vec![String::new()],
+            ..QueryParameterMatchConfig::default()
+        });
+    let good = Route::path("/a");
+    let unknown = Route::path("/{a:nobody}");
+    let errors = RouteTable::build(&models(&[bad, good, unknown])).unwrap_err();
+    let places: Vec<_> = errors
+        .iter()
+        .map(|error| (error.route_id.as_str(), error.part.as_str()))
+        .collect();
+    assert_eq!(
+        places,
+        [
+            ("/{", "Match:Path"),
+            ("/{", "Match:Hosts:1"),
+            ("/{", "Match:Hosts:2"),
+            ("/{", "Match:Methods:1"),
+            ("/{", "Match:Headers:0:Values"),
+            ("/{", "Match:QueryParameters:0:Values"),
+            ("/{a:nobody}", "Match:Path"),
+        ]
+    );
+    let text = messages(&errors[6..]);
+    assert_eq!(
+        text,
+        r#"route "/{a:nobody}": Match:Path: there is no constraint "nobody" with such arguments"#
+    );
+}
+
+#[test]
+fn an_empty_table_finds_nothing() {
+    assert_eq!(find(&[], &Request::to("/")), "404");
+    assert!(matches!(
+        RouteTable::default().find(&Request::to("/")),
+        Found::NotFound
+    ));
+}
+
+mod against_the_scan {
+    use proptest::prelude::*;
+    use proptest::sample::{select, subsequence};
+
+    use super::*;
+
+    // Few words, so that routes and requests meet often.
+    const PATHS: [&str; 22] = [
+        "/",
+        "/a",
+        "/A/b",
+        "/a/{x}",
+        "/{x}/b",
+        "/{x}",
+        "/{x?}",
+        "/a/{x=1}",
+        "/{x:int}",
+        "/a/{x:int}",
+        "/{*r}",
+        "/a/{**r}",
+        "/a/{x?}/{y?}",
+        "/v{x}",
+        "/{x}.{y?}",
+        "/a/{x=1}/{*r}",
+        "/{x}/{y}",
+        "/{x:minlength(2)}/{**r}",
+        "/ü",
+        "/{*r:nonfile}",
+        "/a/b/c",
+        "/{x?}/{y=2}",
+    ];
+    const SEGMENTS: [&str; 12] = [
+        "a", "A", "b", "c", "1", "12", "v1", "x.y", "", "%61", "..", "%C3%9C",
+    ];
+    const HOSTS: [&str; 11] = [
+        "a.com",
+        "A.com:80",
+        "a.com:81",
+        "*.a.com",
+        "*.a.com:81",
+        "*.x.a.com",
+        "*.x.a.com:81",
+        "*.com",
+        "*",
+        "*:81",
+        "x.a.com",
+    ];
+    const AUTHORITIES: [&str; 10] = [
+        "a.com",
+        "a.com:81",
+        "x.a.com",
+        "y.x.a.com:81",
+        "y.x.a.com",
+        "foo.a.com",
+        "b.org",
+        "",
+        ".a.com",
+        "z.com:81",
+    ];
+    const METHODS: [&str; 4] = ["GET", "put", "OPTIONS", "DELETE"];
+
+    fn header_rule() -> impl Strategy<Value = HeaderMatchConfig> {
+        let modes = [
+            HeaderMatchMode::ExactHeader,
+            HeaderMatchMode::NotContains,
+            HeaderMatchMode::Exists,
+            HeaderMatchMode::NotExists,
+        ];
+        (select(modes.to_vec()), select(vec!["1", "2"])).prop_map(|(mode, value)| {
+            let has_values = matches!(
+                mode,
+                HeaderMatchMode::ExactHeader | HeaderMatchMode::NotContains
+            );
+            HeaderMatchConfig {
+                name: "h".to_owned(),
+                values: if has_values {
+                    vec![value.to_owned()]
+                } else {
+                    Vec::new()
+                },
+                mode,
+                is_case_sensitive: false,
+            }
+        })
+    }
+
+    fn query_rule() -> impl Strategy<Value = QueryParameterMatchConfig> {
+        let modes = [
+            QueryParameterMatchMode::Exact,
+            QueryParameterMatchMode::NotContains,
+        ];
+        select(modes.to_vec()).prop_map(|mode| QueryParameterMatchConfig {
+            name: "q".to_owned(),
+            values: vec!["1".to_owned()],
+            mode,
+            is_case_sensitive: false,
+        })
+    }
+
+    fn route() -> impl Strategy<Value = RouteConfig> {
+        let owned = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect::<Vec<_>>();
+        let matches = (
+            proptest::option::weighted(0.9, select(PATHS.to_vec())),
+            prop_oneof![2 => Just(vec![]), 3 => subsequence(HOSTS.to_vec(), 1..3)],
+            prop_oneof![2 => Just(vec![]), 1 => subsequence(METHODS.to_vec(), 1..3)],
+            prop_oneof![3 => Just(vec![]), 1 => prop::collection::vec(header_rule(), 1..3)],
+            prop_oneof![4 => Just(vec![]), 1 => prop::collection::vec(query_rule(), 1..2)],
+        );
+        let matches = matches.prop_map(move |(path, hosts, methods, headers, query_parameters)| {
+            MatchConfig {
+                path: path.map(str::to_owned),
+                hosts: owned(hosts),
+                methods: owned(methods),
+                headers,
+                query_parameters,
+            }
+        });
+        let order = prop_oneof![4 => Just(None), 1 => (-1..2).prop_map(Some)];
+        let cors = prop_oneof![3 => Just(None), 1 => Just(Some("Disable".to_owned()))];
+        (matches, order, cors).prop_map(|(matches, order, cors_policy)| RouteConfig {
+            matches,
+            order,
+            cors_policy,
+            ..RouteConfig::default()
+        })
+    }
+
+    fn request() -> impl Strategy<Value = Request> {
+        let path = prop::collection::vec(select(SEGMENTS.to_vec()), 0..4);
+        let fields = prop::collection::vec(
+            prop_oneof![
+                select(vec![("h", ""), ("h", "1"), ("h", "2, 1")]),
+                Just(("Origin", "o")),
+                select(METHODS.to_vec()).prop_map(|m| ("Access-Control-Request-Method", m)),
+            ],
+            0..4,
+        );
+        let query = proptest::option::of(select(vec!["q", "q=1", "q=2&q=1"]));
+        let method = prop_oneof![2 => Just("GET"), 2 => select(METHODS.to_vec()), 1 => Just("X")];
+        (
+            path,
+            fields,
+            query,
+            method,
+            select(AUTHORITIES.to_vec()),
+            any::<bool>(),
+        )
+            .prop_map(|(path, fields, query, method, authority, is_https)| {
+                let request = Request {
+                    query: query.map(str::to_owned),
+                    is_https,
+                    ..Request::to(&format!("/{}", path.join("/")))
+                        .method(method)
+                        .at(authority)
+                };
+                fields
+                    .into_iter()
+                    .fold(request, |request, (name, value)| request.field(name, value))
+            })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(600))]
+
+        #[test]
+        fn the_table_finds_what_the_scan_finds(
+            routes in prop::collection::vec(route(), 1..12),
+            requests in prop::collection::vec(request(), 1..8),
+        ) {
+            let models: Vec<_> = routes
+                .into_iter()
+                .enumerate()
+                .map(|(at, config)| {
+                    let config = RouteConfig { route_id: format!("r{at}"), ..config };
+                    Arc::new(RouteModel { config, cluster: None })
+                })
+                .collect();
+            let table = RouteTable::build(&models).map_err(|errors| {
+                TestCaseError::fail(messages(&errors))
+            })?;
+            let scan = Scan::new(&models);
+            for request in requests {
+                prop_assert_eq!(in_words(table.find(&request)), scan.find(&request), "{:?}", request);
+            }
+        }
+    }
 }

@@ -1,28 +1,35 @@
 //! Constraints on a parameter's value (reference 3.2).
 
+use std::str::FromStr;
+
 use regex::{Regex, RegexBuilder};
 
-use super::TemplateError;
+use super::{TemplateError, value};
 
-/// What a value must be besides present.
+/// What a value must be.
 #[derive(Debug, Clone)]
 pub(crate) enum Constraint {
     Int,
     Long,
     Bool,
     DateTime,
-    /// `decimal`, `double` and `float`: a number.
-    Number,
+    Decimal,
+    /// `double` and `float`, which accept the same texts: too large a number is infinite.
+    Float,
     Guid,
     Alpha,
+    /// `minlength`, `maxlength`, `length`: in UTF-16 units, as .NET counts.
     Length {
         least: usize,
         most: usize,
     },
+    /// `min`, `max`, `range`.
     Range {
         least: i64,
         most: i64,
     },
+    /// Unanchored, without case. Linear in the value's length, so there is no time limit; what
+    /// needs backtracking (look-around, back-references) is refused.
     Regex(Regex),
     Required,
     File,
@@ -30,173 +37,117 @@ pub(crate) enum Constraint {
 }
 
 impl Constraint {
-    /// Parses `name` or `name(arguments)`.
-    pub(crate) fn parse(text: &str) -> Result<Self, TemplateError> {
-        let invalid = |reason: &str| TemplateError::Constraint {
-            constraint: text.to_owned(),
-            reason: reason.to_owned(),
-        };
-        let (name, arguments) = match text.split_once('(') {
-            Some((name, rest)) => (
-                name,
-                Some(
-                    rest.strip_suffix(')')
-                        .ok_or_else(|| invalid("a parenthesis is missing"))?,
-                ),
-            ),
+    /// Parses `name` or `name(arguments)`; the name compares without case.
+    pub(super) fn parse(text: &str) -> Result<Self, TemplateError> {
+        let (name, arguments) = match text.strip_suffix(')').and_then(|text| text.split_once('(')) {
+            Some((name, arguments)) => (name, Some(arguments)),
             None => (text, None),
         };
-        let number = |text: &str| {
-            text.trim()
-                .parse::<i64>()
-                .map_err(|_| invalid("its argument is no number"))
+        let name = name.to_ascii_lowercase();
+        // A regular expression may have commas; everything else is a list.
+        let list: Vec<_> = match arguments {
+            Some(arguments) if name != "regex" => arguments.split(',').map(str::trim).collect(),
+            arguments => Vec::from_iter(arguments),
         };
-        let length = |text: &str| {
-            text.trim()
-                .parse::<usize>()
-                .map_err(|_| invalid("its argument is no length"))
-        };
-        let pair = |text: &'_ str| {
-            text.split_once(',')
-                .map(|(a, b)| (a.to_owned(), b.to_owned()))
-        };
-        let name = name.trim().to_ascii_lowercase();
-        Ok(match (name.as_str(), arguments) {
-            ("int", None) => Self::Int,
-            ("long", None) => Self::Long,
-            ("bool", None) => Self::Bool,
-            ("datetime", None) => Self::DateTime,
-            ("decimal" | "double" | "float", None) => Self::Number,
-            ("guid", None) => Self::Guid,
-            ("alpha", None) => Self::Alpha,
-            ("required", None) => Self::Required,
-            ("file", None) => Self::File,
-            ("nonfile", None) => Self::NonFile,
-            ("minlength", Some(least)) => Self::Length {
-                least: length(least)?,
-                most: usize::MAX,
-            },
-            ("maxlength", Some(most)) => Self::Length {
-                least: 0,
-                most: length(most)?,
-            },
-            ("length", Some(arguments)) => match pair(arguments) {
-                Some((least, most)) => Self::Length {
-                    least: length(&least)?,
-                    most: length(&most)?,
-                },
-                None => Self::Length {
-                    least: length(arguments)?,
-                    most: length(arguments)?,
-                },
-            },
-            ("min", Some(least)) => Self::Range {
-                least: number(least)?,
+        let reader = Arguments { constraint: text };
+        let constraint = match (name.as_str(), &*list) {
+            ("int", []) => Self::Int,
+            ("long", []) => Self::Long,
+            ("bool", []) => Self::Bool,
+            ("datetime", []) => Self::DateTime,
+            ("decimal", []) => Self::Decimal,
+            ("double" | "float", []) => Self::Float,
+            ("guid", []) => Self::Guid,
+            ("alpha", []) => Self::Alpha,
+            ("required", []) => Self::Required,
+            ("file", []) => Self::File,
+            ("nonfile", []) => Self::NonFile,
+            ("minlength", [least]) => reader.length(least, None)?,
+            ("maxlength", [most]) => reader.length("0", Some(most))?,
+            ("length", [length]) => reader.length(length, Some(length))?,
+            ("length", [least, most]) => reader.length(least, Some(most))?,
+            ("min", [least]) => Self::Range {
+                least: reader.number(least)?,
                 most: i64::MAX,
             },
-            ("max", Some(most)) => Self::Range {
+            ("max", [most]) => Self::Range {
                 least: i64::MIN,
-                most: number(most)?,
+                most: reader.number(most)?,
             },
-            ("range", Some(arguments)) => match pair(arguments) {
-                Some((least, most)) => Self::Range {
-                    least: number(&least)?,
-                    most: number(&most)?,
-                },
-                None => return Err(invalid("it takes two numbers")),
-            },
-            ("regex", Some(expression)) => {
-                // Braces are doubled in a template.
-                let expression = expression.replace("{{", "{").replace("}}", "}");
-                let regex = RegexBuilder::new(&expression)
-                    .case_insensitive(true)
-                    .build();
-                Self::Regex(regex.map_err(|error| invalid(&error.to_string()))?)
+            ("range", [least, most]) => {
+                let (least, most) = (reader.number(least)?, reader.number(most)?);
+                if least > most {
+                    return Err(reader.error("the first is greater than the second"));
+                }
+                Self::Range { least, most }
             }
-            _ => return Err(invalid("nobody knows it")),
-        })
+            ("regex", [expression]) => {
+                let regex = RegexBuilder::new(expression).case_insensitive(true).build();
+                Self::Regex(regex.map_err(|error| reader.error(error))?)
+            }
+            _ => return Err(TemplateError::UnknownConstraint(text.to_owned())),
+        };
+        Ok(constraint)
     }
 
     /// Whether a value satisfies it.
-    pub(crate) fn holds(&self, value: &str) -> bool {
+    pub(super) fn holds(&self, value: &str) -> bool {
         match self {
-            Self::Int => value.trim().parse::<i32>().is_ok(),
-            Self::Long => value.trim().parse::<i64>().is_ok(),
-            Self::Bool => {
-                let value = value.trim();
-                value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false")
-            }
-            Self::DateTime => is_date_time(value),
-            Self::Number => value.trim().parse::<f64>().is_ok_and(f64::is_finite),
-            Self::Guid => is_guid(value),
+            Self::Int => value::integer::<i32>(value).is_some(),
+            Self::Long => value::integer::<i64>(value).is_some(),
+            Self::Bool => value::is_bool(value),
+            Self::DateTime => value::is_date_time(value),
+            Self::Decimal => value::is_decimal(value),
+            Self::Float => value::is_float(value),
+            Self::Guid => value::is_guid(value),
             Self::Alpha => value.bytes().all(|byte| byte.is_ascii_alphabetic()),
-            // .NET counts UTF-16 units.
             Self::Length { least, most } => {
                 (*least..=*most).contains(&value.encode_utf16().count())
             }
-            Self::Range { least, most } => value
-                .trim()
-                .parse()
-                .is_ok_and(|number| (*least..=*most).contains(&number)),
+            Self::Range { least, most } => {
+                value::integer(value).is_some_and(|number| (*least..=*most).contains(&number))
+            }
             Self::Regex(regex) => regex.is_match(value),
             Self::Required => !value.is_empty(),
-            Self::File => is_file(value),
-            Self::NonFile => !is_file(value),
+            Self::File => value::is_file_name(value),
+            Self::NonFile => !value::is_file_name(value),
         }
+    }
+
+    /// Whether the absence of a value satisfies it (a catch-all of nothing): no file is meant then.
+    pub(super) fn holds_without_value(&self) -> bool {
+        matches!(self, Self::NonFile)
     }
 }
 
-/// The last part has a dot with something other than a dot behind it.
-fn is_file(value: &str) -> bool {
-    let last = value.rsplit('/').next().unwrap_or(value);
-    last.split_once('.')
-        .is_some_and(|(_, behind)| behind.contains(|c| c != '.'))
+/// Reads the arguments of one constraint.
+struct Arguments<'a> {
+    constraint: &'a str,
 }
 
-/// 32 hexadecimal digits: bare, or 8-4-4-4-12, the latter also in braces or parentheses.
-fn is_guid(value: &str) -> bool {
-    let bare = |text: &str, groups: &[usize]| {
-        let parts: Vec<_> = text.split('-').collect();
-        parts.len() == groups.len()
-            && parts.iter().zip(groups).all(|(part, length)| {
-                part.len() == *length && part.bytes().all(|byte| byte.is_ascii_hexdigit())
-            })
-    };
-    let value = value.trim();
-    let inner = value
-        .strip_prefix('{')
-        .and_then(|value| value.strip_suffix('}'));
-    let inner = inner.or_else(|| {
-        value
-            .strip_prefix('(')
-            .and_then(|value| value.strip_suffix(')'))
-    });
-    bare(value, &[32]) || bare(inner.unwrap_or(value), &[8, 4, 4, 4, 12])
-}
+impl Arguments<'_> {
+    fn number<T: FromStr>(&self, text: &str) -> Result<T, TemplateError> {
+        text.parse()
+            .map_err(|_| self.error(format_args!("{text:?} is no such number")))
+    }
 
-/// The usual invariant forms: `2026-11-24`, `11/24/2026`, each with a time behind a blank or `T`.
-fn is_date_time(value: &str) -> bool {
-    let value = value.trim();
-    let (date, time) = value.split_once([' ', 'T']).unwrap_or((value, "00:00"));
-    let numbers: Option<Vec<u32>> = date
-        .split(['-', '/'])
-        .map(|part| part.parse().ok())
-        .collect();
-    let valid_date = match numbers.as_deref() {
-        Some([year, month, day]) if *year > 31 => (1..=9999).contains(year) && is_day(*month, *day),
-        Some([month, day, year]) => (1..=9999).contains(year) && is_day(*month, *day),
-        _ => false,
-    };
-    let time = time.trim_end_matches('Z');
-    let numbers: Option<Vec<f64>> = time.split(':').map(|part| part.parse().ok()).collect();
-    let valid_time = match numbers.as_deref() {
-        Some([hours, minutes]) => *hours < 24.0 && *minutes < 60.0,
-        Some([hours, minutes, seconds]) => *hours < 24.0 && *minutes < 60.0 && *seconds < 60.0,
-        _ => false,
-    };
-    valid_date && valid_time
-}
+    /// Bounds of a length: not negative, `most` not below `least`.
+    fn length(&self, least: &str, most: Option<&str>) -> Result<Constraint, TemplateError> {
+        let least = self.number::<u32>(least)? as usize;
+        let most = match most {
+            Some(most) => self.number::<u32>(most)? as usize,
+            None => usize::MAX,
+        };
+        if least > most {
+            return Err(self.error("the first is greater than the second"));
+        }
+        Ok(Constraint::Length { least, most })
+    }
 
-fn is_day(month: u32, day: u32) -> bool {
-    (1..=12).contains(&month) && (1..=31).contains(&day)
+    fn error(&self, reason: impl ToString) -> TemplateError {
+        TemplateError::ConstraintArguments {
+            constraint: self.constraint.to_owned(),
+            reason: reason.to_string(),
+        }
+    }
 }

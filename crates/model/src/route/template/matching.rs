@@ -1,178 +1,87 @@
-//! Whether a path fits a template: its structure first, then what its parts must be.
+//! Matching one path against one template, and the values it gives.
 
-use super::{Parameter, Part, PathTemplate, Segment};
+use super::{Constraint, Parameter, PathTemplate, Segment, mixed};
 use crate::ordinal;
-use crate::route::path::{RequestPath, Segments};
+use crate::route::path::RequestPath;
 
 impl PathTemplate {
-    /// Whether the path has the template's structure (reference 3.1, step 1): literals compare,
-    /// parameters and mixed segments are any segment that is not empty.
-    pub(crate) fn fits(&self, path: &RequestPath<'_>) -> bool {
-        let mut segments = path.segments_for_look_up();
+    /// The values that a path, as it was sent (percent-encoded, without query), gives the
+    /// parameters, in the order of the template; `None` when the path does not match.
+    ///
+    /// Values are decoded and keep their case. A catch-all has the rest of the path, without the
+    /// slash before it. A parameter that is missing has its default; without one (and so has a
+    /// catch-all of nothing) its value is `None`.
+    pub fn capture(&self, path: &str) -> Option<Vec<(&str, Option<String>)>> {
+        let mut values = Vec::new();
+        let matches = self.visit(&RequestPath::new(path), |parameter, value| {
+            values.push((parameter.name.as_str(), value.map(str::to_owned)));
+        });
+        matches.then_some(values)
+    }
+
+    /// Whether a path matches, constraints and mixed segments included.
+    pub(crate) fn matches(&self, path: &RequestPath<'_>) -> bool {
+        self.visit(path, |_, _| {})
+    }
+
+    /// Goes through path and template side by side and tells the value of each parameter; false as
+    /// soon as they do not match.
+    fn visit<'t>(
+        &'t self,
+        path: &RequestPath<'_>,
+        mut take: impl FnMut(&'t Parameter, Option<&str>),
+    ) -> bool {
+        let mut parameter_holds = |parameter: &'t Parameter, value: Option<&str>| {
+            let value = value.or(parameter.default.as_deref());
+            take(parameter, value);
+            parameter.accepts(value)
+        };
+        let mut segments = path.segments();
         for segment in &self.segments {
-            match segment {
-                Segment::CatchAll(_) => return true,
-                Segment::Literal(text) => match segments.next() {
-                    Some(found) if found.eq_ignore_ascii_case(text) => {}
-                    _ => return false,
-                },
+            let matches = match segment {
+                Segment::Literal(text) => segments
+                    .next()
+                    .is_some_and(|found| ordinal::eq(found, text)),
                 Segment::Parameter(parameter) => match segments.next() {
-                    Some("") => return false,
-                    None if !parameter.optional => return false,
-                    _ => {}
+                    Some("") => false,
+                    None if !parameter.may_be_missing() => false,
+                    value => parameter_holds(parameter, value),
                 },
-                Segment::Mixed(_) => match segments.next() {
-                    None | Some("") => return false,
-                    Some(_) => {}
-                },
+                Segment::Mixed(parts) => segments
+                    .next()
+                    .and_then(|segment| mixed::match_mixed(parts, segment))
+                    .is_some_and(|values| {
+                        values
+                            .into_iter()
+                            .all(|(parameter, value)| parameter_holds(parameter, value))
+                    }),
+                Segment::CatchAll(parameter) => {
+                    let rest = segments.rest();
+                    return parameter_holds(parameter, (!rest.is_empty()).then_some(rest));
+                }
+            };
+            if !matches {
+                return false;
             }
         }
         segments.next().is_none()
     }
-
-    /// Whether the path, which has the structure, has the parts too: mixed segments and constraints.
-    pub(crate) fn accepts(&self, path: &RequestPath<'_>) -> bool {
-        self.visit(path, &mut |_, _| {}).is_some()
-    }
-
-    /// The values of the parameters in the template's order, for a path as it was sent; `None` when
-    /// the path does not match. A parameter without a value has `None`.
-    pub fn capture(&self, path: &str) -> Option<Vec<(String, Option<String>)>> {
-        let path = RequestPath::new(path);
-        if !self.fits(&path) {
-            return None;
-        }
-        let mut values = Vec::new();
-        self.visit(&path, &mut |parameter, value| {
-            let value = value
-                .map(str::to_owned)
-                .or_else(|| parameter.default.clone());
-            values.push((parameter.name.clone(), value));
-        })?;
-        Some(values)
-    }
-
-    fn visit(
-        &self,
-        path: &RequestPath<'_>,
-        take: &mut dyn FnMut(&Parameter, Option<&str>),
-    ) -> Option<()> {
-        let mut segments: Segments<'_> = path.segments();
-        for segment in &self.segments {
-            match segment {
-                Segment::Literal(_) => {
-                    segments.next();
-                }
-                Segment::Parameter(parameter) => visit_one(parameter, segments.next(), take)?,
-                Segment::CatchAll(parameter) => {
-                    let rest = segments.rest();
-                    visit_one(parameter, (!rest.is_empty()).then_some(rest), take)?;
-                }
-                Segment::Mixed(parts) => mixed(parts, segments.next()?, take)?,
-            }
-        }
-        Some(())
-    }
 }
 
-/// A missing value satisfies every constraint.
-fn visit_one(
-    parameter: &Parameter,
-    value: Option<&str>,
-    take: &mut dyn FnMut(&Parameter, Option<&str>),
-) -> Option<()> {
-    if value.is_some_and(|value| {
-        !parameter
-            .constraints
-            .iter()
-            .all(|constraint| constraint.holds(value))
-    }) {
-        return None;
+impl Parameter {
+    /// Whether a path may end before it.
+    pub(super) fn may_be_missing(&self) -> bool {
+        self.optional || self.default.is_some()
     }
-    take(parameter, value);
-    Some(())
-}
 
-/// Matches a mixed segment from right to left, each literal as far right as it can stand.
-fn mixed(
-    parts: &[Part],
-    segment: &str,
-    take: &mut dyn FnMut(&Parameter, Option<&str>),
-) -> Option<()> {
-    let optional = match parts.last() {
-        Some(Part::Parameter(parameter)) => parameter.optional,
-        _ => false,
-    };
-    if let Some(values) = mixed_values(parts, segment) {
-        return emit(values, take);
-    }
-    if !optional {
-        return None;
-    }
-    // Without its optional end, and the dot before it.
-    let without = &parts[..parts.len() - 1];
-    let (Some(Part::Literal(literal)), Some(Part::Parameter(missing))) =
-        (without.last(), parts.last())
-    else {
-        return None;
-    };
-    let shortened = literal.strip_suffix('.')?;
-    let mut kept = without[..without.len() - 1].to_vec();
-    if !shortened.is_empty() {
-        kept.push(Part::Literal(shortened.to_owned()));
-    }
-    let values = mixed_values(&kept, segment)?;
-    emit(values, take)?;
-    take(missing, None);
-    Some(())
-}
-
-fn emit(
-    values: Vec<(&Parameter, &str)>,
-    take: &mut dyn FnMut(&Parameter, Option<&str>),
-) -> Option<()> {
-    for (parameter, value) in values {
-        visit_one(parameter, Some(value), take)?;
-    }
-    Some(())
-}
-
-fn mixed_values<'t, 's>(
-    parts: &'t [Part],
-    segment: &'s str,
-) -> Option<Vec<(&'t Parameter, &'s str)>> {
-    let mut values = Vec::new();
-    // Everything from here on is matched.
-    let mut end = segment.len();
-    let mut pending: Option<&Parameter> = None;
-    for part in parts.iter().rev() {
-        match part {
-            Part::Parameter(parameter) => pending = Some(parameter),
-            Part::Literal(literal) => match pending.take() {
-                // Nothing may stand between a literal and what is behind it.
-                None => {
-                    let (start, found) = ordinal::rfind(&segment[..end], literal)?;
-                    if found != end {
-                        return None;
-                    }
-                    end = start;
-                }
-                Some(parameter) => {
-                    // The parameter takes one character at least.
-                    let last = segment[..end].char_indices().next_back()?.0;
-                    let (start, found) = ordinal::rfind(&segment[..last], literal)?;
-                    values.push((parameter, &segment[found..end]));
-                    end = start;
-                }
-            },
+    /// Whether the constraints hold for a value, or for having none.
+    fn accepts(&self, value: Option<&str>) -> bool {
+        match value {
+            Some(value) => self
+                .constraints
+                .iter()
+                .all(|constraint| constraint.holds(value)),
+            None => self.optional || self.constraints.iter().all(Constraint::holds_without_value),
         }
     }
-    match pending {
-        Some(parameter) if end > 0 => values.push((parameter, &segment[..end])),
-        Some(_) => return None,
-        None if end > 0 => return None,
-        None => {}
-    }
-    values.reverse();
-    Some(values)
 }

@@ -1,28 +1,33 @@
-//! Path templates: ASP.NET's template language (reference 3.2), parsed once, matched segment by
-//! segment.
+//! Path templates: ASP.NET's template language (reference 3.2), parsed once; routing by them is the
+//! table's business.
 
 mod constraint;
+mod error;
 mod matching;
+mod mixed;
+mod parameter;
 mod parse;
 #[cfg(test)]
 mod tests;
+mod value;
 
-pub(crate) use constraint::Constraint;
-pub use parse::TemplateError;
+use constraint::Constraint;
+pub use error::TemplateError;
 
 /// A path template, parsed.
 ///
 /// ```
 /// # use ostler_model::PathTemplate;
 /// let template = PathTemplate::parse("/api/{id:int}/{**rest}")?;
-/// let values = template.capture("/API/7/a/b").unwrap();
-/// assert_eq!(values, [("id".to_owned(), Some("7".to_owned())), ("rest".to_owned(), Some("a/b".to_owned()))]);
+/// let values = template.capture("/API/7/a/b%20c").unwrap();
+/// assert_eq!(values, [("id", Some("7".to_owned())), ("rest", Some("a/b c".to_owned()))]);
 /// assert_eq!(template.capture("/api/x"), None);
 /// # Ok::<(), ostler_model::TemplateError>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct PathTemplate {
-    pub(crate) segments: Vec<Segment>,
+    /// At most 28. A [`Segment::CatchAll`] is the last.
+    segments: Vec<Segment>,
 }
 
 /// What one segment of a path must look like.
@@ -32,16 +37,16 @@ pub(crate) enum Segment {
     Literal(String),
     /// One parameter, alone.
     Parameter(Parameter),
-    /// Literals and parameters mixed.
+    /// Literals and parameters mixed: two parts at least, no two literals or parameters adjacent.
     Mixed(Vec<Part>),
-    /// The rest of the path.
+    /// The rest of the path, which may be nothing.
     CatchAll(Parameter),
 }
 
 /// A piece of a mixed segment.
 #[derive(Debug, Clone)]
 pub(crate) enum Part {
-    /// This text, without case.
+    /// This text, without case; never empty.
     Literal(String),
     /// At least one character.
     Parameter(Parameter),
@@ -50,12 +55,13 @@ pub(crate) enum Part {
 /// A named hole of a template.
 #[derive(Debug, Clone)]
 pub(crate) struct Parameter {
-    pub(crate) name: String,
-    /// It may be missing: `{x?}`, or `{x=default}`.
-    pub(crate) optional: bool,
-    /// Its value where it is missing.
-    pub(crate) default: Option<String>,
-    pub(crate) constraints: Vec<Constraint>,
+    name: String,
+    /// `{name?}`: it may be missing. Then `default` is `None`.
+    optional: bool,
+    /// `{name=default}`: it may be missing, and this is its value then.
+    default: Option<String>,
+    /// All must hold.
+    constraints: Vec<Constraint>,
 }
 
 impl PathTemplate {
@@ -63,31 +69,55 @@ impl PathTemplate {
     ///
     /// # Errors
     ///
-    /// When it is none (rule R8), has an unknown constraint (3.8), or over 28 segments.
+    /// When the text is no template (rule R8), has a constraint that nobody knows (3.8), or more
+    /// than 28 segments (the precedence of ASP.NET is a decimal of 28 digits).
     pub fn parse(template: &str) -> Result<Self, TemplateError> {
-        parse::parse(template)
+        parse::parse(template).map(|segments| Self { segments })
     }
 
-    /// The segments in the order of precedence (3.5): compared as a list, smaller goes first.
+    /// The segments from left to right.
+    pub(crate) fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// How many segments a path must have at least: those behind them, at the end, are optional,
+    /// have a default or are a catch-all.
+    pub(crate) fn required_segments(&self) -> usize {
+        let may_be_missing = |segment: &&Segment| match segment {
+            Segment::Literal(_) | Segment::Mixed(_) => false,
+            Segment::Parameter(parameter) => parameter.may_be_missing(),
+            Segment::CatchAll(_) => true,
+        };
+        self.segments.len()
+            - self
+                .segments
+                .iter()
+                .rev()
+                .take_while(may_be_missing)
+                .count()
+    }
+
+    /// One digit a segment, compared from left to right, smaller goes first (reference 3.5).
     pub(crate) fn precedence(&self) -> Vec<u8> {
-        self.segments
-            .iter()
-            .map(|segment| match segment {
-                Segment::Literal(_) => 1,
-                Segment::Mixed(_) => 2,
-                Segment::Parameter(parameter) if !parameter.constraints.is_empty() => 2,
-                Segment::Parameter(_) => 3,
-                Segment::CatchAll(parameter) if !parameter.constraints.is_empty() => 4,
-                Segment::CatchAll(_) => 5,
-            })
-            .collect()
+        let digit = |segment: &Segment| match segment {
+            Segment::Literal(_) => 1,
+            Segment::Mixed(_) => 2,
+            Segment::Parameter(parameter) if !parameter.constraints.is_empty() => 2,
+            Segment::Parameter(_) => 3,
+            Segment::CatchAll(parameter) if !parameter.constraints.is_empty() => 4,
+            Segment::CatchAll(_) => 5,
+        };
+        self.segments.iter().map(digit).collect()
     }
 
-    /// The first segment, if it is a literal.
-    pub(crate) fn first_literal(&self) -> Option<&str> {
-        match self.segments.first() {
-            Some(Segment::Literal(text)) => Some(text),
-            _ => None,
-        }
+    /// Whether a path of the right structure may still not match.
+    pub(crate) fn has_filters(&self) -> bool {
+        self.segments.iter().any(|segment| match segment {
+            Segment::Literal(_) => false,
+            Segment::Mixed(_) => true,
+            Segment::Parameter(parameter) | Segment::CatchAll(parameter) => {
+                !parameter.constraints.is_empty()
+            }
+        })
     }
 }

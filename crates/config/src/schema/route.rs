@@ -1,21 +1,9 @@
-//! The configuration as it is written: one type an object of YARP's schema, defaults not applied.
+//! A route as it is written, with everything below it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Free-form settings of a route, cluster or destination; keys compare without case.
-pub type Metadata = BTreeMap<String, String>;
-
-/// The `ReverseProxy` section.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ProxyConfig {
-    /// `Routes`, in configuration order: integer keys first, then without case.
-    pub routes: Vec<RouteConfig>,
-    /// `Clusters`, in the same order.
-    pub clusters: Vec<ClusterConfig>,
-    /// `Pipeline`: the steps of the proxy pipeline; `None` is YARP's default of the first three.
-    pub pipeline: Option<Vec<String>>,
-}
+use super::Metadata;
 
 /// One entry of `Routes`.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -121,45 +109,4 @@ pub enum QueryParameterMatchMode {
     Prefix,
     /// The parameter is present and not empty.
     Exists,
-}
-
-/// One entry of `Clusters`.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ClusterConfig {
-    /// The key of the entry; unique without case.
-    pub cluster_id: String,
-    /// Where requests may go, in configuration order.
-    pub destinations: Vec<DestinationConfig>,
-    /// Name of the load balancing policy; absent is `PowerOfTwoChoices`.
-    pub load_balancing_policy: Option<String>,
-    /// `HttpRequest:ActivityTimeout`; absent is 100 seconds.
-    pub activity_timeout: Option<ActivityTimeout>,
-    /// `HttpClient:MaxConnectionsPerServer`.
-    pub max_connections_per_server: Option<u32>,
-    /// Free-form settings.
-    pub metadata: Metadata,
-}
-
-/// How long a forwarded exchange may be idle.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ActivityTimeout {
-    /// Ends after this long without a byte in either direction.
-    After(Duration),
-    /// `-00:00:00.001`: never.
-    Infinite,
-}
-
-/// One entry of `Destinations`.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DestinationConfig {
-    /// The key of the entry; unique within the cluster without case.
-    pub destination_id: String,
-    /// URI prefix the request is forwarded to; of a delegated destination, the queue's URL prefix.
-    pub address: String,
-    /// Base of active health probes; falls back to `address`.
-    pub health: Option<String>,
-    /// `Host` field for this destination.
-    pub host: Option<String>,
-    /// Free-form settings; `HttpSysDelegationQueue` names a request queue.
-    pub metadata: Metadata,
 }

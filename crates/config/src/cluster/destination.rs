@@ -1,0 +1,66 @@
+//! `Destinations` of a cluster: rule C2, and what can be said of request queues.
+
+use crate::diagnostics::Diagnostics;
+use crate::reader::Reader;
+use crate::schema::DestinationConfig;
+use crate::tree::Section;
+
+/// The metadata that names a destination's request queue (reference 8).
+const QUEUE: &str = "HttpSysDelegationQueue";
+
+/// Longest name of a request queue, in characters (http.sys).
+const LONGEST_QUEUE_NAME: usize = 260;
+
+/// Reads one entry of `Destinations`.
+pub(super) fn read(
+    cluster: &str,
+    id: &str,
+    section: Section<'_>,
+    delegates: bool,
+    diagnostics: &mut Diagnostics,
+) -> DestinationConfig {
+    let mut reader = Reader::new(section, diagnostics);
+    let config = DestinationConfig {
+        destination_id: id.to_owned(),
+        address: reader.text("Address").unwrap_or_default(),
+        health: reader.text("Health"),
+        host: reader.text("Host"),
+        metadata: reader.map("Metadata"),
+    };
+    let at = reader.section.clone();
+    if config.address.is_empty() {
+        let message = format!("no address for destination {id:?} on cluster {cluster:?}");
+        let remedy = match at.split_from() {
+            Some(key) => format!("choose an id without `:`, at which the key {key:?} is cut"),
+            None => "set Address to a URL such as http://localhost:5001/".to_owned(),
+        };
+        reader.error(&at.child("Address"), message, Some(remedy)); // C2
+    }
+    let queue = at.child("Metadata").child(QUEUE);
+    if let Some(name) = queue.value() {
+        check_queue(&mut reader, &queue, name, delegates);
+    }
+    reader.finish();
+    config
+}
+
+fn check_queue(reader: &mut Reader<'_, '_>, at: &Section<'_>, name: &str, delegates: bool) {
+    if name.chars().count() > LONGEST_QUEUE_NAME {
+        let message = format!("the queue's name is longer than {LONGEST_QUEUE_NAME} characters");
+        reader.error(at, message, None);
+    }
+    if !delegates {
+        let message = format!("queue {name:?} is not used: the pipeline does not delegate");
+        let remedy = "set ReverseProxy:Pipeline to [ \"SessionAffinity\", \"LoadBalancing\", \
+                      \"PassiveHealthChecks\", \"HttpSysDelegation\" ]";
+        reader.warn(at, message, Some(remedy.to_owned()));
+    } else if name.is_empty() {
+        // YARP takes any text, even an empty one, for the wish to delegate (reference 8, step 3).
+        let message = "no queue has an empty name, so requests are answered 503";
+        reader.warn(
+            at,
+            message,
+            Some("name a queue, or remove the key".to_owned()),
+        );
+    }
+}

@@ -1,0 +1,76 @@
+//! `SessionAffinity` of a cluster: reading, and the rules C4 to C8.
+
+use crate::diagnostics::Diagnostics;
+use crate::leaf::{self, Members};
+use crate::reader::Reader;
+use crate::schema::{
+    CookieSameSite, CookieSecurePolicy, SessionAffinityConfig, SessionAffinityCookieConfig,
+};
+use crate::tree::Section;
+
+const POLICIES: [&str; 4] = ["HashCookie", "ArrCookie", "Cookie", "CustomHeader"];
+const FAILURE_POLICIES: [&str; 2] = ["Redistribute", "Return503Error"];
+
+const SECURE_POLICIES: &Members<CookieSecurePolicy> = &[
+    ("SameAsRequest", 0, CookieSecurePolicy::SameAsRequest),
+    ("Always", 1, CookieSecurePolicy::Always),
+    ("None", 2, CookieSecurePolicy::None),
+];
+
+const SAME_SITE: &Members<CookieSameSite> = &[
+    ("Unspecified", -1, CookieSameSite::Unspecified),
+    ("None", 0, CookieSameSite::None),
+    ("Lax", 1, CookieSameSite::Lax),
+    ("Strict", 2, CookieSameSite::Strict),
+];
+
+/// Reads `SessionAffinity`; nothing in it but `Enabled` counts unless that is true (reference 1.8).
+pub(super) fn read(
+    section: Section<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Option<SessionAffinityConfig> {
+    let mut reader = Reader::new(section, diagnostics);
+    let enabled = reader.parsed("Enabled", leaf::boolean).unwrap_or_default();
+    if !enabled {
+        reader.allow(["Policy", "FailurePolicy", "AffinityKeyName", "Cookie"]);
+        reader.finish();
+        return None;
+    }
+    let policy = reader.name("Policy", "session affinity policy", &POLICIES); // C4
+    let failure_policy = reader.name(
+        "FailurePolicy",
+        "affinity failure policy",
+        &FAILURE_POLICIES,
+    ); // C5
+    let affinity_key_name = reader.text("AffinityKeyName").unwrap_or_default();
+    if affinity_key_name.is_empty() {
+        let at = reader.section.child("AffinityKeyName");
+        let remedy = "set it to the name of the cookie or header".to_owned();
+        reader.error(&at, "AffinityKeyName is missing", Some(remedy)); // C6
+    }
+    let cookie = reader.child("Cookie");
+    let cookie = (!cookie.is_empty()).then(|| read_cookie(cookie, reader.diagnostics));
+    reader.finish();
+    Some(SessionAffinityConfig {
+        policy,
+        failure_policy,
+        affinity_key_name,
+        cookie,
+    })
+}
+
+fn read_cookie(section: Section<'_>, diagnostics: &mut Diagnostics) -> SessionAffinityCookieConfig {
+    let mut reader = Reader::new(section, diagnostics);
+    let cookie = SessionAffinityCookieConfig {
+        path: reader.text("Path"),
+        domain: reader.text("Domain"),
+        http_only: reader.parsed("HttpOnly", leaf::boolean),
+        secure_policy: reader.parsed("SecurePolicy", |text| leaf::member(text, SECURE_POLICIES)),
+        same_site: reader.parsed("SameSite", |text| leaf::member(text, SAME_SITE)),
+        expiration: reader.positive_time("Expiration", true), // C7
+        max_age: reader.positive_time("MaxAge", true),        // C8
+        is_essential: reader.parsed("IsEssential", leaf::boolean),
+    };
+    reader.finish();
+    cookie
+}

@@ -1,0 +1,189 @@
+//! Settings outside `ReverseProxy`.
+
+use std::time::Duration;
+
+use super::*;
+use crate::settings::{FrontLimits, OstlerConfig};
+
+#[test]
+fn our_own_section_and_the_limits_are_read() {
+    let loaded = load_text(
+        r#"{ "Ostler": { "Threads": 3, "RuntimeFolder": "/run/x", "TrustedUsers": [ "app", 1000 ] },
+            "Kestrel": { "Limits": { "MaxRequestLineSize": 100, "MaxRequestHeadersTotalSize": "65535", "MaxRequestHeaderCount": 5,
+                "KeepAliveTimeout": "00:01:00", "RequestHeadersTimeout": "-00:00:00.001" } } }"#,
+    );
+    assert!(loaded.diagnostics.is_empty(), "{:#?}", loaded.diagnostics);
+    assert_eq!(
+        loaded.settings.ostler,
+        OstlerConfig {
+            threads: 3,
+            runtime_folder: Some("/run/x".into()),
+            trusted_users: vec!["app".into(), "1000".into()],
+            limits: FrontLimits {
+                request_line: 100,
+                head: 65_535,
+                fields: 5,
+                keep_alive_timeout: Duration::from_secs(60),
+                head_timeout: Duration::from_secs(100 * 365 * 86_400),
+                max_request_body_size: None,
+            },
+        }
+    );
+}
+
+#[test]
+fn the_defaults() {
+    let ostler = load_text("{}").settings.ostler;
+    assert_eq!(
+        (
+            ostler.threads,
+            ostler.runtime_folder,
+            ostler.trusted_users.len()
+        ),
+        (0, None, 0)
+    );
+    let limits = ostler.limits;
+    assert_eq!(
+        (limits.request_line, limits.head, limits.fields),
+        (8192, 32_768, 100)
+    );
+    assert_eq!(limits.keep_alive_timeout, Duration::from_secs(120));
+    assert_eq!(limits.head_timeout, Duration::from_secs(30));
+    assert_eq!(limits.max_request_body_size, None);
+}
+
+#[test]
+fn a_body_limit_is_read_with_a_warning_that_it_has_no_effect() {
+    let loaded = load_text(r#"{ "Kestrel": { "Limits": { "MaxRequestBodySize": 30000000 } } }"#);
+    assert_eq!(
+        warning_paths(&loaded),
+        ["Kestrel:Limits:MaxRequestBodySize"]
+    );
+    assert_eq!(
+        loaded.settings.ostler.limits.max_request_body_size,
+        Some(30_000_000)
+    );
+}
+
+#[test]
+fn wrong_limits_are_errors() {
+    for (key, value, words) in [
+        (
+            "MaxRequestHeadersTotalSize",
+            "65536",
+            "more than 65535, and offsets into a head have 16 bits",
+        ),
+        ("MaxRequestLineSize", "70000", "more than 65535"),
+        ("MaxRequestLineSize", "0", "not positive"),
+        ("MaxRequestHeaderCount", "-1", "not positive"),
+        ("MaxRequestHeaderCount", "1.5", "not a whole number"),
+        ("KeepAliveTimeout", "\"00:00:00\"", "neither positive nor"),
+        ("RequestHeadersTimeout", "\"30s\"", "not a time span"),
+        ("MaxRequestBodySize", "-1", "negative"),
+    ] {
+        let text = format!(r#"{{ "Kestrel": {{ "Limits": {{ "{key}": {value} }} }} }}"#);
+        one_error("20.2", &text, &format!("Kestrel:Limits:{key}"), words);
+    }
+    for (key, value, path, words) in [
+        ("Threads", "-1", "Threads", "not from 0 to 1024"),
+        ("Threads", "1025", "Threads", "not from 0 to 1024"),
+        (
+            "TrustedUsers",
+            "[ \"\" ]",
+            "TrustedUsers:0",
+            "the user is empty",
+        ),
+    ] {
+        one_error(
+            "Ostler",
+            &format!(r#"{{ "Ostler": {{ "{key}": {value} }} }}"#),
+            &format!("Ostler:{path}"),
+            words,
+        );
+    }
+}
+
+#[test]
+fn urls_come_from_the_first_that_says_any() {
+    let urls = |json: &str, variables: &[(&str, &str)]| {
+        let mut tree = tree(json);
+        tree.add_environment(
+            variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
+        let loaded = load(&tree);
+        assert!(
+            loaded.diagnostics.is_empty(),
+            "{json}: {:?}",
+            loaded.diagnostics
+        );
+        loaded.settings.urls
+    };
+    assert_eq!(urls("{}", &[]), ["http://localhost:5000"]);
+    assert_eq!(urls(r#"{ "Urls": "" }"#, &[]), ["http://localhost:5000"]);
+    assert_eq!(
+        urls(r#"{ "Urls": " http://localhost:1;HTTP://*:2 ;" }"#, &[]),
+        ["http://localhost:1", "HTTP://*:2"]
+    );
+    assert_eq!(
+        urls(r#"{ "Urls": "http://a" }"#, &[("URLS", "http://b")]),
+        ["http://b"]
+    );
+    assert_eq!(
+        urls(
+            r#"{ "Urls": "http://a" }"#,
+            &[("ASPNETCORE_URLS", "http://b")]
+        ),
+        ["http://a"]
+    );
+    assert_eq!(
+        urls(
+            "{}",
+            &[("DOTNET_URLS", "http://b"), ("ASPNETCORE_URLS", "http://c")]
+        ),
+        ["http://c"]
+    );
+    assert_eq!(urls("{}", &[("DOTNET_URLS", "http://b")]), ["http://b"]);
+    let kestrel = r#"{ "Kestrel": { "Endpoints": { "B": { "Url": "http://b" }, "A": { "Url": "http://a" } } } }"#;
+    assert_eq!(urls(kestrel, &[]), ["http://a", "http://b"]);
+}
+
+#[test]
+fn an_https_url_is_left_out_with_a_warning() {
+    let loaded = load_text(r#"{ "Urls": "https://*:443;http://*:80" }"#);
+    assert_eq!(loaded.settings.urls, ["http://*:80"]);
+    assert!(!loaded.diagnostics.has_errors());
+    assert_eq!(warning_paths(&loaded), ["Urls"]);
+    let kestrel = r#"{ "Kestrel": { "Endpoints": { "s": { "Url": "HTTPS://*:443" }, "t": { "Url": "http://*" } } } }"#;
+    let loaded = load_text(kestrel);
+    assert_eq!(loaded.settings.urls, ["http://*"]);
+    assert_eq!(warning_paths(&loaded), ["Kestrel:Endpoints:s:Url"]);
+}
+
+#[test]
+fn urls_that_leave_nothing_to_listen_on_are_errors() {
+    one_error(
+        "Urls",
+        r#"{ "Urls": "https://*:443" }"#,
+        "Urls",
+        "nothing left to listen on",
+    );
+    one_error(
+        "Urls",
+        r#"{ "Urls": "localhost:80" }"#,
+        "Urls",
+        "does not begin with http://",
+    );
+    let kestrel = r#"{ "Kestrel": { "Endpoints": { "a": { "Protocols": "Http1" } } } }"#;
+    one_error("Kestrel", kestrel, "Kestrel:Endpoints:a:Url", "has no Url");
+}
+
+#[test]
+fn endpoints_beside_urls_are_a_warning() {
+    let loaded = load_text(
+        r#"{ "Urls": "http://a", "Kestrel": { "Endpoints": { "b": { "Url": "http://b" } } } }"#,
+    );
+    assert_eq!(loaded.settings.urls, ["http://a"]);
+    assert_eq!(warning_paths(&loaded), ["Kestrel:Endpoints"]);
+}

@@ -1,0 +1,101 @@
+//! `ReverseProxy:Routes`: reading, and the rules R1 to R29 of reference 2.1.
+//!
+//! Not here, because only code can do it: R2 and R11 (null objects), and R20, R22, R24 and R27
+//! (an application that registers a policy under a reserved name).
+
+mod matches;
+mod transforms;
+
+use crate::diagnostics::Diagnostics;
+use crate::leaf;
+use crate::load::RouteValidator;
+use crate::reader::{Reader, map};
+use crate::schema::RouteConfig;
+use crate::tree::Section;
+use crate::tree::key::same;
+
+/// Reads one entry of `Routes`.
+pub(crate) fn read(
+    id: &str,
+    section: Section<'_>,
+    validator: &dyn RouteValidator,
+    diagnostics: &mut Diagnostics,
+) -> RouteConfig {
+    let mut reader = Reader::new(section, diagnostics);
+    let at = reader.section.clone();
+    if id.is_empty() {
+        reader.error(&at, "the route has no id", None); // R1
+    }
+    if reader.text("RouteId").is_some() {
+        // Reference 1.1: the format of YARP before 1.0, whose `Routes` was an array.
+        let remedy = "write Routes as an object whose keys are the ids".to_owned();
+        let message = "a route's id is its key, and RouteId is of an older format";
+        reader.error(&at.child("RouteId"), message, Some(remedy));
+    }
+    let config = RouteConfig {
+        route_id: id.to_owned(),
+        cluster_id: reader.text("ClusterId"),
+        matches: matches::read(reader.child("Match"), validator, reader.diagnostics),
+        order: reader.parsed("Order", leaf::int32),
+        authorization_policy: policy(
+            &mut reader,
+            "AuthorizationPolicy",
+            &["Default", "Anonymous"],
+        ), // R19
+        rate_limiter_policy: policy(&mut reader, "RateLimiterPolicy", &["Default", "Disable"]), // R23
+        output_cache_policy: policy(&mut reader, "OutputCachePolicy", &[]), // R25
+        timeout_policy: policy(&mut reader, "TimeoutPolicy", &["Disable"]), // R26
+        timeout: reader.positive_time("Timeout", true),                     // R29
+        cors_policy: policy(&mut reader, "CorsPolicy", &["Default", "Disable"]), // R21
+        max_request_body_size: reader.parsed("MaxRequestBodySize", leaf::int64),
+        metadata: reader.map("Metadata"),
+        transforms: {
+            let items = reader.elements("Transforms");
+            let check = |item: &Section<'_>, diagnostics: &mut Diagnostics| {
+                let transform = map(item, diagnostics);
+                transforms::check(item, &transform, validator, diagnostics); // R4, R5
+                transform
+            };
+            items
+                .iter()
+                .map(|item| check(item, reader.diagnostics))
+                .collect()
+        },
+    };
+    if !at.child("Timeout").is_empty() && config.timeout_policy.is_some() {
+        let remedy = "keep one of them".to_owned();
+        let message = "Timeout and TimeoutPolicy exclude each other";
+        reader.error(&at.child("TimeoutPolicy"), message, Some(remedy)); // R28
+    }
+    if config.max_request_body_size.is_some_and(|size| size < -1) {
+        let size = at.child("MaxRequestBodySize");
+        let message = "a negative size other than -1, which means no limit, is no size";
+        reader.warn(&size, message, None);
+    }
+    let has_host = config.matches.hosts.iter().any(|host| !host.is_empty());
+    if !has_host && config.matches.path.is_none() {
+        let message = "the route matches neither a path nor hosts";
+        let mut remedy = "set Match:Path, to \"/{**catch-all}\" for everything".to_owned();
+        if let Some(key) = at.split_from() {
+            remedy = format!("choose an id without `:`, at which the key {key:?} is cut");
+        }
+        reader.error(&at.child("Match"), message, Some(remedy)); // R3
+    }
+    reader.finish();
+    config
+}
+
+/// The name of a policy. Policies live in an application's code, and there is none here, as in
+/// YARP's container application: only the reserved names exist (reference 11).
+fn policy(reader: &mut Reader<'_, '_>, key: &'static str, reserved: &[&str]) -> Option<String> {
+    let name = reader.text(key)?;
+    if !reserved.iter().any(|reserved| same(reserved, &name)) {
+        let at = reader.section.child(key);
+        let remedy = match reserved {
+            [] => "remove it: no policies of this kind exist here".to_owned(),
+            some => format!("known are {}", some.join(", ")),
+        };
+        reader.error(&at, format!("there is no policy {name:?}"), Some(remedy));
+    }
+    Some(name)
+}

@@ -1,0 +1,306 @@
+//! `Transforms` of a route: the rules R4 and R5, in full (reference part B, 2.3 and 5).
+//!
+//! What YARP finds only when it builds a route ("build" in part B) is found here as well.
+
+use crate::diagnostics::{Diagnostics, Severity};
+use crate::leaf;
+use crate::load::RouteValidator;
+use crate::nearest::nearest;
+use crate::reader::note;
+use crate::schema::Metadata;
+use crate::tree::Section;
+use crate::tree::key::same;
+
+/// What the value of a transform's primary key may be, and which parameters there are.
+#[derive(Clone, Copy)]
+enum Shape {
+    /// An action and one for each part.
+    XForwarded,
+    /// A list of parts and how they are shown.
+    Forwarded,
+    /// A method and the one it becomes.
+    Method,
+    /// A path.
+    Path,
+    /// A path template.
+    Pattern,
+    /// `true` or `false`.
+    Flag,
+    /// A name.
+    Name,
+    /// A name, and when.
+    NameWhen,
+    /// Names between `;`.
+    Names,
+    /// A name and a literal to set or append.
+    Literal,
+    /// A name and a literal to set or append, and when.
+    LiteralWhen,
+    /// A name and the name of a route value to set or append.
+    RouteValue,
+}
+
+/// The primary keys, in the order in which they are tried; the first that is there decides.
+const TRANSFORMS: [(&str, Shape); 25] = [
+    ("X-Forwarded", Shape::XForwarded),
+    ("Forwarded", Shape::Forwarded),
+    ("ClientCert", Shape::Name),
+    ("HttpMethodChange", Shape::Method),
+    ("PathSet", Shape::Path),
+    ("PathPrefix", Shape::Path),
+    ("PathRemovePrefix", Shape::Path),
+    ("PathPattern", Shape::Pattern),
+    ("QueryValueParameter", Shape::Literal),
+    ("QueryRouteParameter", Shape::RouteValue),
+    ("QueryRemoveParameter", Shape::Name),
+    ("RequestHeadersCopy", Shape::Flag),
+    ("RequestHeaderOriginalHost", Shape::Flag),
+    ("RequestHeader", Shape::Literal),
+    ("RequestHeaderRouteValue", Shape::RouteValue),
+    ("RequestHeaderRemove", Shape::Name),
+    ("RequestHeadersAllowed", Shape::Names),
+    ("ResponseHeadersCopy", Shape::Flag),
+    ("ResponseTrailersCopy", Shape::Flag),
+    ("ResponseHeader", Shape::LiteralWhen),
+    ("ResponseTrailer", Shape::LiteralWhen),
+    ("ResponseHeaderRemove", Shape::NameWhen),
+    ("ResponseTrailerRemove", Shape::NameWhen),
+    ("ResponseHeadersAllowed", Shape::Names),
+    ("ResponseTrailersAllowed", Shape::Names),
+];
+
+/// Spelled exactly so, unlike all other names in a configuration (part B, 3.6).
+const ACTIONS: [&str; 4] = ["Off", "Set", "Append", "Remove"];
+
+const NODE_FORMATS: [&str; 10] = [
+    "None",
+    "Random",
+    "RandomAndPort",
+    "RandomAndRandomPort",
+    "Unknown",
+    "UnknownAndPort",
+    "UnknownAndRandomPort",
+    "Ip",
+    "IpAndPort",
+    "IpAndRandomPort",
+];
+
+/// Checks one item of `Transforms`.
+pub(super) fn check(
+    item: &Section<'_>,
+    transform: &Metadata,
+    validator: &dyn RouteValidator,
+    diagnostics: &mut Diagnostics,
+) {
+    let known = TRANSFORMS
+        .iter()
+        .find(|(key, _)| value(transform, key).is_some());
+    let Some((primary, shape)) = known else {
+        let keys: Vec<_> = transform.keys().map(String::as_str).collect();
+        let message = match keys.as_slice() {
+            [] => "the transform is empty".to_owned(),
+            keys => format!("no transform is known by the keys {}", keys.join(", ")),
+        };
+        let primary: Vec<_> = TRANSFORMS.iter().map(|(key, _)| *key).collect();
+        let near = keys.iter().find_map(|key| nearest(key, &primary));
+        let remedy = near.map(|near| format!("did you mean {near}?"));
+        note(diagnostics, Severity::Error, item, message, remedy); // R4
+        return;
+    };
+    let mut check = Check {
+        item,
+        transform,
+        primary,
+        diagnostics,
+    };
+    check.shape(*shape, validator);
+}
+
+/// What stands under a key, compared without case.
+fn value<'a>(transform: &'a Metadata, key: &str) -> Option<&'a str> {
+    let found = transform.iter().find(|(other, _)| same(other, key));
+    found.map(|(_, value)| value.as_str())
+}
+
+/// Checking one transform whose kind is known.
+struct Check<'a, 'd> {
+    item: &'d Section<'d>,
+    transform: &'a Metadata,
+    primary: &'static str,
+    diagnostics: &'d mut Diagnostics,
+}
+
+impl<'a> Check<'a, '_> {
+    fn shape(&mut self, shape: Shape, validator: &dyn RouteValidator) {
+        match shape {
+            Shape::XForwarded => self.x_forwarded(),
+            Shape::Forwarded => self.forwarded(),
+            Shape::Method => self.method(),
+            Shape::Path | Shape::Names => self.parameters(&[]),
+            Shape::Pattern => {
+                self.parameters(&[]);
+                let template = self.value(self.primary).unwrap_or_default();
+                if let Err(message) = validator.validate_path(template) {
+                    self.error(self.primary, format!("no path template: {message}"));
+                }
+            }
+            Shape::Flag => {
+                self.parameters(&[]);
+                let flag = leaf::boolean(self.value(self.primary).unwrap_or_default());
+                if let Err(message) = flag {
+                    self.error(self.primary, message);
+                }
+            }
+            Shape::Name => {
+                self.parameters(&[]);
+                self.not_empty(self.primary);
+            }
+            Shape::NameWhen => {
+                self.parameters(&["When"]);
+                self.not_empty(self.primary);
+                self.when();
+            }
+            Shape::Literal => {
+                self.parameters(&["Set", "Append"]);
+                self.not_empty(self.primary);
+                self.set_or_append();
+            }
+            Shape::LiteralWhen => {
+                self.parameters(&["Set", "Append", "When"]);
+                self.not_empty(self.primary);
+                self.set_or_append();
+                self.when();
+            }
+            Shape::RouteValue => {
+                self.parameters(&["Set", "Append"]);
+                self.not_empty(self.primary);
+                self.set_or_append();
+                self.not_empty("Set");
+                self.not_empty("Append");
+            }
+        }
+    }
+
+    fn x_forwarded(&mut self) {
+        let parts = ["For", "Prefix", "Host", "Proto"];
+        self.parameters(&["For", "Prefix", "Host", "Proto", "HeaderPrefix"]);
+        for key in std::iter::once(self.primary).chain(parts) {
+            self.action(key);
+        }
+    }
+
+    fn forwarded(&mut self) {
+        self.parameters(&["Action", "ForFormat", "ByFormat"]);
+        self.action("Action");
+        let list = self.value(self.primary).unwrap_or_default();
+        let parts: Vec<_> = list
+            .split([',', ' '])
+            .filter(|part| !part.is_empty())
+            .collect();
+        for part in &parts {
+            let known = ["for", "by", "host", "proto"];
+            if !known.iter().any(|known| known.eq_ignore_ascii_case(part)) {
+                let message = format!("{part:?} is not one of {}", known.join(", "));
+                self.error(self.primary, message);
+            }
+        }
+        for (key, part) in [("ForFormat", "for"), ("ByFormat", "by")] {
+            let Some(format) = self.value(key) else {
+                continue;
+            };
+            let known = NODE_FORMATS
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(format.trim()));
+            if !known {
+                let known = NODE_FORMATS.join(", ");
+                self.error(key, format!("{format:?} is not one of {known}"));
+            } else if !parts.iter().any(|listed| listed.eq_ignore_ascii_case(part)) {
+                let message = format!(
+                    "a format for {part:?}, which {:?} does not list",
+                    self.primary
+                );
+                self.error(key, message);
+            }
+        }
+    }
+
+    fn method(&mut self) {
+        self.parameters(&["Set"]);
+        if self.value("Set").is_none() {
+            let message = format!("{} needs Set, the method it becomes", self.primary);
+            self.error(self.primary, message);
+        }
+        for key in [self.primary, "Set"] {
+            // RFC 9110 section 9.1: a method is a token (5.6.2).
+            let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+            match self.value(key) {
+                Some(method) if method.is_empty() || !method.chars().all(is_token) => {
+                    self.error(key, format!("{method:?} is no method"));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Exactly one of `Set` and `Append`, which may be empty.
+    fn set_or_append(&mut self) {
+        match (self.value("Set"), self.value("Append")) {
+            (None, None) => {
+                let message = format!("{} needs Set or Append", self.primary);
+                self.error(self.primary, message);
+            }
+            (Some(_), Some(_)) => {
+                self.error("Append", "Set and Append exclude each other".to_owned());
+            }
+            _ => {}
+        }
+    }
+
+    fn when(&mut self) {
+        let known = [("Always", 0, ()), ("Success", 1, ()), ("Failure", 2, ())];
+        if let Some(Err(message)) = self.value("When").map(|text| leaf::member(text, &known)) {
+            self.error("When", message);
+        }
+    }
+
+    fn action(&mut self, key: &str) {
+        if let Some(action) = self.value(key) {
+            let number = action
+                .parse()
+                .is_ok_and(|number: usize| number < ACTIONS.len());
+            if !number && !ACTIONS.contains(&action) {
+                let known = ACTIONS.join(", ");
+                self.error(
+                    key,
+                    format!("{action:?} is not one of {known}, in this case"),
+                );
+            }
+        }
+    }
+
+    /// Other keys than the primary and these are too many.
+    fn parameters(&mut self, allowed: &[&str]) {
+        for key in self.transform.keys() {
+            let known = std::iter::once(&self.primary).chain(allowed);
+            if !known.clone().any(|known| same(known, key)) {
+                let message = format!("{} takes no {key}", self.primary);
+                self.error(key, message);
+            }
+        }
+    }
+
+    fn not_empty(&mut self, key: &str) {
+        if self.value(key) == Some("") {
+            self.error(key, "the name is empty".to_owned());
+        }
+    }
+
+    fn value(&self, key: &str) -> Option<&'a str> {
+        value(self.transform, key)
+    }
+
+    fn error(&mut self, key: &str, message: String) {
+        let at = self.item.child(key);
+        note(self.diagnostics, Severity::Error, &at, message, None); // R5
+    }
+}

@@ -1,0 +1,47 @@
+//! A cluster as it is written, and its destinations.
+
+use super::{
+    ActivityTimeout, HealthCheckConfig, HttpClientConfig, HttpRequestConfig, Metadata,
+    SessionAffinityConfig,
+};
+
+/// One entry of `Clusters`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ClusterConfig {
+    /// The key of the entry; unique without case.
+    pub cluster_id: String,
+    /// Where requests may go, in configuration order.
+    pub destinations: Vec<DestinationConfig>,
+    /// Name of the load balancing policy; absent is `PowerOfTwoChoices`.
+    pub load_balancing_policy: Option<String>,
+    /// `SessionAffinity`; `None` when it is absent or not enabled, as YARP reads it.
+    pub session_affinity: Option<SessionAffinityConfig>,
+    /// `HealthCheck`.
+    pub health_check: HealthCheckConfig,
+    /// `HttpClient`, apart from `max_connections_per_server`.
+    pub http_client: HttpClientConfig,
+    /// `HttpRequest`, apart from `activity_timeout`.
+    pub http_request: HttpRequestConfig,
+    /// `HttpRequest:ActivityTimeout`; absent is 100 seconds.
+    pub activity_timeout: Option<ActivityTimeout>,
+    /// `HttpClient:MaxConnectionsPerServer`: most HTTP/1.1 connections to one destination endpoint,
+    /// at least 1; absent is no limit.
+    pub max_connections_per_server: Option<u32>,
+    /// Free-form settings.
+    pub metadata: Metadata,
+}
+
+/// One entry of `Destinations`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DestinationConfig {
+    /// The key of the entry; unique within the cluster without case.
+    pub destination_id: String,
+    /// URI prefix the request is forwarded to; of a delegated destination, the queue's URL prefix.
+    pub address: String,
+    /// Base of active health probes; falls back to `address`.
+    pub health: Option<String>,
+    /// `Host` field for this destination.
+    pub host: Option<String>,
+    /// Free-form settings; `HttpSysDelegationQueue` names a request queue.
+    pub metadata: Metadata,
+}

@@ -1,0 +1,36 @@
+//! The configuration as it is written: one type an object of YARP's schema, defaults not applied.
+
+use std::collections::BTreeMap;
+
+mod cluster;
+mod health_check;
+mod http_client;
+mod http_request;
+mod route;
+mod session_affinity;
+
+pub use cluster::{ClusterConfig, DestinationConfig};
+pub use health_check::{ActiveHealthCheckConfig, HealthCheckConfig, PassiveHealthCheckConfig};
+pub use http_client::{HttpClientConfig, SslProtocols, WebProxyConfig};
+pub use http_request::{ActivityTimeout, HttpRequestConfig, HttpVersion, HttpVersionPolicy};
+pub use route::{
+    HeaderMatchConfig, HeaderMatchMode, MatchConfig, QueryParameterMatchConfig,
+    QueryParameterMatchMode, RouteConfig,
+};
+pub use session_affinity::{
+    CookieSameSite, CookieSecurePolicy, SessionAffinityConfig, SessionAffinityCookieConfig,
+};
+
+/// Free-form settings of a route, cluster or destination; keys compare without case.
+pub type Metadata = BTreeMap<String, String>;
+
+/// The `ReverseProxy` section.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ProxyConfig {
+    /// `Routes`, in configuration order: integer keys first, then without case.
+    pub routes: Vec<RouteConfig>,
+    /// `Clusters`, in the same order.
+    pub clusters: Vec<ClusterConfig>,
+    /// `Pipeline`: the steps of the proxy pipeline; `None` is YARP's default of the first three.
+    pub pipeline: Option<Vec<String>>,
+}

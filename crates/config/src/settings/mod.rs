@@ -1,0 +1,86 @@
+//! Settings outside `ReverseProxy`: where to listen, limits, and our own section.
+
+mod limits;
+mod urls;
+
+pub use limits::FrontLimits;
+
+use crate::diagnostics::Diagnostics;
+use crate::leaf;
+use crate::reader::Reader;
+use crate::schema::ProxyConfig;
+use crate::tree::ConfigurationTree;
+
+/// Most threads that make sense: a mistyped number is not to start a million.
+const MOST_THREADS: i32 = 1024;
+
+/// Everything a front is started with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Where to listen, clear-text http only. The first of these that says anything:
+    ///
+    /// 1. `Urls`, separated by `;`, from any source (an environment variable `URLS`, too);
+    /// 2. the environment variables `ASPNETCORE_URLS` and `DOTNET_URLS`;
+    /// 3. `Kestrel:Endpoints:<name>:Url`;
+    /// 4. `http://localhost:5000`.
+    ///
+    /// In ASP.NET the third comes first. Here it does not, so that `--urls` always wins.
+    pub urls: Vec<String>,
+    /// The `ReverseProxy` section.
+    pub proxy: ProxyConfig,
+    /// The `Ostler` section and limits.
+    pub ostler: OstlerConfig,
+}
+
+/// The `Ostler` section: what YARP has no setting for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OstlerConfig {
+    /// `Ostler:Threads`, at most 1024; 0, the default, is one a CPU.
+    pub threads: usize,
+    /// `Ostler:RuntimeFolder`, where request queues live; absent is what the environment says.
+    pub runtime_folder: Option<String>,
+    /// `Ostler:TrustedUsers`: names or numbers of users whose targets are handed client sockets.
+    /// None by default; the front's own user always is.
+    pub trusted_users: Vec<String>,
+    /// `Kestrel:Limits`.
+    pub limits: FrontLimits,
+}
+
+impl Settings {
+    /// Reads all but the `ReverseProxy` section, which is given.
+    pub(crate) fn read(
+        tree: &ConfigurationTree,
+        proxy: ProxyConfig,
+        diagnostics: &mut Diagnostics,
+    ) -> Self {
+        Self {
+            urls: urls::read(tree, diagnostics),
+            proxy,
+            ostler: ostler(tree, diagnostics),
+        }
+    }
+}
+
+fn ostler(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) -> OstlerConfig {
+    let limits = limits::read(tree.section("Kestrel:Limits"), diagnostics);
+    let mut reader = Reader::new(tree.section("Ostler"), diagnostics);
+    let threads = reader.parsed("Threads", |text| match leaf::int32(text)? {
+        threads @ 0..=MOST_THREADS => Ok(threads.unsigned_abs() as usize),
+        _ => Err(format!("{text:?} is not from 0 to {MOST_THREADS}")),
+    });
+    let runtime_folder = reader.text("RuntimeFolder");
+    let mut trusted_users = Vec::new();
+    for (at, user) in reader.list("TrustedUsers") {
+        match user.as_str() {
+            "" => reader.error(&at, "the user is empty", Some("remove it".to_owned())),
+            _ => trusted_users.push(user),
+        }
+    }
+    reader.finish();
+    OstlerConfig {
+        threads: threads.unwrap_or_default(),
+        runtime_folder,
+        trusted_users,
+        limits,
+    }
+}

@@ -1,0 +1,278 @@
+//! From a path to the leaves whose templates fit its structure: a trie of segments.
+//!
+//! Constraints and mixed segments are not looked at here; a mixed segment counts as any segment that
+//! is not empty (reference 3.1, step 1).
+
+use std::num::NonZeroU32;
+
+use hashbrown::HashTable;
+use smallvec::SmallVec;
+
+use crate::ordinal;
+use crate::route::path::RequestPath;
+use crate::route::template::{PathTemplate, Segment};
+
+/// The trie. All its edges are in one table, which keeps it small and close together.
+#[derive(Debug)]
+pub(super) struct PathIndex {
+    /// The root is the first.
+    nodes: Vec<Node>,
+    /// Edges with a text.
+    edges: HashTable<Edge>,
+    /// The texts of all edges, folded.
+    texts: String,
+    leaves: u32,
+}
+
+/// All routes whose templates have one structure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Leaf(NonZeroU32);
+
+#[derive(Debug, Default)]
+struct Node {
+    /// The leaf of paths that end here.
+    exact: Option<Leaf>,
+    /// The leaf of paths that end here or go on in any way.
+    catch_all: Option<Leaf>,
+    /// Where any segment that is not empty leads. Never the root, so 0 is free to mean none.
+    any: Option<NonZeroU32>,
+    /// Whether an edge with a text leads from here.
+    has_edges: bool,
+}
+
+#[derive(Debug)]
+struct Edge {
+    from: u32,
+    to: u32,
+    text_start: u32,
+    text_length: u32,
+}
+
+impl Default for PathIndex {
+    fn default() -> Self {
+        Self {
+            nodes: vec![Node::default()],
+            edges: HashTable::new(),
+            texts: String::new(),
+            leaves: 0,
+        }
+    }
+}
+
+impl PathIndex {
+    /// Puts a template into the trie and gives its leaves: one, or several when segments at its end
+    /// may be missing, one for each length.
+    pub(super) fn insert(&mut self, template: &PathTemplate) -> SmallVec<[Leaf; 2]> {
+        let mut leaves = SmallVec::new();
+        let required = template.required_segments();
+        let mut node = 0;
+        for (depth, segment) in template.segments().iter().enumerate() {
+            if let Segment::CatchAll(_) = segment {
+                leaves.push(self.leaf(node, |node| &mut node.catch_all));
+                return leaves;
+            }
+            if depth >= required {
+                leaves.push(self.leaf(node, |node| &mut node.exact));
+            }
+            node = match segment {
+                Segment::Literal(text) => self.literal_child(node, text),
+                _ => self.any_child(node),
+            };
+        }
+        leaves.push(self.leaf(node, |node| &mut node.exact));
+        leaves
+    }
+
+    /// How many leaves there are.
+    pub(super) fn leaves(&self) -> usize {
+        self.leaves as usize
+    }
+
+    /// Visits the leaves of a path; each once.
+    pub(super) fn visit(&self, path: &RequestPath<'_>, mut visit: impl FnMut(Leaf)) {
+        // All nodes that the segments so far lead to; at most two from each before.
+        let mut reached = SmallVec::<[u32; 8]>::new();
+        let mut next = SmallVec::<[u32; 8]>::new();
+        reached.push(0);
+        let mut segments = path.segments_for_look_up();
+        loop {
+            let nodes = || reached.iter().map(|at| &self.nodes[*at as usize]);
+            nodes()
+                .filter_map(|node| node.catch_all)
+                .for_each(&mut visit);
+            let Some(segment) = segments.next() else {
+                nodes().filter_map(|node| node.exact).for_each(&mut visit);
+                return;
+            };
+            if segment.is_empty() {
+                // Only a catch-all takes an empty segment.
+                return;
+            }
+            let mut hash = None;
+            for at in &reached {
+                let node = &self.nodes[*at as usize];
+                if node.has_edges {
+                    let hash = *hash.get_or_insert_with(|| ordinal::hash(segment.as_bytes()));
+                    next.extend(self.edge(*at, segment, hash).map(|edge| edge.to));
+                }
+                next.extend(node.any.map(NonZeroU32::get));
+            }
+            if next.is_empty() {
+                return;
+            }
+            std::mem::swap(&mut reached, &mut next);
+            next.clear();
+        }
+    }
+
+    fn edge(&self, from: u32, segment: &str, hash: u64) -> Option<&Edge> {
+        self.edges.find(edge_hash(from, hash), |edge| {
+            edge.from == from && self.text(edge).eq_ignore_ascii_case(segment)
+        })
+    }
+
+    fn text(&self, edge: &Edge) -> &str {
+        let start = edge.text_start as usize;
+        &self.texts[start..start + edge.text_length as usize]
+    }
+
+    fn literal_child(&mut self, from: u32, text: &str) -> u32 {
+        let hash = ordinal::hash(text.as_bytes());
+        if let Some(edge) = self.edge(from, text, hash) {
+            return edge.to;
+        }
+        let to = self.new_node();
+        let edge = Edge {
+            from,
+            to,
+            text_start: self.texts.len() as u32,
+            text_length: text.len() as u32,
+        };
+        self.texts.push_str(text);
+        let texts = &self.texts;
+        self.edges
+            .insert_unique(edge_hash(from, hash), edge, |edge| {
+                let start = edge.text_start as usize;
+                let text = &texts[start..start + edge.text_length as usize];
+                edge_hash(edge.from, ordinal::hash(text.as_bytes()))
+            });
+        self.nodes[from as usize].has_edges = true;
+        to
+    }
+
+    fn any_child(&mut self, from: u32) -> u32 {
+        if let Some(to) = self.nodes[from as usize].any {
+            return to.get();
+        }
+        let to = self.new_node();
+        self.nodes[from as usize].any = NonZeroU32::new(to);
+        to
+    }
+
+    fn new_node(&mut self) -> u32 {
+        self.nodes.push(Node::default());
+        (self.nodes.len() - 1) as u32
+    }
+
+    /// The leaf in one of a node's places, made if there is none.
+    fn leaf(&mut self, node: u32, place: impl Fn(&mut Node) -> &mut Option<Leaf>) -> Leaf {
+        let place = place(&mut self.nodes[node as usize]);
+        *place.get_or_insert_with(|| {
+            self.leaves += 1;
+            Leaf(NonZeroU32::new(self.leaves).expect("just made greater than 0"))
+        })
+    }
+}
+
+impl Leaf {
+    /// Leaves count from 0.
+    pub(super) fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
+fn edge_hash(from: u32, text_hash: u64) -> u64 {
+    ordinal::mix(text_hash, u64::from(from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The templates whose leaves a path visits.
+    fn visited<'t>(templates: &[&'t str], path: &str) -> Vec<&'t str> {
+        let mut index = PathIndex::default();
+        let mut of_leaf: Vec<Vec<&str>> = Vec::new();
+        for template in templates {
+            for leaf in index.insert(&PathTemplate::parse(template).unwrap()) {
+                of_leaf.resize_with(index.leaves(), Vec::new);
+                of_leaf[leaf.index()].push(template);
+            }
+        }
+        let mut found = Vec::new();
+        index.visit(&RequestPath::new(path), |leaf| {
+            found.extend(&of_leaf[leaf.index()]);
+        });
+        found.sort_unstable();
+        found
+    }
+
+    #[test]
+    fn a_path_visits_every_template_of_its_structure() {
+        let templates = [
+            "/a",
+            "/A/",
+            "/a/{x}",
+            "/a/{x:int}",
+            "/a/v{x}",
+            "/{x}/b",
+            "/a/{**x}",
+            "/{**x}",
+            "/a/b",
+        ];
+        assert_eq!(
+            visited(&templates, "/a"),
+            ["/A/", "/a", "/a/{**x}", "/{**x}"]
+        );
+        assert_eq!(
+            visited(&templates, "/a/B"),
+            [
+                "/a/b",
+                "/a/v{x}",
+                "/a/{**x}",
+                "/a/{x:int}",
+                "/a/{x}",
+                "/{**x}",
+                "/{x}/b"
+            ]
+        );
+        assert_eq!(visited(&templates, "/c/b"), ["/{**x}", "/{x}/b"]);
+        assert_eq!(visited(&templates, "/a/b/c"), ["/a/{**x}", "/{**x}"]);
+        assert_eq!(visited(&templates, "/"), ["/{**x}"]);
+        assert_eq!(visited(&templates, "/a//"), ["/a/{**x}", "/{**x}"]);
+    }
+
+    #[test]
+    fn segments_that_may_be_missing_have_a_leaf_for_each_length() {
+        let templates = ["/a/{x=1}/{y?}", "/a/{x=1}/{*y}", "/{x?}/b"];
+        assert_eq!(
+            visited(&templates, "/a"),
+            ["/a/{x=1}/{*y}", "/a/{x=1}/{y?}"]
+        );
+        assert_eq!(
+            visited(&templates, "/a/b"),
+            ["/a/{x=1}/{*y}", "/a/{x=1}/{y?}", "/{x?}/b"]
+        );
+        assert_eq!(
+            visited(&templates, "/a/b/c"),
+            ["/a/{x=1}/{*y}", "/a/{x=1}/{y?}"]
+        );
+        assert_eq!(visited(&templates, "/a/b/c/d"), ["/a/{x=1}/{*y}"]);
+        assert_eq!(visited(&templates, "/b"), [""; 0]);
+    }
+
+    #[test]
+    fn texts_of_other_scripts_are_found_without_case() {
+        assert_eq!(visited(&["/bücher/{x}"], "/B%C3%9CCHER/1"), ["/bücher/{x}"]);
+    }
+}
