@@ -336,7 +336,7 @@ impl Seen {
 }
 
 /// Digits only, and small enough that sums of it cannot overflow.
-fn parse_length(text: &[u8]) -> Option<u64> {
+pub(crate) fn parse_length(text: &[u8]) -> Option<u64> {
     if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
         return None;
     }

@@ -12,7 +12,7 @@ pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// Appends a response's head to `out` and says how its body is to be framed.
 ///
 /// Content-Length, Transfer-Encoding, Connection and Date are written here: of what `fields` says
-/// only a Content-Length that is true (or states what GET would give, for HEAD and 304), the
+/// only a Content-Length that can be true (or states what GET would give, for HEAD and 304), the
 /// option `close`, and a Date are kept. `extra_fields` come behind the fields; those that are no
 /// fields are left out.
 #[expect(
@@ -83,14 +83,27 @@ fn frame(
             match body {
                 BodyLength::Empty => ResponseBody::Length(0),
                 BodyLength::Known(length) => ResponseBody::Length(length),
-                BodyLength::Unknown if request.version == Version::Http11 => ResponseBody::Chunked,
-                BodyLength::Unknown => ResponseBody::UntilClose,
+                // The application may know what its body does not say: it is held to that.
+                BodyLength::Unknown => match (stated_length(fields), request.version) {
+                    (Some(length), _) => ResponseBody::Length(length),
+                    (None, Version::Http11) => ResponseBody::Chunked,
+                    (None, Version::Http10) => ResponseBody::UntilClose,
+                },
             }
         };
     ResponseFraming {
         body,
         keep_alive: keep_alive && body != ResponseBody::UntilClose,
     }
+}
+
+/// A Content-Length that stands once and is a number.
+fn stated_length(fields: &HeaderMap) -> Option<u64> {
+    let mut values = fields.get_all(CONTENT_LENGTH).iter();
+    let (value, None) = (values.next()?, values.next()) else {
+        return None;
+    };
+    crate::head::decode::parse_length(value.as_bytes())
 }
 
 /// RFC 9112 section 6.3, rule 1.
@@ -115,11 +128,12 @@ fn put_framing(
         // What GET would give may be said, by the application or by its body's length
         // (RFC 9110 section 8.6).
         ResponseBody::None if request.is_head || status == StatusCode::NOT_MODIFIED => {
-            let said = fields.get(CONTENT_LENGTH).map(http::HeaderValue::as_bytes);
-            let said = said.filter(|said| said.iter().all(u8::is_ascii_digit) && !said.is_empty());
-            match (said, body) {
-                (Some(said), _) => put_field(out, b"content-length", said),
-                (None, BodyLength::Known(length)) if request.is_head && !has_no_body(status) => {
+            match (stated_length(fields), body) {
+                (Some(length), _) => put_length(out, length),
+                // Of a body that was taken away for HEAD, nothing is known.
+                (None, BodyLength::Known(length @ 1..))
+                    if request.is_head && !has_no_body(status) =>
+                {
                     put_length(out, length);
                 }
                 _ => {}

@@ -572,7 +572,7 @@ fn frames_responses() {
     let (text, body, _) = response(
         FACTS,
         200,
-        &[("content-length", "7"), ("transfer-encoding", "gzip")],
+        &[("content-length", "x"), ("transfer-encoding", "gzip")],
         BodyLength::Unknown,
     );
     assert_eq!(
@@ -580,6 +580,10 @@ fn frames_responses() {
         format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n{date}")
     );
     assert_eq!(body, ResponseBody::Chunked);
+    let stated = [("content-length", "7")];
+    let (text, body, _) = response(FACTS, 200, &stated, BodyLength::Unknown);
+    assert!(text.contains("content-length: 7\r\n") && !text.contains("chunked"));
+    assert_eq!(body, ResponseBody::Length(7));
 
     let http10 = RequestFacts {
         version: Version::Http10,
