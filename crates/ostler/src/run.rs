@@ -61,8 +61,8 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
             tokio::select! {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
-                _ = hang_up.recv() => reload(args, &settings_over, &model, &front, &options),
-                Some(()) = changes.recv() => reload(args, &settings_over, &model, &front, &options),
+                _ = hang_up.recv() => reload(args, &settings_over, &settings, &model, &front, &options),
+                Some(()) = changes.recv() => reload(args, &settings_over, &settings, &model, &front, &options),
                 () = answer_status(status.as_ref(), &front) => {}
             }
         }
@@ -115,6 +115,7 @@ async fn answer_status(status: Option<&StatusListener>, front: &Front) {
 fn reload(
     args: &RunArgs,
     settings_over: &[String],
+    started: &Settings,
     model: &ProxyModel,
     front: &Front,
     options: &FrontOptions,
@@ -134,6 +135,11 @@ fn reload(
     if diagnostics.has_errors() {
         tracing::error!("the configuration has errors and stays as it was");
         return;
+    }
+    if (&settings.urls, &settings.ostler) != (&started.urls, &started.ostler) {
+        tracing::warn!(
+            "where to listen, limits or the Ostler section have changed: that takes a restart"
+        );
     }
     let applied = pipeline(&settings)
         .and_then(|pipeline| Ok(front.set_pipeline(pipeline, &options.runtime)?))

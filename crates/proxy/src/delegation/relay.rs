@@ -70,8 +70,28 @@ impl RelayTarget {
         &self.id
     }
 
+    /// Whether it takes exchanges. What it said last is looked at first: an exchange given to one
+    /// that has just died would be lost.
     pub(crate) fn is_open(&self) -> bool {
+        const FEW: usize = 16;
+        for _ in 0..FEW {
+            match self.receive() {
+                Ok(Some(message)) => self.take(message),
+                Ok(None) => break,
+                Err(_) => self.dead.set(true),
+            }
+        }
         !self.dead.get() && !self.draining.get()
+    }
+
+    fn take(&self, message: TargetMessage) {
+        match message {
+            TargetMessage::Draining => self.draining.set(true),
+            TargetMessage::Prefixes { url_prefixes } => {
+                self.url_prefixes.replace(url_prefixes);
+            }
+            _ => {}
+        }
     }
 
     pub(crate) fn is_dead(&self) -> bool {
@@ -140,15 +160,10 @@ impl RelayTarget {
                     Ok(mut guard) => guard.clear_ready(),
                     Err(_) => self.dead.set(true),
                 },
-                Ok(Some(TargetMessage::Draining)) => {
-                    self.draining.set(true);
+                Ok(Some(message)) => {
+                    self.take(message);
                     changed();
                 }
-                Ok(Some(TargetMessage::Prefixes { url_prefixes })) => {
-                    self.url_prefixes.replace(url_prefixes);
-                    changed();
-                }
-                Ok(Some(_)) => {}
                 Err(_) => self.dead.set(true),
             }
             // Whoever talks without end does not keep the thread from its other work.
