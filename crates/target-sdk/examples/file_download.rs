@@ -9,8 +9,8 @@
 //! curl -O http://127.0.0.1:8080/some.iso
 //! ```
 //!
-//! The file goes from this process to the client's socket; watch `/proc/PID/io` of the front, which
-//! does not move.
+//! The file goes from this process to the client's socket: stop the front (`kill -STOP`) once the
+//! download has begun, and it goes on.
 
 use std::io;
 use std::path::{Path, PathBuf};

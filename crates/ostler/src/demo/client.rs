@@ -51,10 +51,15 @@ impl Client {
         Ok(Answer { status, body })
     }
 
-    /// Reads a body to its end and counts it.
-    pub(super) fn download(&mut self, path: &str) -> anyhow::Result<u64> {
+    /// Sends the request and reads the head of the response; gives the length of its body.
+    pub(super) fn begin_download(&mut self, path: &str) -> anyhow::Result<u64> {
         let (status, length) = self.ask("GET", path, b"")?;
         ensure!(status == 200, "status {status}");
+        Ok(length)
+    }
+
+    /// Reads a body of this length to its end and counts it.
+    pub(super) fn finish_download(&mut self, length: u64) -> anyhow::Result<u64> {
         let mut left = length;
         while left > 0 {
             let buffered = self.stream.fill_buf()?.len();

@@ -69,18 +69,23 @@ fn alternate(port: u16) -> anyhow::Result<()> {
 fn download(port: u16, processes: &Processes<'_>) -> anyhow::Result<()> {
     const SIZE: u64 = 1_000_000_000;
     println!("\n2. A download of 1 GB, and what the front had to do with it");
-    let before = processes.front_bytes()?;
+    let mut client = Client::connect(port)?;
+    let size = client.begin_download(&format!("/blue/bytes/{SIZE}"))?;
+    processes.signal_front("STOP")?;
     #[expect(
         clippy::disallowed_methods,
         reason = "a person is shown how long it took"
     )]
     let begun = Instant::now();
-    let received = Client::connect(port)?.download(&format!("/blue/bytes/{SIZE}"))?;
-    ensure!(received == SIZE, "{received} bytes came");
-    let moved = processes.front_bytes()?.saturating_sub(before);
+    let received = client.finish_download(size);
     let seconds = begun.elapsed().as_secs_f64();
-    println!("   {received} bytes reached the client in {seconds:.1} s");
-    println!("   {moved} bytes went through the front: the head of the request");
+    processes.signal_front("CONT")?;
+    let received = received?;
+    ensure!(received == SIZE, "{received} bytes came");
+    println!("   the head of the response is there: the front is stopped (SIGSTOP)");
+    println!(
+        "   {received} bytes reached the client in {seconds:.1} s, 0 of them through the front"
+    );
     Ok(())
 }
 

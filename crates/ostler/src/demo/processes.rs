@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 
 /// Where the demo plays: a folder with a configuration and a runtime folder.
 #[derive(Debug)]
@@ -144,17 +144,10 @@ impl<'a> Processes<'a> {
             .context("no such target runs")
     }
 
-    /// Bytes the front has read and written by system calls, files and sockets alike.
-    pub(super) fn front_bytes(&self) -> anyhow::Result<u64> {
-        let text = fs::read_to_string(format!("/proc/{}/io", self.front_pid()))?;
-        Ok(text
-            .lines()
-            .filter_map(|line| {
-                line.strip_prefix("rchar: ")
-                    .or(line.strip_prefix("wchar: "))
-            })
-            .filter_map(|count| count.parse::<u64>().ok())
-            .sum())
+    /// Sends the front a signal by its name: `STOP`, `CONT`.
+    pub(super) fn signal_front(&self, name: &str) -> anyhow::Result<()> {
+        let front = self.front.as_ref().context("no front runs")?;
+        signal(front, name)
     }
 
     fn program(&self) -> anyhow::Result<Command> {
@@ -189,11 +182,8 @@ fn start(mut command: Command) -> anyhow::Result<(Child, String)> {
 }
 
 fn terminate(child: &mut Child) -> anyhow::Result<()> {
-    // `kill` is everywhere, and saves this program a signal call of its own.
-    Command::new("kill")
-        .arg(child.id().to_string())
-        .stderr(Stdio::null())
-        .status()?;
+    // A process that has ended already is what is wanted.
+    let _ = signal(child, "TERM");
     for _ in 0..100 {
         if child.try_wait()?.is_some() {
             return Ok(());
@@ -202,5 +192,16 @@ fn terminate(child: &mut Child) -> anyhow::Result<()> {
     }
     child.kill()?;
     child.wait()?;
+    Ok(())
+}
+
+fn signal(child: &Child, name: &str) -> anyhow::Result<()> {
+    // `kill` is everywhere, and saves this program a signal call of its own.
+    let status = Command::new("kill")
+        .args(["-s", name, &child.id().to_string()])
+        .stderr(Stdio::null())
+        .status()
+        .context("cannot run kill")?;
+    ensure!(status.success(), "cannot send SIG{name} to {}", child.id());
     Ok(())
 }

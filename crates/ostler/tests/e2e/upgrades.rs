@@ -106,15 +106,12 @@ fn a_web_socket_is_delegated() {
     let _target = sandbox.target("q", &[]);
     let front = sandbox.front(&delegating_to(&["q"]));
     let mut socket = web_socket(front.port, "");
-    let before = front.process.bytes_moved();
+    // Nothing of it goes through the front: it talks while the front cannot run.
+    front.process.signal("STOP");
     for _ in 0..10 {
         converse(&mut socket);
     }
-    let moved = front.process.bytes_moved() - before;
-    assert!(
-        moved < 1_000_000,
-        "{moved} bytes of the WebSocket went through the front"
-    );
+    front.process.signal("CONT");
     say_goodbye(socket);
     assert_eq!(front.ask("GET", "/").status, 200);
 }

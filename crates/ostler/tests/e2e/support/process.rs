@@ -117,7 +117,8 @@ impl Process {
         self.child.lock().unwrap().try_wait().unwrap().is_none()
     }
 
-    /// Bytes read and written by its system calls.
+    /// Bytes read and written by its system calls, `recv` and `send` and their kin excepted, which
+    /// `/proc/PID/io` leaves out: it shows what a relay copies, not what the forwarder does.
     pub(crate) fn bytes_moved(&self) -> u64 {
         let text = fs::read_to_string(format!("/proc/{}/io", self.pid())).unwrap();
         let count = |name: &str| -> u64 {
