@@ -16,11 +16,10 @@ use ostler_delegation::target::{Event, TargetChannel};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 
-use crate::BoxError;
 use crate::builder::Timeouts;
 use crate::client::Client;
 use crate::clients::Clients;
-use crate::exchange::{ChannelContext, Handler, begin};
+use crate::exchange::{ChannelContext, Handler, ResponseBody, begin};
 use crate::readiness::readable;
 
 /// Most events taken at a stretch before other tasks get their turn.
@@ -41,11 +40,7 @@ pub(crate) async fn serve<S, B>(
 ) -> io::Result<()>
 where
     S: Handler<B>,
-    S::Future: Send,
-    S::Error: Into<BoxError>,
-    B: http_body::Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
+    B: ResponseBody,
 {
     let context = Arc::new(ChannelContext {
         shared: Arc::clone(channel.shared()),
@@ -153,11 +148,7 @@ fn take_events<S, B>(
 ) -> Result<bool, ChannelError>
 where
     S: Handler<B>,
-    S::Future: Send,
-    S::Error: Into<BoxError>,
-    B: http_body::Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
+    B: ResponseBody,
 {
     for _ in 0..BURST {
         match channel.poll_event()? {

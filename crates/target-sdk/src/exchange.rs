@@ -29,12 +29,33 @@ const LINGER_MOST: usize = 1024 * 1024;
 
 /// What a service must be to answer delegated requests.
 pub(crate) trait Handler<B>:
-    Service<http::Request<Body>, Response = http::Response<B>> + Clone + Send + 'static
+    Service<http::Request<Body>, Response = http::Response<B>, Future: Send, Error: Into<BoxError>>
+    + Clone
+    + Send
+    + 'static
 {
 }
 
 impl<S, B> Handler<B> for S where
-    S: Service<http::Request<Body>, Response = http::Response<B>> + Clone + Send + 'static
+    S: Service<
+            http::Request<Body>,
+            Response = http::Response<B>,
+            Future: Send,
+            Error: Into<BoxError>,
+        > + Clone
+        + Send
+        + 'static
+{
+}
+
+/// What the body of its responses must be.
+pub(crate) trait ResponseBody:
+    http_body::Body<Data: Send, Error: Into<BoxError>> + Send + 'static
+{
+}
+
+impl<B> ResponseBody for B where
+    B: http_body::Body<Data: Send, Error: Into<BoxError>> + Send + 'static
 {
 }
 
@@ -81,11 +102,7 @@ pub(crate) fn begin<S, B>(
 ) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>>
 where
     S: Handler<B>,
-    S::Future: Send,
-    S::Error: Into<BoxError>,
-    B: http_body::Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
+    B: ResponseBody,
 {
     if !context.shared.begin(key) {
         return None;

@@ -13,10 +13,9 @@ use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::BoxError;
 use crate::body::Body;
 use crate::channel::told;
-use crate::exchange::{Handler, call};
+use crate::exchange::{Handler, ResponseBody, call};
 use crate::info::RequestInfo;
 use crate::response::{Either, bare};
 
@@ -29,11 +28,7 @@ pub(crate) async fn serve<S, B>(
 ) -> io::Result<()>
 where
     S: Handler<B>,
-    S::Future: Send,
-    S::Error: Into<BoxError>,
-    B: http_body::Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
+    B: ResponseBody,
 {
     let control = std::os::fd::AsFd::as_fd(channel.control()).try_clone_to_owned()?;
     let control = crate::readiness::readable(control)?;
@@ -78,11 +73,7 @@ async fn serve_connection<S, B>(
     mut stop: watch::Receiver<bool>,
 ) where
     S: Handler<B>,
-    S::Future: Send,
-    S::Error: Into<BoxError>,
-    B: http_body::Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
+    B: ResponseBody,
 {
     let socket = std::os::unix::net::UnixStream::from(socket);
     let socket = socket

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::builder::RequestQueue;
-use crate::exchange::Handler;
+use crate::exchange::{Handler, ResponseBody};
 use crate::readiness::readable;
 use crate::{BoxError, channel, relay};
 
@@ -91,11 +91,7 @@ async fn run<S, B>(
 ) -> io::Result<()>
 where
     S: Handler<B>,
-    S::Future: Send,
-    S::Error: Into<BoxError>,
-    B: http_body::Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
+    B: ResponseBody,
 {
     let RequestQueue {
         handle,

@@ -16,9 +16,8 @@ use http::StatusCode;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::sync::oneshot;
 
-use crate::BoxError;
 use crate::body::Body;
-use crate::exchange::{Exchange, Handler, call};
+use crate::exchange::{Exchange, Handler, ResponseBody, call};
 use crate::response::{Nothing, SharedClient, bare};
 
 /// Answers a request that asks for an upgrade.
@@ -30,11 +29,7 @@ pub(crate) async fn run<S, B>(
     prefix: Bytes,
 ) where
     S: Handler<B>,
-    S::Future: Send,
-    S::Error: Into<BoxError>,
-    B: http_body::Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
+    B: ResponseBody,
 {
     let switched = Arc::new(AtomicBool::new(false));
     let io = ClientIo {
