@@ -26,6 +26,7 @@ mod leaf;
 mod load;
 mod nearest;
 mod not_yet;
+mod policies;
 mod reader;
 mod route;
 pub mod schema;

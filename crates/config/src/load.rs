@@ -9,7 +9,7 @@ use crate::schema::ProxyConfig;
 use crate::settings::Settings;
 use crate::tree::ConfigurationTree;
 use crate::tree::key::{fold, same};
-use crate::{cluster, not_yet, route};
+use crate::{cluster, not_yet, policies, route};
 
 /// What a configuration says, and everything that is wrong or ineffective in it.
 #[derive(Debug, Clone)]
@@ -66,13 +66,14 @@ pub fn load_with(tree: &ConfigurationTree, validator: &dyn RouteValidator) -> Lo
     if section.is_empty() {
         look_for_the_section(tree, &mut diagnostics);
     }
+    let policies = policies::read(tree, &mut diagnostics);
     let mut reader = Reader::new(section, &mut diagnostics);
     let pipeline = pipeline(&mut reader);
     let steps = pipeline.iter().flatten();
     let delegates = steps.into_iter().any(|step| same(step, DELEGATION));
     let routes = reader.entries("Routes").into_iter();
     let routes = routes
-        .map(|(id, section)| route::read(id, section, validator, reader.diagnostics))
+        .map(|(id, section)| route::read(id, section, validator, &policies, reader.diagnostics))
         .collect();
     let clusters = reader.entries("Clusters").into_iter();
     let clusters = clusters
@@ -82,6 +83,7 @@ pub fn load_with(tree: &ConfigurationTree, validator: &dyn RouteValidator) -> Lo
         routes,
         clusters,
         pipeline,
+        policies,
     };
     check_clusters_of_routes(&mut reader, &proxy);
     reader.finish();

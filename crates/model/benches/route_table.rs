@@ -94,6 +94,7 @@ fn table(shape: Shape, routes: usize) -> (RouteTable, Vec<Request>) {
         models.push(Arc::new(RouteModel {
             config,
             cluster: None,
+            policies: Default::default(),
         }));
         requests.push(request);
     }
@@ -146,6 +147,7 @@ fn build(criterion: &mut Criterion) {
                 Arc::new(RouteModel {
                     config,
                     cluster: None,
+                    policies: Default::default(),
                 })
             })
             .collect();

@@ -47,6 +47,7 @@
 pub mod cluster;
 pub mod destination;
 pub mod load_balancing;
+pub mod policies;
 pub mod route;
 
 mod equality;
@@ -54,6 +55,7 @@ mod error;
 mod ordinal;
 mod proxy_model;
 mod random;
+mod registry;
 mod snapshot;
 
 pub use cluster::{AvailableDestinationsPolicy, ClusterModel, ClusterState};
@@ -61,9 +63,11 @@ pub use destination::{
     DestinationHealth, DestinationModel, DestinationSnapshot, DestinationState, RequestGuard,
 };
 pub use error::ApplyError;
-pub use load_balancing::{LoadBalancingPolicy, load_balancing_policy};
+pub use load_balancing::LoadBalancingPolicy;
+pub use policies::RoutePolicies;
 pub use proxy_model::ProxyModel;
 pub use random::{FastRandom, RandomSource};
+pub use registry::{DuplicatePolicy, PolicyRegistry};
 pub use route::{
     Found, HostError, HostPattern, PathTemplate, RequestFacts, RouteBuildError, RouteModel,
     RouteRules, RouteTable, TemplateError,

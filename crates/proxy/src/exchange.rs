@@ -9,6 +9,7 @@ use ostler_delegation::Verbosity503;
 use ostler_http1::{Framing, RequestFacts, RequestHead};
 use ostler_model::{DestinationState, Found, RandomSource, RouteModel};
 
+use crate::admission::{Admission, admit};
 use crate::connection::Connection;
 use crate::context::ExchangeContext;
 use crate::delegation::{Delegated, Record, Unanswered, delegate};
@@ -31,9 +32,10 @@ pub(crate) enum After {
 /// 1. take the configuration in force, which the exchange keeps;
 /// 2. match a route (404, 405, or 500 where routes are ambiguous);
 /// 3. find its cluster (503);
-/// 4. run the pipeline, each step of which may narrow the destinations or answer;
-/// 5. delegate where the pipeline says so and the destination names a queue;
-/// 6. else forward to the one destination left (503 where there is none).
+/// 4. ask the policies that the route names, any of which may answer;
+/// 5. run the pipeline, each step of which may narrow the destinations or answer;
+/// 6. delegate where the pipeline says so and the destination names a queue;
+/// 7. else forward to the one destination left (503 where there is none).
 pub(crate) async fn exchange(connection: &mut Connection, head: &RequestHead) -> After {
     let head_received_ns = ostler_shm::monotonic_nanoseconds();
     let facts = RequestFacts::from(head);
@@ -59,6 +61,10 @@ pub(crate) async fn exchange(connection: &mut Connection, head: &RequestHead) ->
 
     let client = connection.client.facts().client;
     let mut context = ExchangeContext::new(head, client, route, cluster);
+    let _admitted = match admit(&mut context).await {
+        Admission::Admitted(admitted) => admitted,
+        Admission::Answered(response) => return answer(connection, head, response).await,
+    };
     let pipeline = worker.pipeline();
     let mut queue = None;
     for step in &pipeline.steps {
@@ -96,7 +102,7 @@ pub(crate) async fn exchange(connection: &mut Connection, head: &RequestHead) ->
     finish(record, Mode::Forwarded, forwarded)
 }
 
-/// Step 5: the request goes to the destination's queue.
+/// Step 6: the request goes to the destination's queue.
 async fn delegated(
     connection: &mut Connection,
     head: &RequestHead,

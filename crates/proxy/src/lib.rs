@@ -5,6 +5,7 @@
 //! between route and wire is a [`Pipeline`].
 #![forbid(unsafe_code)]
 
+mod admission;
 mod client;
 mod clock;
 mod connection;

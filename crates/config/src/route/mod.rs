@@ -9,8 +9,9 @@ mod transforms;
 use crate::diagnostics::Diagnostics;
 use crate::leaf;
 use crate::load::RouteValidator;
+use crate::nearest::suggestion;
 use crate::reader::{Reader, map};
-use crate::schema::RouteConfig;
+use crate::schema::{PoliciesConfig, RouteConfig};
 use crate::tree::Section;
 use crate::tree::key::same;
 
@@ -19,6 +20,7 @@ pub(crate) fn read(
     id: &str,
     section: Section<'_>,
     validator: &dyn RouteValidator,
+    policies: &PoliciesConfig,
     diagnostics: &mut Diagnostics,
 ) -> RouteConfig {
     let mut reader = Reader::new(section, diagnostics);
@@ -41,12 +43,28 @@ pub(crate) fn read(
             &mut reader,
             "AuthorizationPolicy",
             &["Default", "Anonymous"],
+            policies.authorization.names(),
         ), // R19
-        rate_limiter_policy: policy(&mut reader, "RateLimiterPolicy", &["Default", "Disable"]), // R23
-        output_cache_policy: policy(&mut reader, "OutputCachePolicy", &[]), // R25
-        timeout_policy: policy(&mut reader, "TimeoutPolicy", &["Disable"]), // R26
-        timeout: reader.positive_time("Timeout", true),                     // R29
-        cors_policy: policy(&mut reader, "CorsPolicy", &["Default", "Disable"]), // R21
+        rate_limiter_policy: policy(
+            &mut reader,
+            "RateLimiterPolicy",
+            &["Default", "Disable"],
+            policies.rate_limiter.names(),
+        ), // R23
+        output_cache_policy: policy(&mut reader, "OutputCachePolicy", &[], std::iter::empty()), // R25
+        timeout_policy: policy(
+            &mut reader,
+            "TimeoutPolicy",
+            &["Disable"],
+            policies.request_timeouts.names(),
+        ), // R26
+        timeout: reader.positive_time("Timeout", true), // R29
+        cors_policy: policy(
+            &mut reader,
+            "CorsPolicy",
+            &["Default", "Disable"],
+            policies.cors.names(),
+        ), // R21
         max_request_body_size: reader.parsed("MaxRequestBodySize", leaf::int64),
         metadata: reader.map("Metadata"),
         transforms: {
@@ -85,15 +103,20 @@ pub(crate) fn read(
     config
 }
 
-/// The name of a policy. Policies live in an application's code, and there is none here, as in
-/// YARP's container application: only the reserved names exist (reference 11).
-fn policy(reader: &mut Reader<'_, '_>, key: &'static str, reserved: &[&str]) -> Option<String> {
+/// The name of a policy: a reserved one, or one that a section beside `ReverseProxy` defines.
+fn policy<'n>(
+    reader: &mut Reader<'_, '_>,
+    key: &'static str,
+    reserved: &[&'n str],
+    defined: impl Iterator<Item = &'n str>,
+) -> Option<String> {
     let name = reader.text(key)?;
-    if !reserved.iter().any(|reserved| same(reserved, &name)) {
+    let known: Vec<_> = reserved.iter().copied().chain(defined).collect();
+    if !known.iter().any(|known| same(known, &name)) {
         let at = reader.section.child(key);
-        let remedy = match reserved {
+        let remedy = match known.as_slice() {
             [] => "remove it: no policies of this kind exist here".to_owned(),
-            some => format!("known are {}", some.join(", ")),
+            known => suggestion(&name, known),
         };
         reader.error(&at, format!("there is no policy {name:?}"), Some(remedy));
     }

@@ -6,6 +6,7 @@ mod cluster;
 mod health_check;
 mod http_client;
 mod http_request;
+mod policies;
 mod route;
 mod session_affinity;
 
@@ -13,6 +14,9 @@ pub use cluster::{ClusterConfig, DestinationConfig};
 pub use health_check::{ActiveHealthCheckConfig, HealthCheckConfig, PassiveHealthCheckConfig};
 pub use http_client::{HttpClientConfig, SslProtocols, WebProxyConfig};
 pub use http_request::{ActivityTimeout, HttpRequestConfig, HttpVersion, HttpVersionPolicy};
+pub use policies::{
+    AuthorizationConfig, CorsConfig, PoliciesConfig, RateLimiterConfig, RequestTimeoutsConfig,
+};
 pub use route::{
     HeaderMatchConfig, HeaderMatchMode, MatchConfig, QueryParameterMatchConfig,
     QueryParameterMatchMode, RouteConfig,
@@ -33,4 +37,6 @@ pub struct ProxyConfig {
     pub clusters: Vec<ClusterConfig>,
     /// `Pipeline`: the steps of the proxy pipeline; `None` is YARP's default of the first three.
     pub pipeline: Option<Vec<String>>,
+    /// The policies that routes name, from sections beside this one.
+    pub policies: PoliciesConfig,
 }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use ostler_config::schema::ClusterConfig;
 
 use crate::error::ApplyMistake;
-use crate::load_balancing::{LoadBalancingPolicy, load_balancing_policy};
+use crate::load_balancing::LoadBalancingPolicy;
+use crate::registry::PolicyRegistry;
 
 pub use available::{AvailableDestinationsPolicy, EnabledHealthChecks};
 pub use state::ClusterState;
@@ -34,9 +35,12 @@ impl ClusterModel {
     /// # Errors
     ///
     /// When a policy does not exist.
-    pub(crate) fn new(config: ClusterConfig) -> Result<Self, ApplyMistake> {
+    pub(crate) fn new(
+        config: ClusterConfig,
+        registry: &PolicyRegistry,
+    ) -> Result<Self, ApplyMistake> {
         let policy = config.load_balancing_policy.as_deref();
-        let load_balancing = load_balancing_policy(policy).ok_or_else(|| {
+        let load_balancing = registry.load_balancing(policy).ok_or_else(|| {
             ApplyMistake::UnknownLoadBalancingPolicy {
                 cluster_id: config.cluster_id.clone(),
                 policy: policy.unwrap_or_default().to_owned(),

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use crate::cluster::ClusterState;
 use crate::destination::DestinationState;
-use crate::ordinal;
 use crate::random::RandomSource;
 
 pub use policies::{FirstAlphabetical, LeastRequests, PowerOfTwoChoices, Random, RoundRobin};
@@ -34,22 +33,15 @@ impl fmt::Debug for dyn LoadBalancingPolicy {
     }
 }
 
-/// The policy of that name, compared without case. Absent and empty are `PowerOfTwoChoices`, as in
-/// YARP; `None` when there is no such policy.
-pub fn load_balancing_policy(name: Option<&str>) -> Option<Arc<dyn LoadBalancingPolicy>> {
-    let name = name
-        .filter(|name| !name.is_empty())
-        .unwrap_or("PowerOfTwoChoices");
-    let policies: [Arc<dyn LoadBalancingPolicy>; 5] = [
+/// YARP's policies.
+pub(crate) fn built_in() -> Vec<Arc<dyn LoadBalancingPolicy>> {
+    vec![
         Arc::new(FirstAlphabetical),
         Arc::new(Random),
         Arc::new(RoundRobin),
         Arc::new(LeastRequests),
         Arc::new(PowerOfTwoChoices),
-    ];
-    policies
-        .into_iter()
-        .find(|policy| ordinal::eq(policy.name(), name))
+    ]
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use ostler_config::schema::{ClusterConfig, DestinationConfig};
 
 use super::*;
+use crate::registry::PolicyRegistry;
 use crate::{ClusterModel, DestinationModel, FastRandom};
 
 /// Gives out what it is told to, in turn.
@@ -15,7 +16,9 @@ impl RandomSource for Told {
 }
 
 fn cluster() -> ClusterState {
-    ClusterState::new(ClusterModel::new(ClusterConfig::default()).unwrap())
+    ClusterState::new(
+        ClusterModel::new(ClusterConfig::default(), &PolicyRegistry::default()).unwrap(),
+    )
 }
 
 fn destinations(ids: &[&str]) -> Vec<Arc<DestinationState>> {
@@ -44,8 +47,11 @@ fn pick<'a>(
 
 #[test]
 fn policies_are_found_by_name_without_case() {
-    let name =
-        |name: Option<&str>| load_balancing_policy(name).map(|policy| policy.name().to_owned());
+    let name = |name: Option<&str>| {
+        PolicyRegistry::default()
+            .load_balancing(name)
+            .map(|policy| policy.name().to_owned())
+    };
     assert_eq!(name(None).as_deref(), Some("PowerOfTwoChoices"));
     assert_eq!(name(Some("")).as_deref(), Some("PowerOfTwoChoices"));
     for known in [
@@ -71,7 +77,9 @@ fn every_policy_bears_an_empty_list_and_takes_a_single_destination() {
         "LeastRequests",
         "PowerOfTwoChoices",
     ] {
-        let policy = load_balancing_policy(Some(name)).unwrap();
+        let policy = PolicyRegistry::default()
+            .load_balancing(Some(name))
+            .unwrap();
         let mut random = FastRandom::new(1);
         assert!(
             policy.pick(&cluster(), &[], &mut random).is_none(),

@@ -10,6 +10,7 @@ use crate::destination::{DestinationModel, DestinationState};
 use crate::equality::{same_cluster, same_destination};
 use crate::error::ApplyMistake;
 use crate::ordinal::fold;
+use crate::registry::PolicyRegistry;
 
 /// What is going to happen to a cluster.
 pub(super) struct ClusterChange {
@@ -27,17 +28,21 @@ impl ClusterChange {
     pub(super) fn prepare(
         state: Option<&Arc<ClusterState>>,
         config: &ClusterConfig,
+        registry: &PolicyRegistry,
     ) -> Result<Self, ApplyMistake> {
         // Checked even where the cluster is equal: an equal cluster has passed before.
         let mut model = None;
         let state = match state {
             Some(state) => {
                 if !same_cluster(&state.model().config, config) {
-                    model = Some(Arc::new(ClusterModel::new(config.clone())?));
+                    model = Some(Arc::new(ClusterModel::new(config.clone(), registry)?));
                 }
                 Arc::clone(state)
             }
-            None => Arc::new(ClusterState::new(ClusterModel::new(config.clone())?)),
+            None => Arc::new(ClusterState::new(ClusterModel::new(
+                config.clone(),
+                registry,
+            )?)),
         };
 
         let before = state.destinations();

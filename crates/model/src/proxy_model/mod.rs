@@ -13,6 +13,8 @@ use crate::cluster::ClusterState;
 use crate::equality::same_route;
 use crate::error::{ApplyError, ApplyMistake};
 use crate::ordinal::fold;
+use crate::policies::Policies;
+use crate::registry::PolicyRegistry;
 use crate::route::{RouteModel, RouteTable};
 use crate::snapshot::{Clusters, Snapshot};
 
@@ -21,16 +23,31 @@ use change::ClusterChange;
 /// What the proxy knows; keeps the states of clusters and destinations across reloads.
 #[derive(Debug, Default)]
 pub struct ProxyModel {
+    registry: PolicyRegistry,
     current: ArcSwap<Snapshot>,
     revision: AtomicU64,
-    /// Held while a configuration is applied: one after the other.
-    applying: Mutex<()>,
+    /// The policies that routes name, kept across reloads where they have not changed. Held while a
+    /// configuration is applied: one after the other.
+    applying: Mutex<Policies>,
 }
 
 impl ProxyModel {
     /// A model with the empty configuration in force: every request finds no route.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same, with policies of one's own for the configuration to name.
+    pub fn with_policies(registry: PolicyRegistry) -> Self {
+        Self {
+            registry,
+            ..Self::default()
+        }
+    }
+
+    /// The policies that clusters may name.
+    pub fn registry(&self) -> &PolicyRegistry {
+        &self.registry
     }
 
     /// The configuration in force.
@@ -57,14 +74,15 @@ impl ProxyModel {
     /// All mistakes at once: ids that are there twice, policies that do not exist, routes that
     /// cannot be compiled. Then nothing has changed.
     pub fn apply(&self, config: &ProxyConfig) -> Result<Arc<Snapshot>, ApplyError> {
-        let _applying = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
         let current = self.snapshot();
 
         // Everything that can fail comes first and touches no state that is in use.
         let mut mistakes = duplicates(config);
         let mut changes = Vec::with_capacity(config.clusters.len());
         for cluster in &config.clusters {
-            match ClusterChange::prepare(current.clusters.find(&cluster.cluster_id), cluster) {
+            let state = current.clusters.find(&cluster.cluster_id);
+            match ClusterChange::prepare(state, cluster, &self.registry) {
                 Ok(change) => changes.push(change),
                 Err(mistake) => mistakes.push(mistake),
             }
@@ -75,7 +93,9 @@ impl ProxyModel {
             .collect();
         let routes_stand = current.clusters.are(&states);
         let clusters = Clusters::from_iter(states);
-        let models = route_models(&config.routes, current.routes.models(), &clusters);
+        let policies = Policies::resolve(&config.policies, &kept);
+        let before = current.routes.models();
+        let models = route_models(&config.routes, before, &clusters, &policies);
         let same_routes = models.len() == current.routes.models().len()
             && models
                 .iter()
@@ -96,6 +116,7 @@ impl ProxyModel {
         };
 
         // From here on nothing can fail.
+        *kept = policies;
         if same_routes && routes_stand && changes.iter().all(ClusterChange::is_none) {
             return Ok(current);
         }
@@ -144,6 +165,7 @@ fn route_models(
     routes: &[RouteConfig],
     before: &[Arc<RouteModel>],
     clusters: &Clusters,
+    policies: &Policies,
 ) -> Vec<Arc<RouteModel>> {
     let before: HashMap<_, _> = before
         .iter()
@@ -154,7 +176,9 @@ fn route_models(
             .cluster_id
             .as_deref()
             .and_then(|id| clusters.find(id));
+        let policies = policies.of_route(config);
         if let Some(model) = before.get(&fold(&config.route_id))
+            && model.policies.are(&policies)
             && is_same_cluster(model.cluster.as_ref(), cluster)
             && same_route(&model.config, config)
         {
@@ -163,6 +187,7 @@ fn route_models(
         Arc::new(RouteModel {
             config: config.clone(),
             cluster: cluster.map(Arc::clone),
+            policies,
         })
     };
     routes.iter().map(model).collect()

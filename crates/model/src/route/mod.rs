@@ -21,6 +21,7 @@ use std::sync::Arc;
 use ostler_config::schema::RouteConfig;
 
 use crate::cluster::ClusterState;
+use crate::policies::RoutePolicies;
 
 pub use host::{HostError, HostPattern};
 pub use table::{Found, RouteBuildError, RouteTable};
@@ -58,4 +59,6 @@ pub struct RouteModel {
     /// The cluster that answers; `None` when `ClusterId` is absent or names none, and then the
     /// route still matches and the request is answered 503.
     pub cluster: Option<Arc<ClusterState>>,
+    /// The policies it names, resolved.
+    pub policies: RoutePolicies,
 }

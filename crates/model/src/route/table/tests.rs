@@ -82,6 +82,7 @@ fn models(routes: &[Route]) -> Vec<Arc<RouteModel>> {
         Arc::new(RouteModel {
             config: route.0.clone(),
             cluster: None,
+            policies: Default::default(),
         })
     };
     routes.iter().map(model).collect()
@@ -732,7 +733,7 @@ mod against_the_scan {
                 .enumerate()
                 .map(|(at, config)| {
                     let config = RouteConfig { route_id: format!("r{at}"), ..config };
-                    Arc::new(RouteModel { config, cluster: None })
+                    Arc::new(RouteModel { config, cluster: None, policies: Default::default() })
                 })
                 .collect();
             let table = RouteTable::build(&models).map_err(|errors| {

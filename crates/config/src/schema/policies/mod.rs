@@ -1,0 +1,24 @@
+//! The policies that routes name, which in ASP.NET are written in code, as they are written here.
+
+mod authorization;
+mod cors;
+mod rate_limiter;
+mod request_timeouts;
+
+pub use authorization::AuthorizationConfig;
+pub use cors::CorsConfig;
+pub use rate_limiter::RateLimiterConfig;
+pub use request_timeouts::RequestTimeoutsConfig;
+
+/// The policies that routes name (reference 11).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PoliciesConfig {
+    /// `Cors`.
+    pub cors: CorsConfig,
+    /// `RateLimiter`.
+    pub rate_limiter: RateLimiterConfig,
+    /// `RequestTimeouts`.
+    pub request_timeouts: RequestTimeoutsConfig,
+    /// `Authorization` and `Authentication`.
+    pub authorization: AuthorizationConfig,
+}
