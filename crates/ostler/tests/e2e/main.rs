@@ -13,4 +13,5 @@ mod http;
 mod leaks;
 mod malformed;
 mod relay;
+mod routing;
 mod upgrades;
