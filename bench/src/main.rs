@@ -52,6 +52,9 @@ struct Args {
     /// The ostler program; without this, it is built.
     #[arg(long, value_name = "PATH")]
     ostler: Option<PathBuf>,
+    /// An earlier ostler program, to be measured in the same run.
+    #[arg(long, value_name = "PATH")]
+    earlier: Option<PathBuf>,
     /// Count no system calls.
     #[arg(long)]
     no_trace: bool,
@@ -90,10 +93,13 @@ fn main() -> anyhow::Result<()> {
 
     let folder = tempfile::Builder::new().prefix("ostler-bench-").tempdir()?;
     allow_entry(folder.path())?;
-    let starts = plan
-        .kinds
-        .iter()
-        .map(|kind| Server::start(*kind, &ostler, folder.path()));
+    let starts = plan.kinds.iter().map(|kind| {
+        let program = match kind {
+            ServerKind::Earlier => args.earlier.as_ref().context("--earlier is missing")?,
+            _ => &ostler,
+        };
+        Server::start(*kind, program, folder.path())
+    });
     let servers: Vec<_> = starts.collect::<anyhow::Result<_>>()?;
 
     let samples = plan.measure(&servers)?;
@@ -128,14 +134,16 @@ impl Plan {
             }
             None => {
                 let all = ServerKind::value_variants().iter().copied();
-                all.filter(|kind| {
-                    let installed = kind.is_installed();
-                    if !installed {
-                        eprintln!("{} is not installed and left out", kind.name());
-                    }
-                    installed
-                })
-                .collect()
+                let earlier = args.earlier.is_some();
+                all.filter(|kind| *kind != ServerKind::Earlier || earlier)
+                    .filter(|kind| {
+                        let installed = kind.is_installed();
+                        if !installed {
+                            eprintln!("{} is not installed and left out", kind.name());
+                        }
+                        installed
+                    })
+                    .collect()
             }
         };
         let strace = || Command::new("strace").arg("-V").output().is_ok();

@@ -152,6 +152,7 @@ fn color(kind: ServerKind) -> &'static str {
     match kind {
         ServerKind::Direct => "#777777",
         ServerKind::Delegated => "#009e73",
+        ServerKind::Earlier => "#56b4e9",
         ServerKind::Forwarded => "#0072b2",
         ServerKind::Nginx => "#e69f00",
         ServerKind::Haproxy => "#d55e00",

@@ -28,6 +28,8 @@ pub(crate) enum ServerKind {
     Direct,
     /// Ostler, which delegates to it.
     Delegated,
+    /// An earlier Ostler, which delegates to it: what a change costs (`--earlier`).
+    Earlier,
     /// Ostler, which forwards to it over HTTP.
     Forwarded,
     /// nginx.
@@ -41,6 +43,7 @@ impl ServerKind {
         match self {
             Self::Direct => "direct",
             Self::Delegated => "delegated",
+            Self::Earlier => "delegated, earlier",
             Self::Forwarded => "forwarded",
             Self::Nginx => "nginx",
             Self::Haproxy => "HAProxy",
@@ -51,7 +54,7 @@ impl ServerKind {
     /// from what is direct.
     fn arrival(self) -> &'static str {
         match self {
-            Self::Delegated => "delegated",
+            Self::Delegated | Self::Earlier => "delegated",
             Self::Direct | Self::Forwarded | Self::Nginx | Self::Haproxy => "direct",
         }
     }
@@ -59,7 +62,7 @@ impl ServerKind {
     /// Whether its program is on this host; Ostler's own is always there.
     pub(crate) fn is_installed(self) -> bool {
         let version = match self {
-            Self::Direct | Self::Delegated | Self::Forwarded => return true,
+            Self::Direct | Self::Delegated | Self::Earlier | Self::Forwarded => return true,
             Self::Nginx => Command::new("nginx").arg("-v").output(),
             Self::Haproxy => Command::new("haproxy").arg("-v").output(),
         };
@@ -118,7 +121,9 @@ impl Server {
         };
         match kind {
             ServerKind::Direct => {}
-            ServerKind::Delegated => processes.push(starter.delegating_front(address)?),
+            ServerKind::Delegated | ServerKind::Earlier => {
+                processes.push(starter.delegating_front(address)?);
+            }
             ServerKind::Forwarded => processes.push(starter.forwarding_front(address, app)?),
             ServerKind::Nginx => processes.push(starter.nginx(address, app)?),
             ServerKind::Haproxy => processes.push(starter.haproxy(address, app)?),
