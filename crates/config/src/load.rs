@@ -88,7 +88,7 @@ pub fn load_with(tree: &ConfigurationTree, validator: &dyn RouteValidator) -> Lo
     check_clusters_of_routes(&mut reader, &proxy);
     reader.finish();
     let settings = Settings::read(tree, proxy, &mut diagnostics);
-    not_yet::warn(tree, delegates, &mut diagnostics);
+    not_yet::warn(tree, &mut diagnostics);
     diagnostics.sort();
     Loaded {
         settings,

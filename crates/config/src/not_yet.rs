@@ -29,13 +29,10 @@ struct Line {
 struct Use<'a> {
     owner: Section<'a>,
     value: Section<'a>,
-    /// Whether the pipeline has the step `HttpSysDelegation`.
-    delegates: bool,
 }
 
 const ROUTE: &str = "ReverseProxy:Routes:*";
 const CLUSTER: &str = "ReverseProxy:Clusters:*";
-const DESTINATION: &str = "ReverseProxy:Clusters:*:Destinations:*";
 const LIMITS: &str = "Kestrel:Limits";
 
 const IGNORED: &str = "this is not implemented yet and has no effect";
@@ -55,8 +52,8 @@ const NOT_YET: &[Line] = &[
     Line { owner: CLUSTER, key: "SessionAffinity:Enabled", is_used: on, message: IGNORED },
     Line { owner: CLUSTER, key: "HealthCheck:Active:Enabled", is_used: on, message: IGNORED },
     Line { owner: CLUSTER, key: "HealthCheck:Passive:Enabled", is_used: on, message: IGNORED },
-    Line { owner: CLUSTER, key: "HttpClient:SslProtocols", is_used: listed, message: IGNORED },
-    Line { owner: CLUSTER, key: "HttpClient:DangerousAcceptAnyServerCertificate", is_used: on, message: IGNORED },
+    Line { owner: CLUSTER, key: "HttpClient:SslProtocols", is_used: lists_old_tls,
+        message: "of these only TLS 1.2 and TLS 1.3 are spoken" },
     Line { owner: CLUSTER, key: "HttpClient:MaxConnectionsPerServer", is_used: there, message: IGNORED },
     Line { owner: CLUSTER, key: "HttpClient:EnableMultipleHttp2Connections", is_used: off, message: IGNORED },
     Line { owner: CLUSTER, key: "HttpClient:RequestHeaderEncoding", is_used: there, message: IGNORED },
@@ -64,10 +61,8 @@ const NOT_YET: &[Line] = &[
     Line { owner: CLUSTER, key: "HttpClient:WebProxy:Address", is_used: there, message: IGNORED },
     Line { owner: CLUSTER, key: "HttpRequest:Version", is_used: is_http_1_0,
         message: "HTTP/1.0 to destinations is not implemented yet: HTTP/1.1 is used" },
-    Line { owner: CLUSTER, key: "HttpRequest:VersionPolicy", is_used: needs_more_than_http1,
-        message: "HTTP/2 and HTTP/3 to destinations are not implemented yet: HTTP/1.1 is used" },
-    Line { owner: DESTINATION, key: "Address", is_used: is_forwarded_to_over_https,
-        message: "https to destinations is not implemented yet: requests to this one fail" },
+    Line { owner: CLUSTER, key: "HttpRequest:VersionPolicy", is_used: needs_http_3,
+        message: "HTTP/3 to destinations is not implemented yet: requests to these fail" },
 
     // The application around the proxy.
     Line { owner: "StaticFiles", key: "Enabled", is_used: on, message: IGNORED },
@@ -84,15 +79,11 @@ const NOT_YET: &[Line] = &[
 ];
 
 /// Warns of every use of what is not implemented yet.
-pub(crate) fn warn(tree: &ConfigurationTree, delegates: bool, diagnostics: &mut Diagnostics) {
+pub(crate) fn warn(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) {
     for line in NOT_YET {
         for owner in matching(tree.section(""), line.owner) {
             let value = owner.section(line.key);
-            let at = Use {
-                owner,
-                value,
-                delegates,
-            };
+            let at = Use { owner, value };
             if (line.is_used)(&at) {
                 note(
                     diagnostics,
@@ -141,9 +132,11 @@ fn there(at: &Use<'_>) -> bool {
     at.value.has_children() || at.value.value().is_some_and(|text| !text.is_empty())
 }
 
-/// An array with elements; a single value has no effect in YARP either.
-fn listed(at: &Use<'_>) -> bool {
-    at.value.has_children()
+/// An array that names what rustls does not speak; a single value has no effect in YARP either.
+fn lists_old_tls(at: &Use<'_>) -> bool {
+    let spoken = ["Tls12", "Tls13", "None"];
+    let mut named = at.value.children().filter_map(|(_, item)| item.value());
+    named.any(|name| !spoken.iter().any(|spoken| same(spoken, name)))
 }
 
 fn on(at: &Use<'_>) -> bool {
@@ -160,39 +153,27 @@ fn says(at: &Use<'_>, words: &[&str]) -> bool {
         .is_some_and(|value| words.iter().any(|word| same(word, value)))
 }
 
-/// With the default policy, and over http, it is HTTP/1.1 whatever the version (reference 1.11).
-fn needs_more_than_http1(at: &Use<'_>) -> bool {
-    let strict = says(
-        at,
-        &["RequestVersionOrHigher", "RequestVersionExact", "1", "2"],
-    );
+/// Any other policy is content with less (reference part B, section 9).
+fn needs_http_3(at: &Use<'_>) -> bool {
+    let policies = ["RequestVersionOrHigher", "RequestVersionExact", "1", "2"];
     let version = at.owner.section("HttpRequest:Version").value();
-    // Version 2 is the default.
-    let version = version.filter(|text| !text.is_empty()).unwrap_or("2");
-    strict && leaf::http_version(version).is_ok_and(|version| version >= HttpVersion::Http2)
+    let version = version.map(leaf::http_version);
+    says(at, &policies) && version == Some(Ok(HttpVersion::Http3))
 }
 
 fn is_http_1_0(at: &Use<'_>) -> bool {
     at.value.value().map(leaf::http_version) == Some(Ok(HttpVersion::Http10))
 }
 
-/// A delegated destination's address is a prefix and not dialled.
-fn is_forwarded_to_over_https(at: &Use<'_>) -> bool {
-    let queue = at.owner.section("Metadata:HttpSysDelegationQueue").value();
-    let scheme = at.value.value().and_then(|address| address.get(..6));
-    let https = scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));
-    https && !(at.delegates && queue.is_some())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn warnings(text: &str, delegates: bool) -> Vec<String> {
+    fn warnings(text: &str) -> Vec<String> {
         let mut tree = ConfigurationTree::new();
         tree.add_json("a.json", text).unwrap();
         let mut diagnostics = Diagnostics::default();
-        warn(&tree, delegates, &mut diagnostics);
+        warn(&tree, &mut diagnostics);
         assert!(!diagnostics.has_errors());
         diagnostics
             .warnings()
@@ -214,7 +195,7 @@ mod tests {
                 format!("{opened}{json}{}", "}".repeat(names.len()))
             }
         };
-        warnings(&text, false)
+        warnings(&text)
     }
 
     const ROUTE: &str = "ReverseProxy:Routes:r";
@@ -257,18 +238,13 @@ mod tests {
             ),
             (
                 CLUSTER,
-                r#"{ "HttpClient": { "SslProtocols": [ "Tls13" ] } }"#,
+                r#"{ "HttpClient": { "SslProtocols": [ "tls13", "Tls11" ] } }"#,
                 "HttpClient:SslProtocols",
             ),
             (
                 CLUSTER,
                 r#"{ "HttpClient": { "MaxConnectionsPerServer": 8 } }"#,
                 "HttpClient:MaxConnectionsPerServer",
-            ),
-            (
-                CLUSTER,
-                r#"{ "HttpClient": { "DangerousAcceptAnyServerCertificate": true } }"#,
-                "HttpClient:DangerousAcceptAnyServerCertificate",
             ),
             (
                 CLUSTER,
@@ -297,18 +273,8 @@ mod tests {
             ),
             (
                 CLUSTER,
-                r#"{ "HttpRequest": { "VersionPolicy": "RequestVersionExact" } }"#,
-                "HttpRequest:VersionPolicy",
-            ),
-            (
-                CLUSTER,
                 r#"{ "HttpRequest": { "Version": "3", "VersionPolicy": "1" } }"#,
                 "HttpRequest:VersionPolicy",
-            ),
-            (
-                CLUSTER,
-                r#"{ "Destinations": { "d": { "Address": "HTTPS://d/" } } }"#,
-                "Destinations:d:Address",
             ),
             (
                 "",
@@ -352,7 +318,7 @@ mod tests {
             ),
             (
                 CLUSTER,
-                r#"{ "HttpClient": { "DangerousAcceptAnyServerCertificate": false, "SslProtocols": "Tls13" } }"#,
+                r#"{ "HttpClient": { "DangerousAcceptAnyServerCertificate": true, "SslProtocols": [ "Tls12", "TLS13" ] } }"#,
             ),
             (
                 CLUSTER,
@@ -365,7 +331,7 @@ mod tests {
             ),
             (
                 CLUSTER,
-                r#"{ "HttpRequest": { "Version": "1.1", "VersionPolicy": "RequestVersionExact" } }"#,
+                r#"{ "HttpRequest": { "Version": "2", "VersionPolicy": "RequestVersionExact" } }"#,
             ),
             (
                 CLUSTER,
@@ -378,13 +344,5 @@ mod tests {
         ] {
             assert_eq!(below(owner, json), Vec::<String>::new(), "{json}");
         }
-    }
-
-    #[test]
-    fn an_https_prefix_is_not_dialled_where_requests_are_delegated() {
-        let text = r#"{ "ReverseProxy": { "Clusters": { "c": { "Destinations": { "d": {
-            "Address": "https://*:443/", "Metadata": { "HttpSysDelegationQueue": "q" } } } } } } }"#;
-        assert!(warnings(text, true).is_empty());
-        assert_eq!(warnings(text, false).len(), 1);
     }
 }

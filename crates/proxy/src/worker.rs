@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use ostler_delegation::control::ConnectionFacts;
 use ostler_delegation::{QueueError, QueueName};
-use ostler_model::{DestinationModel, FastRandom, Snapshot};
+use ostler_model::{ClusterState, DestinationModel, FastRandom, Snapshot};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::connection::{Watch, serve};
 use crate::delegation::{Queue, Rule, Rules};
 use crate::flush::Flush;
-use crate::forwarder::Clients;
+use crate::forwarder::{Clients, Destination, RequestError};
 use crate::front::{FrontLimits, Phase, Shared};
 use crate::pipeline::Pipeline;
 
@@ -95,8 +95,14 @@ impl Worker {
         &self.shared.limits
     }
 
-    pub(crate) fn clients(&self) -> &Clients {
-        &self.clients
+    /// Where requests that are forwarded to a destination go.
+    pub(crate) fn forwarding(
+        &self,
+        cluster: &ClusterState,
+        model: &Arc<DestinationModel>,
+    ) -> Result<Rc<Destination>, RequestError> {
+        let revision = self.snapshot.borrow().revision;
+        self.clients.destination(revision, cluster, model)
     }
 
     /// The worker's slow clock.
@@ -235,6 +241,9 @@ impl Worker {
             }
             slow = (slow + 1) % 10;
             if slow == 0 {
+                let snapshot = self.snapshot();
+                self.clients
+                    .sweep(self.now.get(), |id| snapshot.clusters.find(id).is_some());
                 self.check(self.is_draining());
             }
         }

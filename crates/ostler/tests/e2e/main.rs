@@ -6,6 +6,7 @@ mod support;
 
 mod basics;
 mod command_line;
+mod destinations;
 mod failures;
 mod forwarding;
 mod hostile;

@@ -1,4 +1,4 @@
-//! Forwarding over HTTP/1.1, to a destination's address or to a relayed target.
+//! Forwarding over HTTP, to a destination's address or to a relayed target.
 //!
 //! 1. make the outgoing request of the head (`request.rs`);
 //! 2. send it, while the body is read from the client (`body.rs`);
@@ -26,7 +26,8 @@ use crate::exchange::After;
 use crate::outcome::ForwarderError;
 use crate::respond::{Chain, respond};
 
-pub(crate) use clients::{Clients, SendError, Sender, handshake};
+pub(crate) use clients::{Clients, Destination, SendError, Sender, handshake};
+pub(crate) use request::RequestError;
 
 /// How a forwarded exchange ended.
 #[derive(Debug)]
@@ -53,20 +54,30 @@ pub(crate) async fn forward(
         Some(ostler_config::schema::ActivityTimeout::After(timeout)) => Some(timeout),
         Some(ostler_config::schema::ActivityTimeout::Infinite) => None,
     };
-    let model = destination.model();
+    let worker = std::rc::Rc::clone(&connection.worker);
     let client = connection.client.facts().client;
-    let made = request::to_destination(head, &model.config, client);
-    let (parts, upgrade) = match made {
+    let made = worker
+        .forwarding(context.cluster(), &destination.model())
+        .and_then(|to| request::to_destination(head, &to, client).map(|made| (to, made)));
+    let (to, (parts, upgrade)) = match made {
         Ok(made) => made,
         Err(error) => {
-            tracing::warn!(destination = destination.id(), %error, "no request can be made");
+            tracing::warn!(destination = destination.id(), error = %Chain(&error), "no request can be made");
             let status = StatusCode::BAD_GATEWAY;
             return failed(connection, head, status, ForwarderError::RequestCreation).await;
         }
     };
-    let worker = std::rc::Rc::clone(&connection.worker);
-    let send = |request| worker.clients().send(request);
-    run(connection, head, context, parts, upgrade, timeout, send).await
+    let lease = std::cell::Cell::new(None);
+    let send = async |request| {
+        let (response, leased) = to.pool.send(request, upgrade).await?;
+        lease.set(Some(leased));
+        Ok(response)
+    };
+    let forwarded = run(connection, head, context, parts, upgrade, timeout, send).await;
+    if let Some(lease) = lease.take() {
+        lease.give_back();
+    }
+    forwarded
 }
 
 /// Relays a request to a target that may not hold the client's socket.
@@ -105,16 +116,14 @@ pub(crate) async fn relay(
         }
     };
     let sender = &mut place.sender;
-    let forwarded = run(connection, head, context, parts, upgrade, None, |request| {
-        sender.send(request)
-    })
-    .await;
+    let send = async |request| sender.send(request).await;
+    let forwarded = run(connection, head, context, parts, upgrade, None, send).await;
     connection.relays.push(place);
     forwarded
 }
 
 /// Steps 2 and 3, however the request is sent.
-async fn run<F, S>(
+async fn run<F>(
     connection: &mut Connection,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
@@ -124,8 +133,7 @@ async fn run<F, S>(
     send: F,
 ) -> Forwarded
 where
-    F: FnOnce(http::Request<body::ForwardBody>) -> S,
-    S: Future<Output = Result<http::Response<Incoming>, SendError>>,
+    F: AsyncFnOnce(http::Request<body::ForwardBody>) -> Result<http::Response<Incoming>, SendError>,
 {
     if connection
         .client

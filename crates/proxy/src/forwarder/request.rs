@@ -4,16 +4,21 @@ use std::net::SocketAddr;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Uri, Version};
-use ostler_config::schema::DestinationConfig;
 use ostler_http1::RequestHead;
+
+use super::clients::{Destination, TlsError};
 
 /// No request can be made of this head and this destination.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RequestError {
     #[error("CONNECT is not forwarded")]
     Connect,
-    #[error("the destination's address {0:?} is not an http URL")]
+    #[error("the destination's address {0:?} is not an http or https URL")]
     Address(String),
+    #[error("HTTP/3 is asked for and not spoken")]
+    Http3,
+    #[error("the destination's TLS cannot be set up")]
+    Tls(#[from] TlsError),
     #[error("the method, target or a field cannot be sent")]
     Invalid(#[from] http::Error),
 }
@@ -25,25 +30,12 @@ pub(crate) enum RequestError {
 /// and `Forwarded` are removed.
 pub(crate) fn to_destination(
     head: &RequestHead,
-    destination: &DestinationConfig,
+    destination: &Destination,
     client: Option<SocketAddr>,
 ) -> Result<(http::request::Parts, bool), RequestError> {
-    let address = || RequestError::Address(destination.address.clone());
-    let base: Uri = destination.address.parse().map_err(|_| address())?;
-    if base.scheme_str() != Some("http") {
-        return Err(address());
-    }
-    let authority = base.authority().ok_or_else(address)?.as_str();
-    let prefix = base.path().strip_suffix('/').unwrap_or(base.path());
-    let (mut parts, upgrade) = common(head, &format!("http://{authority}{prefix}"))?;
+    let (mut parts, upgrade) = common(head, &destination.prefix)?;
     let fields = &mut parts.headers;
-    fields.remove(header::HOST);
-    if let Some(host) = destination.host.as_deref().filter(|host| !host.is_empty()) {
-        fields.insert(
-            header::HOST,
-            HeaderValue::from_str(host).map_err(http::Error::from)?,
-        );
-    }
+    fields.insert(header::HOST, destination.host.clone());
     for name in [
         "x-forwarded-for",
         "x-forwarded-host",
@@ -70,10 +62,14 @@ pub(crate) fn to_destination(
 
 /// The request for a relayed target, which sees it as the client sent it.
 pub(crate) fn to_target(head: &RequestHead) -> Result<(http::request::Parts, bool), RequestError> {
-    common(head, "")
+    let (mut parts, upgrade) = common(head, "")?;
+    if head.path() == "*" {
+        parts.uri = Uri::from_static("*");
+    }
+    Ok((parts, upgrade))
 }
 
-fn common(head: &RequestHead, base: &str) -> Result<(http::request::Parts, bool), RequestError> {
+fn common(head: &RequestHead, prefix: &str) -> Result<(http::request::Parts, bool), RequestError> {
     if head.is_connect() {
         return Err(RequestError::Connect);
     }
@@ -83,7 +79,7 @@ fn common(head: &RequestHead, base: &str) -> Result<(http::request::Parts, bool)
     let (mut parts, ()) = http::Request::new(()).into_parts();
     parts.version = Version::HTTP_11;
     parts.method = Method::from_bytes(head.method().as_bytes()).map_err(http::Error::from)?;
-    parts.uri = target(head, base).parse().map_err(http::Error::from)?;
+    parts.uri = target(head, prefix).parse().map_err(http::Error::from)?;
     parts.headers = fields(head)?;
     if let Some(upgrade) = upgrade {
         let upgrade = HeaderValue::from_bytes(upgrade).map_err(http::Error::from)?;
@@ -96,15 +92,14 @@ fn common(head: &RequestHead, base: &str) -> Result<(http::request::Parts, bool)
 }
 
 /// The destination gets its own prefix for `OPTIONS *`, and never `*`.
-fn target(head: &RequestHead, base: &str) -> String {
+fn target(head: &RequestHead, prefix: &str) -> String {
     let path = match head.path() {
-        "*" if base.is_empty() => return "*".to_owned(),
         "*" => "/",
         path => path,
     };
     match head.query() {
-        Some(query) => format!("{base}{path}?{query}"),
-        None => format!("{base}{path}"),
+        Some(query) => format!("{prefix}{path}?{query}"),
+        None => format!("{prefix}{path}"),
     }
 }
 

@@ -492,7 +492,6 @@ fn what_is_not_implemented_yet_is_a_warning() {
         [
             "ReverseProxy:Routes:r:Transforms",
             "ReverseProxy:Clusters:c:SessionAffinity:Enabled",
-            "ReverseProxy:Clusters:c:Destinations:d:Address",
         ]
     );
 }

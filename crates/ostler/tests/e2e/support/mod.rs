@@ -67,11 +67,20 @@ impl Sandbox {
     }
 
     pub(crate) fn front_with(&self, json: &str, arguments: &[&str]) -> Front {
+        self.start_front(json, arguments, &[])
+    }
+
+    /// A front of one thread with these environment variables.
+    pub(crate) fn front_in(&self, json: &str, environment: &[(&str, &str)]) -> Front {
+        self.start_front(json, &["--threads", "1"], environment)
+    }
+
+    fn start_front(&self, json: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Front {
         let configuration = self.configuration(json);
         let mut all = vec!["run", "--config", configuration.to_str().unwrap()];
         all.extend(["--urls", "http://127.0.0.1:0"]);
         all.extend(arguments);
-        let process = self.ostler(&all);
+        let process = Process::start_in(&self.runtime(), &all, environment);
         let line = process.line();
         let port = line
             .strip_prefix("listening on http://127.0.0.1:")

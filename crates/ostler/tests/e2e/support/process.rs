@@ -19,8 +19,20 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(runtime: &Path, arguments: &[&str]) -> Self {
+        Self::start_in(runtime, arguments, &[])
+    }
+
+    /// The same, with more environment variables.
+    pub(crate) fn start_in(
+        runtime: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ostler"));
-        command.args(arguments).env("OSTLER_RUNTIME_DIR", runtime);
+        command
+            .args(arguments)
+            .env("OSTLER_RUNTIME_DIR", runtime)
+            .envs(environment.iter().copied());
         Self::spawn(command)
     }
 

@@ -1,0 +1,153 @@
+//! What a cluster's `HttpClient` and `HttpRequest` say, and the pools that follow from it.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Instant;
+
+use ostler_config::schema::{
+    DestinationConfig, HttpClientConfig, HttpRequestConfig, HttpVersion, HttpVersionPolicy,
+};
+
+use super::connect::{Connector, Protocols};
+use super::endpoint::{Destination, Endpoint};
+use super::pool::Pool;
+use super::tls::{self, TlsConfigs};
+use crate::forwarder::request::RequestError;
+
+/// The client of one cluster on one thread.
+#[derive(Debug)]
+pub(super) struct ClusterClient {
+    http_client: HttpClientConfig,
+    http_request: HttpRequestConfig,
+    /// Made when the first https destination needs it: reading the system's roots takes a while.
+    tls: OnceCell<Result<Rc<TlsConfigs>, tls::TlsError>>,
+    pools: RefCell<HashMap<Endpoint, Rc<Pool>>>,
+    now: Rc<Cell<Instant>>,
+}
+
+impl ClusterClient {
+    pub(super) fn new(
+        http_client: &HttpClientConfig,
+        http_request: &HttpRequestConfig,
+        now: Rc<Cell<Instant>>,
+    ) -> Self {
+        Self {
+            http_client: http_client.clone(),
+            http_request: http_request.clone(),
+            tls: OnceCell::new(),
+            pools: RefCell::default(),
+            now,
+        }
+    }
+
+    /// Whether a new client would be the same as this one.
+    pub(super) fn is_made_of(
+        &self,
+        http_client: &HttpClientConfig,
+        http_request: &HttpRequestConfig,
+    ) -> bool {
+        self.http_client == *http_client && self.http_request == *http_request
+    }
+
+    /// Where requests for a destination go.
+    pub(super) fn destination(
+        &self,
+        config: &DestinationConfig,
+    ) -> Result<Destination, RequestError> {
+        Destination::new(config, |endpoint| self.pool(endpoint))
+    }
+
+    fn pool(&self, endpoint: Endpoint) -> Result<Rc<Pool>, RequestError> {
+        if let Some(pool) = self.pools.borrow().get(&endpoint) {
+            return Ok(Rc::clone(pool));
+        }
+        let protocols = self.protocols(endpoint.is_https)?;
+        let tls = match endpoint.is_https {
+            false => None,
+            true => {
+                let made = self.tls.get_or_init(|| TlsConfigs::new(&self.http_client));
+                Some(made.as_ref().map(Rc::clone).map_err(Clone::clone)?)
+            }
+        };
+        let connector = Connector::new(endpoint.clone(), protocols, tls);
+        let pool = Rc::new(Pool::new(connector, Rc::clone(&self.now)));
+        self.pools.borrow_mut().insert(endpoint, Rc::clone(&pool));
+        Ok(pool)
+    }
+
+    /// Which protocols a connection may speak (reference part B, section 9).
+    fn protocols(&self, is_https: bool) -> Result<Protocols, RequestError> {
+        protocols(
+            is_https,
+            self.http_request.version.unwrap_or(HttpVersion::Http2),
+            self.http_request.version_policy.unwrap_or_default(),
+        )
+    }
+
+    pub(super) fn sweep(&self, now: Instant) {
+        self.pools.borrow_mut().retain(|_, pool| {
+            let is_empty = pool.sweep(now);
+            // A destination that has been asked since the last reload holds its pool.
+            !is_empty || Rc::strong_count(pool) > 1
+        });
+    }
+}
+
+fn protocols(
+    is_https: bool,
+    version: HttpVersion,
+    policy: HttpVersionPolicy,
+) -> Result<Protocols, RequestError> {
+    use HttpVersionPolicy::{RequestVersionExact, RequestVersionOrHigher, RequestVersionOrLower};
+    Ok(match (is_https, version, policy) {
+        (_, HttpVersion::Http3, RequestVersionOrHigher | RequestVersionExact) => {
+            return Err(RequestError::Http3);
+        }
+        (false, HttpVersion::Http2 | HttpVersion::Http3, RequestVersionOrLower) => Protocols::Http1,
+        (false, HttpVersion::Http2, _) => Protocols::Http2,
+        (true, HttpVersion::Http2 | HttpVersion::Http3, RequestVersionOrLower)
+        | (true, HttpVersion::Http10 | HttpVersion::Http11, RequestVersionOrHigher) => {
+            Protocols::Either
+        }
+        (true, HttpVersion::Http2, _) => Protocols::Http2,
+        (_, HttpVersion::Http10 | HttpVersion::Http11, _) => Protocols::Http1,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use HttpVersion::{Http2, Http3, Http11};
+    use HttpVersionPolicy::{
+        RequestVersionExact as Exact, RequestVersionOrHigher as OrHigher,
+        RequestVersionOrLower as OrLower,
+    };
+
+    #[test]
+    fn the_version_table_of_reference_b_9() {
+        let table = [
+            (false, Http11, OrLower, Some(Protocols::Http1)),
+            (false, Http11, OrHigher, Some(Protocols::Http1)),
+            (false, Http11, Exact, Some(Protocols::Http1)),
+            (false, Http2, OrLower, Some(Protocols::Http1)),
+            (false, Http2, OrHigher, Some(Protocols::Http2)),
+            (false, Http2, Exact, Some(Protocols::Http2)),
+            (false, Http3, OrLower, Some(Protocols::Http1)),
+            (false, Http3, OrHigher, None),
+            (false, Http3, Exact, None),
+            (true, Http11, OrLower, Some(Protocols::Http1)),
+            (true, Http11, OrHigher, Some(Protocols::Either)),
+            (true, Http11, Exact, Some(Protocols::Http1)),
+            (true, Http2, OrLower, Some(Protocols::Either)),
+            (true, Http2, OrHigher, Some(Protocols::Http2)),
+            (true, Http2, Exact, Some(Protocols::Http2)),
+            (true, Http3, OrLower, Some(Protocols::Either)),
+            (true, Http3, Exact, None),
+        ];
+        for (is_https, version, policy, expected) in table {
+            let found = protocols(is_https, version, policy).ok();
+            assert_eq!(found, expected, "{is_https} {version:?} {policy:?}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What a destination's `Address` and `Host` come down to.
+
+use std::rc::Rc;
+
+use http::{HeaderValue, Uri};
+use ostler_config::schema::DestinationConfig;
+
+use super::pool::Pool;
+use crate::forwarder::request::RequestError;
+
+/// Where to connect, and whom to expect there: connections are pooled by this.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Endpoint {
+    pub(super) is_https: bool,
+    /// Without the brackets of an IPv6 address.
+    pub(super) host: String,
+    pub(super) port: u16,
+    /// The name asked for and checked in a TLS handshake (reference part B, 3.5): the outgoing
+    /// `Host` without its port. Without TLS it makes no difference, and is empty.
+    pub(super) server_name: String,
+}
+
+/// A destination that requests are forwarded to.
+#[derive(Debug)]
+pub(crate) struct Destination {
+    /// The path of `Address` without a slash at its end; it precedes the request's.
+    pub(crate) prefix: String,
+    /// The outgoing `Host`.
+    pub(crate) host: HeaderValue,
+    pub(crate) pool: Rc<Pool>,
+}
+
+impl Destination {
+    pub(super) fn new(
+        config: &DestinationConfig,
+        pool: impl FnOnce(Endpoint) -> Result<Rc<Pool>, RequestError>,
+    ) -> Result<Self, RequestError> {
+        let address = || RequestError::Address(config.address.clone());
+        let base: Uri = config.address.parse().map_err(|_| address())?;
+        let is_https = match base.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
+            _ => return Err(address()),
+        };
+        let authority = base.authority().ok_or_else(address)?;
+        let default_port = if is_https { 443 } else { 80 };
+        let port = authority.port_u16().unwrap_or(default_port);
+        // Userinfo is not for the wire, and the scheme's own port is not named (reference part B, 6.1).
+        let host = match port == default_port {
+            true => authority.host().to_ascii_lowercase(),
+            false => format!("{}:{port}", authority.host().to_ascii_lowercase()),
+        };
+        let host = config
+            .host
+            .clone()
+            .filter(|host| !host.is_empty())
+            .unwrap_or(host);
+        let endpoint = Endpoint {
+            is_https,
+            host: without_brackets(authority.host()).to_owned(),
+            port,
+            server_name: match is_https {
+                true => without_brackets(without_port(&host)).to_owned(),
+                false => String::new(),
+            },
+        };
+        Ok(Self {
+            prefix: base
+                .path()
+                .strip_suffix('/')
+                .unwrap_or(base.path())
+                .to_owned(),
+            host: HeaderValue::from_str(&host).map_err(http::Error::from)?,
+            pool: pool(endpoint)?,
+        })
+    }
+}
+
+fn without_brackets(host: &str) -> &str {
+    host.strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host)
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if !name.contains(':') || name.ends_with(']') => {
+            let is_port = port.bytes().all(|byte| byte.is_ascii_digit());
+            if is_port { name } else { host }
+        }
+        _ => host,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_taken_off_a_host() {
+        for (host, name) in [
+            ("a.com", "a.com"),
+            ("a.com:8443", "a.com"),
+            ("[::1]:8443", "[::1]"),
+            ("[::1]", "[::1]"),
+            ("::1", "::1"),
+        ] {
+            assert_eq!(without_port(host), name);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The forwarding clients of one thread: one a cluster, with pools of connections to destinations.
+//!
+//! Nothing is shared between threads, so nothing is locked; clusters never share connections.
+
+mod cluster_client;
+mod connect;
+mod endpoint;
+mod pool;
+mod tls;
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::error::Error;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use ostler_model::{ClusterState, DestinationModel};
+use tokio::net::UnixStream;
+
+use super::body::ForwardBody;
+use super::request::RequestError;
+
+use cluster_client::ClusterClient;
+pub(crate) use endpoint::Destination;
+pub(crate) use tls::TlsError;
+
+/// The clients of one thread.
+#[derive(Debug)]
+pub(crate) struct Clients {
+    /// By cluster id, in the spelling of its state.
+    clusters: RefCell<HashMap<String, Rc<ClusterClient>>>,
+    /// By the destination model's address: the model is kept with it, so no other can have it.
+    destinations: RefCell<HashMap<usize, Known>>,
+    revision: Cell<u64>,
+    /// Advanced by [`Clients::sweep`]: idle connections are counted in tens of seconds.
+    now: Rc<Cell<Instant>>,
+}
+
+/// A destination, with the model it was made of.
+type Known = (Arc<DestinationModel>, Rc<Destination>);
+
+impl Clients {
+    pub(crate) fn new() -> Self {
+        Self {
+            clusters: RefCell::default(),
+            destinations: RefCell::default(),
+            revision: Cell::new(0),
+            now: Rc::new(Cell::new(crate::clock::now())),
+        }
+    }
+
+    /// Where requests for a destination go. Worked out once a configuration.
+    pub(crate) fn destination(
+        &self,
+        revision: u64,
+        cluster: &ClusterState,
+        model: &Arc<DestinationModel>,
+    ) -> Result<Rc<Destination>, RequestError> {
+        if self.revision.replace(revision) != revision {
+            self.destinations.borrow_mut().clear();
+        }
+        let address = Arc::as_ptr(model) as usize;
+        if let Some((_, destination)) = self.destinations.borrow().get(&address) {
+            return Ok(Rc::clone(destination));
+        }
+        let client = self.of_cluster(cluster);
+        let destination = Rc::new(client.destination(&model.config)?);
+        self.destinations
+            .borrow_mut()
+            .insert(address, (Arc::clone(model), Rc::clone(&destination)));
+        Ok(destination)
+    }
+
+    /// A cluster's client, a new one when what it is made of has changed (reference 16.2). Exchanges
+    /// under way keep the one they have.
+    fn of_cluster(&self, cluster: &ClusterState) -> Rc<ClusterClient> {
+        let model = cluster.model();
+        let (http_client, http_request) = (&model.config.http_client, &model.config.http_request);
+        let mut clusters = self.clusters.borrow_mut();
+        if let Some(client) = clusters.get(cluster.id())
+            && client.is_made_of(http_client, http_request)
+        {
+            return Rc::clone(client);
+        }
+        let client = Rc::new(ClusterClient::new(
+            http_client,
+            http_request,
+            Rc::clone(&self.now),
+        ));
+        clusters.insert(cluster.id().to_owned(), Rc::clone(&client));
+        client
+    }
+
+    /// Closes connections that nobody has used for a while, and forgets clusters that are no more.
+    pub(crate) fn sweep(&self, now: Instant, exists: impl Fn(&str) -> bool) {
+        self.now.set(now);
+        self.clusters.borrow_mut().retain(|id, client| {
+            client.sweep(now);
+            exists(id)
+        });
+    }
+}
+
+/// The client's end of one connection to a relayed target.
+#[derive(Debug)]
+pub(crate) struct Sender(hyper::client::conn::http1::SendRequest<ForwardBody>);
+
+impl Sender {
+    pub(crate) fn is_open(&self) -> bool {
+        !self.0.is_closed()
+    }
+
+    pub(crate) async fn send(
+        &mut self,
+        request: http::Request<ForwardBody>,
+    ) -> Result<http::Response<Incoming>, SendError> {
+        self.0.ready().await.map_err(SendError::of)?;
+        self.0.send_request(request).await.map_err(SendError::of)
+    }
+}
+
+/// Starts HTTP/1.1 on a socket whose other end a relayed target has.
+pub(crate) async fn handshake(socket: UnixStream) -> Result<Sender, hyper::Error> {
+    connect::http1(TokioIo::new(socket)).await.map(Sender)
+}
+
+/// A destination could not be asked.
+#[derive(Debug)]
+pub(crate) struct SendError {
+    pub(crate) source: Box<dyn Error + Send + Sync>,
+    pub(crate) timed_out: bool,
+}
+
+impl SendError {
+    fn of(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let source = source.into();
+        let mut cause: Option<&(dyn Error + 'static)> = Some(source.as_ref());
+        let mut timed_out = false;
+        while let Some(error) = cause {
+            let io = error.downcast_ref::<std::io::Error>();
+            timed_out |= io.is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut);
+            cause = error.source();
+        }
+        Self { source, timed_out }
+    }
+}

@@ -1,0 +1,270 @@
+//! The connections of one thread to one endpoint.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use http::header::HOST;
+use http::uri::{PathAndQuery, Scheme};
+use http::{HeaderValue, Request, Response, Uri, Version};
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+
+use super::SendError;
+use super::connect::{Connector, Opened};
+use crate::forwarder::body::ForwardBody;
+
+/// How long an unused connection is kept (reference part B, 16.4).
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a connection may take to be ready again once a response has been passed on.
+const TURNAROUND: Duration = Duration::from_secs(2);
+
+/// Connections to one endpoint.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    connector: Connector,
+    /// Ready HTTP/1.1 connections, the one used last at the end: those in front grow old.
+    idle: RefCell<Vec<Idle>>,
+    http2: RefCell<Option<Shared>>,
+    /// Held while an HTTP/2 connection is opened, so that those who wait find it open.
+    opening: tokio::sync::Mutex<()>,
+    now: Rc<Cell<Instant>>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    sender: http1::SendRequest<ForwardBody>,
+    since: Instant,
+}
+
+/// An HTTP/2 connection, which requests share.
+#[derive(Debug, Clone)]
+struct Shared {
+    sender: http2::SendRequest<ForwardBody>,
+    streams: Rc<Streams>,
+}
+
+#[derive(Debug)]
+struct Streams {
+    open: Cell<usize>,
+    last_used: Cell<Instant>,
+}
+
+/// The connection an exchange is on, until its response has been passed on.
+#[derive(Debug)]
+pub(crate) enum Lease {
+    Http1 {
+        pool: Rc<Pool>,
+        sender: http1::SendRequest<ForwardBody>,
+    },
+    Http2 {
+        /// Counts for as long as it lives.
+        _stream: Stream,
+    },
+}
+
+/// One stream of a shared connection.
+#[derive(Debug)]
+pub(crate) struct Stream(Rc<Streams>, Rc<Cell<Instant>>);
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.0.open.set(self.0.open.get().saturating_sub(1));
+        self.0.last_used.set(self.1.get());
+    }
+}
+
+impl Pool {
+    pub(super) fn new(connector: Connector, now: Rc<Cell<Instant>>) -> Self {
+        Self {
+            connector,
+            idle: RefCell::default(),
+            http2: RefCell::default(),
+            opening: tokio::sync::Mutex::new(()),
+            now,
+        }
+    }
+
+    /// Sends a request, whose URI is a path with query and which has a `Host`.
+    ///
+    /// One that a connection had not begun to send when it ended is sent on another.
+    pub(crate) async fn send(
+        self: &Rc<Self>,
+        mut request: Request<ForwardBody>,
+        upgrade: bool,
+    ) -> Result<(Response<Incoming>, Lease), SendError> {
+        loop {
+            let opened = match self.take(upgrade) {
+                Some(open) => open,
+                None => self.open(upgrade).await?,
+            };
+            let error = match opened {
+                Taken::Http1(mut sender) => {
+                    in_http1_form(&mut request);
+                    match sender.try_send_request(request).await {
+                        Ok(response) => {
+                            let pool = Rc::clone(self);
+                            return Ok((response, Lease::Http1 { pool, sender }));
+                        }
+                        Err(error) => error,
+                    }
+                }
+                Taken::Http2(mut shared) => {
+                    in_http2_form(&mut request, self.connector.scheme())?;
+                    let stream = self.begin(&shared);
+                    shared.sender.ready().await.map_err(SendError::of)?;
+                    match shared.sender.try_send_request(request).await {
+                        Ok(response) => return Ok((response, Lease::Http2 { _stream: stream })),
+                        Err(error) => error,
+                    }
+                }
+            };
+            let mut error = error;
+            match error.take_message() {
+                Some(unsent) => request = unsent,
+                None => return Err(SendError::of(error.into_error())),
+            }
+        }
+    }
+
+    fn begin(&self, shared: &Shared) -> Stream {
+        shared.streams.open.set(shared.streams.open.get() + 1);
+        Stream(Rc::clone(&shared.streams), Rc::clone(&self.now))
+    }
+
+    /// A connection that is open already.
+    fn take(&self, upgrade: bool) -> Option<Taken> {
+        if !upgrade {
+            let mut http2 = self.http2.borrow_mut();
+            if http2
+                .as_ref()
+                .is_some_and(|shared| shared.sender.is_closed())
+            {
+                *http2 = None;
+            }
+            if let Some(shared) = http2.as_ref() {
+                return Some(Taken::Http2(shared.clone()));
+            }
+        }
+        let mut idle = self.idle.borrow_mut();
+        while let Some(Idle { sender, .. }) = idle.pop() {
+            if sender.is_ready() {
+                return Some(Taken::Http1(sender));
+            }
+        }
+        None
+    }
+
+    /// Opens one. Where requests may share it, the first opens it for all.
+    async fn open(&self, upgrade: bool) -> Result<Taken, SendError> {
+        let shareable = !upgrade && self.connector.may_speak_http2();
+        let _opening = match shareable {
+            true => Some(self.opening.lock().await),
+            false => None,
+        };
+        if shareable && let Some(taken) = self.take(upgrade) {
+            return Ok(taken);
+        }
+        Ok(match self.connector.open(upgrade).await? {
+            Opened::Http1(sender) => Taken::Http1(sender),
+            Opened::Http2(sender) => {
+                let shared = Shared {
+                    sender,
+                    streams: Rc::new(Streams {
+                        open: Cell::new(0),
+                        last_used: Cell::new(self.now.get()),
+                    }),
+                };
+                *self.http2.borrow_mut() = Some(shared.clone());
+                Taken::Http2(shared)
+            }
+        })
+    }
+
+    fn put_back(&self, sender: http1::SendRequest<ForwardBody>) {
+        let since = self.now.get();
+        self.idle.borrow_mut().push(Idle { sender, since });
+    }
+
+    /// Closes what nobody has used for a while; true when nothing is left.
+    pub(super) fn sweep(&self, now: Instant) -> bool {
+        let fresh = |since: Instant| now.saturating_duration_since(since) < IDLE_TIMEOUT;
+        self.idle
+            .borrow_mut()
+            .retain(|idle| fresh(idle.since) && !idle.sender.is_closed());
+        let mut http2 = self.http2.borrow_mut();
+        let unused = |shared: &Shared| {
+            let streams = &shared.streams;
+            streams.open.get() == 0 && !fresh(streams.last_used.get())
+        };
+        if http2
+            .as_ref()
+            .is_some_and(|shared| shared.sender.is_closed() || unused(shared))
+        {
+            *http2 = None;
+        }
+        http2.is_none() && self.idle.borrow().is_empty()
+    }
+}
+
+enum Taken {
+    Http1(http1::SendRequest<ForwardBody>),
+    Http2(Shared),
+}
+
+impl Lease {
+    /// Gives the connection to whoever needs one next, if its response has been read whole; any
+    /// other is closed when the lease is dropped.
+    pub(crate) fn give_back(self) {
+        let Self::Http1 { pool, mut sender } = self else {
+            return;
+        };
+        if sender.is_ready() {
+            return pool.put_back(sender);
+        }
+        if sender.is_closed() {
+            return;
+        }
+        // The last bytes were read ahead of the connection's own task.
+        tokio::task::spawn_local(async move {
+            let ready = tokio::time::timeout(TURNAROUND, sender.ready()).await;
+            if let Ok(Ok(())) = ready {
+                pool.put_back(sender);
+            }
+        });
+    }
+}
+
+/// A path with query in the request line, and `Host` (RFC 9112 section 3.2.1).
+fn in_http1_form(request: &mut Request<ForwardBody>) {
+    *request.version_mut() = Version::HTTP_11;
+    let Some(authority) = request.uri().authority() else {
+        return;
+    };
+    let host = HeaderValue::from_str(authority.as_str());
+    let path = path_of(request.uri());
+    if let Ok(host) = host {
+        request.headers_mut().insert(HOST, host);
+    }
+    *request.uri_mut() = Uri::from(path);
+}
+
+/// Scheme and authority in pseudo-header fields, and no `Host` (RFC 9113 section 8.3.1).
+fn in_http2_form(request: &mut Request<ForwardBody>, scheme: &str) -> Result<(), SendError> {
+    *request.version_mut() = Version::HTTP_2;
+    let Some(host) = request.headers_mut().remove(HOST) else {
+        return Ok(());
+    };
+    let mut parts = http::uri::Parts::default();
+    parts.scheme = Some(Scheme::try_from(scheme).map_err(SendError::of)?);
+    parts.authority = Some(host.as_bytes().try_into().map_err(SendError::of)?);
+    parts.path_and_query = Some(path_of(request.uri()));
+    *request.uri_mut() = Uri::from_parts(parts).map_err(SendError::of)?;
+    Ok(())
+}
+
+fn path_of(uri: &Uri) -> PathAndQuery {
+    uri.path_and_query()
+        .cloned()
+        .unwrap_or_else(|| PathAndQuery::from_static("/"))
+}
