@@ -98,6 +98,9 @@ struct State {
     /// The exchange is over for the handler.
     detached: bool,
     failed: bool,
+    /// Most bytes of it; `u64::MAX` is any number.
+    limit: u64,
+    too_large: bool,
     timeout: Duration,
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -121,6 +124,7 @@ impl RequestBody {
         framing: Framing,
         prefix: Bytes,
         expects_continue: bool,
+        limit: u64,
         timeout: Duration,
     ) -> Self {
         // A client that sends the body unasked needs no 100 (RFC 9110 section 10.1.1).
@@ -135,6 +139,8 @@ impl RequestBody {
             touched: false,
             detached: false,
             failed: false,
+            limit,
+            too_large: false,
             timeout,
             timer: None,
         }))
@@ -148,6 +154,11 @@ impl RequestBody {
     /// Whether the client broke the body's framing.
     pub(crate) fn failed(&self) -> bool {
         self.lock().failed
+    }
+
+    /// Whether more was read than the body may have.
+    pub(crate) fn is_too_large(&self) -> bool {
+        self.lock().too_large
     }
 
     /// Whether the client still waits to be told to send the body.
@@ -224,6 +235,10 @@ impl State {
                     end,
                     consumed,
                 }) => {
+                    if self.decoder.consumed_body() > self.limit {
+                        (self.failed, self.too_large) = (true, true);
+                        return Poll::Ready(Some(Err(BodyError::TooLarge(self.limit))));
+                    }
                     let data = self.input.slice(start..end);
                     self.consume(consumed);
                     return Poll::Ready(Some(Ok(data)));

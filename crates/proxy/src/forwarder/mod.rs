@@ -109,7 +109,10 @@ pub(crate) async fn relay(
         sender.send(request)
     })
     .await;
-    connection.relays.push(place);
+    // Of one that failed, the target may still be busy with what was asked.
+    if forwarded.error.is_none() {
+        connection.relays.push(place);
+    }
     forwarded
 }
 
@@ -134,11 +137,12 @@ where
     {
         return gone();
     }
-    let (outgoing, mut upload) = body::upload(head, connection);
+    let activity = body::Activity::new(timeout, context.deadline());
+    let (outgoing, mut upload) = body::upload(head, connection, context.body_limit());
     let request = http::Request::from_parts(parts, outgoing);
     let asked = {
         let response = std::pin::pin!(send(request));
-        body::while_uploading(connection, &mut upload, response, timeout).await
+        body::while_uploading(connection, &mut upload, response, &activity).await
     };
     let response = match asked {
         Ok(response) => response,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use ostler_delegation::QueueName;
 use ostler_delegation::control::{ConnectionFacts, FrontMessage, TargetMessage};
-use ostler_delegation::entry::RequestEntry;
+use ostler_delegation::entry::{ExchangeLimits, RequestEntry};
 use ostler_delegation::front::{FrontChannel, Opening};
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_http1::{FieldRange, Framing, HeadIndex, HeadParts, RequestFacts, Version};
@@ -246,6 +246,11 @@ fn a_stranger_who_misuses_a_channel() {
                 upgrade: true,
                 head_received_ns: u64::MAX,
                 queued_ns: u64::MAX,
+                limits: ExchangeLimits {
+                    deadline_ns: 1,
+                    body: 0,
+                    timeout_status: offset(),
+                },
                 directives: b"\xff\xff\xff\xff",
                 prefix: b"",
             };
