@@ -118,7 +118,10 @@ fn take(scheme: &BearerScheme, source: &str, text: anyhow::Result<String>) -> bo
             true
         }
         Err(error) => {
-            tracing::error!(source, "signing keys cannot be had and stay as they were: {error:#}");
+            tracing::error!(
+                source,
+                "signing keys cannot be had and stay as they were: {error:#}"
+            );
             false
         }
     }

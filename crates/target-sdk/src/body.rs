@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use ostler_delegation::entry::{Completed, ExchangeKey};
+use ostler_delegation::entry::{Completed, ExchangeKey, RequestEntry};
 use ostler_delegation::target::TargetShared;
-use ostler_http1::{BodyDecoder, BodyProgress, CONTINUE, Framing};
+use ostler_http1::{BodyDecoder, BodyProgress, CONTINUE};
 use tokio::time::{Instant, Sleep};
 
 use crate::client::Client;
@@ -121,25 +121,22 @@ impl RequestBody {
         client: Arc<Client>,
         shared: Arc<TargetShared>,
         key: ExchangeKey,
-        framing: Framing,
-        prefix: Bytes,
-        expects_continue: bool,
-        limit: u64,
+        entry: &RequestEntry<'_>,
         timeout: Duration,
     ) -> Self {
         // A client that sends the body unasked needs no 100 (RFC 9110 section 10.1.1).
-        let prefix_is_empty = prefix.is_empty();
+        let prefix_is_empty = entry.prefix.is_empty();
         Self(Mutex::new(State {
             client,
             shared,
             key,
-            decoder: BodyDecoder::new(framing),
-            input: prefix,
-            expects_continue: expects_continue && prefix_is_empty,
+            decoder: BodyDecoder::new(entry.framing),
+            input: Bytes::copy_from_slice(entry.prefix),
+            expects_continue: entry.expects_continue && prefix_is_empty,
             touched: false,
             detached: false,
             failed: false,
-            limit,
+            limit: entry.limits.body,
             too_large: false,
             timeout,
             timer: None,

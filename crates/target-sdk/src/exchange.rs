@@ -9,9 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
-use ostler_delegation::entry::{
-    Completed, ExchangeKey, ExchangeLimits, RequestEntry, directives,
-};
+use ostler_delegation::entry::{Completed, ExchangeKey, ExchangeLimits, RequestEntry, directives};
 use ostler_delegation::target::TargetShared;
 use ostler_delegation::{Disposition, Ending};
 use ostler_http1::{Framing, RequestFacts, to_http_request_parts};
@@ -119,10 +117,7 @@ where
             Arc::clone(client),
             Arc::clone(&context.shared),
             key,
-            entry.framing,
-            Bytes::copy_from_slice(entry.prefix),
-            entry.expects_continue,
-            entry.limits.body,
+            entry,
             context.timeouts.body,
         ))
     });
@@ -231,10 +226,10 @@ impl Exchange {
 
     /// The deadline has passed and no response has begun: the handler is gone, the answer says so.
     pub(crate) async fn time_out(mut self) {
-        let (_, status) = self.deadline.take().unwrap_or((
-            Instant::now(),
-            StatusCode::GATEWAY_TIMEOUT,
-        ));
+        let (_, status) = self
+            .deadline
+            .take()
+            .unwrap_or((Instant::now(), StatusCode::GATEWAY_TIMEOUT));
         if let Some(body) = &self.body {
             body.detach();
             // What is left of it could take for ever.

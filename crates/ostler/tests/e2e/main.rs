@@ -4,7 +4,10 @@
 
 mod support;
 
+mod authorization;
 mod basics;
+mod body_limits;
+mod both_ways;
 mod command_line;
 mod failures;
 mod forwarding;
@@ -13,4 +16,5 @@ mod http;
 mod leaks;
 mod malformed;
 mod relay;
+mod timeouts;
 mod upgrades;

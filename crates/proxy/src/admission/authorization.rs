@@ -89,7 +89,10 @@ mod tests {
             let text = format!("GET / HTTP/1.1\r\nHost: x\r\n{fields}\r\n\r\n");
             let mut head = RequestHead::default();
             let decoded = HeadDecoder::new(Limits::default()).decode(text.as_bytes(), &mut head);
-            assert!(matches!(decoded, Ok(HeadProgress::Complete { .. })), "{fields}");
+            assert!(
+                matches!(decoded, Ok(HeadProgress::Complete { .. })),
+                "{fields}"
+            );
             assert_eq!(bearer_token(&head), token, "{fields}");
         }
     }
@@ -98,7 +101,10 @@ mod tests {
     fn challenges_read_as_in_aspnet() {
         for (error, text) in [
             (None, "Bearer"),
-            (Some(TokenError::Malformed), "Bearer error=\"invalid_token\""),
+            (
+                Some(TokenError::Malformed),
+                "Bearer error=\"invalid_token\"",
+            ),
             (
                 Some(TokenError::Expired(0)),
                 "Bearer error=\"invalid_token\", error_description=\"The token expired at '01/01/1970 00:00:00'\"",

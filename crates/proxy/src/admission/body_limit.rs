@@ -1,8 +1,7 @@
 //! `MaxRequestBodySize` (reference 11.6): a length beyond it is refused here, before a byte is read;
 //! a chunked body is counted by whoever reads it.
 
-use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::StatusCode;
 use ostler_http1::Framing;
 
 use crate::context::ExchangeContext;
@@ -11,16 +10,12 @@ use crate::context::ExchangeContext;
 ///
 /// # Errors
 ///
-/// The answer, where the request is not to go on: 413, or 500 for a limit that means nothing.
+/// The status of the answer, where the request is not to go on: 413, or 500 for a limit that means
+/// nothing.
 pub(super) fn check(
     context: &ExchangeContext<'_>,
     of_server: Option<u64>,
-) -> Result<Option<u64>, Response<Bytes>> {
-    let answer = |status| {
-        let mut response = Response::new(Bytes::new());
-        *response.status_mut() = status;
-        response
-    };
+) -> Result<Option<u64>, StatusCode> {
     let route = &context.route().config;
     let limit = match route.max_request_body_size {
         None => of_server,
@@ -29,14 +24,14 @@ pub(super) fn check(
             Ok(limit) => Some(limit),
             Err(_) => {
                 tracing::error!(route = route.route_id, limit, "a body limit is negative");
-                return Err(answer(StatusCode::INTERNAL_SERVER_ERROR));
+                return Err(StatusCode::INTERNAL_SERVER_ERROR);
             }
         },
     };
     match (limit, context.head().framing()) {
         (Some(limit), Framing::Length(length)) if length > limit => {
             tracing::info!(route = route.route_id, length, limit, "a body is too large");
-            Err(answer(StatusCode::PAYLOAD_TOO_LARGE))
+            Err(StatusCode::PAYLOAD_TOO_LARGE)
         }
         _ => Ok(limit),
     }

@@ -37,7 +37,11 @@ pub(crate) async fn admit(context: &mut ExchangeContext<'_>, limits: &FrontLimit
     }
     match body_limit::check(context, limits.max_request_body_size) {
         Ok(limit) => context.set_body_limit(limit),
-        Err(response) => return Admission::Answered(response),
+        Err(status) => {
+            let mut response = http::Response::new(Bytes::new());
+            *response.status_mut() = status;
+            return Admission::Answered(response);
+        }
     }
     Admission::Admitted(Admitted::default())
 }

@@ -167,6 +167,8 @@ pub(crate) async fn delegate(
                 besides = (!channel.is_dead()).then(|| channel.id().to_owned());
             }
             After::Unanswered(reason) => {
+                // The slot of a withdrawn exchange, or of a dead target, carries no other.
+                connection.forget_place(place);
                 let Some(back) = connection.handoff.take_record() else {
                     return Delegated::Close;
                 };

@@ -158,7 +158,10 @@ impl Upload {
                     end,
                     consumed,
                 }) => {
-                    if self.limit.is_some_and(|most| self.decoder.consumed_body() > most) {
+                    if self
+                        .limit
+                        .is_some_and(|most| self.decoder.consumed_body() > most)
+                    {
                         return Err(Side::ClientTooLarge);
                     }
                     let data = Bytes::copy_from_slice(&connection.input[start..end]);

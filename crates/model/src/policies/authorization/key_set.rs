@@ -1,7 +1,7 @@
 //! The keys that verify tokens. A symmetric key verifies HMACs and nothing else, a public key
 //! signatures of its own kind: who knows a public key cannot make a token with it.
 
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use ostler_config::schema::SigningKeyConfig;
 use serde_json::Value;
@@ -21,8 +21,8 @@ struct Key {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JsonWebKeysError {
-    /// It is something else.
-    #[error("it is no JSON Web Key Set")]
+    /// It is no JSON.
+    #[error("it is no JSON")]
     Malformed(#[source] serde_json::Error),
     /// None of its keys can be used.
     #[error("it has no key that can be used: RSA, P-256 or P-384, for signatures")]
@@ -62,16 +62,11 @@ impl KeySet {
     ///
     /// When it is none, or nothing in it can be used.
     pub fn from_json(text: &str) -> Result<Self, JsonWebKeysError> {
-        let malformed = JsonWebKeysError::Malformed;
-        let set: Value = serde_json::from_str(text).map_err(malformed)?;
-        // The shape of the set first, then each key on its own: one of an unknown kind does not
-        // make the others useless (RFC 7517 section 5).
-        let keys = match set.get("keys").and_then(Value::as_array) {
-            Some(keys) => keys,
-            None => {
-                serde_json::from_str::<JwkSet>(text).map_err(malformed)?;
-                return Err(JsonWebKeysError::Empty);
-            }
+        let set: Value = serde_json::from_str(text).map_err(JsonWebKeysError::Malformed)?;
+        // Each key on its own: one of an unknown kind does not make the others useless (RFC 7517
+        // section 5).
+        let Some(keys) = set.get("keys").and_then(Value::as_array) else {
+            return Err(JsonWebKeysError::Empty);
         };
         let keys = keys.iter().filter_map(|key| {
             let key: Jwk = serde_json::from_value(key.clone()).ok()?;
