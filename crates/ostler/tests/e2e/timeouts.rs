@@ -2,7 +2,8 @@
 //! its response has begun.
 
 use crate::both_ways::{BothWays, WAYS};
-use crate::support::{Sandbox, delegating_to, eventually};
+use crate::relay::{shared_sandbox, target_of_a_stranger};
+use crate::support::{Process, Sandbox, delegating_to, eventually};
 use crate::upgrades::{converse, web_socket};
 
 const POLICIES: &str = r#""RequestTimeouts": { "Policies": {
@@ -103,6 +104,19 @@ fn an_accepted_upgrade_is_not_subject() {
     }
 }
 
+/// Stops a process, and waits until each of its threads stands still.
+fn stop(process: &Process) {
+    process.signal("STOP");
+    let tasks = format!("/proc/{}/task", process.pid());
+    eventually("every thread stands still", || {
+        std::fs::read_dir(&tasks).unwrap().all(|task| {
+            let stat = std::fs::read_to_string(task.unwrap().path().join("stat")).unwrap();
+            // The state follows the name, which is in parentheses.
+            stat.rsplit(") ").next().unwrap().starts_with('T')
+        })
+    });
+}
+
 #[test]
 fn a_target_that_stands_still_does_not_hold_the_client() {
     let both = BothWays::new(POLICIES, ROUTES);
@@ -110,7 +124,7 @@ fn a_target_that_stands_still_does_not_hold_the_client() {
         let mut client = both.front.connect();
         let quick = format!("/{way}/brief/");
         assert_eq!(client.ask("GET", &quick).status, 200, "{way}");
-        both.target.signal("STOP");
+        stop(&both.target);
         assert_eq!(client.ask("GET", &quick).status, 504, "{way}");
         both.target.signal("CONT");
         // What was withdrawn is not answered after all.
@@ -126,7 +140,7 @@ fn a_target_that_stands_still_with_the_request_is_given_up() {
         let events = format!("GET /{way}/brief/sse HTTP/1.1\r\nHost: x\r\n\r\n");
         client.send(events);
         assert_eq!(client.try_head().unwrap().0, 200, "{way}");
-        both.target.signal("STOP");
+        stop(&both.target);
         client.rest();
         both.target.signal("CONT");
         let path = format!("/{way}/brief/");
@@ -153,4 +167,32 @@ fn a_request_that_waits_for_an_instance_waits_no_longer() {
         let answer = front.ask("GET", "/");
         answer.status == 200 && answer.pid() == target.pid()
     });
+}
+
+#[test]
+fn a_relayed_exchange_has_the_same_bounds() {
+    let Some(sandbox) = shared_sandbox() else {
+        return;
+    };
+    let _target = target_of_a_stranger(&sandbox, "q", "create");
+    let json = delegating_to(&["q"]).replace(
+        r#""all": { "ClusterId": "all","#,
+        r#""all": { "ClusterId": "all", "Timeout": "00:00:00.3", "MaxRequestBodySize": 10,"#,
+    );
+    let front = sandbox.front(&json);
+    let mut client = front.connect();
+    assert_eq!(client.ask("GET", "/delay/60000").status, 504);
+    assert_eq!(client.ask("GET", "/echo").json()["arrival"], "relayed");
+    client.send("GET /sse HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(client.try_head().unwrap().0, 200);
+    assert!(!client.rest().ends_with(b"0\r\n\r\n"));
+    let chunked = "POST /upload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (chunks, status) in [
+        ("a\r\n0123456789\r\n0\r\n\r\n", 200),
+        ("b\r\n0123456789a\r\n", 413),
+    ] {
+        let mut client = front.connect();
+        client.send([chunked, chunks].concat());
+        assert_eq!(client.response().status, status, "{chunks:?}");
+    }
 }
