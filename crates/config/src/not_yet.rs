@@ -42,11 +42,7 @@ const IGNORED: &str = "this is not implemented yet and has no effect";
 const NOT_YET: &[Line] = &[
     // Routes.
     Line { owner: ROUTE, key: "Transforms", is_used: there, message: IGNORED },
-    Line { owner: ROUTE, key: "Timeout", is_used: there, message: IGNORED },
-    Line { owner: ROUTE, key: "MaxRequestBodySize", is_used: there, message: IGNORED },
     Line { owner: ROUTE, key: "CorsPolicy", is_used: |at| says(at, &["Default", "Disable"]), message: IGNORED },
-    Line { owner: ROUTE, key: "AuthorizationPolicy", is_used: |at| says(at, &["Default"]),
-        message: "authorization is not implemented yet: requests are answered without it, to ANYONE" },
 
     // Clusters.
     Line { owner: CLUSTER, key: "SessionAffinity:Enabled", is_used: on, message: IGNORED },
@@ -67,7 +63,6 @@ const NOT_YET: &[Line] = &[
     // The application around the proxy.
     Line { owner: "StaticFiles", key: "Enabled", is_used: on, message: IGNORED },
     Line { owner: "", key: "NavigationFallback", is_used: there, message: IGNORED },
-    Line { owner: LIMITS, key: "MaxRequestBodySize", is_used: there, message: IGNORED },
     Line { owner: LIMITS, key: "MaxRequestBufferSize", is_used: there, message: IGNORED },
     Line { owner: LIMITS, key: "MaxResponseBufferSize", is_used: there, message: IGNORED },
     Line { owner: LIMITS, key: "MinRequestBodyDataRate", is_used: there, message: IGNORED },
@@ -209,18 +204,7 @@ mod tests {
                 r#"{ "Transforms": [ { "PathSet": "/x" } ] }"#,
                 "Transforms",
             ),
-            (ROUTE, r#"{ "timeout": "00:00:01" }"#, "timeout"),
-            (
-                ROUTE,
-                r#"{ "MaxRequestBodySize": 0 }"#,
-                "MaxRequestBodySize",
-            ),
             (ROUTE, r#"{ "CorsPolicy": "disable" }"#, "CorsPolicy"),
-            (
-                ROUTE,
-                r#"{ "AuthorizationPolicy": "defaulT" }"#,
-                "AuthorizationPolicy",
-            ),
             (
                 CLUSTER,
                 r#"{ "SessionAffinity": { "Enabled": true } }"#,

@@ -19,6 +19,7 @@ const HEAD: u8 = 1 << 2;
 const CONNECT: u8 = 1 << 3;
 const EXPECTS_CONTINUE: u8 = 1 << 4;
 const UPGRADE: u8 = 1 << 5;
+const LIMITED: u8 = 1 << 6;
 
 const CHUNKED: u64 = u64::MAX;
 
@@ -32,6 +33,48 @@ pub struct ExchangeKey {
     /// Counts the exchanges of this use, from 1.
     pub exchange: u32,
 }
+
+/// What the front's configuration bounds an exchange by, where it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExchangeLimits {
+    /// When the exchange must be over: nanoseconds of `CLOCK_MONOTONIC`. `u64::MAX` is never.
+    pub deadline_ns: u64,
+    /// Most bytes of the request's body, framing excluded. `u64::MAX` is any number.
+    pub body: u64,
+    /// Status of the answer where the deadline passes before the response has begun.
+    pub timeout_status: u16,
+}
+
+impl ExchangeLimits {
+    /// Bytes it takes in an entry that has it.
+    pub const LEN: usize = 24;
+
+    /// No bound at all: takes no room in an entry.
+    pub const NONE: Self = Self {
+        deadline_ns: u64::MAX,
+        body: u64::MAX,
+        timeout_status: 0,
+    };
+
+    fn put(self, out: &mut Vec<u8>) {
+        out.put_u64(self.deadline_ns);
+        out.put_u64(self.body);
+        out.put_u16(self.timeout_status);
+        out.put(&[0; 6]);
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        let limits = Self {
+            deadline_ns: reader.u64()?,
+            body: reader.u64()?,
+            timeout_status: reader.u16()?,
+        };
+        reader.bytes(6)?;
+        Ok(limits)
+    }
+}
+
+const _: () = assert!(ExchangeLimits::LEN == 8 + 8 + 2 + 6);
 
 /// A request on its way to the target.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +93,8 @@ pub struct RequestEntry<'a> {
     pub head_received_ns: u64,
     /// When it was put into the queue.
     pub queued_ns: u64,
+    /// What bounds the exchange.
+    pub limits: ExchangeLimits,
     /// Fields the target's library adds to the response, as [`put_directive`] writes them.
     pub directives: &'a [u8],
     /// Body bytes that arrived with the head.
@@ -60,7 +105,7 @@ impl RequestEntry<'_> {
     /// Bytes of the fixed part.
     pub const FIXED: usize = 56;
 
-    /// Writes the fixed part and the index; the entry is this, the directives, the raw head and
+    /// Writes the fixed part, the limits if any, and the index; the entry is this, the directives, the raw head and
     /// the prefix, in this order.
     pub(crate) fn encode_fixed(&self, key: ExchangeKey, out: &mut Vec<u8>) {
         out.clear();
@@ -73,7 +118,8 @@ impl RequestEntry<'_> {
                 | flag(self.facts.is_head, HEAD)
                 | flag(self.facts.is_connect, CONNECT)
                 | flag(self.expects_continue, EXPECTS_CONTINUE)
-                | flag(self.upgrade, UPGRADE),
+                | flag(self.upgrade, UPGRADE)
+                | flag(self.limits != ExchangeLimits::NONE, LIMITED),
         );
         out.put_u16(index.fields.len() as u16);
         out.put_u32(key.slot);
@@ -92,6 +138,9 @@ impl RequestEntry<'_> {
         out.put_u32(self.prefix.len() as u32);
         out.put_u64(self.head_received_ns);
         out.put_u64(self.queued_ns);
+        if self.limits != ExchangeLimits::NONE {
+            self.limits.put(out);
+        }
         for field in index.fields {
             out.put_u16(field.name_start);
             out.put_u16(field.name_len);
@@ -159,6 +208,11 @@ impl<'a> FrontEntry<'a> {
         let prefix_len = reader.u32()?;
         let head_received_ns = reader.u64()?;
         let queued_ns = reader.u64()?;
+        let limits = if flags & LIMITED != 0 {
+            ExchangeLimits::read(&mut reader)?
+        } else {
+            ExchangeLimits::NONE
+        };
         let index = reader.bytes(usize::from(field_count) * 8)?;
         fields.clear();
         fields.extend(index.chunks_exact(8).map(|range| {
@@ -203,6 +257,7 @@ impl<'a> FrontEntry<'a> {
                 upgrade: has(UPGRADE),
                 head_received_ns,
                 queued_ns,
+                limits,
                 directives,
                 prefix,
             },
@@ -401,6 +456,11 @@ mod tests {
             upgrade: false,
             head_received_ns: 11,
             queued_ns: 12,
+            limits: ExchangeLimits {
+                deadline_ns: 13,
+                body: 14,
+                timeout_status: 504,
+            },
             directives: &directives_bytes,
             prefix: b"first",
         };
@@ -417,6 +477,7 @@ mod tests {
         assert_eq!(key, KEY);
         assert_eq!(read.framing, Framing::Length(9));
         assert_eq!((read.head_received_ns, read.queued_ns), (11, 12));
+        assert_eq!(read.limits, entry.limits);
         assert_eq!(read.prefix, b"first");
         let found: Vec<_> = directives(read.directives).collect();
         assert_eq!(found, [(&b"Set-Cookie"[..], &b"a=b"[..]), (b"X", b"")]);
@@ -468,26 +529,33 @@ mod tests {
     #[test]
     fn every_truncation_is_an_error() {
         let head = head("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-        let entry = RequestEntry {
-            head: head.parts(),
-            facts: RequestFacts::from(&head),
-            framing: Framing::None,
-            expects_continue: false,
-            upgrade: false,
-            head_received_ns: 0,
-            queued_ns: 0,
-            directives: &[],
-            prefix: &[],
+        let limited = ExchangeLimits {
+            body: 0,
+            ..ExchangeLimits::NONE
         };
-        let mut bytes = Vec::new();
-        entry.encode_fixed(KEY, &mut bytes);
-        assert_eq!(bytes.len(), RequestEntry::FIXED + 8);
-        bytes.extend_from_slice(entry.head.raw);
-        for end in 0..bytes.len() {
-            assert!(
-                FrontEntry::decode(&bytes[..end], &mut Vec::new()).is_err(),
-                "{end}"
-            );
+        for (limits, len) in [(ExchangeLimits::NONE, 0), (limited, ExchangeLimits::LEN)] {
+            let entry = RequestEntry {
+                head: head.parts(),
+                facts: RequestFacts::from(&head),
+                framing: Framing::None,
+                expects_continue: false,
+                upgrade: false,
+                head_received_ns: 0,
+                queued_ns: 0,
+                limits,
+                directives: &[],
+                prefix: &[],
+            };
+            let mut bytes = Vec::new();
+            entry.encode_fixed(KEY, &mut bytes);
+            assert_eq!(bytes.len(), RequestEntry::FIXED + len + 8);
+            bytes.extend_from_slice(entry.head.raw);
+            for end in 0..bytes.len() {
+                assert!(
+                    FrontEntry::decode(&bytes[..end], &mut Vec::new()).is_err(),
+                    "{end}"
+                );
+            }
         }
     }
 

@@ -10,6 +10,7 @@ mod queues;
 mod reload;
 mod run;
 mod sample_target;
+mod signing_keys;
 
 use std::process::ExitCode;
 

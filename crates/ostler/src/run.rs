@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::args::RunArgs;
 use crate::reload::FileChanges;
+use crate::signing_keys::SigningKeys;
 use crate::{EXIT_CONFIGURATION, configuration};
 
 /// Runs the front until a signal stops it.
@@ -52,6 +53,8 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hang_up = signal(SignalKind::hangup())?;
         let mut changes = watch_file(FileChanges::new(&args.config));
+        let mut keys = SigningKeys::default();
+        keys.follow(model.bearer_scheme());
         let front = Front::start(Arc::clone(&model), pipeline, &options)?;
         for address in front.addresses() {
             println!("listening on http://{address}");
@@ -61,8 +64,8 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
             tokio::select! {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
-                _ = hang_up.recv() => reload(args, &settings_over, &settings, &model, &front, &options),
-                Some(()) = changes.recv() => reload(args, &settings_over, &settings, &model, &front, &options),
+                _ = hang_up.recv() => reload(args, &settings_over, &settings, &model, &front, &options, &mut keys),
+                Some(()) = changes.recv() => reload(args, &settings_over, &settings, &model, &front, &options, &mut keys),
                 () = answer_status(status.as_ref(), &front) => {}
             }
         }
@@ -119,6 +122,7 @@ fn reload(
     model: &ProxyModel,
     front: &Front,
     options: &FrontOptions,
+    keys: &mut SigningKeys,
 ) {
     let loaded = match configuration::read(&args.config, settings_over) {
         Ok(loaded) => loaded,
@@ -145,10 +149,13 @@ fn reload(
         .and_then(|pipeline| Ok(front.set_pipeline(pipeline, &options.runtime)?))
         .and_then(|()| Ok(model.apply(&settings.proxy)?));
     match applied {
-        Ok(snapshot) => tracing::info!(
-            revision = snapshot.revision,
-            "the configuration is reloaded"
-        ),
+        Ok(snapshot) => {
+            keys.follow(model.bearer_scheme());
+            tracing::info!(
+                revision = snapshot.revision,
+                "the configuration is reloaded"
+            );
+        }
         Err(error) => tracing::error!("the configuration stays as it was: {error:#}"),
     }
 }
@@ -188,6 +195,7 @@ fn options(args: &RunArgs, settings: &Settings) -> anyhow::Result<FrontOptions> 
             },
             keep_alive_timeout: limits.keep_alive_timeout,
             head_timeout: limits.head_timeout,
+            max_request_body_size: limits.max_request_body_size,
         },
         runtime,
         trusted_uids: trusted_uids?,

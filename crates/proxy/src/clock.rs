@@ -12,19 +12,24 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
+/// The wall clock's time, for what others have dated.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the wall clock"
+)]
+pub(crate) fn seconds_since_1970() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO)
+        .as_secs()
+}
+
 /// The `Date` field's value, made once a second and thread.
 pub(crate) fn date() -> [u8; 29] {
     thread_local! {
         static DATE: Cell<(u64, [u8; 29])> = const { Cell::new((u64::MAX, [0; 29])) };
     }
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that reads the wall clock"
-    )]
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or(Duration::ZERO)
-        .as_secs();
+    let now = seconds_since_1970();
     let (second, date) = DATE.get();
     if second == now {
         return date;

@@ -7,6 +7,8 @@ use ostler_delegation::entry::put_directive;
 use ostler_http1::RequestHead;
 use ostler_model::{ClusterState, DestinationState, RouteModel};
 
+use crate::admission::Deadline;
+
 /// An exchange on its way through the pipeline (YARP's `IReverseProxyFeature`).
 #[derive(Debug)]
 pub struct ExchangeContext<'a> {
@@ -17,6 +19,8 @@ pub struct ExchangeContext<'a> {
     all: Arc<[Arc<DestinationState>]>,
     available: Available,
     directives: Vec<u8>,
+    deadline: Option<Deadline>,
+    body_limit: Option<u64>,
 }
 
 /// The destinations an exchange may still go to.
@@ -43,6 +47,8 @@ impl<'a> ExchangeContext<'a> {
             available: Available::Many(Arc::clone(&destinations.available)),
             cluster,
             directives: Vec::new(),
+            deadline: None,
+            body_limit: None,
         }
     }
 
@@ -120,6 +126,24 @@ impl<'a> ExchangeContext<'a> {
             name.as_str().as_bytes(),
             value.as_bytes(),
         )
+    }
+
+    /// When the exchange must be over, if its route has a timeout.
+    pub(crate) fn deadline(&self) -> Option<Deadline> {
+        self.deadline
+    }
+
+    pub(crate) fn set_deadline(&mut self, deadline: Deadline) {
+        self.deadline = Some(deadline);
+    }
+
+    /// Most bytes of the request's body, if there is a limit.
+    pub(crate) fn body_limit(&self) -> Option<u64> {
+        self.body_limit
+    }
+
+    pub(crate) fn set_body_limit(&mut self, limit: Option<u64>) {
+        self.body_limit = limit;
     }
 
     pub(crate) fn directives(&self) -> &[u8] {

@@ -61,7 +61,7 @@ pub(crate) async fn exchange(connection: &mut Connection, head: &RequestHead) ->
 
     let client = connection.client.facts().client;
     let mut context = ExchangeContext::new(head, client, route, cluster);
-    let _admitted = match admit(&mut context).await {
+    let _admitted = match admit(&mut context, worker.limits()).await {
         Admission::Admitted(admitted) => admitted,
         Admission::Answered(response) => return answer(connection, head, response).await,
     };
@@ -121,7 +121,7 @@ async fn delegated(
         }
     };
     let record = record(&worker.pipeline(), &context, &destination, head_received_ns);
-    match delegate(connection, head, &rule, context.directives(), record).await {
+    match delegate(connection, head, &rule, &context, record).await {
         Delegated::Keep => After::Keep,
         Delegated::Close | Delegated::ClientGone => After::Close,
         Delegated::Detached => After::Detached,
@@ -136,6 +136,7 @@ async fn delegated(
             let after = unanswered(connection, head, facts, &reason).await;
             let error = Some(match reason {
                 Unanswered::TargetDied => ForwarderError::Request,
+                Unanswered::TimedOut(_) => ForwarderError::RequestTimedOut,
                 _ => ForwarderError::NoAvailableDestinations,
             });
             let end = Forwarded {

@@ -29,6 +29,9 @@ pub struct FrontLimits {
     pub keep_alive_timeout: Duration,
     /// How long a head may take from its first byte to its last. 30 s by default.
     pub head_timeout: Duration,
+    /// Most bytes of a request's body where its route does not say otherwise. 30,000,000 by
+    /// default; `None` is any number.
+    pub max_request_body_size: Option<u64>,
 }
 
 impl Default for FrontLimits {
@@ -37,6 +40,7 @@ impl Default for FrontLimits {
             http1: Limits::default(),
             keep_alive_timeout: Duration::from_secs(120),
             head_timeout: Duration::from_secs(30),
+            max_request_body_size: Some(30_000_000),
         }
     }
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use ostler_delegation::entry::{Completed, ExchangeKey};
+use ostler_delegation::entry::{Completed, ExchangeKey, RequestEntry};
 use ostler_delegation::target::TargetShared;
-use ostler_http1::{BodyDecoder, BodyProgress, CONTINUE, Framing};
+use ostler_http1::{BodyDecoder, BodyProgress, CONTINUE};
 use tokio::time::{Instant, Sleep};
 
 use crate::client::Client;
@@ -98,6 +98,9 @@ struct State {
     /// The exchange is over for the handler.
     detached: bool,
     failed: bool,
+    /// Most bytes of it; `u64::MAX` is any number.
+    limit: u64,
+    too_large: bool,
     timeout: Duration,
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -118,23 +121,23 @@ impl RequestBody {
         client: Arc<Client>,
         shared: Arc<TargetShared>,
         key: ExchangeKey,
-        framing: Framing,
-        prefix: Bytes,
-        expects_continue: bool,
+        entry: &RequestEntry<'_>,
         timeout: Duration,
     ) -> Self {
         // A client that sends the body unasked needs no 100 (RFC 9110 section 10.1.1).
-        let prefix_is_empty = prefix.is_empty();
+        let prefix_is_empty = entry.prefix.is_empty();
         Self(Mutex::new(State {
             client,
             shared,
             key,
-            decoder: BodyDecoder::new(framing),
-            input: prefix,
-            expects_continue: expects_continue && prefix_is_empty,
+            decoder: BodyDecoder::new(entry.framing),
+            input: Bytes::copy_from_slice(entry.prefix),
+            expects_continue: entry.expects_continue && prefix_is_empty,
             touched: false,
             detached: false,
             failed: false,
+            limit: entry.limits.body,
+            too_large: false,
             timeout,
             timer: None,
         }))
@@ -148,6 +151,11 @@ impl RequestBody {
     /// Whether the client broke the body's framing.
     pub(crate) fn failed(&self) -> bool {
         self.lock().failed
+    }
+
+    /// Whether more was read than the body may have.
+    pub(crate) fn is_too_large(&self) -> bool {
+        self.lock().too_large
     }
 
     /// Whether the client still waits to be told to send the body.
@@ -224,6 +232,10 @@ impl State {
                     end,
                     consumed,
                 }) => {
+                    if self.decoder.consumed_body() > self.limit {
+                        (self.failed, self.too_large) = (true, true);
+                        return Poll::Ready(Some(Err(BodyError::TooLarge(self.limit))));
+                    }
                     let data = self.input.slice(start..end);
                     self.consume(consumed);
                     return Poll::Ready(Some(Ok(data)));

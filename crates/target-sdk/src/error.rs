@@ -24,6 +24,9 @@ pub enum BodyError {
     /// The client sent nothing for too long.
     #[error("the client sent no body byte for {} s", .0.as_secs())]
     TimedOut(std::time::Duration),
+    /// The body is larger than the front's configuration allows.
+    #[error("the body is larger than {0} bytes")]
+    TooLarge(u64),
     /// The body breaks the framing of HTTP/1.1.
     #[error("the body is malformed")]
     Malformed(#[from] ostler_http1::BodyError),

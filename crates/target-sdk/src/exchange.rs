@@ -5,13 +5,15 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
-use ostler_delegation::entry::{Completed, ExchangeKey, RequestEntry, directives};
+use ostler_delegation::entry::{Completed, ExchangeKey, ExchangeLimits, RequestEntry, directives};
 use ostler_delegation::target::TargetShared;
 use ostler_delegation::{Disposition, Ending};
 use ostler_http1::{Framing, RequestFacts, to_http_request_parts};
+use tokio::time::Instant;
 use tower_service::Service;
 
 use crate::body::{Body, Drained, RequestBody};
@@ -88,6 +90,8 @@ pub(crate) struct Exchange {
     pub(crate) received_ns: u64,
     body: Option<Arc<RequestBody>>,
     directives: Bytes,
+    /// When it must be over, and the answer where the response has not begun by then.
+    deadline: Option<(Instant, StatusCode)>,
     completed: bool,
 }
 
@@ -113,9 +117,7 @@ where
             Arc::clone(client),
             Arc::clone(&context.shared),
             key,
-            entry.framing,
-            Bytes::copy_from_slice(entry.prefix),
-            entry.expects_continue,
+            entry,
             context.timeouts.body,
         ))
     });
@@ -128,8 +130,13 @@ where
         received_ns,
         body,
         directives: Bytes::copy_from_slice(entry.directives),
+        deadline: deadline_of(&entry.limits, received_ns),
         completed: false,
     };
+    if entry.limits.deadline_ns <= received_ns {
+        // Too late for a handler to begin.
+        return Some(Box::pin(exchange.time_out()));
+    }
     let raw = Bytes::copy_from_slice(entry.head.raw);
     let Ok(mut parts) = to_http_request_parts(&raw, &entry.head.index) else {
         return Some(Box::pin(exchange.answer(bare(StatusCode::BAD_REQUEST))));
@@ -153,12 +160,34 @@ where
         .as_ref()
         .map_or_else(Body::empty, |body| Body::delegated(Arc::clone(body)));
     let request = http::Request::from_parts(parts, body);
+    if let Some((at, _)) = exchange.deadline {
+        return Some(Box::pin(async move {
+            match tokio::time::timeout_at(at, call(&mut service, request)).await {
+                Ok(Ok(response)) => exchange.answer(response).await,
+                Ok(Err(status)) => exchange.answer(bare(status)).await,
+                Err(_elapsed) => exchange.time_out().await,
+            }
+        }));
+    }
     Some(Box::pin(async move {
         match call(&mut service, request).await {
             Ok(response) => exchange.answer(response).await,
             Err(status) => exchange.answer(bare(status)).await,
         }
     }))
+}
+
+/// The deadline by this process' clock.
+fn deadline_of(limits: &ExchangeLimits, now_ns: u64) -> Option<(Instant, StatusCode)> {
+    if limits.deadline_ns == ExchangeLimits::NONE.deadline_ns {
+        return None;
+    }
+    let left = Duration::from_nanos(limits.deadline_ns.saturating_sub(now_ns));
+    let status = StatusCode::from_u16(limits.timeout_status);
+    // A front that names a status that is none, or only begins a response, gets the usual one.
+    let status = status.ok().filter(|status| !status.is_informational());
+    let status = status.unwrap_or(StatusCode::GATEWAY_TIMEOUT);
+    Some((Instant::now().checked_add(left)?, status))
 }
 
 /// Calls a service as soon as it is ready; its errors and panics are a 500.
@@ -190,8 +219,40 @@ where
 }
 
 impl Exchange {
-    /// Sends the response and brings the exchange to its end.
-    pub(crate) async fn answer<B>(mut self, response: http::Response<B>)
+    /// When it must be over.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline.map(|(at, _)| at)
+    }
+
+    /// The deadline has passed and no response has begun: the handler is gone, the answer says so.
+    pub(crate) async fn time_out(mut self) {
+        let (_, status) = self
+            .deadline
+            .take()
+            .unwrap_or((Instant::now(), StatusCode::GATEWAY_TIMEOUT));
+        if let Some(body) = &self.body {
+            body.detach();
+            // What is left of it could take for ever.
+            self.facts.keep_alive = false;
+        }
+        self.respond(bare(status)).await;
+    }
+
+    /// Sends the handler's response and brings the exchange to its end.
+    pub(crate) async fn answer<B>(self, response: http::Response<B>)
+    where
+        B: http_body::Body + Send,
+        B::Error: Into<BoxError>,
+    {
+        if self.body.as_ref().is_some_and(|body| body.is_too_large()) {
+            // Whatever the handler made of it: the front's configuration decides.
+            let response = bare(StatusCode::PAYLOAD_TOO_LARGE);
+            return Box::pin(self.respond(response)).await;
+        }
+        self.respond(response).await;
+    }
+
+    async fn respond<B>(mut self, response: http::Response<B>)
     where
         B: http_body::Body + Send,
         B::Error: Into<BoxError>,
@@ -218,7 +279,12 @@ impl Exchange {
             responding: &respond,
             sent: &self.sent,
         };
-        let sent = responder.send(response).await;
+        let sent = match self.deadline {
+            None => responder.send(response).await,
+            Some((at, _)) => Box::pin(tokio::time::timeout_at(at, responder.send(response)))
+                .await
+                .unwrap_or(Err(ResponseError::Over)),
+        };
         drop(responder);
         match sent {
             // Nothing of the request is left to read: the common case needs no more waiting.
@@ -229,7 +295,7 @@ impl Exchange {
             Err(error) => {
                 let ending = match &error {
                     ResponseError::ClientGone => Ending::ClientGone,
-                    ResponseError::TimedOut(_) => Ending::TimedOut,
+                    ResponseError::TimedOut(_) | ResponseError::Over => Ending::TimedOut,
                     _ => Ending::HandlerFailed,
                 };
                 if ending == Ending::HandlerFailed {
@@ -336,7 +402,7 @@ impl Drop for Exchange {
 }
 
 /// How long a connection that is being closed is listened to.
-const LINGER: std::time::Duration = std::time::Duration::from_secs(30);
+const LINGER: Duration = Duration::from_secs(30);
 
 /// The `Date` field's value, made once a second and thread.
 pub(crate) fn date() -> [u8; 29] {

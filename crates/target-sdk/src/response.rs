@@ -37,6 +37,8 @@ pub(crate) enum ResponseError {
     ClientGone,
     #[error("the client took no byte for {} s", .0.as_secs())]
     TimedOut(Duration),
+    #[error("the front's timeout is over")]
+    Over,
     #[error("the response body failed")]
     Body(#[source] BoxError),
     #[error(transparent)]

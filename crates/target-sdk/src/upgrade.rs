@@ -73,7 +73,15 @@ pub(crate) async fn run<S, B>(
     };
     let (mut parts, body) = request.into_parts();
     parts.extensions.insert(on_upgrade);
-    let response = match call(&mut service, http::Request::from_parts(parts, body)).await {
+    let called = call(&mut service, http::Request::from_parts(parts, body));
+    let called = match exchange.deadline() {
+        None => called.await,
+        Some(at) => match tokio::time::timeout_at(at, called).await {
+            Ok(called) => called,
+            Err(_elapsed) => return exchange.time_out().await,
+        },
+    };
+    let response = match called {
         Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => response,
         Ok(response) => return exchange.answer(response).await,
         Err(status) => return exchange.answer(bare(status)).await,

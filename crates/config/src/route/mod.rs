@@ -1,7 +1,7 @@
 //! `ReverseProxy:Routes`: reading, and the rules R1 to R29 of reference 2.1.
 //!
-//! Not here, because only code can do it: R2 and R11 (null objects), and R20, R22, R24 and R27
-//! (an application that registers a policy under a reserved name).
+//! Not here, because only code can do it: R2 and R11 (null objects). R20, R22, R24 and R27 (a policy
+//! under a reserved name) are with the policies.
 
 mod matches;
 mod transforms;
@@ -85,9 +85,23 @@ pub(crate) fn read(
         let message = "Timeout and TimeoutPolicy exclude each other";
         reader.error(&at.child("TimeoutPolicy"), message, Some(remedy)); // R28
     }
+    if let Some(name) = &config.authorization_policy
+        && (same(name, "Default")
+            || policies
+                .authorization
+                .names()
+                .any(|known| same(known, name)))
+        && policies.authorization.bearer.is_none()
+    {
+        // Fails closed: in ASP.NET each request would be answered 500 (reference 11.1).
+        let message = "no authentication scheme can tell who asks, so nobody would be let in";
+        let remedy = "configure Authentication:Schemes:Bearer".to_owned();
+        reader.error(&at.child("AuthorizationPolicy"), message, Some(remedy));
+    }
     if config.max_request_body_size.is_some_and(|size| size < -1) {
         let size = at.child("MaxRequestBodySize");
-        let message = "a negative size other than -1, which means no limit, is no size";
+        let message = "a negative size other than -1, which means no limit, is no size: requests are \
+                       answered 500";
         reader.warn(&size, message, None);
     }
     let has_host = config.matches.hosts.iter().any(|host| !host.is_empty());

@@ -15,7 +15,9 @@ pub use health_check::{ActiveHealthCheckConfig, HealthCheckConfig, PassiveHealth
 pub use http_client::{HttpClientConfig, SslProtocols, WebProxyConfig};
 pub use http_request::{ActivityTimeout, HttpRequestConfig, HttpVersion, HttpVersionPolicy};
 pub use policies::{
-    AuthorizationConfig, CorsConfig, PoliciesConfig, RateLimiterConfig, RequestTimeoutsConfig,
+    AuthorizationConfig, AuthorizationPolicyConfig, BearerConfig, CorsConfig, JsonWebKeySource,
+    PoliciesConfig, RateLimiterConfig, RequestTimeoutConfig, RequestTimeoutsConfig,
+    SigningKeyConfig,
 };
 pub use route::{
     HeaderMatchConfig, HeaderMatchMode, MatchConfig, QueryParameterMatchConfig,

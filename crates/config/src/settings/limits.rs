@@ -29,7 +29,8 @@ pub struct FrontLimits {
     pub keep_alive_timeout: Duration,
     /// `RequestHeadersTimeout`: 30 seconds.
     pub head_timeout: Duration,
-    /// `MaxRequestBodySize` in bytes; `None`, the default, is no limit (Kestrel: 30,000,000).
+    /// `MaxRequestBodySize` in bytes; 30,000,000; `None`, written -1, is no limit. Routes may
+    /// say otherwise.
     pub max_request_body_size: Option<u64>,
 }
 
@@ -41,7 +42,7 @@ impl Default for FrontLimits {
             fields: 100,
             keep_alive_timeout: Duration::from_secs(120),
             head_timeout: Duration::from_secs(30),
-            max_request_body_size: None,
+            max_request_body_size: Some(30_000_000),
         }
     }
 }
@@ -67,9 +68,9 @@ pub(super) fn read(section: Section<'_>, diagnostics: &mut Diagnostics) -> Front
         head_timeout: reader
             .parsed("RequestHeadersTimeout", timeout)
             .unwrap_or(defaults.head_timeout),
-        max_request_body_size: reader.parsed("MaxRequestBodySize", |text| {
-            u64::try_from(leaf::int64(text)?).map_err(|_| format!("{text:?} is negative"))
-        }),
+        max_request_body_size: reader
+            .parsed("MaxRequestBodySize", body_size)
+            .unwrap_or(defaults.max_request_body_size),
     };
     reader.finish();
     limits
@@ -79,6 +80,15 @@ fn size(text: &str) -> Result<usize, String> {
     match usize::try_from(leaf::int32(text)?) {
         Ok(size) if size > 0 => Ok(size),
         _ => Err(format!("{text:?} is not positive")),
+    }
+}
+
+fn body_size(text: &str) -> Result<Option<u64>, String> {
+    match leaf::int64(text)? {
+        -1 => Ok(None),
+        size => u64::try_from(size)
+            .map(Some)
+            .map_err(|_| format!("{text:?} is negative and not -1, no limit")),
     }
 }
 

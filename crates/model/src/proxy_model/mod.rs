@@ -13,7 +13,7 @@ use crate::cluster::ClusterState;
 use crate::equality::same_route;
 use crate::error::{ApplyError, ApplyMistake};
 use crate::ordinal::fold;
-use crate::policies::Policies;
+use crate::policies::{BearerScheme, Policies};
 use crate::registry::PolicyRegistry;
 use crate::route::{RouteModel, RouteTable};
 use crate::snapshot::{Clusters, Snapshot};
@@ -48,6 +48,12 @@ impl ProxyModel {
     /// The policies that clusters may name.
     pub fn registry(&self) -> &PolicyRegistry {
         &self.registry
+    }
+
+    /// How bearers of tokens are known, for whoever fetches the keys.
+    pub fn bearer_scheme(&self) -> Option<Arc<BearerScheme>> {
+        let policies = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
+        policies.bearer_scheme()
     }
 
     /// The configuration in force.

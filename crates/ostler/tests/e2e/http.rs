@@ -12,7 +12,10 @@ fn bodies_pass_the_front_by() {
     const UPLOAD: usize = 200_000_000;
     let sandbox = Sandbox::new();
     let _target = sandbox.target("q", &[]);
-    let front = sandbox.front(&delegating_to(&["q"]));
+    let front = sandbox.front_with(
+        &delegating_to(&["q"]),
+        &["--threads", "1", "Kestrel:Limits:MaxRequestBodySize=-1"],
+    );
     let mut client = front.connect();
     client.ask("GET", "/");
     let before = front.process.bytes_moved();

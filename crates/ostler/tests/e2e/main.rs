@@ -4,7 +4,10 @@
 
 mod support;
 
+mod authorization;
 mod basics;
+mod body_limits;
+mod both_ways;
 mod command_line;
 mod destinations;
 mod failures;
@@ -15,4 +18,5 @@ mod leaks;
 mod malformed;
 mod relay;
 mod routing;
+mod timeouts;
 mod upgrades;

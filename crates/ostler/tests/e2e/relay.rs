@@ -14,7 +14,7 @@ use crate::upgrades::{converse, frames_behind_the_handshake_arrive, say_goodbye,
 const STRANGER: &str = "65534";
 
 /// A sandbox that another user can work in; `None`, with a message, where this is impossible.
-fn shared_sandbox() -> Option<Sandbox> {
+pub(crate) fn shared_sandbox() -> Option<Sandbox> {
     let sandbox = Sandbox::new();
     if std::fs::metadata(sandbox.path()).unwrap().uid() != 0 {
         eprintln!("only root can start a target of another user; nothing is tested");
@@ -40,7 +40,7 @@ fn shared_sandbox() -> Option<Sandbox> {
 }
 
 /// A sample target on a queue, run by another user, ready.
-fn target_of_a_stranger(sandbox: &Sandbox, queue: &str, mode: &str) -> Process {
+pub(crate) fn target_of_a_stranger(sandbox: &Sandbox, queue: &str, mode: &str) -> Process {
     let mut command = Command::new("setpriv");
     command.args(["--reuid", STRANGER, "--regid", STRANGER, "--clear-groups"]);
     command.arg(sandbox.path().join("ostler"));

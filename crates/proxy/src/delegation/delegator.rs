@@ -5,6 +5,7 @@
 //! | target dies | another instance, or wait, or 503 | the same if nothing was read and the method is idempotent, else 503 | close |
 //! | client gone | withdraw | tell the target, which cancels its handler | the same |
 //! | queue full, draining | next instance, else the queue-limit answer | | |
+//! | route's timeout over | withdraw, 504 | the target answers 504; two seconds later: close | the target closes; the same |
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -13,7 +14,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use http::StatusCode;
-use ostler_delegation::entry::RequestEntry;
+use ostler_delegation::entry::{ExchangeLimits, RequestEntry};
 use ostler_delegation::handover::{OnTargetDeath, on_target_death};
 use ostler_delegation::rule::RuleError;
 use ostler_delegation::{Disposition, Verbosity503};
@@ -24,8 +25,10 @@ use super::handoff::{Event, Record};
 use super::queue::{Queue, Taker};
 use super::relay::RelayTarget;
 use super::rules::Rule;
+use crate::admission::Deadline;
 use crate::client::{Interest, READ};
 use crate::connection::Connection;
+use crate::context::ExchangeContext;
 
 /// How a delegated exchange ended, as far as the front is concerned.
 #[derive(Debug)]
@@ -53,6 +56,8 @@ pub(crate) enum Unanswered {
     QueueFull(Verbosity503),
     /// Nobody took it in time.
     WaitedTooLong,
+    /// The route's timeout is over, and no target had begun (reference 11.4).
+    TimedOut(StatusCode),
     /// Its target died with it.
     TargetDied,
     /// No entry can hold it.
@@ -62,6 +67,7 @@ pub(crate) enum Unanswered {
 impl Unanswered {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
+            Self::TimedOut(status) => *status,
             Self::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             _ => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -73,6 +79,7 @@ impl Unanswered {
             Self::Rule(error) => error.to_string(),
             Self::QueueFull(_) => "QueueFull".to_owned(),
             Self::WaitedTooLong => "Timer_AppPool".to_owned(),
+            Self::TimedOut(_) => "the route's timeout is over".to_owned(),
             Self::TargetDied => "Connection_Abandoned_By_AppPool".to_owned(),
             Self::TooLarge => "the request does not fit into a queue entry".to_owned(),
         }
@@ -83,12 +90,12 @@ impl Unanswered {
 /// only says that it sends nothing more is answered, one that went away is noticed.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// Delegates a request. `directives` are fields for the response.
+/// Delegates a request.
 pub(crate) async fn delegate(
     connection: &mut Connection,
     head: &RequestHead,
     rule: &Rule,
-    directives: &[u8],
+    context: &ExchangeContext<'_>,
     mut record: Record,
 ) -> Delegated {
     let queue = &rule.queue;
@@ -106,9 +113,14 @@ pub(crate) async fn delegate(
                 if queue.is_full() {
                     return full(queue, record);
                 }
-                match wait(connection, queue, deadline).await {
+                let over = context.deadline().filter(|over| over.at < deadline);
+                let until = over.map_or(deadline, |over| over.at);
+                match wait(connection, queue, until).await {
                     Waited::Changed => {}
                     Waited::TooLong => {
+                        if let Some(Deadline { status, .. }) = over {
+                            return Delegated::Unanswered(Unanswered::TimedOut(status), record);
+                        }
                         return Delegated::Unanswered(Unanswered::WaitedTooLong, record);
                     }
                     Waited::ClientGone => return Delegated::ClientGone,
@@ -120,7 +132,7 @@ pub(crate) async fn delegate(
         if queue.is_full() {
             return full(queue, record);
         }
-        let taken = hand_over(connection, head, &channel, directives, record);
+        let taken = hand_over(connection, head, &channel, context, record);
         let place = match taken {
             Ok(place) => place,
             Err((NotTaken::TooLarge, back)) => {
@@ -136,7 +148,7 @@ pub(crate) async fn delegate(
                 continue;
             }
         };
-        match watch(connection, head, &channel).await {
+        match watch(connection, head, &channel, context.deadline()).await {
             After::Over(delegated) => {
                 if matches!(delegated, Delegated::Close | Delegated::Detached) {
                     connection.forget_place(place);
@@ -155,6 +167,8 @@ pub(crate) async fn delegate(
                 besides = (!channel.is_dead()).then(|| channel.id().to_owned());
             }
             After::Unanswered(reason) => {
+                // The slot of a withdrawn exchange, or of a dead target, carries no other.
+                connection.forget_place(place);
                 let Some(back) = connection.handoff.take_record() else {
                     return Delegated::Close;
                 };
@@ -199,7 +213,7 @@ fn hand_over(
     connection: &mut Connection,
     head: &RequestHead,
     channel: &Rc<Channel>,
-    directives: &[u8],
+    context: &ExchangeContext<'_>,
     record: Record,
 ) -> Result<PlaceKey, (NotTaken, Record)> {
     let slot = match connection.place_on(channel) {
@@ -214,14 +228,31 @@ fn hand_over(
         upgrade: head.upgrade().is_some(),
         head_received_ns: record.head_received_ns,
         queued_ns: ostler_shm::monotonic_nanoseconds(),
-        directives,
+        limits: limits_of(context, head),
+        directives: context.directives(),
         prefix: prefix_of(connection, head),
     };
     let now = connection.worker.now();
     channel.delegate(slot, &entry, &connection.handoff, record, now)?;
+    if let Some(deadline) = context.deadline() {
+        connection.handoff.ends_by(deadline.at);
+    }
     Ok(PlaceKey {
         channel: Rc::as_ptr(channel) as usize,
     })
+}
+
+/// What the target is to bound the exchange by. A body whose length is known has been measured.
+fn limits_of(context: &ExchangeContext<'_>, head: &RequestHead) -> ExchangeLimits {
+    let mut limits = ExchangeLimits::NONE;
+    if let Some(deadline) = context.deadline() {
+        limits.deadline_ns = deadline.at_ns;
+        limits.timeout_status = deadline.status.as_u16();
+    }
+    if let (Framing::Chunked, Some(limit)) = (head.framing(), context.body_limit()) {
+        limits.body = limit;
+    }
+    limits
 }
 
 /// What travels with the head of what arrived behind it: the start of the body, or of what the
@@ -246,7 +277,12 @@ enum After {
 }
 
 /// Waits for the exchange's end, and keeps an eye on the client meanwhile.
-async fn watch(connection: &mut Connection, head: &RequestHead, channel: &Rc<Channel>) -> After {
+async fn watch(
+    connection: &mut Connection,
+    head: &RequestHead,
+    channel: &Rc<Channel>,
+    deadline: Option<Deadline>,
+) -> After {
     let handoff = Rc::clone(&connection.handoff);
     let Some(key) = handoff.key() else {
         return After::Over(Delegated::Close);
@@ -330,7 +366,15 @@ async fn watch(connection: &mut Connection, head: &RequestHead, channel: &Rc<Cha
                     };
                 }
             }
-            Seen::Event(Event::ClientGone) | Seen::Broken => {
+            Seen::Event(Event::TimedOut) => {
+                if channel.withdraw(key)
+                    && let Some(Deadline { status, .. }) = deadline
+                {
+                    return After::Unanswered(Unanswered::TimedOut(status));
+                }
+            }
+            // A target that does not end it by itself is cut off: the connection is shut down.
+            Seen::Event(Event::ClientGone | Event::Overdue) | Seen::Broken => {
                 if !channel.withdraw(key) {
                     channel.client_gone(key);
                 }

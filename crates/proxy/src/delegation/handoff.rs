@@ -10,6 +10,7 @@ use ostler_delegation::Stage;
 use ostler_delegation::entry::{Completed, ExchangeKey};
 use ostler_model::{DestinationState, RequestGuard, RouteModel};
 
+use crate::admission::GRACE;
 use crate::outcome::{Mode, Outcome};
 use crate::pipeline::Pipeline;
 
@@ -28,6 +29,8 @@ pub(crate) struct Handoff {
     queued_at: Cell<Option<Instant>>,
     /// When the client's silence counts as its going away.
     gone_at: Cell<Option<Instant>>,
+    /// When the route's timeout is over.
+    over_at: Cell<Option<Instant>>,
     /// Completed, and nobody woken.
     rests: Cell<bool>,
 }
@@ -52,6 +55,10 @@ pub(crate) enum Event {
     WaitedTooLong,
     /// Its target does not move while another instance could take it.
     Stalled,
+    /// The route's timeout is over and no target has it.
+    TimedOut,
+    /// The route's timeout has been over for a while, and the target still has it.
+    Overdue,
     /// The client ended its stream and the response has not begun.
     ClientGone,
 }
@@ -64,6 +71,12 @@ impl Handoff {
         self.wanted.set(false);
         self.queued_at.set(Some(now));
         self.gone_at.set(None);
+        self.over_at.set(None);
+    }
+
+    /// The exchange has begun and must be over by then.
+    pub(crate) fn ends_by(&self, deadline: Instant) {
+        self.over_at.set(Some(deadline));
     }
 
     pub(crate) fn key(&self) -> Option<ExchangeKey> {
@@ -147,6 +160,15 @@ impl Handoff {
             .queued_at
             .get()
             .map(|queued| now.saturating_duration_since(queued));
+        if let Some(over) = self.over_at.get()
+            && now >= over
+        {
+            if stage == Stage::Queued {
+                return self.happen(Event::TimedOut);
+            } else if now >= over + GRACE {
+                return self.happen(Event::Overdue);
+            }
+        }
         if stage == Stage::Queued && waited.is_some_and(|waited| waited >= wait_timeout) {
             self.happen(Event::WaitedTooLong);
         } else if stage != Stage::Responding && self.gone_at.get().is_some_and(|gone| now >= gone) {

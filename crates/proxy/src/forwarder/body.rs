@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep};
 
 use super::SendError;
+use crate::admission::Deadline;
 use crate::client::READ;
 use crate::connection::Connection;
 use crate::outcome::ForwarderError;
@@ -67,6 +68,7 @@ pub(crate) struct Upload {
     decoder: BodyDecoder,
     sender: Option<mpsc::Sender<Result<Bytes, Broken>>>,
     expects_continue: bool,
+    limit: Option<u64>,
     /// The body cannot be read to its end any more: the connection must close.
     broken: Option<Side>,
 }
@@ -75,11 +77,17 @@ pub(crate) struct Upload {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     Client,
+    /// Its body is larger than it may be.
+    ClientTooLarge,
     Destination,
 }
 
-/// The two halves of a request's body.
-pub(crate) fn upload(head: &RequestHead, connection: &Connection) -> (ForwardBody, Upload) {
+/// The two halves of a request's body, which has `limit` bytes at most.
+pub(crate) fn upload(
+    head: &RequestHead,
+    connection: &Connection,
+    limit: Option<u64>,
+) -> (ForwardBody, Upload) {
     let framing = head.framing();
     let decoder = BodyDecoder::new(framing);
     let (sender, receiver) = match framing {
@@ -101,6 +109,7 @@ pub(crate) fn upload(head: &RequestHead, connection: &Connection) -> (ForwardBod
             decoder,
             sender,
             expects_continue,
+            limit,
             broken: None,
         },
     )
@@ -126,7 +135,9 @@ impl Upload {
         while !self.is_over() {
             if let Err(side) = self.step(connection, activity).await {
                 self.broken = Some(side);
-                if let (Side::Client, Some(sender)) = (side, self.sender.take()) {
+                if let (Side::Client | Side::ClientTooLarge, Some(sender)) =
+                    (side, self.sender.take())
+                {
                     let _ = sender.try_send(Err(Broken));
                 }
             }
@@ -147,6 +158,12 @@ impl Upload {
                     end,
                     consumed,
                 }) => {
+                    if self
+                        .limit
+                        .is_some_and(|most| self.decoder.consumed_body() > most)
+                    {
+                        return Err(Side::ClientTooLarge);
+                    }
                     let data = Bytes::copy_from_slice(&connection.input[start..end]);
                     connection.input.drain(..consumed);
                     permit.send(Ok(data));
@@ -184,18 +201,46 @@ impl Upload {
     }
 }
 
-/// When something last moved in an exchange; it ends after too long without.
+/// When something last moved in an exchange; it ends after too long without, and at its route's
+/// deadline in any case.
 #[derive(Debug)]
 pub(crate) struct Activity {
     last: std::cell::Cell<Instant>,
     timeout: Option<Duration>,
+    deadline: Option<Deadline>,
+}
+
+/// Why an exchange may not go on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ceased {
+    /// Nothing has moved for the activity timeout.
+    Silent,
+    /// The route's timeout is over; the status says so where the response has not begun.
+    Over(StatusCode),
 }
 
 impl Activity {
-    pub(crate) fn new(timeout: Option<Duration>) -> Self {
+    pub(crate) fn new(timeout: Option<Duration>, deadline: Option<Deadline>) -> Self {
         Self {
             last: std::cell::Cell::new(crate::clock::now().into()),
             timeout,
+            deadline,
+        }
+    }
+
+    /// Whether the route's timeout is over.
+    pub(crate) fn is_over(&self) -> bool {
+        self.deadline.is_some_and(|deadline| deadline.has_passed())
+    }
+
+    /// What is left of a wait that may take `most`: not longer than the route's timeout.
+    pub(crate) fn at_most(&self, most: Duration) -> Duration {
+        match self.deadline {
+            None => most,
+            Some(deadline) => {
+                let left = deadline.at.saturating_duration_since(crate::clock::now());
+                left.min(most)
+            }
         }
     }
 
@@ -203,8 +248,24 @@ impl Activity {
         self.last.set(crate::clock::now().into());
     }
 
-    /// Completes when nothing has moved for the timeout; never without one.
-    pub(crate) async fn ceased(&self) {
+    /// Completes when nothing has moved for the timeout or the deadline has passed; never without
+    /// either.
+    pub(crate) async fn ceased(&self) -> Ceased {
+        let Some(deadline) = self.deadline else {
+            return self.silent().await;
+        };
+        let mut silent = pin!(self.silent());
+        let mut over = pin!(tokio::time::sleep_until(deadline.at.into()));
+        poll_fn(|cx| {
+            if over.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ceased::Over(deadline.status));
+            }
+            silent.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    async fn silent(&self) -> Ceased {
         let Some(timeout) = self.timeout else {
             return std::future::pending().await;
         };
@@ -214,7 +275,7 @@ impl Activity {
             timer.as_mut().await;
             let deadline = self.last.get() + timeout;
             if deadline <= crate::clock::now().into() {
-                return;
+                return Ceased::Silent;
             }
             timer.as_mut().reset(deadline);
         }
@@ -226,8 +287,11 @@ impl Activity {
 pub(crate) enum Failure {
     Send(SendError),
     TimedOut,
+    /// The route's timeout is over.
+    Over(StatusCode),
     ClientGone,
     ClientBody,
+    ClientBodyTooLarge,
     ClientBodyTimedOut,
 }
 
@@ -243,6 +307,12 @@ impl Failure {
             Self::TimedOut => (
                 Some(StatusCode::GATEWAY_TIMEOUT),
                 ForwarderError::RequestTimedOut,
+            ),
+            // YARP says 400 here, which is a known mistake of its (reference 11.4).
+            Self::Over(status) => (Some(*status), ForwarderError::RequestTimedOut),
+            Self::ClientBodyTooLarge => (
+                Some(StatusCode::PAYLOAD_TOO_LARGE),
+                ForwarderError::RequestBodyClient,
             ),
             Self::ClientGone => (None, ForwarderError::RequestCanceled),
             Self::ClientBody => (
@@ -269,12 +339,11 @@ pub(crate) async fn while_uploading(
     connection: &mut Connection,
     upload: &mut Upload,
     mut response: Pin<&mut impl Future<Output = Result<http::Response<Incoming>, SendError>>>,
-    timeout: Option<Duration>,
+    activity: &Activity,
 ) -> Result<http::Response<Incoming>, Failure> {
-    let activity = Activity::new(timeout);
     let mut ceased = pin!(activity.ceased());
     if !upload.is_over() {
-        let mut uploading = pin!(upload.run(connection, &activity));
+        let mut uploading = pin!(upload.run(connection, activity));
         let early = poll_fn(|cx| {
             if let Poll::Ready(response) = response.as_mut().poll(cx) {
                 return Poll::Ready(Some(Ok(response)));
@@ -282,13 +351,17 @@ pub(crate) async fn while_uploading(
             if uploading.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(None);
             }
-            ceased.as_mut().poll(cx).map(|()| Some(Err(())))
+            ceased.as_mut().poll(cx).map(|why| Some(Err(why)))
         });
         match early.await {
             Some(Ok(response)) => return response.map_err(Failure::Send),
-            Some(Err(())) => return Err(Failure::ClientBodyTimedOut),
+            Some(Err(Ceased::Silent)) => return Err(Failure::ClientBodyTimedOut),
+            Some(Err(Ceased::Over(status))) => return Err(Failure::Over(status)),
             None => {}
         }
+    }
+    if upload.broken == Some(Side::ClientTooLarge) {
+        return Err(Failure::ClientBodyTooLarge);
     }
     if upload.broken == Some(Side::Client) {
         return Err(if connection.read_closed {
@@ -302,8 +375,11 @@ pub(crate) async fn while_uploading(
         if let Poll::Ready(response) = response.as_mut().poll(cx) {
             return Poll::Ready(response.map_err(Failure::Send));
         }
-        if ceased.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Err(Failure::TimedOut));
+        if let Poll::Ready(why) = ceased.as_mut().poll(cx) {
+            return Poll::Ready(Err(match why {
+                Ceased::Silent => Failure::TimedOut,
+                Ceased::Over(status) => Failure::Over(status),
+            }));
         }
         gone.as_mut().poll(cx).map(|()| Err(Failure::ClientGone))
     })

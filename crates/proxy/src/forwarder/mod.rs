@@ -118,7 +118,10 @@ pub(crate) async fn relay(
     let sender = &mut place.sender;
     let send = async |request| sender.send(request).await;
     let forwarded = run(connection, head, context, parts, upgrade, None, send).await;
-    connection.relays.push(place);
+    // Of one that failed, the target may still be busy with what was asked.
+    if forwarded.error.is_none() {
+        connection.relays.push(place);
+    }
     forwarded
 }
 
@@ -142,11 +145,12 @@ where
     {
         return gone();
     }
-    let (outgoing, mut upload) = body::upload(head, connection);
+    let activity = body::Activity::new(timeout, context.deadline());
+    let (outgoing, mut upload) = body::upload(head, connection, context.body_limit());
     let request = http::Request::from_parts(parts, outgoing);
     let asked = {
         let response = std::pin::pin!(send(request));
-        body::while_uploading(connection, &mut upload, response, timeout).await
+        body::while_uploading(connection, &mut upload, response, &activity).await
     };
     let response = match asked {
         Ok(response) => response,

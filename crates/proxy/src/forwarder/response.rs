@@ -14,7 +14,7 @@ use ostler_http1::{
     BodyEncoder, BodyLength, RequestFacts, RequestHead, ResponseBody, encode_response_head,
 };
 
-use super::body::{Activity, Upload};
+use super::body::{Activity, Ceased, Upload};
 use super::request::is_hop_by_hop;
 use super::{Forwarded, failed};
 use crate::connection::Connection;
@@ -35,7 +35,7 @@ pub(super) async fn pass_on(
     mut upload: Upload,
     timeout: Option<Duration>,
 ) -> Forwarded {
-    let activity = Activity::new(timeout);
+    let activity = Activity::new(timeout, context.deadline());
     let (parts, body) = response.into_parts();
     let mut facts = RequestFacts::from(head);
     // A body that is still to come goes nowhere once the response is there: hyper's HTTP/1.1
@@ -104,7 +104,8 @@ pub(super) async fn pass_on(
                 Next::Failed(error) => {
                     tracing::warn!(cluster = context.cluster().id(), error = %Chain(error.as_ref()), "the response's body failed");
                     if bytes_sent == 0 {
-                        let status = StatusCode::BAD_GATEWAY;
+                        let over = context.deadline().filter(|_| activity.is_over());
+                        let status = over.map_or(StatusCode::BAD_GATEWAY, |over| over.status);
                         return failed(
                             connection,
                             head,
@@ -140,7 +141,7 @@ pub(super) async fn pass_on(
         if total > 0
             && connection
                 .client
-                .send_pieces(&mut pieces, SEND_TIMEOUT)
+                .send_pieces(&mut pieces, activity.at_most(SEND_TIMEOUT))
                 .await
                 .is_err()
         {
@@ -179,6 +180,9 @@ enum Next {
 /// nothing yet does not hold it back.
 async fn next(mut body: Pin<&mut Incoming>, activity: &Activity, may_wait: bool) -> Next {
     let mut ceased = pin!(activity.ceased());
+    if activity.is_over() {
+        return over();
+    }
     poll_fn(|cx| {
         match body.as_mut().poll_frame(cx) {
             Poll::Ready(None) => return Poll::Ready(Next::End),
@@ -195,10 +199,17 @@ async fn next(mut body: Pin<&mut Incoming>, activity: &Activity, may_wait: bool)
             Poll::Pending if !may_wait => return Poll::Ready(Next::Later),
             Poll::Pending => {}
         }
-        let silent = || Next::Failed("the destination is silent".into());
-        ceased.as_mut().poll(cx).map(|()| silent())
+        ceased.as_mut().poll(cx).map(|why| match why {
+            Ceased::Silent => Next::Failed("the destination is silent".into()),
+            Ceased::Over(_) => over(),
+        })
     })
     .await
+}
+
+/// The response has begun, so all that is left is to cut it off.
+fn over() -> Next {
+    Next::Failed("the route's timeout is over".into())
 }
 
 /// The response's fields less those of the destination's connection.

@@ -74,7 +74,8 @@ pub(super) async fn join(
         return end(bytes_sent, Some(ForwarderError::Upgrade));
     };
     let (mut reader, mut writer) = tokio::io::split(TokioIo::new(upgraded));
-    let activity = Activity::new(timeout);
+    // The route's timeout is off from here (reference 11.4).
+    let activity = Activity::new(timeout, None);
     let ahead = std::mem::take(&mut connection.input);
     let client = &connection.client;
     let sent = std::cell::Cell::new(0);
@@ -126,7 +127,7 @@ pub(super) async fn join(
         ceased
             .as_mut()
             .poll(cx)
-            .map(|()| Some(ForwarderError::UpgradeActivityTimeout))
+            .map(|_| Some(ForwarderError::UpgradeActivityTimeout))
     })
     .await;
     bytes_sent += sent.get();

@@ -285,7 +285,7 @@ fn r15_to_r18_query_rules() {
 #[test]
 fn r19_to_r26_policies_of_an_application() {
     for (rule, key, reserved) in [
-        ("R19", "AuthorizationPolicy", &["Default", "anonymouS"][..]),
+        ("R19", "AuthorizationPolicy", &["anonymouS"][..]),
         ("R21", "CorsPolicy", &["defaulT", "Disable"]),
         ("R23", "RateLimiterPolicy", &["Default", "disAble"]),
         ("R25", "OutputCachePolicy", &[]),
@@ -302,6 +302,13 @@ fn r19_to_r26_policies_of_an_application() {
             assert!(errors(&route(&with(name))).is_empty(), "{rule} {name}");
         }
     }
+    // Reference 11.1: it would let nobody in, and what is meant to be closed is not left open.
+    one(
+        "R19",
+        r#"{ "AuthorizationPolicy": "defaulT", "Match": { "Path": "/" } }"#,
+        ":AuthorizationPolicy",
+        "no authentication scheme",
+    );
     one(
         "R25",
         r#"{ "OutputCachePolicy": "Default", "Match": { "Path": "/" } }"#,
@@ -352,6 +359,6 @@ fn a_negative_body_size_is_a_warning() {
             .iter()
             .filter(|path| **path == size)
             .count(),
-        2
+        1
     );
 }

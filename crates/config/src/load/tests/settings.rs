@@ -25,7 +25,7 @@ fn our_own_section_and_the_limits_are_read() {
                 fields: 5,
                 keep_alive_timeout: Duration::from_secs(60),
                 head_timeout: Duration::from_secs(100 * 365 * 86_400),
-                max_request_body_size: None,
+                max_request_body_size: Some(30_000_000),
             },
         }
     );
@@ -49,20 +49,19 @@ fn the_defaults() {
     );
     assert_eq!(limits.keep_alive_timeout, Duration::from_secs(120));
     assert_eq!(limits.head_timeout, Duration::from_secs(30));
-    assert_eq!(limits.max_request_body_size, None);
+    assert_eq!(limits.max_request_body_size, Some(30_000_000));
 }
 
 #[test]
-fn a_body_limit_is_read_with_a_warning_that_it_has_no_effect() {
-    let loaded = load_text(r#"{ "Kestrel": { "Limits": { "MaxRequestBodySize": 30000000 } } }"#);
-    assert_eq!(
-        warning_paths(&loaded),
-        ["Kestrel:Limits:MaxRequestBodySize"]
-    );
-    assert_eq!(
-        loaded.settings.ostler.limits.max_request_body_size,
-        Some(30_000_000)
-    );
+fn a_body_limit_of_minus_one_is_none() {
+    for (size, limit) in [("7", Some(7)), ("0", Some(0)), ("-1", None)] {
+        let text =
+            format!(r#"{{ "Kestrel": {{ "Limits": {{ "MaxRequestBodySize": {size} }} }} }}"#);
+        let loaded = load_text(&text);
+        assert!(loaded.diagnostics.is_empty(), "{:#?}", loaded.diagnostics);
+        let limits = loaded.settings.ostler.limits;
+        assert_eq!(limits.max_request_body_size, limit);
+    }
 }
 
 #[test]
@@ -79,7 +78,7 @@ fn wrong_limits_are_errors() {
         ("MaxRequestHeaderCount", "1.5", "not a whole number"),
         ("KeepAliveTimeout", "\"00:00:00\"", "neither positive nor"),
         ("RequestHeadersTimeout", "\"30s\"", "not a time span"),
-        ("MaxRequestBodySize", "-1", "negative"),
+        ("MaxRequestBodySize", "-2", "negative"),
     ] {
         let text = format!(r#"{{ "Kestrel": {{ "Limits": {{ "{key}": {value} }} }} }}"#);
         one_error("20.2", &text, &format!("Kestrel:Limits:{key}"), words);

@@ -5,10 +5,13 @@ mod cors;
 mod rate_limiter;
 mod request_timeouts;
 
-pub use authorization::AuthorizationConfig;
+pub use authorization::{
+    AuthorizationConfig, AuthorizationPolicyConfig, BearerConfig, JsonWebKeySource,
+    SigningKeyConfig,
+};
 pub use cors::CorsConfig;
 pub use rate_limiter::RateLimiterConfig;
-pub use request_timeouts::RequestTimeoutsConfig;
+pub use request_timeouts::{RequestTimeoutConfig, RequestTimeoutsConfig};
 
 /// The policies that routes name (reference 11).
 #[derive(Debug, Clone, Default, PartialEq)]
