@@ -15,7 +15,8 @@ pub use health_check::{ActiveHealthCheckConfig, HealthCheckConfig, PassiveHealth
 pub use http_client::{HttpClientConfig, SslProtocols, WebProxyConfig};
 pub use http_request::{ActivityTimeout, HttpRequestConfig, HttpVersion, HttpVersionPolicy};
 pub use policies::{
-    AuthorizationConfig, CorsConfig, PoliciesConfig, RateLimiterConfig, RequestTimeoutsConfig,
+    AuthorizationConfig, CorsConfig, CorsPolicyConfig, LimiterAlgorithm, LimiterConfig,
+    PartitionBy, PoliciesConfig, QueueProcessingOrder, RateLimiterConfig, RequestTimeoutsConfig,
 };
 pub use route::{
     HeaderMatchConfig, HeaderMatchMode, MatchConfig, QueryParameterMatchConfig,

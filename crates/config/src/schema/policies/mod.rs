@@ -6,8 +6,10 @@ mod rate_limiter;
 mod request_timeouts;
 
 pub use authorization::AuthorizationConfig;
-pub use cors::CorsConfig;
-pub use rate_limiter::RateLimiterConfig;
+pub use cors::{CorsConfig, CorsPolicyConfig};
+pub use rate_limiter::{
+    LimiterAlgorithm, LimiterConfig, PartitionBy, QueueProcessingOrder, RateLimiterConfig,
+};
 pub use request_timeouts::RequestTimeoutsConfig;
 
 /// The policies that routes name (reference 11).
