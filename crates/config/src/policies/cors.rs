@@ -93,7 +93,7 @@ fn origin(text: &str) -> Result<String, String> {
     let Some((scheme, authority)) = lower.split_once("://") else {
         return wrong("write it as https://example.com");
     };
-    if scheme.is_empty() || !scheme.bytes().all(|byte| is_scheme(byte)) {
+    if scheme.is_empty() || !scheme.bytes().all(is_scheme) {
         return wrong("it begins with no scheme");
     }
     if authority.contains(['/', '?', '#']) {

@@ -6,11 +6,13 @@ mod support;
 
 mod basics;
 mod command_line;
+mod cors;
 mod failures;
 mod forwarding;
 mod hostile;
 mod http;
 mod leaks;
 mod malformed;
+mod rate_limiter;
 mod relay;
 mod upgrades;

@@ -1,8 +1,12 @@
 //! What stands before the proxy pipeline: the policies that a route names, in ASP.NET's order
 //! (reference 4.1): CORS, authorization, rate limiter, request timeouts.
 
+mod cors;
+mod rate_limiter;
+
 use bytes::Bytes;
 
+use crate::connection::Connection;
 use crate::context::ExchangeContext;
 
 /// What became of an exchange at the door.
@@ -11,15 +15,40 @@ pub(crate) enum Admission {
     /// It goes on; what is held for it is given back when this is dropped.
     Admitted(Admitted),
     /// It is answered here.
-    #[expect(dead_code, reason = "no policy refuses yet")]
     Answered(http::Response<Bytes>),
+    /// The client went away while it waited.
+    ClientGone,
 }
 
 /// What an admitted exchange holds until it is over.
 #[derive(Debug, Default)]
-pub(crate) struct Admitted {}
+pub(crate) struct Admitted {
+    permits: rate_limiter::Permits,
+}
+
+impl Admitted {
+    /// Whether others may be waiting for what it holds, so that its end must be known at once.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.permits.are_given_back()
+    }
+}
 
 /// Asks each policy in turn. A route without policies costs nothing here.
-pub(crate) async fn admit(_context: &mut ExchangeContext<'_>) -> Admission {
-    Admission::Admitted(Admitted::default())
+pub(crate) async fn admit(
+    connection: &mut Connection,
+    context: &mut ExchangeContext<'_>,
+) -> Admission {
+    let mut admitted = Admitted::default();
+    if context.route().policies.cors.is_some()
+        && let Some(response) = cors::apply(context)
+    {
+        return Admission::Answered(response);
+    }
+    if context.route().policies.rate_limiters.is_some() {
+        match rate_limiter::acquire(connection, context).await {
+            Ok(permits) => admitted.permits = permits,
+            Err(refusal) => return refusal,
+        }
+    }
+    Admission::Admitted(admitted)
 }

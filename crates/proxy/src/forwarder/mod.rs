@@ -61,7 +61,14 @@ pub(crate) async fn forward(
         Err(error) => {
             tracing::warn!(destination = destination.id(), %error, "no request can be made");
             let status = StatusCode::BAD_GATEWAY;
-            return failed(connection, head, status, ForwarderError::RequestCreation).await;
+            return failed(
+                connection,
+                head,
+                context,
+                status,
+                ForwarderError::RequestCreation,
+            )
+            .await;
         }
     };
     let worker = std::rc::Rc::clone(&connection.worker);
@@ -91,7 +98,7 @@ pub(crate) async fn relay(
             Err(error) => {
                 tracing::warn!(instance = target.id(), error = %Chain(&error), "cannot relay");
                 let status = StatusCode::BAD_GATEWAY;
-                return failed(connection, head, status, ForwarderError::Request).await;
+                return failed(connection, head, context, status, ForwarderError::Request).await;
             }
         },
     };
@@ -101,7 +108,14 @@ pub(crate) async fn relay(
         Err(error) => {
             tracing::warn!(instance = target.id(), %error, "no request can be made");
             let status = StatusCode::BAD_GATEWAY;
-            return failed(connection, head, status, ForwarderError::RequestCreation).await;
+            return failed(
+                connection,
+                head,
+                context,
+                status,
+                ForwarderError::RequestCreation,
+            )
+            .await;
         }
     };
     let sender = &mut place.sender;
@@ -149,7 +163,7 @@ where
             }
             let Some(status) = status else { return gone() };
             upload.abandon();
-            return failed(connection, head, status, error).await;
+            return failed(connection, head, context, status, error).await;
         }
     };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -157,6 +171,7 @@ where
             return failed(
                 connection,
                 head,
+                context,
                 StatusCode::BAD_GATEWAY,
                 ForwarderError::ResponseHeaders,
             )
@@ -171,6 +186,7 @@ where
 async fn failed(
     connection: &mut Connection,
     head: &RequestHead,
+    context: &ExchangeContext<'_>,
     status: StatusCode,
     error: ForwarderError,
 ) -> Forwarded {
@@ -181,7 +197,7 @@ async fn failed(
         keep_alive: facts.keep_alive && whole,
         ..facts
     };
-    let keep = respond(connection, facts, status, &[], &[]).await;
+    let keep = respond(connection, facts, status, &context.response_fields(), &[]).await;
     if !keep {
         connection.client.linger().await;
     }

@@ -108,6 +108,7 @@ pub(super) async fn pass_on(
                         return failed(
                             connection,
                             head,
+                            context,
                             status,
                             ForwarderError::ResponseBodyDestination,
                         )

@@ -13,7 +13,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ostler_config::schema::{LimiterConfig, PartitionBy, RateLimiterConfig, RouteConfig};
+use ostler_config::schema::{
+    LimiterAlgorithm, LimiterConfig, PartitionBy, RateLimiterConfig, RouteConfig,
+};
 
 use crate::ordinal;
 use crate::route::RequestFacts;
@@ -32,7 +34,7 @@ pub struct RateLimiter {
 #[derive(Debug)]
 enum Counted {
     Together(Arc<Partition>),
-    Apart(Partitions),
+    Apart(Box<Partitions>),
 }
 
 impl RateLimiter {
@@ -40,9 +42,14 @@ impl RateLimiter {
     pub fn new(config: LimiterConfig) -> Self {
         let partitions = match config.partition_by {
             PartitionBy::None => Counted::Together(Partition::new(&config)),
-            _ => Counted::Apart(Partitions::new()),
+            _ => Counted::Apart(Box::new(Partitions::new())),
         };
         Self { config, partitions }
+    }
+
+    /// Whether its permits are given back when exchanges end, so that ends should be known by now.
+    pub fn is_given_back_to(&self) -> bool {
+        matches!(self.config.algorithm, LimiterAlgorithm::Concurrency { .. })
     }
 
     /// Asks for a permit for a request.

@@ -231,6 +231,13 @@ impl Drop for Waiting {
     }
 }
 
+impl Permit {
+    /// Whether dropping it makes room for another request.
+    pub fn is_given_back(&self) -> bool {
+        self.from.is_some()
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
         if let Some(partition) = &self.from {

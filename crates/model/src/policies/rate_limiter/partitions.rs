@@ -1,7 +1,7 @@
 //! The partitions of a limiter: found by what requests are told apart by, forgotten when idle.
 //!
 //! Clients choose the keys, so what is kept of them is bounded: a key is kept as its hash, idle
-//! partitions are swept out, and beyond [`MOST`] of them newcomers share one.
+//! partitions are swept out, and beyond 65,536 of them newcomers share one.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -15,6 +15,7 @@ use super::partition::Partition;
 const SHARDS: usize = 16;
 
 /// Most partitions of a limiter that are told apart.
+#[cfg(test)]
 pub(super) const MOST: usize = SHARDS * MOST_A_SHARD;
 
 const MOST_A_SHARD: usize = 4096;
