@@ -49,7 +49,7 @@ pub(super) async fn acquire(
     let asked = [&limiters.global, &limiters.named];
     for (permit, limiter) in permits.0.iter_mut().zip(asked) {
         let Some(limiter) = limiter else { continue };
-        if limiter.is_given_back_to() {
+        if limiter.counts_exchanges_under_way() {
             // Ends of delegated exchanges are taken in lazily; now they matter.
             connection.worker.settle();
         }
@@ -67,7 +67,8 @@ pub(super) async fn acquire(
         match acquired {
             Ok(acquired) => *permit = Some(acquired),
             Err(rejected) => {
-                tracing::info!(
+                // Not louder: clients choose how often it is said.
+                tracing::debug!(
                     route = route.config.route_id,
                     client = ?context.client_address(),
                     status = limiters.rejection_status,

@@ -47,8 +47,8 @@ impl RateLimiter {
         Self { config, partitions }
     }
 
-    /// Whether its permits are given back when exchanges end, so that ends should be known by now.
-    pub fn is_given_back_to(&self) -> bool {
+    /// Whether permits are given back when exchanges end, so that an end must be known to count.
+    pub fn counts_exchanges_under_way(&self) -> bool {
         matches!(self.config.algorithm, LimiterAlgorithm::Concurrency { .. })
     }
 
