@@ -42,7 +42,6 @@ const IGNORED: &str = "this is not implemented yet and has no effect";
 const NOT_YET: &[Line] = &[
     // Routes.
     Line { owner: ROUTE, key: "Transforms", is_used: there, message: IGNORED },
-    Line { owner: ROUTE, key: "CorsPolicy", is_used: |at| says(at, &["Default", "Disable"]), message: IGNORED },
 
     // Clusters.
     Line { owner: CLUSTER, key: "SessionAffinity:Enabled", is_used: on, message: IGNORED },
@@ -204,7 +203,6 @@ mod tests {
                 r#"{ "Transforms": [ { "PathSet": "/x" } ] }"#,
                 "Transforms",
             ),
-            (ROUTE, r#"{ "CorsPolicy": "disable" }"#, "CorsPolicy"),
             (
                 CLUSTER,
                 r#"{ "SessionAffinity": { "Enabled": true } }"#,
@@ -290,7 +288,7 @@ mod tests {
         for (owner, json) in [
             (
                 ROUTE,
-                r#"{ "Transforms": [], "Timeout": null, "CorsPolicy": "", "AuthorizationPolicy": "anonymous" }"#,
+                r#"{ "Transforms": [], "Timeout": null, "CorsPolicy": "Default", "AuthorizationPolicy": "anonymous" }"#,
             ),
             (
                 ROUTE,

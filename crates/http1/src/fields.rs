@@ -37,6 +37,15 @@ pub(crate) fn slice(raw: &[u8], start: u16, len: u16) -> Option<&[u8]> {
     raw.get(start..start + usize::from(len))
 }
 
+/// Whether a field that is added to a response takes the place of those of its name there: the
+/// `Access-Control-` fields, with two of which a browser refuses a response (Fetch, section 4.9).
+/// Others (`Set-Cookie`, `Vary`) stand beside what is there.
+pub fn is_set_once(name: &[u8]) -> bool {
+    const PREFIX: &[u8] = b"access-control-";
+    name.get(..PREFIX.len())
+        .is_some_and(|prefix| prefix.eq_ignore_ascii_case(PREFIX))
+}
+
 /// `tchar` (RFC 9110 section 5.6.2).
 pub(crate) fn is_token_byte(byte: u8) -> bool {
     matches!(byte,

@@ -16,7 +16,7 @@ mod request_target;
 pub use body::decode::{BodyDecoder, BodyLimits, BodyProgress};
 pub use body::encode::BodyEncoder;
 pub use error::{BodyError, BodyLengthError, HeadError, InvalidHeadParts};
-pub use fields::{Field, FieldRange};
+pub use fields::{Field, FieldRange, is_set_once};
 pub use framing::{BodyLength, Framing, RequestFacts, ResponseBody, ResponseFraming, Version};
 pub use head::date::format_date;
 pub use head::decode::{HeadDecoder, HeadProgress};

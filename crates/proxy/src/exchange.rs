@@ -9,7 +9,7 @@ use ostler_delegation::Verbosity503;
 use ostler_http1::{Framing, RequestFacts, RequestHead};
 use ostler_model::{DestinationState, Found, RandomSource, RouteModel};
 
-use crate::admission::{Admission, admit};
+use crate::admission::{Admission, Admitted, admit};
 use crate::connection::Connection;
 use crate::context::ExchangeContext;
 use crate::delegation::{Delegated, Record, Unanswered, delegate};
@@ -61,9 +61,12 @@ pub(crate) async fn exchange(connection: &mut Connection, head: &RequestHead) ->
 
     let client = connection.client.facts().client;
     let mut context = ExchangeContext::new(head, client, route, cluster);
-    let _admitted = match admit(&mut context, worker.limits()).await {
+    let admitted = match admit(connection, &mut context, worker.limits()).await {
         Admission::Admitted(admitted) => admitted,
-        Admission::Answered(response) => return answer(connection, head, response).await,
+        Admission::Answered(response) => {
+            return answer(connection, head, &context, response).await;
+        }
+        Admission::ClientGone => return After::Close,
     };
     let pipeline = worker.pipeline();
     let mut queue = None;
@@ -81,13 +84,22 @@ pub(crate) async fn exchange(connection: &mut Connection, head: &RequestHead) ->
             }
             Step::Custom(step) => match step.run(&mut context).await {
                 Flow::Continue => {}
-                Flow::Respond(response) => return answer(connection, head, response).await,
+                Flow::Respond(response) => {
+                    return answer(connection, head, &context, response).await;
+                }
             },
         }
     }
 
     if let Some(destination) = queue {
-        return delegated(connection, head, context, destination, head_received_ns).await;
+        let record = record(
+            &pipeline,
+            &context,
+            &destination,
+            admitted,
+            head_received_ns,
+        );
+        return delegated(connection, head, context, destination, record).await;
     }
     let Some(destination) = one_destination(&worker, &mut context) else {
         tracing::warn!(
@@ -95,9 +107,16 @@ pub(crate) async fn exchange(connection: &mut Connection, head: &RequestHead) ->
             "no destination is available"
         );
         let status = StatusCode::SERVICE_UNAVAILABLE;
-        return local(connection, head, facts, status, &[], &[]).await;
+        let fields = context.response_fields();
+        return local(connection, head, facts, status, &fields, &[]).await;
     };
-    let record = record(&pipeline, &context, &destination, head_received_ns);
+    let record = record(
+        &pipeline,
+        &context,
+        &destination,
+        admitted,
+        head_received_ns,
+    );
     let forwarded = forwarder::forward(connection, head, &context, &destination).await;
     finish(record, Mode::Forwarded, forwarded)
 }
@@ -108,7 +127,7 @@ async fn delegated(
     head: &RequestHead,
     context: ExchangeContext<'_>,
     destination: Arc<DestinationState>,
-    head_received_ns: u64,
+    record: Record,
 ) -> After {
     let facts = RequestFacts::from(head);
     let worker = std::rc::Rc::clone(&connection.worker);
@@ -117,10 +136,10 @@ async fn delegated(
         Err(error) => {
             tracing::error!(destination = destination.id(), %error, "no delegation rule can be made");
             let status = StatusCode::SERVICE_UNAVAILABLE;
-            return local(connection, head, facts, status, &[], &[]).await;
+            let fields = context.response_fields();
+            return local(connection, head, facts, status, &fields, &[]).await;
         }
     };
-    let record = record(&worker.pipeline(), &context, &destination, head_received_ns);
     match delegate(connection, head, &rule, &context, record).await {
         Delegated::Keep => After::Keep,
         Delegated::Close | Delegated::ClientGone => After::Close,
@@ -133,7 +152,7 @@ async fn delegated(
             let queue = rule.queue.name();
             tracing::warn!(%queue, destination = destination.id(), reason = reason.reason(), "a delegated request is answered here");
             let status = reason.status();
-            let after = unanswered(connection, head, facts, &reason).await;
+            let after = unanswered(connection, head, &context, &reason).await;
             let error = Some(match reason {
                 Unanswered::TargetDied => ForwarderError::Request,
                 Unanswered::TimedOut(_) => ForwarderError::RequestTimedOut,
@@ -154,9 +173,10 @@ async fn delegated(
 async fn unanswered(
     connection: &mut Connection,
     head: &RequestHead,
-    facts: RequestFacts,
+    context: &ExchangeContext<'_>,
     reason: &Unanswered,
 ) -> After {
+    let facts = RequestFacts::from(head);
     let status = reason.status();
     match reason {
         // http.sys' three verbosities; each ends the connection.
@@ -178,7 +198,10 @@ async fn unanswered(
             .await;
             After::Close
         }
-        _ => local(connection, head, facts, status, &[], &[]).await,
+        _ => {
+            let fields = context.response_fields();
+            local(connection, head, facts, status, &fields, &[]).await
+        }
     }
 }
 
@@ -186,12 +209,14 @@ fn record(
     pipeline: &Arc<Pipeline>,
     context: &ExchangeContext<'_>,
     destination: &Arc<DestinationState>,
+    admitted: Admitted,
     head_received_ns: u64,
 ) -> Record {
     Record {
         route: Arc::clone(context.route()),
         destination: Arc::clone(destination),
         guard: destination.begin_request(),
+        admitted,
         pipeline: Arc::clone(pipeline),
         head_received_ns,
     }
@@ -202,10 +227,11 @@ fn finish(record: Record, mode: Mode, end: Forwarded) -> After {
         route,
         destination,
         guard,
+        admitted,
         pipeline,
         head_received_ns,
     } = record;
-    drop(guard);
+    drop((guard, admitted));
     report(&pipeline, || Outcome {
         route: Some(route),
         destination: Some(destination),
@@ -324,19 +350,20 @@ async fn no_route(connection: &mut Connection, head: &RequestHead, found: Found<
     }
 }
 
-/// An answer of a step's own.
+/// An answer of a policy's or a step's own.
 async fn answer(
     connection: &mut Connection,
     head: &RequestHead,
+    context: &ExchangeContext<'_>,
     response: http::Response<Bytes>,
 ) -> After {
     let facts = RequestFacts::from(head);
     let (parts, body) = response.into_parts();
-    let fields: Vec<_> = parts
-        .headers
-        .iter()
+    let own = parts.headers.iter();
+    let mut fields: Vec<_> = own
         .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
         .collect();
+    fields.extend(context.response_fields());
     local(connection, head, facts, parts.status, &fields, &body).await
 }
 

@@ -357,6 +357,9 @@ impl Exchange {
                 http::HeaderName::from_bytes(name),
                 http::HeaderValue::from_bytes(value),
             ) {
+                if ostler_http1::is_set_once(name.as_str().as_bytes()) {
+                    fields.remove(&name);
+                }
                 fields.append(name, value);
             }
         }

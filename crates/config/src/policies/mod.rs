@@ -6,8 +6,10 @@ mod rate_limiter;
 mod request_timeouts;
 
 use crate::diagnostics::Diagnostics;
+use crate::reader::Reader;
 use crate::schema::PoliciesConfig;
-use crate::tree::ConfigurationTree;
+use crate::tree::key::same;
+use crate::tree::{ConfigurationTree, Section};
 
 /// Reads them all.
 pub(crate) fn read(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) -> PoliciesConfig {
@@ -16,5 +18,13 @@ pub(crate) fn read(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) -> P
         rate_limiter: rate_limiter::read(tree, diagnostics),
         request_timeouts: request_timeouts::read(tree, diagnostics),
         authorization: authorization::read(tree, diagnostics),
+    }
+}
+
+/// A policy must not have one of the names that mean something else where a route says them.
+fn check_name(reader: &mut Reader<'_, '_>, at: &Section<'_>, name: &str, reserved: &[&str]) {
+    if reserved.iter().any(|reserved| same(reserved, name)) {
+        let message = format!("the name {name:?} is reserved");
+        reader.error(at, message, Some("choose another one".to_owned()));
     }
 }

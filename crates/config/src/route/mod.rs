@@ -1,7 +1,7 @@
 //! `ReverseProxy:Routes`: reading, and the rules R1 to R29 of reference 2.1.
 //!
-//! Not here, because only code can do it: R2 and R11 (null objects). R20, R22, R24 and R27 (a policy
-//! under a reserved name) are with the policies.
+//! Not here: R2 and R11 (null objects), which only code can do, and R20, R22, R24 and R27 (a policy
+//! under a reserved name), which are checked where policies are read.
 
 mod matches;
 mod transforms;

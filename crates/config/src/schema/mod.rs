@@ -15,8 +15,9 @@ pub use health_check::{ActiveHealthCheckConfig, HealthCheckConfig, PassiveHealth
 pub use http_client::{HttpClientConfig, SslProtocols, WebProxyConfig};
 pub use http_request::{ActivityTimeout, HttpRequestConfig, HttpVersion, HttpVersionPolicy};
 pub use policies::{
-    AuthorizationConfig, AuthorizationPolicyConfig, BearerConfig, CorsConfig, JsonWebKeySource,
-    PoliciesConfig, RateLimiterConfig, RequestTimeoutConfig, RequestTimeoutsConfig,
+    AuthorizationConfig, AuthorizationPolicyConfig, BearerConfig, CorsConfig, CorsPolicyConfig,
+    JsonWebKeySource, LimiterAlgorithm, LimiterConfig, PartitionBy, PoliciesConfig,
+    QueueProcessingOrder, RateLimiterConfig, RequestTimeoutConfig, RequestTimeoutsConfig,
     SigningKeyConfig,
 };
 pub use route::{

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderMap, TRANSFER_ENCODING};
 
-use crate::fields::{is_token, is_value, list};
+use crate::fields::{is_set_once, is_token, is_value, list};
 use crate::framing::{BodyLength, RequestFacts, ResponseBody, ResponseFraming, Version};
 
 /// The interim response that asks a client for the body it holds back (RFC 9110 section 15.2.1).
@@ -14,7 +14,7 @@ pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// Content-Length, Transfer-Encoding, Connection and Date are written here: of what `fields` says
 /// only a Content-Length that can be true (or states what GET would give, for HEAD and 304), the
 /// option `close`, and a Date are kept. `extra_fields` come behind the fields; those that are no
-/// fields are left out.
+/// fields are left out, and some take the place of all fields of their name ([`is_set_once`]).
 #[expect(
     clippy::too_many_arguments,
     reason = "each is a part of the head, and used once"
@@ -47,6 +47,12 @@ pub fn encode_response_head(
     for (name, value) in fields {
         if name == CONTENT_LENGTH || name == TRANSFER_ENCODING || (name == CONNECTION && !switches)
         {
+            continue;
+        }
+        let replaced = |(extra, _): &(&[u8], &[u8])| {
+            is_set_once(extra) && extra.eq_ignore_ascii_case(name.as_str().as_bytes())
+        };
+        if extra_fields.iter().any(replaced) {
             continue;
         }
         has_date |= name == DATE;

@@ -559,6 +559,43 @@ fn response(
 }
 
 #[test]
+fn an_added_access_control_field_takes_the_place_of_what_is_there() {
+    let mut fields = HeaderMap::new();
+    for (name, value) in [
+        ("access-control-allow-origin", "https://first"),
+        ("vary", "accept"),
+        ("access-control-allow-origin", "https://second"),
+        ("access-control-max-age", "1"),
+    ] {
+        fields.append(name, HeaderValue::from_static(value));
+    }
+    let mut out = Vec::new();
+    encode_response_head(
+        &mut out,
+        FACTS,
+        StatusCode::OK,
+        None,
+        &fields,
+        &[
+            (b"Access-Control-Allow-Origin", b"https://a"),
+            (b"vary", b"origin"),
+        ],
+        BodyLength::Known(0),
+        DATE,
+    );
+    let text = String::from_utf8(out).unwrap().to_ascii_lowercase();
+    assert_eq!(text.matches("access-control-allow-origin: ").count(), 1);
+    for kept in [
+        "access-control-allow-origin: https://a\r\n",
+        "access-control-max-age: 1\r\n",
+        "vary: accept\r\n",
+        "vary: origin\r\n",
+    ] {
+        assert!(text.contains(kept), "{kept} in {text}");
+    }
+}
+
+#[test]
 fn frames_responses() {
     let date = "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n";
     let known = BodyLength::Known(5);

@@ -2,6 +2,8 @@
 //! request finds them on its route.
 
 mod authorization;
+mod cors;
+mod rate_limiter;
 mod request_timeouts;
 
 use std::sync::Arc;
@@ -11,6 +13,8 @@ use ostler_config::schema::{PoliciesConfig, RouteConfig};
 pub use authorization::{
     Authorized, BearerScheme, Claims, JsonWebKeysError, KeySet, RouteAuthorization, TokenError,
 };
+pub use cors::{Cors, CorsField, CorsPolicy, Preflight};
+pub use rate_limiter::{Acquired, Permit, RateLimiter, Rejected, RouteLimiters, Waiting};
 pub use request_timeouts::RequestTimeout;
 
 use authorization::Authorization;
@@ -19,15 +23,21 @@ use request_timeouts::RequestTimeouts;
 /// Every policy of a configuration, by name.
 #[derive(Debug, Default)]
 pub(crate) struct Policies {
+    cors: cors::CorsPolicies,
     authorization: Authorization,
+    rate_limiters: rate_limiter::RateLimiters,
     request_timeouts: RequestTimeouts,
 }
 
-/// The policies of one route.
+/// The policies of one route, in the order they are asked in.
 #[derive(Debug, Clone, Default)]
 pub struct RoutePolicies {
+    /// `CorsPolicy`.
+    pub cors: Option<Cors>,
     /// Who may use it; `None` where everybody may.
     pub authorization: Option<RouteAuthorization>,
+    /// `RateLimiterPolicy` and the global limiter.
+    pub rate_limiters: Option<RouteLimiters>,
     /// How long its exchanges may take.
     pub request_timeout: Option<RequestTimeout>,
 }
@@ -36,7 +46,12 @@ impl Policies {
     /// Resolves what is written; what is equal in `before` is taken from there, with its state.
     pub(crate) fn resolve(config: &PoliciesConfig, before: &Self) -> Self {
         Self {
+            cors: cors::CorsPolicies::resolve(&config.cors, &before.cors),
             authorization: Authorization::resolve(&config.authorization, &before.authorization),
+            rate_limiters: rate_limiter::RateLimiters::resolve(
+                &config.rate_limiter,
+                &before.rate_limiters,
+            ),
             request_timeouts: RequestTimeouts::resolve(&config.request_timeouts),
         }
     }
@@ -44,7 +59,9 @@ impl Policies {
     /// What a route names.
     pub(crate) fn of_route(&self, route: &RouteConfig) -> RoutePolicies {
         RoutePolicies {
+            cors: self.cors.of_route(route),
             authorization: self.authorization.of_route(route),
+            rate_limiters: self.rate_limiters.of_route(route),
             request_timeout: self.request_timeouts.of_route(route),
         }
     }
@@ -58,10 +75,25 @@ impl Policies {
 impl RoutePolicies {
     /// Whether these are the very same policies.
     pub(crate) fn are(&self, other: &Self) -> bool {
-        let same_authorization = match (&self.authorization, &other.authorization) {
-            (Some(left), Some(right)) => left.is(right),
-            (left, right) => left.is_none() && right.is_none(),
-        };
-        same_authorization && self.request_timeout == other.request_timeout
+        same(&self.cors, &other.cors, Cors::is)
+            && same(
+                &self.authorization,
+                &other.authorization,
+                RouteAuthorization::is,
+            )
+            && same(
+                &self.rate_limiters,
+                &other.rate_limiters,
+                RouteLimiters::are,
+            )
+            && self.request_timeout == other.request_timeout
+    }
+}
+
+fn same<T>(left: &Option<T>, right: &Option<T>, is: impl FnOnce(&T, &T) -> bool) -> bool {
+    match (left, right) {
+        (Some(left), Some(right)) => is(left, right),
+        (None, None) => true,
+        _ => false,
     }
 }

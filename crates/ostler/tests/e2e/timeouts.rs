@@ -157,11 +157,10 @@ fn a_request_that_waits_for_an_instance_waits_no_longer() {
         r#""all": { "ClusterId": "all", "Timeout": "00:00:00.3","#,
     );
     let front = sandbox.front(&json);
-    let mut client = front.connect();
-    assert_eq!(client.ask("GET", "/").status, 200);
+    assert_eq!(front.ask("GET", "/").status, 200);
     target.kill();
     // The queue's folder stays behind, so the request waits for somebody to come back.
-    assert_eq!(client.ask("GET", "/").status, 504);
+    assert_eq!(front.ask("GET", "/").status, 504);
     let target = sandbox.target("q", &[]);
     eventually("the new instance is asked", || {
         let answer = front.ask("GET", "/");

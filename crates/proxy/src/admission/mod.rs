@@ -3,10 +3,13 @@
 
 mod authorization;
 mod body_limit;
+mod cors;
+mod rate_limiter;
 mod request_timeouts;
 
 use bytes::Bytes;
 
+use crate::connection::Connection;
 use crate::context::ExchangeContext;
 use crate::front::FrontLimits;
 
@@ -19,18 +22,45 @@ pub(crate) enum Admission {
     Admitted(Admitted),
     /// It is answered here.
     Answered(http::Response<Bytes>),
+    /// The client went away while it waited.
+    ClientGone,
 }
 
 /// What an admitted exchange holds until it is over.
 #[derive(Debug, Default)]
-pub(crate) struct Admitted {}
+pub(crate) struct Admitted {
+    permits: rate_limiter::Permits,
+}
+
+impl Admitted {
+    /// Whether others may be waiting for what it holds, so that its end must be known at once.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.permits.are_given_back()
+    }
+}
 
 /// Asks each policy in turn. A route without policies costs nothing here.
-pub(crate) async fn admit(context: &mut ExchangeContext<'_>, limits: &FrontLimits) -> Admission {
+pub(crate) async fn admit(
+    connection: &mut Connection,
+    context: &mut ExchangeContext<'_>,
+    limits: &FrontLimits,
+) -> Admission {
+    let mut admitted = Admitted::default();
+    if context.route().policies.cors.is_some()
+        && let Some(response) = cors::apply(context)
+    {
+        return Admission::Answered(response);
+    }
     if let Some(authorization) = &context.route().policies.authorization
         && let Some(response) = authorization::refuse(context, authorization)
     {
         return Admission::Answered(response);
+    }
+    if context.route().policies.rate_limiters.is_some() {
+        match rate_limiter::acquire(connection, context).await {
+            Ok(permits) => admitted.permits = permits,
+            Err(refusal) => return refusal,
+        }
     }
     if let Some(timeout) = context.route().policies.request_timeout {
         context.set_deadline(Deadline::start(timeout));
@@ -43,5 +73,5 @@ pub(crate) async fn admit(context: &mut ExchangeContext<'_>, limits: &FrontLimit
             return Admission::Answered(response);
         }
     }
-    Admission::Admitted(Admitted::default())
+    Admission::Admitted(admitted)
 }

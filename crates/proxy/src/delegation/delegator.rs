@@ -300,8 +300,9 @@ async fn watch(
     } else {
         leave_reading_to_the_target(connection, channel)
     };
-    if watching.get() && connection.input.len() as u64 > prefix {
-        // The next request is here already, so its arrival will not tell of this one's end.
+    if handoff.is_wanted() || (watching.get() && connection.input.len() as u64 > prefix) {
+        // Somebody waits for what the exchange holds, or the next request is here already, so that
+        // its arrival will not tell of this one's end.
         want_completion(connection, channel);
     }
     if registered.is_err() {

@@ -10,7 +10,7 @@ use ostler_delegation::Stage;
 use ostler_delegation::entry::{Completed, ExchangeKey};
 use ostler_model::{DestinationState, RequestGuard, RouteModel};
 
-use crate::admission::GRACE;
+use crate::admission::{Admitted, GRACE};
 use crate::outcome::{Mode, Outcome};
 use crate::pipeline::Pipeline;
 
@@ -42,6 +42,8 @@ pub(crate) struct Record {
     pub(crate) destination: Arc<DestinationState>,
     /// Counts the exchange at its destination until it is over.
     pub(crate) guard: RequestGuard,
+    /// Held until it is over.
+    pub(crate) admitted: Admitted,
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) head_received_ns: u64,
 }
@@ -66,9 +68,9 @@ pub(crate) enum Event {
 impl Handoff {
     pub(crate) fn begin(&self, key: ExchangeKey, record: Record, now: Instant) {
         self.key.set(Some(key));
+        self.wanted.set(record.admitted.is_awaited());
         self.record.replace(Some(record));
         self.event.replace(None);
-        self.wanted.set(false);
         self.queued_at.set(Some(now));
         self.gone_at.set(None);
         self.over_at.set(None);
@@ -188,10 +190,11 @@ impl Handoff {
             route,
             destination,
             guard,
+            admitted,
             pipeline,
             head_received_ns,
         } = record;
-        drop(guard);
+        drop((guard, admitted));
         let duration = completed.completed_ns.saturating_sub(head_received_ns);
         crate::exchange::report(&pipeline, || Outcome {
             route: Some(route),

@@ -64,7 +64,14 @@ pub(crate) async fn forward(
         Err(error) => {
             tracing::warn!(destination = destination.id(), error = %Chain(&error), "no request can be made");
             let status = StatusCode::BAD_GATEWAY;
-            return failed(connection, head, status, ForwarderError::RequestCreation).await;
+            return failed(
+                connection,
+                head,
+                context,
+                status,
+                ForwarderError::RequestCreation,
+            )
+            .await;
         }
     };
     let lease = std::cell::Cell::new(None);
@@ -102,7 +109,7 @@ pub(crate) async fn relay(
             Err(error) => {
                 tracing::warn!(instance = target.id(), error = %Chain(&error), "cannot relay");
                 let status = StatusCode::BAD_GATEWAY;
-                return failed(connection, head, status, ForwarderError::Request).await;
+                return failed(connection, head, context, status, ForwarderError::Request).await;
             }
         },
     };
@@ -112,7 +119,14 @@ pub(crate) async fn relay(
         Err(error) => {
             tracing::warn!(instance = target.id(), %error, "no request can be made");
             let status = StatusCode::BAD_GATEWAY;
-            return failed(connection, head, status, ForwarderError::RequestCreation).await;
+            return failed(
+                connection,
+                head,
+                context,
+                status,
+                ForwarderError::RequestCreation,
+            )
+            .await;
         }
     };
     let sender = &mut place.sender;
@@ -161,7 +175,7 @@ where
             }
             let Some(status) = status else { return gone() };
             upload.abandon();
-            return failed(connection, head, status, error).await;
+            return failed(connection, head, context, status, error).await;
         }
     };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -169,6 +183,7 @@ where
             return failed(
                 connection,
                 head,
+                context,
                 StatusCode::BAD_GATEWAY,
                 ForwarderError::ResponseHeaders,
             )
@@ -183,6 +198,7 @@ where
 async fn failed(
     connection: &mut Connection,
     head: &RequestHead,
+    context: &ExchangeContext<'_>,
     status: StatusCode,
     error: ForwarderError,
 ) -> Forwarded {
@@ -193,7 +209,7 @@ async fn failed(
         keep_alive: facts.keep_alive && whole,
         ..facts
     };
-    let keep = respond(connection, facts, status, &[], &[]).await;
+    let keep = respond(connection, facts, status, &context.response_fields(), &[]).await;
     if !keep {
         connection.client.linger().await;
     }

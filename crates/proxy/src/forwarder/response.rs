@@ -109,6 +109,7 @@ pub(super) async fn pass_on(
                         return failed(
                             connection,
                             head,
+                            context,
                             status,
                             ForwarderError::ResponseBodyDestination,
                         )

@@ -9,8 +9,10 @@ pub use authorization::{
     AuthorizationConfig, AuthorizationPolicyConfig, BearerConfig, JsonWebKeySource,
     SigningKeyConfig,
 };
-pub use cors::CorsConfig;
-pub use rate_limiter::RateLimiterConfig;
+pub use cors::{CorsConfig, CorsPolicyConfig};
+pub use rate_limiter::{
+    LimiterAlgorithm, LimiterConfig, PartitionBy, QueueProcessingOrder, RateLimiterConfig,
+};
 pub use request_timeouts::{RequestTimeoutConfig, RequestTimeoutsConfig};
 
 /// The policies that routes name (reference 11).

@@ -1,5 +1,6 @@
 //! What the tests are written with: a sandbox, processes in it, and raw clients.
 
+mod both_ways;
 mod client;
 mod hostile_target;
 mod mischief;
@@ -8,6 +9,7 @@ mod process;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+pub(crate) use both_ways::{BothWays, WAYS};
 pub(crate) use client::{Client, Response};
 pub(crate) use hostile_target::{Hello, HostileChannel, HostileQueue, answered};
 pub(crate) use mischief::{Mischief, RegionBytes};

@@ -1,0 +1,159 @@
+//! Rate limiters: the global one, then the one the route names (reference 11.3).
+//!
+//! 1. ask for a permit;
+//! 2. wait for one where the limiter has a queue, and keep an eye on the client meanwhile;
+//! 3. answer that there is none, as ASP.NET does, and when to come again, which ASP.NET leaves to
+//!    code (`OnRejected`).
+
+use std::future::{pending, poll_fn};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, StatusCode};
+use ostler_model::policies::{Acquired, Permit, Rejected, Waiting};
+
+use super::Admission;
+use crate::client::{Interest, READ};
+use crate::connection::Connection;
+use crate::context::ExchangeContext;
+use crate::facts::Facts;
+
+/// How long a client may have ended its stream before its request counts as abandoned, as for a
+/// delegated request.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// The permits of an exchange: the global limiter's, the route's.
+#[derive(Debug, Default)]
+pub(super) struct Permits([Option<Permit>; 2]);
+
+impl Permits {
+    /// Whether others may be waiting for them.
+    pub(super) fn are_given_back(&self) -> bool {
+        let mut permits = self.0.iter().flatten();
+        permits.any(Permit::is_given_back)
+    }
+}
+
+/// Gets the exchange its permits.
+pub(super) async fn acquire(
+    connection: &mut Connection,
+    context: &ExchangeContext<'_>,
+) -> Result<Permits, Admission> {
+    let route = Arc::clone(context.route());
+    let Some(limiters) = &route.policies.rate_limiters else {
+        return Ok(Permits::default());
+    };
+    let mut permits = Permits::default();
+    let asked = [&limiters.global, &limiters.named];
+    for (permit, limiter) in permits.0.iter_mut().zip(asked) {
+        let Some(limiter) = limiter else { continue };
+        if limiter.counts_exchanges_under_way() {
+            // Ends of delegated exchanges are taken in lazily; now they matter.
+            connection.worker.settle();
+        }
+        let client = context.client_address().map(|client| client.ip());
+        let acquired = limiter.acquire(now(), client, &Facts(context.head()));
+        let acquired = match acquired {
+            Acquired::Permit(permit) => Ok(permit),
+            Acquired::Rejected(rejected) => Err(rejected),
+            // On the heap, so that exchanges that do not wait do not carry the room for it.
+            Acquired::Waiting(waiting) => match Box::pin(wait(connection, waiting)).await {
+                Some(waited) => waited,
+                None => return Err(Admission::ClientGone),
+            },
+        };
+        match acquired {
+            Ok(acquired) => *permit = Some(acquired),
+            Err(rejected) => {
+                // Not louder: clients choose how often it is said.
+                tracing::debug!(
+                    route = route.config.route_id,
+                    client = ?context.client_address(),
+                    status = limiters.rejection_status,
+                    "a request is rejected by a rate limiter"
+                );
+                let response = rejection(limiters.rejection_status, rejected);
+                return Err(Admission::Answered(response));
+            }
+        }
+    }
+    Ok(permits)
+}
+
+fn rejection(status: u16, rejected: Rejected) -> http::Response<Bytes> {
+    let mut response = http::Response::new(Bytes::new());
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+    *response.status_mut() = status;
+    if let Some(after) = rejected.retry_after {
+        // Whole seconds (RFC 9110 section 10.2.3); rounded down, the client would come too early.
+        let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+        let value = HeaderValue::from(seconds.max(1));
+        response.headers_mut().insert(RETRY_AFTER, value);
+    }
+    response
+}
+
+/// Waits in the limiter's queue; `None` when the client goes away.
+async fn wait(
+    connection: &mut Connection,
+    mut waiting: Waiting,
+) -> Option<Result<Permit, Rejected>> {
+    let mut gone_at = None;
+    loop {
+        let room = READ.saturating_sub(connection.input.len());
+        let watches = room > 0 && !connection.read_closed;
+        let interest = if watches {
+            Interest::Reads
+        } else {
+            Interest::Breaks
+        };
+        connection.client.set_interest(interest).ok()?;
+        let now = now();
+        if gone_at.is_some_and(|gone_at| now >= gone_at) {
+            return None;
+        }
+        let until_gone = gone_at.map(|gone_at: Duration| gone_at - now);
+        let next = until_gone
+            .into_iter()
+            .chain(waiting.replenished_in(now))
+            .min();
+        let time = async {
+            match next {
+                Some(next) => tokio::time::sleep(next).await,
+                None => pending().await,
+            }
+        };
+        let (client, input) = (&connection.client, &mut connection.input);
+        let seen = async {
+            match watches {
+                true => client.recv(input, room).await,
+                false => {
+                    client.broken().await;
+                    Err(std::io::ErrorKind::ConnectionReset.into())
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            permit = poll_fn(|cx| waiting.poll(self::now(), cx.waker())) => return Some(permit),
+            seen = seen => match seen {
+                // It may only have nothing more to say.
+                Ok(0) => {
+                    connection.read_closed = true;
+                    gone_at = Some(self::now() + SILENCE);
+                }
+                // What it says next waits with it.
+                Ok(_) => {}
+                Err(_) => return None,
+            },
+            () = time => {}
+        }
+    }
+}
+
+/// The time that limiters reckon with.
+fn now() -> Duration {
+    Duration::from_nanos(ostler_shm::monotonic_nanoseconds())
+}
