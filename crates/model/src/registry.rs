@@ -118,7 +118,7 @@ impl PolicyRegistry {
         &mut self,
         policy: impl ActiveHealthCheckPolicy + 'static,
     ) -> Result<(), DuplicatePolicy> {
-        let kind = "active health check policy";
+        let kind = "policy for active health checks";
         let (policies, policy) = (&mut self.active_health, Arc::new(policy));
         add(policies, policy, |policy| policy.name(), kind)
     }
@@ -145,7 +145,7 @@ impl PolicyRegistry {
         &mut self,
         policy: impl PassiveHealthCheckPolicy + 'static,
     ) -> Result<(), DuplicatePolicy> {
-        let kind = "passive health check policy";
+        let kind = "policy for passive health checks";
         let (policies, policy) = (&mut self.passive_health, Arc::new(policy));
         add(policies, policy, |policy| policy.name(), kind)
     }

@@ -69,8 +69,9 @@ pub(crate) async fn exchange(connection: &mut Connection, head: &RequestHead) ->
     let mut queue = None;
     for step in &pipeline.steps {
         match step {
-            // Their places; what they do comes with the policies (see `Pipeline`).
-            Step::SessionAffinity | Step::PassiveHealthChecks => {}
+            // Its place; what it does comes with the policies (see `Pipeline`).
+            Step::SessionAffinity => {}
+            Step::PassiveHealthChecks => context.watch_passively(worker.health()),
             Step::LoadBalancing => balance(&worker, &mut context),
             Step::HttpSysDelegation => {
                 let destination = one_destination(&worker, &mut context);
@@ -97,7 +98,7 @@ pub(crate) async fn exchange(connection: &mut Connection, head: &RequestHead) ->
         let status = StatusCode::SERVICE_UNAVAILABLE;
         return local(connection, head, facts, status, &[], &[]).await;
     };
-    let record = record(&pipeline, &context, &destination, head_received_ns);
+    let record = record(&pipeline, &mut context, &destination, head_received_ns);
     let forwarded = forwarder::forward(connection, head, &context, &destination).await;
     finish(record, Mode::Forwarded, forwarded)
 }
@@ -106,7 +107,7 @@ pub(crate) async fn exchange(connection: &mut Connection, head: &RequestHead) ->
 async fn delegated(
     connection: &mut Connection,
     head: &RequestHead,
-    context: ExchangeContext<'_>,
+    mut context: ExchangeContext<'_>,
     destination: Arc<DestinationState>,
     head_received_ns: u64,
 ) -> After {
@@ -120,11 +121,25 @@ async fn delegated(
             return local(connection, head, facts, status, &[], &[]).await;
         }
     };
-    let record = record(&worker.pipeline(), &context, &destination, head_received_ns);
+    let record = record(
+        &worker.pipeline(),
+        &mut context,
+        &destination,
+        head_received_ns,
+    );
     match delegate(connection, head, &rule, context.directives(), record).await {
         Delegated::Keep => After::Keep,
         Delegated::Close | Delegated::ClientGone => After::Close,
         Delegated::Detached => After::Detached,
+        Delegated::CutShort(record) => {
+            let end = Forwarded {
+                after: After::Close,
+                status: 0,
+                bytes_sent: 0,
+                error: Some(ForwarderError::ResponseBodyDestination),
+            };
+            finish(record, Mode::Delegated, end)
+        }
         Delegated::Relay(target, record) => {
             let forwarded = forwarder::relay(connection, head, &context, &target).await;
             finish(record, Mode::Relayed, forwarded)
@@ -183,7 +198,7 @@ async fn unanswered(
 
 fn record(
     pipeline: &Arc<Pipeline>,
-    context: &ExchangeContext<'_>,
+    context: &mut ExchangeContext<'_>,
     destination: &Arc<DestinationState>,
     head_received_ns: u64,
 ) -> Record {
@@ -193,6 +208,7 @@ fn record(
         guard: destination.begin_request(),
         pipeline: Arc::clone(pipeline),
         head_received_ns,
+        watched: context.take_watched(),
     }
 }
 
@@ -203,8 +219,12 @@ fn finish(record: Record, mode: Mode, end: Forwarded) -> After {
         guard,
         pipeline,
         head_received_ns,
+        watched,
     } = record;
     drop(guard);
+    if let Some(watched) = watched {
+        watched.report(&destination, end.status, end.error);
+    }
     report(&pipeline, || Outcome {
         route: Some(route),
         destination: Some(destination),

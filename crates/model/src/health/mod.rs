@@ -31,3 +31,6 @@ pub(crate) fn built_in_passive(
 ) -> Vec<Arc<dyn PassiveHealthCheckPolicy>> {
     vec![Arc::new(TransportFailureRate::new(options))]
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,6 +34,8 @@ pub(crate) enum Delegated {
     Keep,
     /// Answered, or cut short; the connection is over.
     Close,
+    /// Its target died while it answered.
+    CutShort(Record),
     /// The connection belongs to the target.
     Detached,
     /// The client is gone.
@@ -154,6 +156,13 @@ pub(crate) async fn delegate(
                 // A draining instance is not asked again; a stalled one is passed over.
                 besides = (!channel.is_dead()).then(|| channel.id().to_owned());
             }
+            After::CutShort => {
+                connection.forget_place(place);
+                return match connection.handoff.take_record() {
+                    Some(back) => Delegated::CutShort(back),
+                    None => Delegated::Close,
+                };
+            }
             After::Unanswered(reason) => {
                 let Some(back) = connection.handoff.take_record() else {
                     return Delegated::Close;
@@ -242,6 +251,7 @@ pub(crate) struct PlaceKey {
 enum After {
     Over(Delegated),
     Again { without_place: bool },
+    CutShort,
     Unanswered(Unanswered),
 }
 
@@ -315,7 +325,7 @@ async fn watch(connection: &mut Connection, head: &RequestHead, channel: &Rc<Cha
                         without_place: true,
                     },
                     OnTargetDeath::Unavailable => After::Unanswered(Unanswered::TargetDied),
-                    OnTargetDeath::Close => After::Over(Delegated::Close),
+                    OnTargetDeath::Close => After::CutShort,
                 };
             }
             Seen::Event(Event::WaitedTooLong) => {
