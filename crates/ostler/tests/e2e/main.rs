@@ -9,6 +9,7 @@ mod command_line;
 mod destinations;
 mod failures;
 mod forwarding;
+mod health;
 mod hostile;
 mod http;
 mod leaks;
