@@ -36,5 +36,5 @@ mod tree;
 pub use diagnostics::{Diagnostic, Diagnostics, Place, Severity};
 pub use error::SourceError;
 pub use load::{Loaded, RouteValidator, load, load_with};
-pub use settings::{FrontLimits, OstlerConfig, Settings};
+pub use settings::{FrontLimits, HealthCheckDefaults, OstlerConfig, Settings};
 pub use tree::{ConfigurationTree, Section};

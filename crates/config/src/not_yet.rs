@@ -45,8 +45,6 @@ const NOT_YET: &[Line] = &[
 
     // Clusters.
     Line { owner: CLUSTER, key: "SessionAffinity:Enabled", is_used: on, message: IGNORED },
-    Line { owner: CLUSTER, key: "HealthCheck:Active:Enabled", is_used: on, message: IGNORED },
-    Line { owner: CLUSTER, key: "HealthCheck:Passive:Enabled", is_used: on, message: IGNORED },
     Line { owner: CLUSTER, key: "HttpClient:SslProtocols", is_used: lists_old_tls,
         message: "of these only TLS 1.2 and TLS 1.3 are spoken" },
     Line { owner: CLUSTER, key: "HttpClient:MaxConnectionsPerServer", is_used: there, message: IGNORED },
@@ -207,16 +205,6 @@ mod tests {
                 CLUSTER,
                 r#"{ "SessionAffinity": { "Enabled": true } }"#,
                 "SessionAffinity:Enabled",
-            ),
-            (
-                CLUSTER,
-                r#"{ "HealthCheck": { "Active": { "Enabled": "TRUE" } } }"#,
-                "HealthCheck:Active:Enabled",
-            ),
-            (
-                CLUSTER,
-                r#"{ "HealthCheck": { "Passive": { "Enabled": true } } }"#,
-                "HealthCheck:Passive:Enabled",
             ),
             (
                 CLUSTER,

@@ -46,6 +46,16 @@ pub enum ApplyMistake {
         /// The name.
         policy: String,
     },
+    /// A cluster names a health check policy that does not exist.
+    #[error("cluster {cluster_id:?} has no such {kind} health check policy as {policy:?}")]
+    UnknownHealthCheckPolicy {
+        /// `active` or `passive`.
+        kind: &'static str,
+        /// The cluster.
+        cluster_id: String,
+        /// The name.
+        policy: String,
+    },
     /// A route cannot be compiled.
     #[error(transparent)]
     Route(#[from] RouteBuildError),

@@ -46,6 +46,7 @@
 
 pub mod cluster;
 pub mod destination;
+pub mod health;
 pub mod load_balancing;
 pub mod policies;
 pub mod route;
@@ -63,6 +64,7 @@ pub use destination::{
     DestinationHealth, DestinationModel, DestinationSnapshot, DestinationState, RequestGuard,
 };
 pub use error::ApplyError;
+pub use health::{ActiveHealthCheckPolicy, PassiveHealthCheckPolicy};
 pub use load_balancing::LoadBalancingPolicy;
 pub use policies::RoutePolicies;
 pub use proxy_model::ProxyModel;

@@ -2,6 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::cluster::{AvailableDestinationsPolicy, built_in_available};
+use crate::health::{
+    ActiveHealthCheckPolicy, PassiveHealthCheckPolicy, TransportFailureRateOptions,
+    built_in_active, built_in_passive,
+};
 use crate::load_balancing::{self, LoadBalancingPolicy};
 use crate::ordinal;
 
@@ -9,6 +14,9 @@ use crate::ordinal;
 #[derive(Debug, Clone)]
 pub struct PolicyRegistry {
     load_balancing: Vec<Arc<dyn LoadBalancingPolicy>>,
+    available_destinations: Vec<Arc<dyn AvailableDestinationsPolicy>>,
+    active_health: Vec<Arc<dyn ActiveHealthCheckPolicy>>,
+    passive_health: Vec<Arc<dyn PassiveHealthCheckPolicy>>,
 }
 
 /// Two policies of one kind have one name (YARP: start-up fails).
@@ -26,6 +34,9 @@ impl Default for PolicyRegistry {
     fn default() -> Self {
         Self {
             load_balancing: load_balancing::built_in(),
+            available_destinations: built_in_available(),
+            active_health: built_in_active(),
+            passive_health: built_in_passive(TransportFailureRateOptions::default()),
         }
     }
 }
@@ -58,6 +69,98 @@ impl PolicyRegistry {
     /// The names of load balancing policies.
     pub fn load_balancing_names(&self) -> impl Iterator<Item = &str> {
         self.load_balancing.iter().map(|policy| policy.name())
+    }
+
+    /// Sets what only code sets in YARP of `TransportFailureRate`, in place of policies added so
+    /// far: to be called first.
+    #[must_use]
+    pub fn with_transport_failure_rate(mut self, options: TransportFailureRateOptions) -> Self {
+        self.passive_health = built_in_passive(options);
+        self
+    }
+
+    /// Adds an available destinations policy.
+    ///
+    /// # Errors
+    ///
+    /// When there is one of that name.
+    pub fn add_available_destinations(
+        &mut self,
+        policy: impl AvailableDestinationsPolicy + 'static,
+    ) -> Result<(), DuplicatePolicy> {
+        let kind = "available destinations policy";
+        let (policies, policy) = (&mut self.available_destinations, Arc::new(policy));
+        add(policies, policy, |policy| policy.name(), kind)
+    }
+
+    /// The available destinations policy of that name; absent and empty are `HealthyOrPanic`.
+    pub fn available_destinations(
+        &self,
+        name: Option<&str>,
+    ) -> Option<Arc<dyn AvailableDestinationsPolicy>> {
+        let policies = &self.available_destinations;
+        find(policies, name, "HealthyOrPanic", |policy| policy.name())
+    }
+
+    /// The names of available destinations policies.
+    pub fn available_destinations_names(&self) -> impl Iterator<Item = &str> {
+        self.available_destinations
+            .iter()
+            .map(|policy| policy.name())
+    }
+
+    /// Adds an active health check policy.
+    ///
+    /// # Errors
+    ///
+    /// When there is one of that name.
+    pub fn add_active_health(
+        &mut self,
+        policy: impl ActiveHealthCheckPolicy + 'static,
+    ) -> Result<(), DuplicatePolicy> {
+        let kind = "policy for active health checks";
+        let (policies, policy) = (&mut self.active_health, Arc::new(policy));
+        add(policies, policy, |policy| policy.name(), kind)
+    }
+
+    /// The active health check policy of that name; absent and empty are `ConsecutiveFailures`.
+    pub fn active_health(&self, name: Option<&str>) -> Option<Arc<dyn ActiveHealthCheckPolicy>> {
+        let policies = &self.active_health;
+        find(policies, name, "ConsecutiveFailures", |policy| {
+            policy.name()
+        })
+    }
+
+    /// The names of active health check policies.
+    pub fn active_health_names(&self) -> impl Iterator<Item = &str> {
+        self.active_health.iter().map(|policy| policy.name())
+    }
+
+    /// Adds a passive health check policy.
+    ///
+    /// # Errors
+    ///
+    /// When there is one of that name.
+    pub fn add_passive_health(
+        &mut self,
+        policy: impl PassiveHealthCheckPolicy + 'static,
+    ) -> Result<(), DuplicatePolicy> {
+        let kind = "policy for passive health checks";
+        let (policies, policy) = (&mut self.passive_health, Arc::new(policy));
+        add(policies, policy, |policy| policy.name(), kind)
+    }
+
+    /// The passive health check policy of that name; absent and empty are `TransportFailureRate`.
+    pub fn passive_health(&self, name: Option<&str>) -> Option<Arc<dyn PassiveHealthCheckPolicy>> {
+        let policies = &self.passive_health;
+        find(policies, name, "TransportFailureRate", |policy| {
+            policy.name()
+        })
+    }
+
+    /// The names of passive health check policies.
+    pub fn passive_health_names(&self) -> impl Iterator<Item = &str> {
+        self.passive_health.iter().map(|policy| policy.name())
     }
 }
 

@@ -9,8 +9,9 @@ use ostler_config::{Loaded, Settings};
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_delegation::status::StatusListener;
 use ostler_http1::Limits;
-use ostler_model::ProxyModel;
-use ostler_proxy::{Front, FrontLimits, FrontOptions, ListenUrl, Pipeline};
+use ostler_model::health::TransportFailureRateOptions;
+use ostler_model::{PolicyRegistry, ProxyModel};
+use ostler_proxy::{ActiveHealthOptions, Front, FrontLimits, FrontOptions, ListenUrl, Pipeline};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -37,7 +38,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(EXIT_CONFIGURATION));
     }
     let settings = loaded.settings;
-    let model = Arc::new(ProxyModel::new());
+    let model = Arc::new(ProxyModel::with_policies(policies(&settings)));
     model
         .apply(&settings.proxy)
         .context("the configuration cannot be applied")?;
@@ -160,6 +161,16 @@ fn reload(
     }
 }
 
+fn policies(settings: &Settings) -> PolicyRegistry {
+    let checks = &settings.ostler.health_checks;
+    let options = TransportFailureRateOptions {
+        detection_window: checks.passive_detection_window,
+        minimal_total_count: checks.passive_minimal_total_count,
+        ..TransportFailureRateOptions::default()
+    };
+    PolicyRegistry::default().with_transport_failure_rate(options)
+}
+
 fn pipeline(settings: &Settings) -> anyhow::Result<Pipeline> {
     Ok(match &settings.proxy.pipeline {
         None => Pipeline::yarp_default(),
@@ -199,6 +210,10 @@ fn options(args: &RunArgs, settings: &Settings) -> anyhow::Result<FrontOptions> 
         },
         runtime,
         trusted_uids: trusted_uids?,
+        active_health: ActiveHealthOptions {
+            default_interval: ostler.health_checks.active_default_interval,
+            default_timeout: ostler.health_checks.active_default_timeout,
+        },
     })
 }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use ostler_delegation::entry::{directives, put_directive};
 use ostler_http1::RequestHead;
-use ostler_model::{ClusterState, DestinationState, RouteModel};
+use ostler_model::{ClusterState, DestinationState, PassiveHealthCheckPolicy, RouteModel};
+
+use crate::health::{HealthSignal, Watched};
 
 use crate::admission::Deadline;
 
@@ -18,6 +20,8 @@ pub struct ExchangeContext<'a> {
     cluster: Arc<ClusterState>,
     all: Arc<[Arc<DestinationState>]>,
     available: Available,
+    passive_health: Option<Arc<dyn PassiveHealthCheckPolicy>>,
+    watched: Option<Box<Watched>>,
     directives: Vec<u8>,
     deadline: Option<Deadline>,
     body_limit: Option<u64>,
@@ -45,6 +49,8 @@ impl<'a> ExchangeContext<'a> {
             route,
             all: Arc::clone(&destinations.all),
             available: Available::Many(Arc::clone(&destinations.available)),
+            passive_health: destinations.passive_health.clone(),
+            watched: None,
             cluster,
             directives: Vec::new(),
             deadline: None,
@@ -106,6 +112,7 @@ impl<'a> ExchangeContext<'a> {
         let destinations = cluster.destinations();
         self.all = Arc::clone(&destinations.all);
         self.available = Available::Many(Arc::clone(&destinations.available));
+        self.passive_health = destinations.passive_health.clone();
         self.cluster = cluster;
     }
 
@@ -144,6 +151,22 @@ impl<'a> ExchangeContext<'a> {
 
     pub(crate) fn set_body_limit(&mut self, limit: Option<u64>) {
         self.body_limit = limit;
+    }
+
+    /// Has the exchange's end reported to its cluster's passive health policy, if it has one.
+    pub(crate) fn watch_passively(&mut self, signal: &HealthSignal) {
+        if let Some(policy) = &self.passive_health {
+            self.watched = Some(Box::new(Watched {
+                cluster: Arc::clone(&self.cluster),
+                policy: Arc::clone(policy),
+                signal: signal.clone(),
+            }));
+        }
+    }
+
+    /// Whom the exchange's end is to be reported to.
+    pub(crate) fn take_watched(&mut self) -> Option<Box<Watched>> {
+        self.watched.take()
     }
 
     pub(crate) fn directives(&self) -> &[u8] {

@@ -72,8 +72,9 @@ pub(crate) async fn exchange(connection: &mut Connection, head: &RequestHead) ->
     let mut queue = None;
     for step in &pipeline.steps {
         match step {
-            // Their places; what they do comes with the policies (see `Pipeline`).
-            Step::SessionAffinity | Step::PassiveHealthChecks => {}
+            // Its place; what it does comes with the policies (see `Pipeline`).
+            Step::SessionAffinity => {}
+            Step::PassiveHealthChecks => context.watch_passively(worker.health()),
             Step::LoadBalancing => balance(&worker, &mut context),
             Step::HttpSysDelegation => {
                 let destination = one_destination(&worker, &mut context);
@@ -94,7 +95,7 @@ pub(crate) async fn exchange(connection: &mut Connection, head: &RequestHead) ->
     if let Some(destination) = queue {
         let record = record(
             &pipeline,
-            &context,
+            &mut context,
             &destination,
             admitted,
             head_received_ns,
@@ -112,7 +113,7 @@ pub(crate) async fn exchange(connection: &mut Connection, head: &RequestHead) ->
     };
     let record = record(
         &pipeline,
-        &context,
+        &mut context,
         &destination,
         admitted,
         head_received_ns,
@@ -144,6 +145,15 @@ async fn delegated(
         Delegated::Keep => After::Keep,
         Delegated::Close | Delegated::ClientGone => After::Close,
         Delegated::Detached => After::Detached,
+        Delegated::CutShort(record) => {
+            let end = Forwarded {
+                after: After::Close,
+                status: 0,
+                bytes_sent: 0,
+                error: Some(ForwarderError::ResponseBodyDestination),
+            };
+            finish(record, Mode::Delegated, end)
+        }
         Delegated::Relay(target, record) => {
             let forwarded = forwarder::relay(connection, head, &context, &target).await;
             finish(record, Mode::Relayed, forwarded)
@@ -207,7 +217,7 @@ async fn unanswered(
 
 fn record(
     pipeline: &Arc<Pipeline>,
-    context: &ExchangeContext<'_>,
+    context: &mut ExchangeContext<'_>,
     destination: &Arc<DestinationState>,
     admitted: Admitted,
     head_received_ns: u64,
@@ -219,6 +229,7 @@ fn record(
         admitted,
         pipeline: Arc::clone(pipeline),
         head_received_ns,
+        watched: context.take_watched(),
     }
 }
 
@@ -230,8 +241,12 @@ fn finish(record: Record, mode: Mode, end: Forwarded) -> After {
         admitted,
         pipeline,
         head_received_ns,
+        watched,
     } = record;
     drop((guard, admitted));
+    if let Some(watched) = watched {
+        watched.report(&destination, end.status, end.error);
+    }
     report(&pipeline, || Outcome {
         route: Some(route),
         destination: Some(destination),

@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::delegation::{QueueRegistry, Trust};
+use crate::health::{self, ActiveHealthOptions, HealthSignal};
 use crate::listener::{ListenUrl, bind};
 use crate::pipeline::Pipeline;
 use crate::worker::Worker;
@@ -58,6 +59,8 @@ pub struct FrontOptions {
     pub runtime: RuntimeFolder,
     /// Users besides this process' own whose targets are handed client sockets.
     pub trusted_uids: Vec<u32>,
+    /// Probes, where clusters do not say.
+    pub active_health: ActiveHealthOptions,
 }
 
 /// How far the front is with stopping.
@@ -77,6 +80,7 @@ pub(crate) struct Shared {
     pub(crate) limits: FrontLimits,
     pub(crate) queues: Arc<QueueRegistry>,
     pub(crate) resets: Resets,
+    pub(crate) health: HealthSignal,
     pipeline: ArcSwap<Pipeline>,
     pipeline_revision: AtomicU64,
 }
@@ -191,6 +195,7 @@ impl Front {
             limits: options.limits,
             queues: Arc::new(queues),
             resets: Resets::default(),
+            health: HealthSignal::default(),
             pipeline: ArcSwap::from_pointee(pipeline),
             pipeline_revision: AtomicU64::new(0),
         });
@@ -210,6 +215,13 @@ impl Front {
                 .map_err(StartError::Thread)?;
             front.threads.push(thread);
         }
+        let checks = health::start(
+            &front.shared,
+            options.active_health,
+            options.runtime.clone(),
+            front.phase.subscribe(),
+        );
+        front.threads.push(checks.map_err(StartError::Thread)?);
         Ok(front)
     }
 

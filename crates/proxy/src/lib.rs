@@ -16,6 +16,7 @@ mod facts;
 mod flush;
 mod forwarder;
 mod front;
+mod health;
 mod listener;
 mod outcome;
 mod pipeline;
@@ -26,6 +27,7 @@ mod worker;
 
 pub use context::ExchangeContext;
 pub use front::{Front, FrontLimits, FrontOptions, StartError};
+pub use health::ActiveHealthOptions;
 pub use listener::{ListenUrl, ListenUrlError};
 pub use outcome::{ForwarderError, Mode, Outcome};
 pub use pipeline::{Flow, Pipeline, PipelineStep, StepFuture, UnknownStep};

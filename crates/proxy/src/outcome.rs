@@ -71,8 +71,10 @@ pub enum ForwarderError {
     ResponseBodyClient,
     /// The destination's body failed.
     ResponseBodyDestination,
-    /// An upgraded connection failed.
+    /// An upgraded connection failed at the client's end.
     Upgrade,
+    /// An upgraded connection failed at the destination's end.
+    UpgradeDestination,
     /// An upgraded connection was idle for too long.
     UpgradeActivityTimeout,
     /// There is no destination to ask.

@@ -99,8 +99,8 @@ impl Pipeline {
         self.with(Step::LoadBalancing)
     }
 
-    /// Watches how exchanges end. Its place is here; what it does comes with the health policies,
-    /// until which every request passes it unchanged.
+    /// Has the ends of exchanges judged by their clusters' passive health policies, where passive
+    /// checks are enabled.
     pub fn use_passive_health_checks(self) -> Self {
         self.with(Step::PassiveHealthChecks)
     }

@@ -18,6 +18,7 @@ use crate::delegation::{Queue, Rule, Rules};
 use crate::flush::Flush;
 use crate::forwarder::{Clients, Destination, RequestError};
 use crate::front::{FrontLimits, Phase, Shared};
+use crate::health::HealthSignal;
 use crate::pipeline::Pipeline;
 
 /// How often the worker looks at what is under way.
@@ -103,6 +104,11 @@ impl Worker {
     ) -> Result<Rc<Destination>, RequestError> {
         let revision = self.snapshot.borrow().revision;
         self.clients.destination(revision, cluster, model)
+    }
+
+    /// Where changes of passive health are told.
+    pub(crate) fn health(&self) -> &HealthSignal {
+        &self.shared.health
     }
 
     /// The worker's slow clock.

@@ -1,8 +1,10 @@
 //! Settings outside `ReverseProxy`: where to listen, limits, and our own section.
 
+mod health_checks;
 mod limits;
 mod urls;
 
+pub use health_checks::HealthCheckDefaults;
 pub use limits::FrontLimits;
 
 use crate::diagnostics::Diagnostics;
@@ -42,6 +44,8 @@ pub struct OstlerConfig {
     /// `Ostler:TrustedUsers`: names or numbers of users whose targets are handed client sockets.
     /// None by default; the front's own user always is.
     pub trusted_users: Vec<String>,
+    /// `Ostler:HealthChecks`: what YARP lets code alone set.
+    pub health_checks: HealthCheckDefaults,
     /// `Kestrel:Limits`.
     pub limits: FrontLimits,
 }
@@ -63,7 +67,9 @@ impl Settings {
 
 fn ostler(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) -> OstlerConfig {
     let limits = limits::read(tree.section("Kestrel:Limits"), diagnostics);
+    let health_checks = health_checks::read(tree.section("Ostler:HealthChecks"), diagnostics);
     let mut reader = Reader::new(tree.section("Ostler"), diagnostics);
+    reader.allow(["HealthChecks"]);
     let threads = reader.parsed("Threads", |text| match leaf::int32(text)? {
         threads @ 0..=MOST_THREADS => Ok(threads.unsigned_abs() as usize),
         _ => Err(format!("{text:?} is not from 0 to {MOST_THREADS}")),
@@ -81,6 +87,7 @@ fn ostler(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) -> OstlerConf
         threads: threads.unwrap_or_default(),
         runtime_folder,
         trusted_users,
+        health_checks,
         limits,
     }
 }

@@ -1,19 +1,41 @@
 //! Which destinations may be given requests (reference 7.2).
 
+use std::fmt;
 use std::sync::Arc;
 
-use crate::destination::{DestinationHealth, DestinationState};
-use crate::ordinal;
+use ostler_config::schema::ClusterConfig;
 
-/// `AvailableDestinationsPolicy` of a cluster.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum AvailableDestinationsPolicy {
-    /// Those that no enabled check calls unhealthy; all, if that leaves none.
-    #[default]
-    HealthyOrPanic,
-    /// Those that no enabled check calls unhealthy, which may be none.
-    HealthyAndUnknown,
+use crate::destination::{DestinationHealth, DestinationState};
+
+/// A way to tell which destinations are available: `AvailableDestinationsPolicy` of a cluster.
+///
+/// Asked when the configuration or a destination's health has changed, never per request.
+pub trait AvailableDestinationsPolicy: Send + Sync {
+    /// The name that `HealthCheck:AvailableDestinationsPolicy` says, compared without case.
+    fn name(&self) -> &str;
+
+    /// The available ones among `all`, in the same order; `all` itself when it is every one.
+    fn select(
+        &self,
+        cluster: &ClusterConfig,
+        all: &Arc<[Arc<DestinationState>]>,
+        checks: EnabledHealthChecks,
+    ) -> Arc<[Arc<DestinationState>]>;
 }
+
+impl fmt::Debug for dyn AvailableDestinationsPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Those that no enabled check calls unhealthy; all, if that leaves none. The default.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct HealthyOrPanic;
+
+/// Those that no enabled check calls unhealthy, which may be none.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct HealthyAndUnknown;
 
 /// The kinds of health check a cluster has switched on; another kind's opinion does not count,
 /// whatever is stored.
@@ -25,37 +47,55 @@ pub struct EnabledHealthChecks {
     pub passive: bool,
 }
 
-impl AvailableDestinationsPolicy {
-    /// The policy of that name, compared without case; absent and empty are the default.
-    pub fn from_name(name: Option<&str>) -> Option<Self> {
-        match name {
-            None | Some("") => Some(Self::default()),
-            Some(name) if ordinal::eq(name, "HealthyOrPanic") => Some(Self::HealthyOrPanic),
-            Some(name) if ordinal::eq(name, "HealthyAndUnknown") => Some(Self::HealthyAndUnknown),
-            Some(_) => None,
-        }
-    }
-
-    /// The available ones among `all`, in the same order; `all` itself when it is every one.
-    pub fn select(
-        self,
-        all: &Arc<[Arc<DestinationState>]>,
-        checks: EnabledHealthChecks,
-    ) -> Arc<[Arc<DestinationState>]> {
-        let available = || all.iter().filter(|destination| checks.allow(destination));
-        let count = available().count();
-        if count == all.len() || count == 0 && self == Self::HealthyOrPanic {
-            return Arc::clone(all);
-        }
-        available().map(Arc::clone).collect()
-    }
-}
-
 impl EnabledHealthChecks {
-    fn allow(self, destination: &DestinationState) -> bool {
+    /// Whether no enabled check calls the destination unhealthy (reference 7.1).
+    pub fn allow(self, destination: &DestinationState) -> bool {
         let unhealthy = DestinationHealth::Unhealthy;
         !(self.active && destination.active_health() == unhealthy
             || self.passive && destination.passive_health() == unhealthy)
+    }
+}
+
+/// YARP's policies.
+pub(crate) fn built_in() -> Vec<Arc<dyn AvailableDestinationsPolicy>> {
+    vec![Arc::new(HealthyOrPanic), Arc::new(HealthyAndUnknown)]
+}
+
+impl AvailableDestinationsPolicy for HealthyOrPanic {
+    fn name(&self) -> &str {
+        "HealthyOrPanic"
+    }
+
+    fn select(
+        &self,
+        cluster: &ClusterConfig,
+        all: &Arc<[Arc<DestinationState>]>,
+        checks: EnabledHealthChecks,
+    ) -> Arc<[Arc<DestinationState>]> {
+        let available = HealthyAndUnknown.select(cluster, all, checks);
+        if available.is_empty() {
+            return Arc::clone(all);
+        }
+        available
+    }
+}
+
+impl AvailableDestinationsPolicy for HealthyAndUnknown {
+    fn name(&self) -> &str {
+        "HealthyAndUnknown"
+    }
+
+    fn select(
+        &self,
+        _cluster: &ClusterConfig,
+        all: &Arc<[Arc<DestinationState>]>,
+        checks: EnabledHealthChecks,
+    ) -> Arc<[Arc<DestinationState>]> {
+        if all.iter().all(|destination| checks.allow(destination)) {
+            return Arc::clone(all);
+        }
+        let available = all.iter().filter(|destination| checks.allow(destination));
+        available.map(Arc::clone).collect()
     }
 }
 
@@ -64,7 +104,7 @@ mod tests {
     use ostler_config::schema::DestinationConfig;
 
     use super::*;
-    use crate::DestinationModel;
+    use crate::{DestinationModel, PolicyRegistry};
     use DestinationHealth::{Healthy, Unhealthy, Unknown};
 
     fn destinations(
@@ -84,18 +124,20 @@ mod tests {
     }
 
     fn selected(
-        policy: AvailableDestinationsPolicy,
+        policy: &dyn AvailableDestinationsPolicy,
         all: &Arc<[Arc<DestinationState>]>,
         active: bool,
         passive: bool,
     ) -> String {
-        let available = policy.select(all, EnabledHealthChecks { active, passive });
+        let checks = EnabledHealthChecks { active, passive };
+        let available = policy.select(&ClusterConfig::default(), all, checks);
         available
             .iter()
             .map(|destination| destination.id())
             .collect()
     }
 
+    /// Reference 7.1: only `Unhealthy` of an enabled kind counts.
     #[test]
     fn only_what_an_enabled_check_calls_unhealthy_is_left_out() {
         let all = destinations(&[
@@ -103,10 +145,8 @@ mod tests {
             (Unhealthy, Unknown),
             (Healthy, Unhealthy),
         ]);
-        for policy in [
-            AvailableDestinationsPolicy::HealthyOrPanic,
-            AvailableDestinationsPolicy::HealthyAndUnknown,
-        ] {
+        let policies: [&dyn AvailableDestinationsPolicy; 2] = [&HealthyOrPanic, &HealthyAndUnknown];
+        for policy in policies {
             assert_eq!(selected(policy, &all, false, false), "012");
             assert_eq!(selected(policy, &all, true, false), "02");
             assert_eq!(selected(policy, &all, false, true), "01");
@@ -114,28 +154,27 @@ mod tests {
         }
     }
 
+    /// Reference 7.2.
     #[test]
     fn when_none_is_left_only_panic_gives_all() {
         let all = destinations(&[(Unhealthy, Unknown), (Unknown, Unhealthy)]);
-        let or_panic = AvailableDestinationsPolicy::HealthyOrPanic;
-        assert_eq!(selected(or_panic, &all, true, true), "01");
-        let and_unknown = AvailableDestinationsPolicy::HealthyAndUnknown;
-        assert_eq!(selected(and_unknown, &all, true, true), "");
+        assert_eq!(selected(&HealthyOrPanic, &all, true, true), "01");
+        assert_eq!(selected(&HealthyAndUnknown, &all, true, true), "");
     }
 
     #[test]
     fn policies_are_named_without_case() {
-        let from_name = AvailableDestinationsPolicy::from_name;
+        let registry = PolicyRegistry::default();
+        let name = |name: Option<&str>| {
+            let policy = registry.available_destinations(name)?;
+            Some(policy.name().to_owned())
+        };
+        assert_eq!(name(None).as_deref(), Some("HealthyOrPanic"));
+        assert_eq!(name(Some("")).as_deref(), Some("HealthyOrPanic"));
         assert_eq!(
-            from_name(None),
-            Some(AvailableDestinationsPolicy::HealthyOrPanic)
+            name(Some("healthyANDunknown")).as_deref(),
+            Some("HealthyAndUnknown")
         );
-        assert_eq!(
-            from_name(Some("")),
-            Some(AvailableDestinationsPolicy::HealthyOrPanic)
-        );
-        let and_unknown = Some(AvailableDestinationsPolicy::HealthyAndUnknown);
-        assert_eq!(from_name(Some("healthyANDunknown")), and_unknown);
-        assert_eq!(from_name(Some("Healthy")), None);
+        assert_eq!(name(Some("Healthy")), None);
     }
 }

@@ -8,11 +8,15 @@ use std::sync::Arc;
 use ostler_config::schema::ClusterConfig;
 
 use crate::error::ApplyMistake;
+use crate::health::{ActiveHealthCheckPolicy, HealthThresholds, PassiveHealthCheckPolicy};
 use crate::load_balancing::LoadBalancingPolicy;
 use crate::registry::PolicyRegistry;
 
-pub use available::{AvailableDestinationsPolicy, EnabledHealthChecks};
-pub use state::ClusterState;
+pub(crate) use available::built_in as built_in_available;
+pub use available::{
+    AvailableDestinationsPolicy, EnabledHealthChecks, HealthyAndUnknown, HealthyOrPanic,
+};
+pub use state::{ClusterState, PassiveChange};
 
 /// What the configuration says of a cluster; replaced whole when that changes.
 #[derive(Debug, Clone)]
@@ -24,9 +28,15 @@ pub struct ClusterModel {
     /// How one of several available destinations is picked.
     pub load_balancing: Arc<dyn LoadBalancingPolicy>,
     /// Which destinations are available.
-    pub available_destinations: AvailableDestinationsPolicy,
+    pub available_destinations: Arc<dyn AvailableDestinationsPolicy>,
     /// Which health checks count for that.
     pub health_checks: EnabledHealthChecks,
+    /// What probes mean, where active checks are enabled.
+    pub active_health: Option<Arc<dyn ActiveHealthCheckPolicy>>,
+    /// What the ends of exchanges mean, where passive checks are enabled.
+    pub passive_health: Option<Arc<dyn PassiveHealthCheckPolicy>>,
+    /// What the metadata says of the built-in policies.
+    pub(crate) health_thresholds: HealthThresholds,
 }
 
 impl ClusterModel {
@@ -49,13 +59,32 @@ impl ClusterModel {
         let checks = &config.health_check;
         // Checked even when both health checks are off (rule C9).
         let policy = checks.available_destinations_policy.as_deref();
-        let available_destinations =
-            AvailableDestinationsPolicy::from_name(policy).ok_or_else(|| {
-                ApplyMistake::UnknownAvailableDestinationsPolicy {
-                    cluster_id: config.cluster_id.clone(),
-                    policy: policy.unwrap_or_default().to_owned(),
-                }
-            })?;
+        let available_destinations = registry.available_destinations(policy).ok_or_else(|| {
+            ApplyMistake::UnknownAvailableDestinationsPolicy {
+                cluster_id: config.cluster_id.clone(),
+                policy: policy.unwrap_or_default().to_owned(),
+            }
+        })?;
+        // The other two only where they are enabled (rules C10 and C11).
+        let unknown = |kind, policy: &Option<String>| ApplyMistake::UnknownHealthCheckPolicy {
+            kind,
+            cluster_id: config.cluster_id.clone(),
+            policy: policy.clone().unwrap_or_default(),
+        };
+        let active_health = match checks.active.enabled {
+            true => {
+                let policy = registry.active_health(checks.active.policy.as_deref());
+                Some(policy.ok_or_else(|| unknown("active", &checks.active.policy))?)
+            }
+            false => None,
+        };
+        let passive_health = match checks.passive.enabled {
+            true => {
+                let policy = registry.passive_health(checks.passive.policy.as_deref());
+                Some(policy.ok_or_else(|| unknown("passive", &checks.passive.policy))?)
+            }
+            false => None,
+        };
         let health_checks = EnabledHealthChecks {
             active: checks.active.enabled,
             passive: checks.passive.enabled,
@@ -64,6 +93,9 @@ impl ClusterModel {
             load_balancing,
             available_destinations,
             health_checks,
+            active_health,
+            passive_health,
+            health_thresholds: HealthThresholds::of(&config.metadata),
             config,
         })
     }

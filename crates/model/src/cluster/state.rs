@@ -2,11 +2,15 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 
 use super::ClusterModel;
-use crate::destination::{ConcurrentRequests, DestinationSnapshot, DestinationState};
+use crate::destination::{
+    ConcurrentRequests, DestinationHealth, DestinationSnapshot, DestinationState,
+};
+use crate::health::PassiveVerdict;
 
 /// A cluster, from the configuration that brings its id to the one that no longer has it.
 #[derive(Debug)]
@@ -21,6 +25,13 @@ pub struct ClusterState {
     round_robin: AtomicU32,
 }
 
+/// A passive check has changed a destination's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PassiveChange {
+    /// Whether the timer was set that makes it unknown again.
+    pub scheduled: bool,
+}
+
 impl ClusterState {
     /// A cluster that has seen nothing yet and has no destinations.
     pub(crate) fn new(model: ClusterModel) -> Self {
@@ -31,6 +42,7 @@ impl ClusterState {
             destinations: ArcSwap::from_pointee(DestinationSnapshot {
                 all: Arc::clone(&none),
                 available: none,
+                passive_health: None,
             }),
             replacing: Mutex::default(),
             requests: Arc::default(),
@@ -71,6 +83,66 @@ impl ClusterState {
         self.publish(&model, all);
     }
 
+    /// Takes over what a round of probes makes of destinations. Gives those that have changed, of
+    /// which the available destinations are worked out anew (reference 7.2).
+    pub fn set_active_health(
+        &self,
+        states: Vec<(Arc<DestinationState>, DestinationHealth)>,
+    ) -> Vec<(Arc<DestinationState>, DestinationHealth)> {
+        let mut changed = states;
+        changed.retain(|(destination, health)| destination.set_active_health(*health));
+        if !changed.is_empty() {
+            self.refresh_available();
+        }
+        changed
+    }
+
+    /// Takes over what a passive check makes of a destination. Only a change has effects, and one
+    /// to unhealthy sets the timer after which the destination is unknown again, unless it is set
+    /// (reference 7.4).
+    pub fn set_passive_health(
+        &self,
+        destination: &DestinationState,
+        verdict: PassiveVerdict,
+        now: Instant,
+    ) -> Option<PassiveChange> {
+        if !destination.set_passive_health(verdict.health) {
+            return None;
+        }
+        let scheduled = verdict.health == DestinationHealth::Unhealthy
+            && destination
+                .reactivation()
+                .schedule(now + verdict.reactivate_after);
+        self.refresh_available();
+        Some(PassiveChange { scheduled })
+    }
+
+    /// Fires the timers that are due. Gives the destinations that are unknown again; those that
+    /// have become healthy meanwhile are left alone.
+    pub fn reactivate(&self, now: Instant) -> Vec<Arc<DestinationState>> {
+        let destinations = self.destinations();
+        let mut reset = Vec::new();
+        for destination in destinations.all.iter() {
+            if destination.reactivation().fires(now)
+                && destination.passive_health() == DestinationHealth::Unhealthy
+                && destination.set_passive_health(DestinationHealth::Unknown)
+            {
+                reset.push(Arc::clone(destination));
+            }
+        }
+        if !reset.is_empty() {
+            self.refresh_available();
+        }
+        reset
+    }
+
+    /// When the next of these timers fires.
+    pub fn next_reactivation(&self) -> Option<Instant> {
+        let destinations = self.destinations();
+        let pending = |destination: &Arc<DestinationState>| destination.reactivation().pending();
+        destinations.all.iter().filter_map(pending).min()
+    }
+
     /// Takes over what a new configuration says; `None` is what has not changed.
     pub(crate) fn replace(
         &self,
@@ -88,11 +160,15 @@ impl ClusterState {
     }
 
     fn publish(&self, model: &ClusterModel, all: Arc<[Arc<DestinationState>]>) {
-        let available = model
-            .available_destinations
-            .select(&all, model.health_checks);
-        self.destinations
-            .store(Arc::new(DestinationSnapshot { all, available }));
+        let available =
+            model
+                .available_destinations
+                .select(&model.config, &all, model.health_checks);
+        self.destinations.store(Arc::new(DestinationSnapshot {
+            all,
+            available,
+            passive_health: model.passive_health.clone(),
+        }));
     }
 
     /// The count that its destinations' requests go into.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ostler_config::schema::DestinationConfig;
 
+use crate::health::PassiveHealthCheckPolicy;
 use crate::ordinal;
 
 pub use health::DestinationHealth;
@@ -46,6 +47,9 @@ pub struct DestinationSnapshot {
     pub all: Arc<[Arc<DestinationState>]>,
     /// Those that may be given requests, in the same order.
     pub available: Arc<[Arc<DestinationState>]>,
+    /// What is told of the ends of exchanges; `None` where passive checks are off. It stands here
+    /// because each exchange looks at these lists anyway.
+    pub passive_health: Option<Arc<dyn PassiveHealthCheckPolicy>>,
 }
 
 #[cfg(test)]

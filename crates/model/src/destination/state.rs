@@ -1,12 +1,13 @@
 //! What outlives a reload of a destination: its counters and its health.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
 use super::health::AtomicHealth;
 use super::{DestinationHealth, DestinationModel};
+use crate::health::{FailureHistory, Reactivation};
 
 /// A destination, from the configuration that brings its id to the one that no longer has it.
 #[derive(Debug)]
@@ -15,6 +16,10 @@ pub struct DestinationState {
     model: ArcSwap<DestinationModel>,
     active_health: AtomicHealth,
     passive_health: AtomicHealth,
+    /// Probes that have failed in a row.
+    failed_probes: AtomicU32,
+    failure_history: Mutex<FailureHistory>,
+    reactivation: Reactivation,
     requests: ConcurrentRequests,
     cluster_requests: Arc<ConcurrentRequests>,
 }
@@ -27,6 +32,9 @@ impl DestinationState {
             model: ArcSwap::from_pointee(model),
             active_health: AtomicHealth::default(),
             passive_health: AtomicHealth::default(),
+            failed_probes: AtomicU32::default(),
+            failure_history: Mutex::default(),
+            reactivation: Reactivation::default(),
             requests: ConcurrentRequests::default(),
             cluster_requests,
         }
@@ -81,6 +89,28 @@ impl DestinationState {
     /// must be told: [`ClusterState::refresh_available`](crate::ClusterState::refresh_available).
     pub fn set_passive_health(&self, health: DestinationHealth) -> bool {
         self.passive_health.swap(health) != health
+    }
+
+    /// Counts a probe; gives how many have failed in a row.
+    pub(crate) fn count_probe(&self, success: bool) -> u32 {
+        // Rounds of a cluster do not overlap, so this has one writer.
+        let failed = match success {
+            true => 0,
+            false => self.failed_probes.load(Ordering::Relaxed).saturating_add(1),
+        };
+        self.failed_probes.store(failed, Ordering::Relaxed);
+        failed
+    }
+
+    /// Looks at the exchanges of the near past.
+    pub(crate) fn with_failure_history<T>(&self, look: impl FnOnce(&mut FailureHistory) -> T) -> T {
+        let history = self.failure_history.lock();
+        look(&mut history.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The timer that makes it unknown again.
+    pub(crate) fn reactivation(&self) -> &Reactivation {
+        &self.reactivation
     }
 }
 

@@ -3,6 +3,7 @@
 mod change;
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -29,6 +30,20 @@ pub struct ProxyModel {
     /// The policies that routes name, kept across reloads where they have not changed. Held while a
     /// configuration is applied: one after the other.
     applying: Mutex<Policies>,
+    listeners: Listeners,
+}
+
+/// Those who are told of changes.
+#[derive(Default)]
+struct Listeners(Mutex<Vec<Listener>>);
+
+/// Told of a change; false when it is not to be told any more.
+type Listener = Box<dyn Fn() -> bool + Send + Sync>;
+
+impl fmt::Debug for Listeners {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listeners")
+    }
 }
 
 impl ProxyModel {
@@ -135,7 +150,21 @@ impl ProxyModel {
         });
         self.current.store(Arc::clone(&snapshot));
         self.revision.store(revision, Ordering::Release);
+        drop(kept);
+        let listeners = self.listeners.0.lock();
+        listeners
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|tell| tell());
         Ok(snapshot)
+    }
+
+    /// Has `tell` called after each change of the configuration, until it returns false. It is to
+    /// do no more than pass the news on: it is called by whoever applies a configuration.
+    pub fn on_change(&self, tell: impl Fn() -> bool + Send + Sync + 'static) {
+        let listeners = self.listeners.0.lock();
+        listeners
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Box::new(tell));
     }
 }
 

@@ -13,6 +13,7 @@ mod cors;
 mod destinations;
 mod failures;
 mod forwarding;
+mod health;
 mod hostile;
 mod http;
 mod leaks;

@@ -37,6 +37,8 @@ pub(crate) enum Delegated {
     Keep,
     /// Answered, or cut short; the connection is over.
     Close,
+    /// Its target died while it answered.
+    CutShort(Record),
     /// The connection belongs to the target.
     Detached,
     /// The client is gone.
@@ -166,6 +168,13 @@ pub(crate) async fn delegate(
                 // A draining instance is not asked again; a stalled one is passed over.
                 besides = (!channel.is_dead()).then(|| channel.id().to_owned());
             }
+            After::CutShort => {
+                connection.forget_place(place);
+                return match connection.handoff.take_record() {
+                    Some(back) => Delegated::CutShort(back),
+                    None => Delegated::Close,
+                };
+            }
             After::Unanswered(reason) => {
                 // The slot of a withdrawn exchange, or of a dead target, carries no other.
                 connection.forget_place(place);
@@ -273,6 +282,7 @@ pub(crate) struct PlaceKey {
 enum After {
     Over(Delegated),
     Again { without_place: bool },
+    CutShort,
     Unanswered(Unanswered),
 }
 
@@ -352,7 +362,7 @@ async fn watch(
                         without_place: true,
                     },
                     OnTargetDeath::Unavailable => After::Unanswered(Unanswered::TargetDied),
-                    OnTargetDeath::Close => After::Over(Delegated::Close),
+                    OnTargetDeath::Close => After::CutShort,
                 };
             }
             Seen::Event(Event::WaitedTooLong) => {

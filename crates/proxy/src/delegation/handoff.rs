@@ -11,6 +11,7 @@ use ostler_delegation::entry::{Completed, ExchangeKey};
 use ostler_model::{DestinationState, RequestGuard, RouteModel};
 
 use crate::admission::{Admitted, GRACE};
+use crate::health::Watched;
 use crate::outcome::{Mode, Outcome};
 use crate::pipeline::Pipeline;
 
@@ -46,6 +47,8 @@ pub(crate) struct Record {
     pub(crate) admitted: Admitted,
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) head_received_ns: u64,
+    /// The passive health check that is told how the exchange ended.
+    pub(crate) watched: Option<Box<Watched>>,
 }
 
 /// What happens to an exchange while it is with a target.
@@ -193,8 +196,12 @@ impl Handoff {
             admitted,
             pipeline,
             head_received_ns,
+            watched,
         } = record;
         drop((guard, admitted));
+        if let Some(watched) = watched {
+            watched.report(&destination, completed.status, None);
+        }
         let duration = completed.completed_ns.saturating_sub(head_received_ns);
         crate::exchange::report(&pipeline, || Outcome {
             route: Some(route),

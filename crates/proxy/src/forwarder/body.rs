@@ -31,6 +31,16 @@ pub(crate) struct ForwardBody {
     length: Option<u64>,
 }
 
+impl ForwardBody {
+    /// No body.
+    pub(crate) fn empty() -> Self {
+        Self {
+            receiver: None,
+            length: Some(0),
+        }
+    }
+}
+
 /// The client's body broke off.
 #[derive(Debug, thiserror::Error)]
 #[error("the client's body broke off")]

@@ -26,6 +26,7 @@ use crate::exchange::After;
 use crate::outcome::ForwarderError;
 use crate::respond::{Chain, respond};
 
+pub(crate) use body::ForwardBody;
 pub(crate) use clients::{Clients, Destination, SendError, Sender, handshake};
 pub(crate) use request::RequestError;
 
@@ -150,7 +151,7 @@ async fn run<F>(
     send: F,
 ) -> Forwarded
 where
-    F: AsyncFnOnce(http::Request<body::ForwardBody>) -> Result<http::Response<Incoming>, SendError>,
+    F: AsyncFnOnce(http::Request<ForwardBody>) -> Result<http::Response<Incoming>, SendError>,
 {
     if connection
         .client

@@ -71,7 +71,7 @@ pub(super) async fn join(
         return end(0, Some(ForwarderError::Upgrade));
     }
     let Ok(upgraded) = upgrade.await else {
-        return end(bytes_sent, Some(ForwarderError::Upgrade));
+        return end(bytes_sent, Some(ForwarderError::UpgradeDestination));
     };
     let (mut reader, mut writer) = tokio::io::split(TokioIo::new(upgraded));
     // The route's timeout is off from here (reference 11.4).
@@ -80,29 +80,31 @@ pub(super) async fn join(
     let client = &connection.client;
     let sent = std::cell::Cell::new(0);
 
+    let at_client = |_: std::io::Error| ForwarderError::Upgrade;
+    let at_destination = |_: std::io::Error| ForwarderError::UpgradeDestination;
     let to_destination = async {
-        writer.write_all(&ahead).await?;
+        writer.write_all(&ahead).await.map_err(at_destination)?;
         let mut buffer = Vec::with_capacity(READ);
         loop {
             buffer.clear();
-            let received = client.recv(&mut buffer, BUFFER).await?;
+            let received = client.recv(&mut buffer, BUFFER).await.map_err(at_client)?;
             if received == 0 {
-                return writer.shutdown().await;
+                return writer.shutdown().await.map_err(at_destination);
             }
             activity.happened();
-            writer.write_all(&buffer).await?;
+            writer.write_all(&buffer).await.map_err(at_destination)?;
             activity.happened();
         }
     };
     let to_client = async {
         let mut buffer = vec![0; BUFFER];
         loop {
-            let received = reader.read(&mut buffer).await?;
+            let received = reader.read(&mut buffer).await.map_err(at_destination)?;
             if received == 0 {
                 return Ok(());
             }
             activity.happened();
-            send(client, &buffer[..received]).await?;
+            send(client, &buffer[..received]).await.map_err(at_client)?;
             sent.set(sent.get() + received as u64);
             activity.happened();
         }
@@ -115,13 +117,13 @@ pub(super) async fn join(
         // The destination's end ends the tunnel; the client's end is passed on, and what the
         // destination still has to say is waited for.
         if let Poll::Ready(ended) = to_client.as_mut().poll(cx) {
-            let ended: std::io::Result<()> = ended;
-            return Poll::Ready(ended.err().map(|_| ForwarderError::Upgrade));
+            let ended: Result<(), ForwarderError> = ended;
+            return Poll::Ready(ended.err());
         }
         if !client_ended && let Poll::Ready(ended) = to_destination.as_mut().poll(cx) {
             client_ended = true;
-            if ended.is_err() {
-                return Poll::Ready(Some(ForwarderError::Upgrade));
+            if let Err(error) = ended {
+                return Poll::Ready(Some(error));
             }
         }
         ceased

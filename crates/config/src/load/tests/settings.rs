@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use super::*;
-use crate::settings::{FrontLimits, OstlerConfig};
+use crate::settings::{FrontLimits, HealthCheckDefaults, OstlerConfig};
 
 #[test]
 fn our_own_section_and_the_limits_are_read() {
     let loaded = load_text(
-        r#"{ "Ostler": { "Threads": 3, "RuntimeFolder": "/run/x", "TrustedUsers": [ "app", 1000 ] },
+        r#"{ "Ostler": { "Threads": 3, "RuntimeFolder": "/run/x", "TrustedUsers": [ "app", 1000 ],
+                "HealthChecks": { "Active": { "DefaultInterval": "00:00:01", "DefaultTimeout": "00:00:02" },
+                    "Passive": { "DetectionWindow": "00:00:03", "MinimalTotalCount": 4 } } },
             "Kestrel": { "Limits": { "MaxRequestLineSize": 100, "MaxRequestHeadersTotalSize": "65535", "MaxRequestHeaderCount": 5,
                 "KeepAliveTimeout": "00:01:00", "RequestHeadersTimeout": "-00:00:00.001" } } }"#,
     );
@@ -19,6 +21,12 @@ fn our_own_section_and_the_limits_are_read() {
             threads: 3,
             runtime_folder: Some("/run/x".into()),
             trusted_users: vec!["app".into(), "1000".into()],
+            health_checks: HealthCheckDefaults {
+                active_default_interval: Duration::from_secs(1),
+                active_default_timeout: Duration::from_secs(2),
+                passive_detection_window: Duration::from_secs(3),
+                passive_minimal_total_count: 4,
+            },
             limits: FrontLimits {
                 request_line: 100,
                 head: 65_535,
@@ -185,4 +193,28 @@ fn endpoints_beside_urls_are_a_warning() {
     );
     assert_eq!(loaded.settings.urls, ["http://a"]);
     assert_eq!(warning_paths(&loaded), ["Kestrel:Endpoints"]);
+}
+
+#[test]
+fn defaults_of_health_checks_are_positive() {
+    for (key, value) in [
+        ("Active:DefaultInterval", "\"0\""),
+        ("Active:DefaultTimeout", "\"-1\""),
+        ("Passive:DetectionWindow", "\"soon\""),
+        ("Passive:MinimalTotalCount", "0"),
+        ("Passive:MinimalTotalCount", "-3"),
+    ] {
+        let (section, key) = key.split_once(':').unwrap();
+        let text = format!(
+            r#"{{ "Ostler": {{ "HealthChecks": {{ "{section}": {{ "{key}": {value} }} }} }} }}"#
+        );
+        let loaded = load_text(&text);
+        let errors: Vec<_> = loaded.diagnostics.errors().collect();
+        assert_eq!(errors.len(), 1, "{text}");
+        assert_eq!(
+            errors[0].path,
+            format!("Ostler:HealthChecks:{section}:{key}")
+        );
+        assert!(errors[0].place.is_some());
+    }
 }

@@ -17,6 +17,7 @@ use std::time::Instant;
 
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use ostler_config::schema::DestinationConfig;
 use ostler_model::{ClusterState, DestinationModel};
 use tokio::net::UnixStream;
 
@@ -72,6 +73,15 @@ impl Clients {
             .borrow_mut()
             .insert(address, (Arc::clone(model), Rc::clone(&destination)));
         Ok(destination)
+    }
+
+    /// Where requests for any base go by a cluster's settings: for probes, which are seldom.
+    pub(crate) fn endpoint(
+        &self,
+        cluster: &ClusterState,
+        base: &DestinationConfig,
+    ) -> Result<Destination, RequestError> {
+        self.of_cluster(cluster).destination(base)
     }
 
     /// A cluster's client, a new one when what it is made of has changed (reference 16.2). Exchanges

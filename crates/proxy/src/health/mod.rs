@@ -1,0 +1,153 @@
+//! Health checks at work (reference 7): a thread of its own sends probes when they are due and fires
+//! reactivation timers, so that neither delays an exchange; front threads report how exchanges end.
+
+mod passive;
+mod probe;
+mod through_queue;
+
+use std::collections::HashMap;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use ostler_delegation::runtime::RuntimeFolder;
+use ostler_model::health::ProbeSchedule;
+use ostler_model::{ClusterState, Snapshot};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+use crate::front::{Phase, Shared};
+
+pub(crate) use passive::Watched;
+use probe::Prober;
+
+/// What YARP lets code alone set of active health checks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ActiveHealthOptions {
+    /// Time between rounds of probes where `Active:Interval` says nothing: 15 s.
+    pub default_interval: Duration,
+    /// Time a probe may take where `Active:Timeout` says nothing: 10 s.
+    pub default_timeout: Duration,
+}
+
+impl Default for ActiveHealthOptions {
+    fn default() -> Self {
+        Self {
+            default_interval: Duration::from_secs(15),
+            default_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Wakes the thread: the configuration or a passive state has changed.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct HealthSignal(Arc<Notify>);
+
+impl HealthSignal {
+    pub(crate) fn stir(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// Starts the thread. It ends when the front begins to stop.
+pub(crate) fn start(
+    shared: &Arc<Shared>,
+    options: ActiveHealthOptions,
+    runtime: RuntimeFolder,
+    phase: watch::Receiver<Phase>,
+) -> io::Result<JoinHandle<()>> {
+    let signal = Arc::downgrade(&shared.health.0);
+    shared.model.on_change(move || {
+        let signal = signal.upgrade();
+        signal.inspect(|signal| signal.notify_one()).is_some()
+    });
+    let shared = Arc::clone(shared);
+    std::thread::Builder::new()
+        .name("health".to_owned())
+        .spawn(move || {
+            let thread = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build_local(tokio::runtime::LocalOptions::default());
+            match thread {
+                Ok(thread) => thread.block_on(async move {
+                    run(&Rc::new(Prober::new(shared, options, runtime)), phase).await;
+                }),
+                Err(error) => tracing::error!(%error, "cannot check the health of destinations"),
+            }
+        })
+}
+
+/// When connections that probes have left open are looked at: a while after they have grown old.
+const SWEEP: Duration = Duration::from_secs(61);
+
+async fn run(prober: &Rc<Prober>, mut phase: watch::Receiver<Phase>) {
+    let shared = prober.shared();
+    let mut schedule = ProbeSchedule::new(prober.options().default_interval);
+    let mut rounds = JoinSet::new();
+    let mut probed: HashMap<tokio::task::Id, Arc<ClusterState>> = HashMap::new();
+    let mut next_reactivation = None;
+    let mut next_sweep: Option<Instant> = None;
+    let mut stirred = true;
+    while *phase.borrow() == Phase::Running {
+        let now = crate::clock::now();
+        let snapshot = shared.model.snapshot();
+        schedule.observe(&snapshot, now);
+        for cluster in schedule.due(now) {
+            prober.sweep(&snapshot, now);
+            let round = rounds.spawn_local(Rc::clone(prober).round(Arc::clone(&cluster)));
+            probed.insert(round.id(), cluster);
+        }
+        if stirred || next_reactivation.is_some_and(|at| at <= now) {
+            next_reactivation = reactivate(&snapshot, now);
+        }
+        if next_sweep.is_some_and(|at| at <= now) {
+            prober.sweep(&snapshot, now);
+            next_sweep = None;
+        }
+        drop(snapshot);
+        let wake = [schedule.next_due(now), next_reactivation, next_sweep];
+        let wake = wake.into_iter().flatten().min();
+        stirred = false;
+        tokio::select! {
+            changed = phase.changed() => if changed.is_err() { return },
+            () = shared.health.0.notified() => stirred = true,
+            Some(ended) = rounds.join_next_with_id() => {
+                // A policy that panics costs its round, no more.
+                let id = ended.map_or_else(|error| error.id(), |(id, ())| id);
+                let now = crate::clock::now();
+                if let Some(cluster) = probed.remove(&id) {
+                    schedule.finished(&cluster, now);
+                }
+                next_sweep = Some(now + SWEEP);
+            }
+            () = until(wake) => {}
+        }
+    }
+}
+
+async fn until(wake: Option<Instant>) {
+    match wake {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Fires the timers that are due; gives when the next one is. Looks at every destination, which is
+/// why it is done only when a passive state has changed or a timer is due.
+fn reactivate(snapshot: &Snapshot, now: Instant) -> Option<Instant> {
+    for cluster in snapshot.clusters.iter() {
+        for destination in cluster.reactivate(now) {
+            tracing::info!(
+                cluster = cluster.id(),
+                destination = destination.id(),
+                "passive health is unknown again"
+            );
+        }
+    }
+    let clusters = snapshot.clusters.iter();
+    clusters
+        .filter_map(|cluster| cluster.next_reactivation())
+        .min()
+}
