@@ -5,11 +5,13 @@ mod state;
 
 use std::sync::Arc;
 
-use ostler_config::schema::ClusterConfig;
+use ostler_config::PolicyKind;
+use ostler_config::schema::{ClusterConfig, SessionAffinityConfig};
 
 use crate::error::ApplyMistake;
 use crate::load_balancing::LoadBalancingPolicy;
 use crate::registry::PolicyRegistry;
+use crate::session_affinity::SessionAffinity;
 
 pub use available::{AvailableDestinationsPolicy, EnabledHealthChecks};
 pub use state::ClusterState;
@@ -23,6 +25,8 @@ pub struct ClusterModel {
     pub config: ClusterConfig,
     /// How one of several available destinations is picked.
     pub load_balancing: Arc<dyn LoadBalancingPolicy>,
+    /// Session affinity, where it is enabled.
+    pub session_affinity: Option<Arc<SessionAffinity>>,
     /// Which destinations are available.
     pub available_destinations: AvailableDestinationsPolicy,
     /// Which health checks count for that.
@@ -46,6 +50,10 @@ impl ClusterModel {
                 policy: policy.unwrap_or_default().to_owned(),
             }
         })?;
+        let affinity = config.session_affinity.as_ref();
+        let session_affinity = affinity
+            .map(|affinity| session_affinity(&config.cluster_id, affinity, registry))
+            .transpose()?;
         let checks = &config.health_check;
         // Checked even when both health checks are off (rule C9).
         let policy = checks.available_destinations_policy.as_deref();
@@ -62,9 +70,33 @@ impl ClusterModel {
         };
         Ok(Self {
             load_balancing,
+            session_affinity,
             available_destinations,
             health_checks,
             config,
         })
     }
+}
+
+fn session_affinity(
+    cluster_id: &str,
+    config: &SessionAffinityConfig,
+    registry: &PolicyRegistry,
+) -> Result<Arc<SessionAffinity>, ApplyMistake> {
+    let unknown = |kind: PolicyKind, policy: &Option<String>| ApplyMistake::UnknownPolicy {
+        cluster_id: cluster_id.to_owned(),
+        kind: kind.describe(),
+        policy: policy.clone().unwrap_or_default(),
+    };
+    let policy = registry
+        .session_affinity(config.policy.as_deref())
+        .ok_or_else(|| unknown(PolicyKind::SessionAffinity, &config.policy))?;
+    let failure_policy = registry
+        .affinity_failure(config.failure_policy.as_deref())
+        .ok_or_else(|| unknown(PolicyKind::AffinityFailure, &config.failure_policy))?;
+    Ok(Arc::new(SessionAffinity {
+        config: config.clone(),
+        policy,
+        failure_policy,
+    }))
 }
