@@ -27,6 +27,7 @@ mod load;
 mod nearest;
 mod not_yet;
 mod policies;
+mod policy_kind;
 mod reader;
 mod route;
 pub mod schema;
@@ -36,5 +37,9 @@ mod tree;
 pub use diagnostics::{Diagnostic, Diagnostics, Place, Severity};
 pub use error::SourceError;
 pub use load::{Loaded, RouteValidator, load, load_with};
-pub use settings::{FrontLimits, HealthCheckDefaults, OstlerConfig, Settings};
+pub use policy_kind::PolicyKind;
+pub use settings::{
+    DataProtectionConfig, FrontLimits, HealthCheckDefaults, OstlerConfig, ProtectionKeyConfig,
+    Settings,
+};
 pub use tree::{ConfigurationTree, Section};

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use crate::diagnostics::{Diagnostics, Severity};
 use crate::nearest::{nearest, suggestion};
+use crate::policy_kind::PolicyKind;
 use crate::reader::{Reader, note};
 use crate::schema::ProxyConfig;
 use crate::settings::Settings;
@@ -21,7 +22,7 @@ pub struct Loaded {
     pub diagnostics: Diagnostics,
 }
 
-/// Checks the parts of a route whose grammar is not this crate's business.
+/// Checks what is not this crate's business: grammars of routes, names of policies.
 pub trait RouteValidator {
     /// Checks a path template (rule R8).
     ///
@@ -36,6 +37,12 @@ pub trait RouteValidator {
     ///
     /// What is wrong with it, as a phrase.
     fn validate_host(&self, host: &str) -> Result<(), String>;
+
+    /// The policies that clusters may name (rules C3, C4, C5, C9, C10 and C11): YARP's own, unless
+    /// an application adds some.
+    fn policies(&self, kind: PolicyKind) -> Vec<&str> {
+        kind.built_in().to_vec()
+    }
 }
 
 /// Takes every template and host.
@@ -77,7 +84,7 @@ pub fn load_with(tree: &ConfigurationTree, validator: &dyn RouteValidator) -> Lo
         .collect();
     let clusters = reader.entries("Clusters").into_iter();
     let clusters = clusters
-        .map(|(id, section)| cluster::read(id, section, delegates, reader.diagnostics))
+        .map(|(id, section)| cluster::read(id, section, validator, delegates, reader.diagnostics))
         .collect();
     let proxy = ProxyConfig {
         routes,

@@ -44,7 +44,6 @@ const NOT_YET: &[Line] = &[
     Line { owner: ROUTE, key: "Transforms", is_used: there, message: IGNORED },
 
     // Clusters.
-    Line { owner: CLUSTER, key: "SessionAffinity:Enabled", is_used: on, message: IGNORED },
     Line { owner: CLUSTER, key: "HttpClient:SslProtocols", is_used: lists_old_tls,
         message: "of these only TLS 1.2 and TLS 1.3 are spoken" },
     Line { owner: CLUSTER, key: "HttpClient:MaxConnectionsPerServer", is_used: there, message: IGNORED },
@@ -200,11 +199,6 @@ mod tests {
                 ROUTE,
                 r#"{ "Transforms": [ { "PathSet": "/x" } ] }"#,
                 "Transforms",
-            ),
-            (
-                CLUSTER,
-                r#"{ "SessionAffinity": { "Enabled": true } }"#,
-                "SessionAffinity:Enabled",
             ),
             (
                 CLUSTER,

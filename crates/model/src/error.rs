@@ -38,6 +38,16 @@ pub enum ApplyMistake {
         /// The name.
         policy: String,
     },
+    /// A cluster names a policy that does not exist.
+    #[error("cluster {cluster_id:?} has no such {kind} as {policy:?}")]
+    UnknownPolicy {
+        /// The cluster.
+        cluster_id: String,
+        /// What kind of policy.
+        kind: &'static str,
+        /// The name.
+        policy: String,
+    },
     /// A cluster names an available destinations policy that does not exist.
     #[error("cluster {cluster_id:?} has no such available destinations policy as {policy:?}")]
     UnknownAvailableDestinationsPolicy {

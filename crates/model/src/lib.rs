@@ -50,6 +50,7 @@ pub mod health;
 pub mod load_balancing;
 pub mod policies;
 pub mod route;
+pub mod session_affinity;
 
 mod equality;
 mod error;
@@ -71,7 +72,8 @@ pub use proxy_model::ProxyModel;
 pub use random::{FastRandom, RandomSource};
 pub use registry::{DuplicatePolicy, PolicyRegistry};
 pub use route::{
-    Found, HostError, HostPattern, PathTemplate, RequestFacts, RouteBuildError, RouteModel,
-    RouteRules, RouteTable, TemplateError,
+    ConfigurationRules, Found, HostError, HostPattern, PathTemplate, RequestFacts, RouteBuildError,
+    RouteModel, RouteRules, RouteTable, TemplateError,
 };
+pub use session_affinity::{AffinityFailurePolicy, SessionAffinity, SessionAffinityPolicy};
 pub use snapshot::{Clusters, Snapshot};

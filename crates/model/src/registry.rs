@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use ostler_config::PolicyKind;
+
 use crate::cluster::{AvailableDestinationsPolicy, built_in_available};
 use crate::health::{
     ActiveHealthCheckPolicy, PassiveHealthCheckPolicy, TransportFailureRateOptions,
@@ -9,6 +11,7 @@ use crate::health::{
 };
 use crate::load_balancing::{self, LoadBalancingPolicy};
 use crate::ordinal;
+use crate::session_affinity::{self, AffinityFailurePolicy, KeyRing, SessionAffinityPolicy};
 
 /// Policies by name, compared without case.
 #[derive(Debug, Clone)]
@@ -17,6 +20,9 @@ pub struct PolicyRegistry {
     available_destinations: Vec<Arc<dyn AvailableDestinationsPolicy>>,
     active_health: Vec<Arc<dyn ActiveHealthCheckPolicy>>,
     passive_health: Vec<Arc<dyn PassiveHealthCheckPolicy>>,
+    session_affinity: Vec<Arc<dyn SessionAffinityPolicy>>,
+    affinity_failure: Vec<Arc<dyn AffinityFailurePolicy>>,
+    keys: KeyRing,
 }
 
 /// Two policies of one kind have one name (YARP: start-up fails).
@@ -30,13 +36,17 @@ pub struct DuplicatePolicy {
 }
 
 impl Default for PolicyRegistry {
-    /// YARP's own policies.
+    /// YARP's own policies, with a random key for those that encrypt.
     fn default() -> Self {
+        let keys = KeyRing::default();
         Self {
             load_balancing: load_balancing::built_in(),
             available_destinations: built_in_available(),
             active_health: built_in_active(),
             passive_health: built_in_passive(TransportFailureRateOptions::default()),
+            session_affinity: session_affinity::built_in(&keys),
+            affinity_failure: session_affinity::built_in_failure_policies(),
+            keys,
         }
     }
 }
@@ -64,6 +74,79 @@ impl PolicyRegistry {
         find(&self.load_balancing, name, "PowerOfTwoChoices", |policy| {
             policy.name()
         })
+    }
+
+    /// Adds a session affinity policy.
+    ///
+    /// # Errors
+    ///
+    /// When there is one of that name.
+    pub fn add_session_affinity(
+        &mut self,
+        policy: impl SessionAffinityPolicy + 'static,
+    ) -> Result<(), DuplicatePolicy> {
+        let kind = "session affinity policy";
+        let policy = Arc::new(policy);
+        add(
+            &mut self.session_affinity,
+            policy,
+            |policy| policy.name(),
+            kind,
+        )
+    }
+
+    /// The session affinity policy of that name; absent and empty are `HashCookie`.
+    pub fn session_affinity(&self, name: Option<&str>) -> Option<Arc<dyn SessionAffinityPolicy>> {
+        let policies = &self.session_affinity;
+        find(policies, name, "HashCookie", |policy| policy.name())
+    }
+
+    /// Adds an affinity failure policy.
+    ///
+    /// # Errors
+    ///
+    /// When there is one of that name.
+    pub fn add_affinity_failure(
+        &mut self,
+        policy: impl AffinityFailurePolicy + 'static,
+    ) -> Result<(), DuplicatePolicy> {
+        let kind = "affinity failure policy";
+        let policy = Arc::new(policy);
+        add(
+            &mut self.affinity_failure,
+            policy,
+            |policy| policy.name(),
+            kind,
+        )
+    }
+
+    /// The affinity failure policy of that name; absent and empty are `Redistribute`.
+    pub fn affinity_failure(&self, name: Option<&str>) -> Option<Arc<dyn AffinityFailurePolicy>> {
+        let policies = &self.affinity_failure;
+        find(policies, name, "Redistribute", |policy| policy.name())
+    }
+
+    /// The keys that affinity keys are encrypted with.
+    pub fn keys(&self) -> &KeyRing {
+        &self.keys
+    }
+
+    /// The names of a kind's policies.
+    pub fn names(&self, kind: PolicyKind) -> Vec<&str> {
+        match kind {
+            PolicyKind::LoadBalancing => self.load_balancing_names().collect(),
+            PolicyKind::SessionAffinity => {
+                let policies = self.session_affinity.iter();
+                policies.map(|policy| policy.name()).collect()
+            }
+            PolicyKind::AffinityFailure => {
+                let policies = self.affinity_failure.iter();
+                policies.map(|policy| policy.name()).collect()
+            }
+            PolicyKind::AvailableDestinations => self.available_destinations_names().collect(),
+            PolicyKind::ActiveHealthCheck => self.active_health_names().collect(),
+            PolicyKind::PassiveHealthCheck => self.passive_health_names().collect(),
+        }
     }
 
     /// The names of load balancing policies.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use ostler_config::{Loaded, Settings};
+use ostler_config::{DataProtectionConfig, Loaded, OstlerConfig, ProtectionKeyConfig, Settings};
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_delegation::status::StatusListener;
 use ostler_http1::Limits;
 use ostler_model::health::TransportFailureRateOptions;
+use ostler_model::session_affinity::ProtectionKey;
 use ostler_model::{PolicyRegistry, ProxyModel};
 use ostler_proxy::{ActiveHealthOptions, Front, FrontLimits, FrontOptions, ListenUrl, Pipeline};
 use tokio::signal::unix::{SignalKind, signal};
@@ -42,6 +43,14 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     model
         .apply(&settings.proxy)
         .context("the configuration cannot be applied")?;
+    match protection_keys(&settings) {
+        Ok(None) => {}
+        Ok(Some(keys)) => model.registry().keys().replace(keys),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return Ok(ExitCode::from(EXIT_CONFIGURATION));
+        }
+    }
     let options = options(args, &settings)?;
     let pipeline = pipeline(&settings)?;
 
@@ -141,17 +150,32 @@ fn reload(
         tracing::error!("the configuration has errors and stays as it was");
         return;
     }
-    if (&settings.urls, &settings.ostler) != (&started.urls, &started.ostler) {
+    let restarts = |settings: &Settings| OstlerConfig {
+        // Rotated by a reload.
+        data_protection: DataProtectionConfig::default(),
+        ..settings.ostler.clone()
+    };
+    if settings.urls != started.urls || restarts(&settings) != restarts(started) {
         tracing::warn!(
             "where to listen, limits or the Ostler section have changed: that takes a restart"
         );
     }
+    let protection_keys = match protection_keys(&settings) {
+        Ok(keys) => keys,
+        Err(error) => {
+            tracing::error!("the configuration stays as it was: {error:#}");
+            return;
+        }
+    };
     let applied = pipeline(&settings)
         .and_then(|pipeline| Ok(front.set_pipeline(pipeline, &options.runtime)?))
         .and_then(|()| Ok(model.apply(&settings.proxy)?));
     match applied {
         Ok(snapshot) => {
             keys.follow(model.bearer_scheme());
+            if let Some(keys) = protection_keys {
+                model.registry().keys().replace(keys);
+            }
             tracing::info!(
                 revision = snapshot.revision,
                 "the configuration is reloaded"
@@ -159,6 +183,27 @@ fn reload(
         }
         Err(error) => tracing::error!("the configuration stays as it was: {error:#}"),
     }
+}
+
+/// The keys of `Ostler:DataProtection`, files read; `None` where there are none, and the random one
+/// stays.
+fn protection_keys(settings: &Settings) -> anyhow::Result<Option<Vec<ProtectionKey>>> {
+    let configured = &settings.ostler.data_protection.keys;
+    let keys = configured.iter().enumerate().map(|(at, key)| {
+        let path = format!("Ostler:DataProtection:Keys:{at}");
+        let bytes = match key {
+            ProtectionKeyConfig::Bytes(bytes) => *bytes,
+            ProtectionKeyConfig::File(file) => {
+                let text = std::fs::read_to_string(file)
+                    .with_context(|| format!("{path}:KeyFile: cannot read {file}"))?;
+                ProtectionKeyConfig::decode(&text)
+                    .map_err(|message| anyhow::anyhow!("{path}:KeyFile: {file}: {message}"))?
+            }
+        };
+        ProtectionKey::new(&bytes).with_context(|| format!("{path}: no key can be made"))
+    });
+    let keys = keys.collect::<anyhow::Result<Vec<_>>>()?;
+    Ok((!keys.is_empty()).then_some(keys))
 }
 
 fn policies(settings: &Settings) -> PolicyRegistry {

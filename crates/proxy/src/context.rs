@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use ostler_delegation::entry::{directives, put_directive};
 use ostler_http1::RequestHead;
-use ostler_model::{ClusterState, DestinationState, PassiveHealthCheckPolicy, RouteModel};
+use ostler_model::{
+    ClusterState, DestinationState, PassiveHealthCheckPolicy, RouteModel, SessionAffinity,
+};
 
 use crate::health::{HealthSignal, Watched};
 
@@ -22,6 +24,7 @@ pub struct ExchangeContext<'a> {
     available: Available,
     passive_health: Option<Arc<dyn PassiveHealthCheckPolicy>>,
     watched: Option<Box<Watched>>,
+    affinity: Option<Arc<SessionAffinity>>,
     directives: Vec<u8>,
     deadline: Option<Deadline>,
     body_limit: Option<u64>,
@@ -52,6 +55,7 @@ impl<'a> ExchangeContext<'a> {
             passive_health: destinations.passive_health.clone(),
             watched: None,
             cluster,
+            affinity: None,
             directives: Vec::new(),
             deadline: None,
             body_limit: None,
@@ -151,6 +155,15 @@ impl<'a> ExchangeContext<'a> {
 
     pub(crate) fn set_body_limit(&mut self, limit: Option<u64>) {
         self.body_limit = limit;
+    }
+
+    /// The client is to come back to the destination that is chosen.
+    pub(crate) fn set_affinity(&mut self, affinity: Arc<SessionAffinity>) {
+        self.affinity = Some(affinity);
+    }
+
+    pub(crate) fn take_affinity(&mut self) -> Option<Arc<SessionAffinity>> {
+        self.affinity.take()
     }
 
     /// Has the exchange's end reported to its cluster's passive health policy, if it has one.

@@ -10,6 +10,7 @@ use ostler_http1::{Framing, RequestFacts, RequestHead};
 use ostler_model::{DestinationState, Found, RandomSource, RouteModel};
 
 use crate::admission::{Admission, Admitted, admit};
+use crate::affinity;
 use crate::connection::Connection;
 use crate::context::ExchangeContext;
 use crate::delegation::{Delegated, Record, Unanswered, delegate};
@@ -72,8 +73,16 @@ pub(crate) async fn exchange(connection: &mut Connection, head: &RequestHead) ->
     let mut queue = None;
     for step in &pipeline.steps {
         match step {
-            // Its place; what it does comes with the policies (see `Pipeline`).
-            Step::SessionAffinity => {}
+            Step::SessionAffinity => {
+                if let Some(affinity) = context.cluster().session_affinity()
+                    && !affinity::find(&mut context, affinity)
+                {
+                    // Without a key (reference 6.3).
+                    let status = StatusCode::SERVICE_UNAVAILABLE;
+                    let fields = context.response_fields();
+                    return local(connection, head, facts, status, &fields, &[]).await;
+                }
+            }
             Step::PassiveHealthChecks => context.watch_passively(worker.health()),
             Step::LoadBalancing => balance(&worker, &mut context),
             Step::HttpSysDelegation => {
@@ -93,6 +102,7 @@ pub(crate) async fn exchange(connection: &mut Connection, head: &RequestHead) ->
     }
 
     if let Some(destination) = queue {
+        affinity::issue_key(&mut context, &destination);
         let record = record(
             &pipeline,
             &mut context,
@@ -111,6 +121,7 @@ pub(crate) async fn exchange(connection: &mut Connection, head: &RequestHead) ->
         let fields = context.response_fields();
         return local(connection, head, facts, status, &fields, &[]).await;
     };
+    affinity::issue_key(&mut context, &destination);
     let record = record(
         &pipeline,
         &mut context,

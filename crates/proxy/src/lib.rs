@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod admission;
+mod affinity;
 mod client;
 mod clock;
 mod connection;

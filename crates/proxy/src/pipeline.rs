@@ -88,8 +88,7 @@ impl Pipeline {
         })
     }
 
-    /// Sends a client back to the destination it had before. Its place is here; what it does comes
-    /// with the session affinity policies, until which every request passes it unchanged.
+    /// Sends a client back to the destination it had before, by the cluster's policy.
     pub fn use_session_affinity(self) -> Self {
         self.with(Step::SessionAffinity)
     }

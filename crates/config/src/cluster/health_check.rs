@@ -2,33 +2,40 @@
 
 use crate::diagnostics::Diagnostics;
 use crate::leaf;
+use crate::load::RouteValidator;
+use crate::policy_kind::PolicyKind;
 use crate::reader::Reader;
 use crate::schema::{ActiveHealthCheckConfig, HealthCheckConfig, PassiveHealthCheckConfig};
 use crate::tree::Section;
 
-const AVAILABLE_DESTINATIONS_POLICIES: [&str; 2] = ["HealthyOrPanic", "HealthyAndUnknown"];
-const ACTIVE_POLICIES: [&str; 1] = ["ConsecutiveFailures"];
-const PASSIVE_POLICIES: [&str; 1] = ["TransportFailureRate"];
-
 /// Reads `HealthCheck`. What is not enabled must still be well formed, but may say anything.
-pub(super) fn read(section: Section<'_>, diagnostics: &mut Diagnostics) -> HealthCheckConfig {
+pub(super) fn read(
+    section: Section<'_>,
+    validator: &dyn RouteValidator,
+    diagnostics: &mut Diagnostics,
+) -> HealthCheckConfig {
     let mut reader = Reader::new(section, diagnostics);
     let active = reader.child("Active");
     let passive = reader.child("Passive");
     let config = HealthCheckConfig {
-        available_destinations_policy: reader.name(
+        available_destinations_policy: super::policy(
+            &mut reader,
             "AvailableDestinationsPolicy",
-            "available destinations policy",
-            &AVAILABLE_DESTINATIONS_POLICIES,
+            PolicyKind::AvailableDestinations,
+            validator,
         ), // C9
-        active: read_active(active, reader.diagnostics),
-        passive: read_passive(passive, reader.diagnostics),
+        active: read_active(active, validator, reader.diagnostics),
+        passive: read_passive(passive, validator, reader.diagnostics),
     };
     reader.finish();
     config
 }
 
-fn read_active(section: Section<'_>, diagnostics: &mut Diagnostics) -> ActiveHealthCheckConfig {
+fn read_active(
+    section: Section<'_>,
+    validator: &dyn RouteValidator,
+    diagnostics: &mut Diagnostics,
+) -> ActiveHealthCheckConfig {
     let mut reader = Reader::new(section, diagnostics);
     let enabled = reader.parsed("Enabled", leaf::boolean).unwrap_or_default();
     let config = ActiveHealthCheckConfig {
@@ -38,8 +45,8 @@ fn read_active(section: Section<'_>, diagnostics: &mut Diagnostics) -> ActiveHea
         policy: policy(
             &mut reader,
             enabled,
-            "active health check policy",
-            &ACTIVE_POLICIES,
+            PolicyKind::ActiveHealthCheck,
+            validator,
         ), // C10
         path: reader.text("Path"),
         query: reader.text("Query"),
@@ -48,7 +55,11 @@ fn read_active(section: Section<'_>, diagnostics: &mut Diagnostics) -> ActiveHea
     config
 }
 
-fn read_passive(section: Section<'_>, diagnostics: &mut Diagnostics) -> PassiveHealthCheckConfig {
+fn read_passive(
+    section: Section<'_>,
+    validator: &dyn RouteValidator,
+    diagnostics: &mut Diagnostics,
+) -> PassiveHealthCheckConfig {
     let mut reader = Reader::new(section, diagnostics);
     let enabled = reader.parsed("Enabled", leaf::boolean).unwrap_or_default();
     let config = PassiveHealthCheckConfig {
@@ -56,8 +67,8 @@ fn read_passive(section: Section<'_>, diagnostics: &mut Diagnostics) -> PassiveH
         policy: policy(
             &mut reader,
             enabled,
-            "passive health check policy",
-            &PASSIVE_POLICIES,
+            PolicyKind::PassiveHealthCheck,
+            validator,
         ), // C11
         reactivation_period: reader.positive_time("ReactivationPeriod", enabled), // C11
     };
@@ -68,11 +79,11 @@ fn read_passive(section: Section<'_>, diagnostics: &mut Diagnostics) -> PassiveH
 fn policy(
     reader: &mut Reader<'_, '_>,
     enabled: bool,
-    what: &str,
-    known: &[&str],
+    kind: PolicyKind,
+    validator: &dyn RouteValidator,
 ) -> Option<String> {
     match enabled {
-        true => reader.name("Policy", what, known),
+        true => super::policy(reader, "Policy", kind, validator),
         false => reader.text("Policy"),
     }
 }

@@ -7,23 +7,17 @@ mod http_request;
 mod session_affinity;
 
 use crate::diagnostics::Diagnostics;
+use crate::load::RouteValidator;
+use crate::policy_kind::PolicyKind;
 use crate::reader::Reader;
 use crate::schema::ClusterConfig;
 use crate::tree::Section;
-
-/// The names of load balancing policies.
-const LOAD_BALANCING_POLICIES: [&str; 5] = [
-    "FirstAlphabetical",
-    "Random",
-    "RoundRobin",
-    "LeastRequests",
-    "PowerOfTwoChoices",
-];
 
 /// Reads one entry of `Clusters`. `delegates` says whether the pipeline has that step.
 pub(crate) fn read(
     id: &str,
     section: Section<'_>,
+    validator: &dyn RouteValidator,
     delegates: bool,
     diagnostics: &mut Diagnostics,
 ) -> ClusterConfig {
@@ -38,17 +32,18 @@ pub(crate) fn read(
     let destinations = destinations
         .map(|(name, item)| destination::read(id, name, item, delegates, reader.diagnostics))
         .collect();
-    let load_balancing_policy = reader.name(
+    let load_balancing_policy = policy(
+        &mut reader,
         "LoadBalancingPolicy",
-        "load balancing policy",
-        &LOAD_BALANCING_POLICIES,
+        PolicyKind::LoadBalancing,
+        validator,
     ); // C3
     let affinity = reader.child("SessionAffinity");
     let health = reader.child("HealthCheck");
     let client = reader.child("HttpClient");
     let request = reader.child("HttpRequest");
-    let session_affinity = session_affinity::read(affinity, reader.diagnostics);
-    let health_check = health_check::read(health, reader.diagnostics);
+    let session_affinity = session_affinity::read(affinity, validator, reader.diagnostics);
+    let health_check = health_check::read(health, validator, reader.diagnostics);
     let (http_client, max_connections_per_server) = http_client::read(client, reader.diagnostics);
     let (http_request, activity_timeout) = http_request::read(request, reader.diagnostics);
     let metadata = reader.map("Metadata");
@@ -65,4 +60,14 @@ pub(crate) fn read(
         max_connections_per_server,
         metadata,
     }
+}
+
+/// The name of a policy, which must exist.
+fn policy(
+    reader: &mut Reader<'_, '_>,
+    key: &'static str,
+    kind: PolicyKind,
+    validator: &dyn RouteValidator,
+) -> Option<String> {
+    reader.name(key, kind.describe(), &validator.policies(kind))
 }

@@ -2,14 +2,13 @@
 
 use crate::diagnostics::Diagnostics;
 use crate::leaf::{self, Members};
+use crate::load::RouteValidator;
+use crate::policy_kind::PolicyKind;
 use crate::reader::Reader;
 use crate::schema::{
     CookieSameSite, CookieSecurePolicy, SessionAffinityConfig, SessionAffinityCookieConfig,
 };
 use crate::tree::Section;
-
-const POLICIES: [&str; 4] = ["HashCookie", "ArrCookie", "Cookie", "CustomHeader"];
-const FAILURE_POLICIES: [&str; 2] = ["Redistribute", "Return503Error"];
 
 const SECURE_POLICIES: &Members<CookieSecurePolicy> = &[
     ("SameAsRequest", 0, CookieSecurePolicy::SameAsRequest),
@@ -27,6 +26,7 @@ const SAME_SITE: &Members<CookieSameSite> = &[
 /// Reads `SessionAffinity`; nothing in it but `Enabled` counts unless that is true (reference 1.8).
 pub(super) fn read(
     section: Section<'_>,
+    validator: &dyn RouteValidator,
     diagnostics: &mut Diagnostics,
 ) -> Option<SessionAffinityConfig> {
     let mut reader = Reader::new(section, diagnostics);
@@ -36,17 +36,21 @@ pub(super) fn read(
         reader.finish();
         return None;
     }
-    let policy = reader.name("Policy", "session affinity policy", &POLICIES); // C4
-    let failure_policy = reader.name(
-        "FailurePolicy",
-        "affinity failure policy",
-        &FAILURE_POLICIES,
-    ); // C5
+    let kind = PolicyKind::SessionAffinity;
+    let policy = super::policy(&mut reader, "Policy", kind, validator); // C4
+    let kind = PolicyKind::AffinityFailure;
+    let failure_policy = super::policy(&mut reader, "FailurePolicy", kind, validator); // C5
     let affinity_key_name = reader.text("AffinityKeyName").unwrap_or_default();
     if affinity_key_name.is_empty() {
         let at = reader.section.child("AffinityKeyName");
         let remedy = "set it to the name of the cookie or header".to_owned();
         reader.error(&at, "AffinityKeyName is missing", Some(remedy)); // C6
+    } else if !affinity_key_name.bytes().all(is_token) {
+        // YARP answers every request 502 (reference 6.4).
+        let at = reader.section.child("AffinityKeyName");
+        let message = format!("{affinity_key_name:?} is no name for a cookie or a header");
+        let remedy = "use letters, digits and -._~!#$%&'*+^`|".to_owned();
+        reader.error(&at, message, Some(remedy));
     }
     let cookie = reader.child("Cookie");
     let cookie = (!cookie.is_empty()).then(|| read_cookie(cookie, reader.diagnostics));
@@ -57,6 +61,11 @@ pub(super) fn read(
         affinity_key_name,
         cookie,
     })
+}
+
+/// Whether a byte may stand in a token (RFC 9110 section 5.6.2).
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 fn read_cookie(section: Section<'_>, diagnostics: &mut Diagnostics) -> SessionAffinityCookieConfig {

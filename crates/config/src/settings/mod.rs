@@ -1,9 +1,11 @@
 //! Settings outside `ReverseProxy`: where to listen, limits, and our own section.
 
+mod data_protection;
 mod health_checks;
 mod limits;
 mod urls;
 
+pub use data_protection::{DataProtectionConfig, ProtectionKeyConfig};
 pub use health_checks::HealthCheckDefaults;
 pub use limits::FrontLimits;
 
@@ -44,6 +46,8 @@ pub struct OstlerConfig {
     /// `Ostler:TrustedUsers`: names or numbers of users whose targets are handed client sockets.
     /// None by default; the front's own user always is.
     pub trusted_users: Vec<String>,
+    /// `Ostler:DataProtection`.
+    pub data_protection: DataProtectionConfig,
     /// `Ostler:HealthChecks`: what YARP lets code alone set.
     pub health_checks: HealthCheckDefaults,
     /// `Kestrel:Limits`.
@@ -59,17 +63,24 @@ impl Settings {
     ) -> Self {
         Self {
             urls: urls::read(tree, diagnostics),
+            ostler: ostler(tree, &proxy, diagnostics),
             proxy,
-            ostler: ostler(tree, diagnostics),
         }
     }
 }
 
-fn ostler(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) -> OstlerConfig {
+fn ostler(
+    tree: &ConfigurationTree,
+    proxy: &ProxyConfig,
+    diagnostics: &mut Diagnostics,
+) -> OstlerConfig {
+    let section = tree.section("Ostler:DataProtection");
+    let data_protection = data_protection::read(section.clone(), diagnostics);
+    data_protection::warn_of_missing_keys(&section, proxy, &data_protection, diagnostics);
     let limits = limits::read(tree.section("Kestrel:Limits"), diagnostics);
     let health_checks = health_checks::read(tree.section("Ostler:HealthChecks"), diagnostics);
     let mut reader = Reader::new(tree.section("Ostler"), diagnostics);
-    reader.allow(["HealthChecks"]);
+    reader.allow(["HealthChecks", "DataProtection"]);
     let threads = reader.parsed("Threads", |text| match leaf::int32(text)? {
         threads @ 0..=MOST_THREADS => Ok(threads.unsigned_abs() as usize),
         _ => Err(format!("{text:?} is not from 0 to {MOST_THREADS}")),
@@ -87,6 +98,7 @@ fn ostler(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) -> OstlerConf
         threads: threads.unwrap_or_default(),
         runtime_folder,
         trusted_users,
+        data_protection,
         health_checks,
         limits,
     }

@@ -5,12 +5,14 @@ mod state;
 
 use std::sync::Arc;
 
-use ostler_config::schema::ClusterConfig;
+use ostler_config::PolicyKind;
+use ostler_config::schema::{ClusterConfig, SessionAffinityConfig};
 
 use crate::error::ApplyMistake;
 use crate::health::{ActiveHealthCheckPolicy, HealthThresholds, PassiveHealthCheckPolicy};
 use crate::load_balancing::LoadBalancingPolicy;
 use crate::registry::PolicyRegistry;
+use crate::session_affinity::SessionAffinity;
 
 pub(crate) use available::built_in as built_in_available;
 pub use available::{
@@ -27,6 +29,8 @@ pub struct ClusterModel {
     pub config: ClusterConfig,
     /// How one of several available destinations is picked.
     pub load_balancing: Arc<dyn LoadBalancingPolicy>,
+    /// Session affinity, where it is enabled.
+    pub session_affinity: Option<Arc<SessionAffinity>>,
     /// Which destinations are available.
     pub available_destinations: Arc<dyn AvailableDestinationsPolicy>,
     /// Which health checks count for that.
@@ -56,6 +60,10 @@ impl ClusterModel {
                 policy: policy.unwrap_or_default().to_owned(),
             }
         })?;
+        let affinity = config.session_affinity.as_ref();
+        let session_affinity = affinity
+            .map(|affinity| session_affinity(&config.cluster_id, affinity, registry))
+            .transpose()?;
         let checks = &config.health_check;
         // Checked even when both health checks are off (rule C9).
         let policy = checks.available_destinations_policy.as_deref();
@@ -91,6 +99,7 @@ impl ClusterModel {
         };
         Ok(Self {
             load_balancing,
+            session_affinity,
             available_destinations,
             health_checks,
             active_health,
@@ -99,4 +108,27 @@ impl ClusterModel {
             config,
         })
     }
+}
+
+fn session_affinity(
+    cluster_id: &str,
+    config: &SessionAffinityConfig,
+    registry: &PolicyRegistry,
+) -> Result<Arc<SessionAffinity>, ApplyMistake> {
+    let unknown = |kind: PolicyKind, policy: &Option<String>| ApplyMistake::UnknownPolicy {
+        cluster_id: cluster_id.to_owned(),
+        kind: kind.describe(),
+        policy: policy.clone().unwrap_or_default(),
+    };
+    let policy = registry
+        .session_affinity(config.policy.as_deref())
+        .ok_or_else(|| unknown(PolicyKind::SessionAffinity, &config.policy))?;
+    let failure_policy = registry
+        .affinity_failure(config.failure_policy.as_deref())
+        .ok_or_else(|| unknown(PolicyKind::AffinityFailure, &config.failure_policy))?;
+    Ok(Arc::new(SessionAffinity {
+        config: config.clone(),
+        policy,
+        failure_policy,
+    }))
 }

@@ -11,6 +11,7 @@ use crate::destination::{
     ConcurrentRequests, DestinationHealth, DestinationSnapshot, DestinationState,
 };
 use crate::health::PassiveVerdict;
+use crate::session_affinity::SessionAffinity;
 
 /// A cluster, from the configuration that brings its id to the one that no longer has it.
 #[derive(Debug)]
@@ -58,6 +59,11 @@ impl ClusterState {
     /// What the configuration in force says of it.
     pub fn model(&self) -> Arc<ClusterModel> {
         self.model.load_full()
+    }
+
+    /// Session affinity, where it is enabled.
+    pub fn session_affinity(&self) -> Option<Arc<SessionAffinity>> {
+        self.model.load().session_affinity.clone()
     }
 
     /// Its destinations now: all, and those available.

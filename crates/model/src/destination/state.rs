@@ -1,13 +1,14 @@
 //! What outlives a reload of a destination: its counters and its health.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 
 use super::health::AtomicHealth;
 use super::{DestinationHealth, DestinationModel};
 use crate::health::{FailureHistory, Reactivation};
+use crate::session_affinity::DestinationHashes;
 
 /// A destination, from the configuration that brings its id to the one that no longer has it.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct DestinationState {
     reactivation: Reactivation,
     requests: ConcurrentRequests,
     cluster_requests: Arc<ConcurrentRequests>,
+    /// Made when a request first asks for them.
+    hashes: OnceLock<DestinationHashes>,
 }
 
 impl DestinationState {
@@ -37,12 +40,18 @@ impl DestinationState {
             reactivation: Reactivation::default(),
             requests: ConcurrentRequests::default(),
             cluster_requests,
+            hashes: OnceLock::new(),
         }
     }
 
     /// The key of the destination, as it was spelled when the destination appeared.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// What stands for it in affinity cookies.
+    pub(crate) fn hashes(&self) -> &DestinationHashes {
+        self.hashes.get_or_init(|| DestinationHashes::of(&self.id))
     }
 
     /// What the configuration in force says of it.

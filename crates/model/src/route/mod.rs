@@ -26,7 +26,7 @@ use crate::policies::RoutePolicies;
 pub use host::{HostError, HostPattern};
 pub use table::{Found, RouteBuildError, RouteTable};
 pub use template::{PathTemplate, TemplateError};
-pub use validate::RouteRules;
+pub use validate::{ConfigurationRules, RouteRules};
 
 /// What route matching reads of a request. Implemented by the proxy for its heads.
 pub trait RequestFacts {

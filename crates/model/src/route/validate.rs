@@ -2,6 +2,7 @@
 
 use super::host::HostPattern;
 use super::template::PathTemplate;
+use crate::registry::PolicyRegistry;
 
 /// Tells whether path templates and hosts can be used (rules R8 and 3.8 of the reference).
 #[derive(Debug, Clone, Copy, Default)]
@@ -18,5 +19,23 @@ impl ostler_config::RouteValidator for RouteRules {
         HostPattern::parse(host)
             .map(drop)
             .map_err(|error| error.to_string())
+    }
+}
+
+/// The same, and which policies clusters may name: those of a registry.
+#[derive(Debug, Clone, Copy)]
+pub struct ConfigurationRules<'r>(pub &'r PolicyRegistry);
+
+impl ostler_config::RouteValidator for ConfigurationRules<'_> {
+    fn validate_path(&self, template: &str) -> Result<(), String> {
+        RouteRules.validate_path(template)
+    }
+
+    fn validate_host(&self, host: &str) -> Result<(), String> {
+        RouteRules.validate_host(host)
+    }
+
+    fn policies(&self, kind: ostler_config::PolicyKind) -> Vec<&str> {
+        self.0.names(kind)
     }
 }

@@ -4,6 +4,7 @@
 
 mod support;
 
+mod affinity;
 mod authorization;
 mod basics;
 mod body_limits;

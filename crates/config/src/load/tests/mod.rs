@@ -489,10 +489,7 @@ fn what_is_not_implemented_yet_is_a_warning() {
     assert!(!loaded.diagnostics.has_errors());
     assert_eq!(
         warning_paths(&loaded),
-        [
-            "ReverseProxy:Routes:r:Transforms",
-            "ReverseProxy:Clusters:c:SessionAffinity:Enabled",
-        ]
+        ["ReverseProxy:Routes:r:Transforms",]
     );
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::settings::DataProtectionConfig;
 use crate::settings::{FrontLimits, HealthCheckDefaults, OstlerConfig};
 
 #[test]
@@ -21,6 +22,7 @@ fn our_own_section_and_the_limits_are_read() {
             threads: 3,
             runtime_folder: Some("/run/x".into()),
             trusted_users: vec!["app".into(), "1000".into()],
+            data_protection: DataProtectionConfig::default(),
             health_checks: HealthCheckDefaults {
                 active_default_interval: Duration::from_secs(1),
                 active_default_timeout: Duration::from_secs(2),
