@@ -41,7 +41,6 @@ const IGNORED: &str = "this is not implemented yet and has no effect";
 #[rustfmt::skip]
 const NOT_YET: &[Line] = &[
     // Routes.
-    Line { owner: ROUTE, key: "Transforms", is_used: there, message: IGNORED },
     Line { owner: ROUTE, key: "Timeout", is_used: there, message: IGNORED },
     Line { owner: ROUTE, key: "MaxRequestBodySize", is_used: there, message: IGNORED },
     Line { owner: ROUTE, key: "CorsPolicy", is_used: |at| says(at, &["Default", "Disable"]), message: IGNORED },
@@ -80,6 +79,7 @@ const NOT_YET: &[Line] = &[
 
 /// Warns of every use of what is not implemented yet.
 pub(crate) fn warn(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) {
+    transforms_of_delegated(tree, diagnostics);
     for line in NOT_YET {
         for owner in matching(tree.section(""), line.owner) {
             let value = owner.section(line.key);
@@ -93,6 +93,30 @@ pub(crate) fn warn(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) {
                     None,
                 );
             }
+        }
+    }
+}
+
+/// Warns of transforms on routes to request queues.
+fn transforms_of_delegated(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) {
+    for route in matching(tree.section(""), ROUTE) {
+        let transforms = route.section("Transforms");
+        let Some(cluster) = route.section("ClusterId").value() else {
+            continue;
+        };
+        let clusters = tree.section("ReverseProxy:Clusters").children();
+        let delegates = clusters
+            .into_iter()
+            .filter(|(name, _)| same(name, cluster))
+            .flat_map(|(_, cluster)| cluster.section("Destinations").children())
+            .any(|(_, destination)| {
+                let queue = destination.section("Metadata:HttpSysDelegationQueue");
+                queue.value().is_some_and(|queue| !queue.is_empty())
+            });
+        if delegates && transforms.has_children() {
+            let message = "delegated requests and their responses are not transformed yet: \
+                           transforms apply where a request is forwarded";
+            note(diagnostics, Severity::Warning, &transforms, message, None);
         }
     }
 }
@@ -204,11 +228,6 @@ mod tests {
     #[test]
     fn every_use_with_an_effect_is_warned_of_at_its_path() {
         for (owner, json, key) in [
-            (
-                ROUTE,
-                r#"{ "Transforms": [ { "PathSet": "/x" } ] }"#,
-                "Transforms",
-            ),
             (ROUTE, r#"{ "timeout": "00:00:01" }"#, "timeout"),
             (
                 ROUTE,

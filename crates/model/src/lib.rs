@@ -49,6 +49,7 @@ pub mod destination;
 pub mod load_balancing;
 pub mod policies;
 pub mod route;
+pub mod transforms;
 
 mod equality;
 mod error;

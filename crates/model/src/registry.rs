@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use crate::load_balancing::{self, LoadBalancingPolicy};
 use crate::ordinal;
+use crate::transforms::TransformProvider;
 
 /// Policies by name, compared without case.
 #[derive(Debug, Clone)]
 pub struct PolicyRegistry {
     load_balancing: Vec<Arc<dyn LoadBalancingPolicy>>,
+    transform_providers: Vec<Arc<dyn TransformProvider>>,
 }
 
 /// Two policies of one kind have one name (YARP: start-up fails).
@@ -26,6 +28,7 @@ impl Default for PolicyRegistry {
     fn default() -> Self {
         Self {
             load_balancing: load_balancing::built_in(),
+            transform_providers: Vec::new(),
         }
     }
 }
@@ -53,6 +56,17 @@ impl PolicyRegistry {
         find(&self.load_balancing, name, "PowerOfTwoChoices", |policy| {
             policy.name()
         })
+    }
+
+    /// Adds transforms to routes from code; they run behind those that are configured (reference
+    /// part B, 2.4).
+    pub fn add_transform_provider(&mut self, provider: impl TransformProvider + 'static) {
+        self.transform_providers.push(Arc::new(provider));
+    }
+
+    /// Who adds transforms to routes.
+    pub(crate) fn transform_providers(&self) -> &[Arc<dyn TransformProvider>] {
+        &self.transform_providers
     }
 
     /// The names of load balancing policies.

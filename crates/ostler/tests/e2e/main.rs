@@ -15,4 +15,5 @@ mod leaks;
 mod malformed;
 mod relay;
 mod routing;
+mod transforms;
 mod upgrades;
