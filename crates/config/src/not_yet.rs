@@ -97,7 +97,7 @@ pub(crate) fn warn(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// Warns of transforms on routes to request queues.
+/// Warns of response transforms on routes to request queues.
 fn transforms_of_delegated(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) {
     for route in matching(tree.section(""), ROUTE) {
         let transforms = route.section("Transforms");
@@ -106,16 +106,20 @@ fn transforms_of_delegated(tree: &ConfigurationTree, diagnostics: &mut Diagnosti
         };
         let clusters = tree.section("ReverseProxy:Clusters").children();
         let delegates = clusters
-            .into_iter()
             .filter(|(name, _)| same(name, cluster))
             .flat_map(|(_, cluster)| cluster.section("Destinations").children())
             .any(|(_, destination)| {
                 let queue = destination.section("Metadata:HttpSysDelegationQueue");
                 queue.value().is_some_and(|queue| !queue.is_empty())
             });
-        if delegates && transforms.has_children() {
-            let message = "delegated requests and their responses are not transformed yet: \
-                           transforms apply where a request is forwarded";
+        let mut items = transforms.children();
+        let changes_responses = items.any(|(_, item)| {
+            let mut keys = item.children();
+            keys.any(|(key, _)| key.get(..8).is_some_and(|start| same(start, "Response")))
+        });
+        if delegates && changes_responses {
+            let message = "responses to delegated requests are not transformed yet: response \
+                           and trailer transforms apply where a request is forwarded or relayed";
             note(diagnostics, Severity::Warning, &transforms, message, None);
         }
     }

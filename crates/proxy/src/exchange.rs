@@ -12,7 +12,7 @@ use ostler_model::{DestinationState, Found, RandomSource, RouteModel};
 use crate::admission::{Admission, admit};
 use crate::connection::Connection;
 use crate::context::ExchangeContext;
-use crate::delegation::{Delegated, Record, Unanswered, delegate};
+use crate::delegation::{Delegated, Record, Transformed, Unanswered, delegate, transformed};
 use crate::forwarder::{self, Forwarded};
 use crate::outcome::{ForwarderError, Mode, Outcome};
 use crate::pipeline::{Flow, Pipeline, Step};
@@ -121,6 +121,23 @@ async fn delegated(
         }
     };
     let record = record(&worker.pipeline(), &context, &destination, head_received_ns);
+    let rewritten;
+    let head = match transformed(connection, head, &context) {
+        Transformed::Not => head,
+        Transformed::Head(made) => {
+            rewritten = made;
+            &*rewritten
+        }
+        Transformed::Answered(response) => {
+            let answered = forwarder::answered(connection, head, response).await;
+            return finish(record, Mode::Local, answered);
+        }
+        Transformed::Failed => {
+            let (status, error) = (StatusCode::BAD_GATEWAY, ForwarderError::RequestCreation);
+            let failed = forwarder::unanswered(connection, head, &context, status, error).await;
+            return finish(record, Mode::Local, failed);
+        }
+    };
     match delegate(connection, head, &rule, context.directives(), record).await {
         Delegated::Keep => After::Keep,
         Delegated::Close | Delegated::ClientGone => After::Close,

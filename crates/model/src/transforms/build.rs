@@ -83,6 +83,7 @@ pub(super) fn build(
                 .as_deref()
                 .and_then(|path| PathTemplate::parse(path).ok()),
             request: Vec::new(),
+            configured: 0,
             response: Vec::new(),
             trailers: Vec::new(),
             copies_request_headers: true,
@@ -108,6 +109,7 @@ pub(super) fn build(
     if !builder.is_touched {
         return None;
     }
+    builder.transforms.configured = builder.transforms.request.len();
     if !builder.has_host {
         builder.request(Step::OriginalHost(false));
     }

@@ -46,6 +46,8 @@ impl<F: Fn(&RouteConfig, &mut TransformsBuilder) + Send + Sync> TransformProvide
 /// The transforms of one route, compiled.
 pub struct Transforms {
     request: Vec<request::Step>,
+    /// How many of them are not defaults; these come first.
+    configured: usize,
     response: Vec<response::Step>,
     trailers: Vec<response::Step>,
     copies_request_headers: bool,
@@ -87,10 +89,27 @@ impl Transforms {
         copied: impl FnOnce() -> HeaderMap,
         random: &mut dyn RandomSource,
     ) -> Result<OutgoingRequest<'a>, Box<Response<Vec<u8>>>> {
+        self.run_request(&self.request, original, ends, method, host, copied, random)
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "those of its two callers, and which steps"
+    )]
+    fn run_request<'a>(
+        &'a self,
+        steps: &[request::Step],
+        original: &'a dyn RequestFacts,
+        ends: ConnectionEnds,
+        method: Method,
+        host: &'a HeaderValue,
+        copied: impl FnOnce() -> HeaderMap,
+        random: &mut dyn RandomSource,
+    ) -> Result<OutgoingRequest<'a>, Box<Response<Vec<u8>>>> {
         let headers = self.copies_request_headers.then(copied);
         let template = self.template.as_ref();
         let mut request = OutgoingRequest::new(original, ends, template, method, headers, host);
-        for step in &self.request {
+        for step in steps {
             step.apply(&mut request, random);
             if let Some(answer) = request.take_answer() {
                 return Err(Box::new(answer));
@@ -98,6 +117,24 @@ impl Transforms {
         }
         request.conclude();
         Ok(request)
+    }
+
+    /// The same for a request that is delegated: the defaults, which say who the client is, are left
+    /// out, since a target sees that itself. `None` where nothing else is changed.
+    pub fn delegated_request<'a>(
+        &'a self,
+        original: &'a dyn RequestFacts,
+        ends: ConnectionEnds,
+        method: Method,
+        host: &'a HeaderValue,
+        copied: impl FnOnce() -> HeaderMap,
+        random: &mut dyn RandomSource,
+    ) -> Option<Result<OutgoingRequest<'a>, Box<Response<Vec<u8>>>>> {
+        if self.configured == 0 && self.copies_request_headers {
+            return None;
+        }
+        let steps = &self.request[..self.configured];
+        Some(self.run_request(steps, original, ends, method, host, copied, random))
     }
 
     /// The fields for the client, made of the destination's; `pass` takes out what is not passed on.

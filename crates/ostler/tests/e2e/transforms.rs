@@ -282,3 +282,69 @@ fn an_answer_in_a_destinations_place_has_the_fields_for_failures() {
     assert_eq!(response.status, 502);
     assert_eq!(fields(&response), ["x-always: 1", "x-failure: 2"]);
 }
+
+/// SHA-256 of `hello`.
+const HELLO: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+
+/// What a target says of a request that was delegated to it.
+fn echoed(head: &str, body: &str, transforms: &str) -> serde_json::Value {
+    let sandbox = Sandbox::new();
+    let _target = sandbox.target("q", &[]);
+    let front = sandbox.front(&format!(
+        r#"{{ "ReverseProxy": {{ "Pipeline": [ "HttpSysDelegation" ],
+            "Routes": {{ "r": {{ "ClusterId": "c", "Match": {{ "Path": "/api/{{id}}/{{**rest}}" }},
+                "Transforms": [ {transforms} ] }} }},
+            "Clusters": {{ "c": {{ "Destinations": {{ "d": {{ "Address": "http://*:80/",
+                "Metadata": {{ "HttpSysDelegationQueue": "q" }} }} }} }} }} }} }}"#
+    ));
+    let mut client = front.connect();
+    client.send(format!("{head}\r\nHost: client.example\r\nX-A: 1\r\n"));
+    client.send(format!("Content-Length: {}\r\n\r\n{body}", body.len()));
+    let echo = client.response().json();
+    // The connection goes on, and its next request is transformed as well.
+    client.send(format!("{head}\r\nHost: client.example\r\nX-A: 1\r\n"));
+    client.send(format!("Content-Length: {}\r\n\r\n{body}", body.len()));
+    assert_eq!(client.response().json()["target"], echo["target"]);
+    echo
+}
+
+#[test]
+fn a_delegated_request_is_transformed_and_keeps_its_body() {
+    let head = "POST /api/7/echo?q=1 HTTP/1.1";
+    for (transforms, target) in [
+        ("", "/api/7/echo?q=1"),
+        (r#"{ "PathPrefix": "/p" }"#, "/p/api/7/echo?q=1"),
+        (r#"{ "PathRemovePrefix": "/api/7" }"#, "/echo?q=1"),
+        (r#"{ "PathPattern": "/{id}/{**rest}" }"#, "/7/echo?q=1"),
+        (
+            r#"{ "QueryRouteParameter": "q", "Append": "id" }"#,
+            "/api/7/echo?q=1&q=7",
+        ),
+        (
+            r#"{ "ResponseHeader": "X", "Set": "y" }"#,
+            "/api/7/echo?q=1",
+        ),
+    ] {
+        let echo = echoed(head, "hello", transforms);
+        assert_eq!(echo["target"], target, "{transforms}");
+        assert_eq!(echo["arrival"], "delegated");
+        assert_eq!(echo["sha256"], HELLO, "{transforms}");
+        let text = echo.to_string().to_ascii_lowercase();
+        assert!(text.contains("client.example"), "{text}");
+        assert!(!text.contains("x-forwarded"), "{text}");
+    }
+    let transforms = r#"{ "HttpMethodChange": "POST", "Set": "PUT" },
+        { "RequestHeader": "X-New", "Set": "new-value" }, { "RequestHeaderRemove": "X-A" },
+        { "RequestHeader": "Content-Length", "Set": "1" }"#;
+    let echo = echoed(head, "hello", transforms);
+    assert_eq!(echo["method"], "PUT");
+    assert_eq!(
+        (&echo["length"], &echo["sha256"]),
+        (&5.into(), &HELLO.into())
+    );
+    let text = echo.to_string().to_ascii_lowercase();
+    assert!(
+        text.contains("new-value") && !text.contains("\"x-a\""),
+        "{text}"
+    );
+}

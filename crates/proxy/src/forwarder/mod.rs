@@ -29,7 +29,7 @@ use crate::outcome::ForwarderError;
 use crate::respond::{Chain, respond};
 
 pub(crate) use clients::{Clients, Destination, SendError, Sender, handshake};
-pub(crate) use request::RequestError;
+pub(crate) use request::{Answer, RequestError, is_hop_by_hop, is_listed_in_connection};
 
 /// How a forwarded exchange ended.
 #[derive(Debug)]
@@ -192,7 +192,7 @@ where
 
 /// Answers for a destination from which no head has come: response transforms apply (reference part
 /// B, 2.6).
-async fn unanswered(
+pub(crate) async fn unanswered(
     connection: &mut Connection,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
@@ -207,10 +207,10 @@ async fn unanswered(
 }
 
 /// Answers what a request transform says.
-async fn answered(
+pub(crate) async fn answered(
     connection: &mut Connection,
     head: &RequestHead,
-    response: request::Answer,
+    response: Answer,
 ) -> Forwarded {
     let (parts, body) = response.into_parts();
     local(connection, head, parts.status, &parts.headers, &body, None).await
@@ -252,7 +252,7 @@ async fn local(
     // The length is stated where the response is written.
     let fields: Vec<_> = fields
         .iter()
-        .filter(|(name, _)| !request::is_hop_by_hop(name) && *name != CONTENT_LENGTH)
+        .filter(|(name, _)| !is_hop_by_hop(name) && *name != CONTENT_LENGTH)
         .filter_map(|(name, value)| Some((name.as_str(), str::from_utf8(value.as_bytes()).ok()?)))
         .collect();
     let keep = respond(connection, facts, status, &fields, body).await;

@@ -176,7 +176,7 @@ fn fields(head: &RequestHead) -> Result<HeaderMap, http::Error> {
 }
 
 /// Names that `Connection` lists belong to the connection (RFC 9110 section 7.6.1).
-fn is_listed_in_connection(head: &RequestHead, name: &HeaderName) -> bool {
+pub(crate) fn is_listed_in_connection(head: &RequestHead, name: &HeaderName) -> bool {
     head.fields_named("connection").any(|value| {
         value.split(|byte| *byte == b',').any(|option| {
             option
@@ -187,7 +187,7 @@ fn is_listed_in_connection(head: &RequestHead, name: &HeaderName) -> bool {
 }
 
 /// What is never passed on: YARP's list, in requests and responses alike.
-pub(super) fn is_hop_by_hop(name: &HeaderName) -> bool {
+pub(crate) fn is_hop_by_hop(name: &HeaderName) -> bool {
     matches!(
         name.as_str(),
         "connection"

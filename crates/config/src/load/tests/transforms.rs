@@ -201,10 +201,22 @@ fn r5_a_transform_with_wrong_values() {
 #[test]
 fn names_of_fields_are_tokens() {
     for (transform, path) in [
-        (r#"{ "RequestHeader": "a b", "Set": "x" }"#, "0:RequestHeader"),
-        (r#"{ "RequestHeadersAllowed": "a; b c" }"#, "0:RequestHeadersAllowed"),
-        (r#"{ "ResponseTrailerRemove": "a:" }"#, "0:ResponseTrailerRemove"),
-        (r#"{ "X-Forwarded": "Set", "HeaderPrefix": "X " }"#, "0:HeaderPrefix"),
+        (
+            r#"{ "RequestHeader": "a b", "Set": "x" }"#,
+            "0:RequestHeader",
+        ),
+        (
+            r#"{ "RequestHeadersAllowed": "a; b c" }"#,
+            "0:RequestHeadersAllowed",
+        ),
+        (
+            r#"{ "ResponseTrailerRemove": "a:" }"#,
+            "0:ResponseTrailerRemove",
+        ),
+        (
+            r#"{ "X-Forwarded": "Set", "HeaderPrefix": "X " }"#,
+            "0:HeaderPrefix",
+        ),
     ] {
         let found = found(transform);
         assert_eq!(found.len(), 1, "{transform}: {found:?}");
