@@ -41,7 +41,6 @@ const IGNORED: &str = "this is not implemented yet and has no effect";
 #[rustfmt::skip]
 const NOT_YET: &[Line] = &[
     // Routes.
-    Line { owner: ROUTE, key: "Transforms", is_used: there, message: IGNORED },
 
     // Clusters.
     Line { owner: CLUSTER, key: "HttpClient:SslProtocols", is_used: lists_old_tls,
@@ -71,6 +70,7 @@ const NOT_YET: &[Line] = &[
 
 /// Warns of every use of what is not implemented yet.
 pub(crate) fn warn(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) {
+    transforms_of_delegated(tree, diagnostics);
     for line in NOT_YET {
         for owner in matching(tree.section(""), line.owner) {
             let value = owner.section(line.key);
@@ -84,6 +84,34 @@ pub(crate) fn warn(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) {
                     None,
                 );
             }
+        }
+    }
+}
+
+/// Warns of response transforms on routes to request queues.
+fn transforms_of_delegated(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) {
+    for route in matching(tree.section(""), ROUTE) {
+        let transforms = route.section("Transforms");
+        let Some(cluster) = route.section("ClusterId").value() else {
+            continue;
+        };
+        let clusters = tree.section("ReverseProxy:Clusters").children();
+        let delegates = clusters
+            .filter(|(name, _)| same(name, cluster))
+            .flat_map(|(_, cluster)| cluster.section("Destinations").children())
+            .any(|(_, destination)| {
+                let queue = destination.section("Metadata:HttpSysDelegationQueue");
+                queue.value().is_some_and(|queue| !queue.is_empty())
+            });
+        let mut items = transforms.children();
+        let changes_responses = items.any(|(_, item)| {
+            let mut keys = item.children();
+            keys.any(|(key, _)| key.get(..8).is_some_and(|start| same(start, "Response")))
+        });
+        if delegates && changes_responses {
+            let message = "responses to delegated requests are not transformed yet: response \
+                           and trailer transforms apply where a request is forwarded or relayed";
+            note(diagnostics, Severity::Warning, &transforms, message, None);
         }
     }
 }
@@ -195,11 +223,6 @@ mod tests {
     #[test]
     fn every_use_with_an_effect_is_warned_of_at_its_path() {
         for (owner, json, key) in [
-            (
-                ROUTE,
-                r#"{ "Transforms": [ { "PathSet": "/x" } ] }"#,
-                "Transforms",
-            ),
             (
                 CLUSTER,
                 r#"{ "HttpClient": { "SslProtocols": [ "tls13", "Tls11" ] } }"#,

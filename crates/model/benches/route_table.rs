@@ -95,6 +95,7 @@ fn table(shape: Shape, routes: usize) -> (RouteTable, Vec<Request>) {
             config,
             cluster: None,
             policies: Default::default(),
+            transforms: None,
         }));
         requests.push(request);
     }
@@ -148,6 +149,7 @@ fn build(criterion: &mut Criterion) {
                     config,
                     cluster: None,
                     policies: Default::default(),
+                    transforms: None,
                 })
             })
             .collect();

@@ -51,6 +51,7 @@ pub mod load_balancing;
 pub mod policies;
 pub mod route;
 pub mod session_affinity;
+pub mod transforms;
 
 mod equality;
 mod error;

@@ -12,6 +12,7 @@ use crate::health::{
 use crate::load_balancing::{self, LoadBalancingPolicy};
 use crate::ordinal;
 use crate::session_affinity::{self, AffinityFailurePolicy, KeyRing, SessionAffinityPolicy};
+use crate::transforms::TransformProvider;
 
 /// Policies by name, compared without case.
 #[derive(Debug, Clone)]
@@ -23,6 +24,7 @@ pub struct PolicyRegistry {
     session_affinity: Vec<Arc<dyn SessionAffinityPolicy>>,
     affinity_failure: Vec<Arc<dyn AffinityFailurePolicy>>,
     keys: KeyRing,
+    transform_providers: Vec<Arc<dyn TransformProvider>>,
 }
 
 /// Two policies of one kind have one name (YARP: start-up fails).
@@ -47,6 +49,7 @@ impl Default for PolicyRegistry {
             session_affinity: session_affinity::built_in(&keys),
             affinity_failure: session_affinity::built_in_failure_policies(),
             keys,
+            transform_providers: Vec::new(),
         }
     }
 }
@@ -74,6 +77,17 @@ impl PolicyRegistry {
         find(&self.load_balancing, name, "PowerOfTwoChoices", |policy| {
             policy.name()
         })
+    }
+
+    /// Adds transforms to routes from code; they run behind those that are configured (reference
+    /// part B, 2.4).
+    pub fn add_transform_provider(&mut self, provider: impl TransformProvider + 'static) {
+        self.transform_providers.push(Arc::new(provider));
+    }
+
+    /// Who adds transforms to routes.
+    pub(crate) fn transform_providers(&self) -> &[Arc<dyn TransformProvider>] {
+        &self.transform_providers
     }
 
     /// Adds a session affinity policy.

@@ -13,7 +13,7 @@ use crate::admission::{Admission, Admitted, admit};
 use crate::affinity;
 use crate::connection::Connection;
 use crate::context::ExchangeContext;
-use crate::delegation::{Delegated, Record, Unanswered, delegate};
+use crate::delegation::{Delegated, Record, Transformed, Unanswered, delegate, transformed};
 use crate::forwarder::{self, Forwarded};
 use crate::outcome::{ForwarderError, Mode, Outcome};
 use crate::pipeline::{Flow, Pipeline, Step};
@@ -150,6 +150,23 @@ async fn delegated(
             let status = StatusCode::SERVICE_UNAVAILABLE;
             let fields = context.response_fields();
             return local(connection, head, facts, status, &fields, &[]).await;
+        }
+    };
+    let rewritten;
+    let head = match transformed(connection, head, &context) {
+        Transformed::Not => head,
+        Transformed::Head(made) => {
+            rewritten = made;
+            &*rewritten
+        }
+        Transformed::Answered(response) => {
+            let answered = forwarder::answered(connection, head, &context, response).await;
+            return finish(record, Mode::Local, answered);
+        }
+        Transformed::Failed => {
+            let (status, error) = (StatusCode::BAD_GATEWAY, ForwarderError::RequestCreation);
+            let failed = forwarder::unanswered(connection, head, &context, status, error).await;
+            return finish(record, Mode::Local, failed);
         }
     };
     match delegate(connection, head, &rule, &context, record).await {

@@ -136,7 +136,15 @@ impl<'a> Check<'a, '_> {
             Shape::XForwarded => self.x_forwarded(),
             Shape::Forwarded => self.forwarded(),
             Shape::Method => self.method(),
-            Shape::Path | Shape::Names => self.parameters(&[]),
+            Shape::Path => self.parameters(&[]),
+            Shape::Names => {
+                self.parameters(&[]);
+                let list = self.value(self.primary).unwrap_or_default();
+                let names = list.split(';').map(str::trim);
+                for name in names.filter(|name| !name.is_empty()) {
+                    self.token(self.primary, name, "header name");
+                }
+            }
             Shape::Pattern => {
                 self.parameters(&[]);
                 let template = self.value(self.primary).unwrap_or_default();
@@ -187,6 +195,9 @@ impl<'a> Check<'a, '_> {
         for key in std::iter::once(self.primary).chain(parts) {
             self.action(key);
         }
+        if let Some(prefix) = self.value("HeaderPrefix").filter(|text| !text.is_empty()) {
+            self.token("HeaderPrefix", prefix, "beginning of a header name");
+        }
     }
 
     fn forwarded(&mut self) {
@@ -232,12 +243,8 @@ impl<'a> Check<'a, '_> {
         }
         for key in [self.primary, "Set"] {
             // RFC 9110 section 9.1: a method is a token (5.6.2).
-            let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-            match self.value(key) {
-                Some(method) if method.is_empty() || !method.chars().all(is_token) => {
-                    self.error(key, format!("{method:?} is no method"));
-                }
-                _ => {}
+            if let Some(method) = self.value(key) {
+                self.token(key, method, "method");
             }
         }
     }
@@ -292,6 +299,17 @@ impl<'a> Check<'a, '_> {
     fn not_empty(&mut self, key: &str) {
         if self.value(key) == Some("") {
             self.error(key, "the name is empty".to_owned());
+        } else if key == self.primary && !key.starts_with("Query") {
+            // YARP finds out when a request comes; a field's name is a token (RFC 9110, 5.1).
+            let name = self.value(key).unwrap_or_default();
+            self.token(key, name, "header name");
+        }
+    }
+
+    fn token(&mut self, key: &str, name: &str, what: &str) {
+        let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+        if name.is_empty() || !name.chars().all(is_token) {
+            self.error(key, format!("{name:?} is no {what}"));
         }
     }
 

@@ -18,6 +18,7 @@ use crate::policies::{BearerScheme, Policies};
 use crate::registry::PolicyRegistry;
 use crate::route::{RouteModel, RouteTable};
 use crate::snapshot::{Clusters, Snapshot};
+use crate::transforms::Transforms;
 
 use change::ClusterChange;
 
@@ -116,7 +117,12 @@ impl ProxyModel {
         let clusters = Clusters::from_iter(states);
         let policies = Policies::resolve(&config.policies, &kept);
         let before = current.routes.models();
-        let models = route_models(&config.routes, before, &clusters, &policies);
+        let mut wrong = Vec::new();
+        let transforms = |route: &RouteConfig| {
+            Transforms::build(route, self.registry.transform_providers(), &mut wrong)
+        };
+        let models = route_models(&config.routes, before, &clusters, &policies, transforms);
+        mistakes.extend(wrong.into_iter().map(ApplyMistake::from));
         let same_routes = models.len() == current.routes.models().len()
             && models
                 .iter()
@@ -201,12 +207,13 @@ fn route_models(
     before: &[Arc<RouteModel>],
     clusters: &Clusters,
     policies: &Policies,
+    mut transforms: impl FnMut(&RouteConfig) -> Option<Arc<Transforms>>,
 ) -> Vec<Arc<RouteModel>> {
     let before: HashMap<_, _> = before
         .iter()
         .map(|model| (fold(&model.config.route_id), model))
         .collect();
-    let model = |config: &RouteConfig| {
+    let mut model = |config: &RouteConfig| {
         let cluster = config
             .cluster_id
             .as_deref()
@@ -223,9 +230,10 @@ fn route_models(
             config: config.clone(),
             cluster: cluster.map(Arc::clone),
             policies,
+            transforms: transforms(config),
         })
     };
-    routes.iter().map(model).collect()
+    routes.iter().map(&mut model).collect()
 }
 
 fn is_same_cluster(left: Option<&Arc<ClusterState>>, right: Option<&Arc<ClusterState>>) -> bool {

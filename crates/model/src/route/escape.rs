@@ -37,7 +37,7 @@ fn decode(text: &str, wanted: impl Fn(u8) -> bool, plus_is_blank: bool) -> Cow<'
 }
 
 /// The character that `text` begins with in escaped form, and the length of that form.
-fn escaped(text: &[u8]) -> Option<(char, usize)> {
+pub(crate) fn escaped(text: &[u8]) -> Option<(char, usize)> {
     let mut octets = [0; 4];
     let mut count = 0;
     for (slot, escape) in octets.iter_mut().zip(text.chunks_exact(3)) {

@@ -5,10 +5,10 @@
 //!           (PathIndex: a trie of segments)        405         (HostIndex)                  404, 500
 //! ```
 
-mod escape;
+pub(crate) mod escape;
 mod host;
 mod method;
-mod path;
+pub(crate) mod path;
 mod rules;
 mod table;
 mod template;
@@ -22,9 +22,11 @@ use ostler_config::schema::RouteConfig;
 
 use crate::cluster::ClusterState;
 use crate::policies::RoutePolicies;
+use crate::transforms::Transforms;
 
 pub use host::{HostError, HostPattern};
 pub use table::{Found, RouteBuildError, RouteTable};
+pub(crate) use template::PathBinder;
 pub use template::{PathTemplate, TemplateError};
 pub use validate::{ConfigurationRules, RouteRules};
 
@@ -61,4 +63,6 @@ pub struct RouteModel {
     pub cluster: Option<Arc<ClusterState>>,
     /// The policies it names, resolved.
     pub policies: RoutePolicies,
+    /// Its transforms; `None` where only the defaults apply.
+    pub transforms: Option<Arc<Transforms>>,
 }

@@ -102,7 +102,7 @@ impl<'p> Iterator for Segments<'p> {
 }
 
 /// Removes `.` and `..` segments (RFC 3986 section 5.2.4); `None` when there are none.
-fn without_dot_segments(path: &str) -> Option<String> {
+pub(crate) fn without_dot_segments(path: &str) -> Option<String> {
     let is_dot = |segment: &str| segment == "." || segment == "..";
     let mut segments = path.split('/').skip(1);
     if !segments.clone().any(is_dot) {

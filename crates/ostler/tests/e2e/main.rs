@@ -23,4 +23,5 @@ mod rate_limiter;
 mod relay;
 mod routing;
 mod timeouts;
+mod transforms;
 mod upgrades;

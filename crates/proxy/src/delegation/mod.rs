@@ -6,6 +6,7 @@ mod handoff;
 mod queue;
 mod relay;
 mod rules;
+mod transformed;
 
 pub(crate) use channel::{Channel, NotTaken, Place};
 pub(crate) use delegator::{Delegated, PlaceKey, Unanswered, delegate, place_key};
@@ -13,3 +14,5 @@ pub(crate) use handoff::{Handoff, Record};
 pub(crate) use queue::{Queue, QueueRegistry, Trust};
 pub(crate) use relay::{RelayPlace, RelayTarget};
 pub(crate) use rules::{Rule, Rules};
+
+pub(crate) use transformed::{Transformed, transformed};

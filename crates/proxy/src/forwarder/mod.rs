@@ -14,9 +14,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
+use http::header::{CONTENT_LENGTH, HeaderMap};
 use hyper::body::Incoming;
 use ostler_http1::{Framing, RequestFacts, RequestHead};
 use ostler_model::DestinationState;
+use ostler_model::transforms::ConnectionEnds;
 
 use crate::client::Interest;
 use crate::connection::Connection;
@@ -28,7 +30,7 @@ use crate::respond::{Chain, respond};
 
 pub(crate) use body::ForwardBody;
 pub(crate) use clients::{Clients, Destination, SendError, Sender, handshake};
-pub(crate) use request::RequestError;
+pub(crate) use request::{Answer, RequestError, is_hop_by_hop, is_listed_in_connection};
 
 /// How a forwarded exchange ended.
 #[derive(Debug)]
@@ -56,23 +58,29 @@ pub(crate) async fn forward(
         Some(ostler_config::schema::ActivityTimeout::Infinite) => None,
     };
     let worker = std::rc::Rc::clone(&connection.worker);
-    let client = connection.client.facts().client;
+    let ends = ConnectionEnds {
+        remote: connection.client.facts().client,
+        local: connection.client.facts().local,
+    };
     let made = worker
         .forwarding(context.cluster(), &destination.model())
-        .and_then(|to| request::to_destination(head, &to, client).map(|made| (to, made)));
+        .and_then(|to| {
+            let made = match &context.route().transforms {
+                None => request::to_destination(head, &to, ends).map(Ok),
+                Some(transforms) => worker.with_random(|random| {
+                    request::transformed(head, transforms, &to, ends, random)
+                }),
+            };
+            made.map(|made| (to, made))
+        });
     let (to, (parts, upgrade)) = match made {
-        Ok(made) => made,
+        Ok((to, Ok(made))) => (to, made),
+        Ok((_, Err(response))) => return answered(connection, head, context, response).await,
         Err(error) => {
             tracing::warn!(destination = destination.id(), error = %Chain(&error), "no request can be made");
             let status = StatusCode::BAD_GATEWAY;
-            return failed(
-                connection,
-                head,
-                context,
-                status,
-                ForwarderError::RequestCreation,
-            )
-            .await;
+            let error = ForwarderError::RequestCreation;
+            return unanswered(connection, head, context, status, error).await;
         }
     };
     let lease = std::cell::Cell::new(None);
@@ -176,7 +184,7 @@ where
             }
             let Some(status) = status else { return gone() };
             upload.abandon();
-            return failed(connection, head, context, status, error).await;
+            return unanswered(connection, head, context, status, error).await;
         }
     };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -195,13 +203,55 @@ where
     response::pass_on(connection, head, context, response, upload, timeout).await
 }
 
-/// Answers for a destination that does not.
+/// Answers for a destination from which no head has come: response transforms apply (reference part
+/// B, 2.6).
+pub(crate) async fn unanswered(
+    connection: &mut Connection,
+    head: &RequestHead,
+    context: &ExchangeContext<'_>,
+    status: StatusCode,
+    error: ForwarderError,
+) -> Forwarded {
+    let fields = match &context.route().transforms {
+        Some(transforms) => transforms.failure(status),
+        None => HeaderMap::new(),
+    };
+    local(connection, head, context, status, &fields, &[], Some(error)).await
+}
+
+/// Answers what a request transform says.
+pub(crate) async fn answered(
+    connection: &mut Connection,
+    head: &RequestHead,
+    context: &ExchangeContext<'_>,
+    response: Answer,
+) -> Forwarded {
+    let (parts, body) = response.into_parts();
+    let (status, fields) = (parts.status, &parts.headers);
+    local(connection, head, context, status, fields, &body, None).await
+}
+
+/// Answers for a destination whose response cannot be passed on.
 async fn failed(
     connection: &mut Connection,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
     status: StatusCode,
     error: ForwarderError,
+) -> Forwarded {
+    let fields = HeaderMap::new();
+    local(connection, head, context, status, &fields, &[], Some(error)).await
+}
+
+/// Answers here; what was added to the response on the way is in it.
+async fn local(
+    connection: &mut Connection,
+    head: &RequestHead,
+    context: &ExchangeContext<'_>,
+    status: StatusCode,
+    fields: &HeaderMap,
+    body: &[u8],
+    error: Option<ForwarderError>,
 ) -> Forwarded {
     // Whatever of the body is still to come nobody reads.
     let whole = head.framing() == Framing::None;
@@ -210,7 +260,14 @@ async fn failed(
         keep_alive: facts.keep_alive && whole,
         ..facts
     };
-    let keep = respond(connection, facts, status, &context.response_fields(), &[]).await;
+    // The length is stated where the response is written.
+    let fields: Vec<_> = fields
+        .iter()
+        .filter(|(name, _)| !is_hop_by_hop(name) && *name != CONTENT_LENGTH)
+        .filter_map(|(name, value)| Some((name.as_str(), str::from_utf8(value.as_bytes()).ok()?)))
+        .chain(context.response_fields())
+        .collect();
+    let keep = respond(connection, facts, status, &fields, body).await;
     if !keep {
         connection.client.linger().await;
     }
@@ -219,7 +276,7 @@ async fn failed(
         after,
         status: status.as_u16(),
         bytes_sent: 0,
-        error: Some(error),
+        error,
     }
 }
 

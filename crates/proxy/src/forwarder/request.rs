@@ -1,12 +1,13 @@
 //! The outgoing request: the client's, less what belongs to its connection, plus who it is.
 
-use std::net::SocketAddr;
-
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Uri, Version};
-use ostler_http1::RequestHead;
+use ostler_http1::{Framing, RequestHead};
+use ostler_model::RandomSource;
+use ostler_model::transforms::{ConnectionEnds, Transforms, path};
 
 use super::clients::{Destination, TlsError};
+use crate::facts::Facts;
 
 /// No request can be made of this head and this destination.
 #[derive(Debug, thiserror::Error)]
@@ -31,9 +32,10 @@ pub(crate) enum RequestError {
 pub(crate) fn to_destination(
     head: &RequestHead,
     destination: &Destination,
-    client: Option<SocketAddr>,
+    ends: ConnectionEnds,
 ) -> Result<(http::request::Parts, bool), RequestError> {
-    let (mut parts, upgrade) = common(head, &destination.prefix)?;
+    let target = target(head, &destination.prefix);
+    let (mut parts, upgrade) = common(head, &target, fields(head)?)?;
     let fields = &mut parts.headers;
     fields.insert(header::HOST, destination.host.clone());
     for name in [
@@ -45,7 +47,7 @@ pub(crate) fn to_destination(
         fields.remove(name);
     }
     fields.remove(header::FORWARDED);
-    if let Some(client) = client {
+    if let Some(client) = ends.remote {
         let ip = client.ip().to_canonical().to_string();
         fields.insert(
             "x-forwarded-for",
@@ -62,14 +64,62 @@ pub(crate) fn to_destination(
 
 /// The request for a relayed target, which sees it as the client sent it.
 pub(crate) fn to_target(head: &RequestHead) -> Result<(http::request::Parts, bool), RequestError> {
-    let (mut parts, upgrade) = common(head, "")?;
-    if head.path() == "*" {
-        parts.uri = Uri::from_static("*");
-    }
-    Ok((parts, upgrade))
+    let target = match (head.path(), head.query()) {
+        (path, Some(query)) => format!("{path}?{query}"),
+        (path, None) => path.to_owned(),
+    };
+    common(head, &target, fields(head)?)
 }
 
-fn common(head: &RequestHead, prefix: &str) -> Result<(http::request::Parts, bool), RequestError> {
+/// The request that a route's transforms make, or the answer of one of them.
+pub(crate) fn transformed(
+    head: &RequestHead,
+    transforms: &Transforms,
+    destination: &Destination,
+    ends: ConnectionEnds,
+    random: &mut dyn RandomSource,
+) -> Result<Result<(http::request::Parts, bool), Answer>, RequestError> {
+    // Checked here so that copying cannot fail later.
+    let copied = fields(head)?;
+    let method = Method::from_bytes(head.method().as_bytes()).map_err(http::Error::from)?;
+    let facts = Facts(head);
+    let made = transforms.request(&facts, ends, method, &destination.host, || copied, random);
+    let outgoing = match made {
+        Ok(outgoing) => outgoing,
+        Err(answer) => return Ok(Err(answer)),
+    };
+    let target = outgoing.target(&destination.prefix);
+    let mut fields = outgoing.headers;
+    // How the body is delimited is not for a transform to say: it is as long as it is.
+    fields.remove(header::TRANSFER_ENCODING);
+    match head.framing() {
+        Framing::Length(length) => {
+            if fields.contains_key(header::CONTENT_LENGTH) {
+                fields.insert(header::CONTENT_LENGTH, length.into());
+            }
+        }
+        Framing::Chunked => {
+            fields.remove(header::CONTENT_LENGTH);
+        }
+        Framing::None => {
+            if fields.contains_key(header::CONTENT_LENGTH) {
+                fields.insert(header::CONTENT_LENGTH, 0.into());
+            }
+        }
+    }
+    let (mut parts, upgrade) = common(head, &target, fields)?;
+    parts.method = outgoing.method;
+    Ok(Ok((parts, upgrade)))
+}
+
+/// What a transform answers in a destination's place.
+pub(crate) type Answer = Box<http::Response<Vec<u8>>>;
+
+fn common(
+    head: &RequestHead,
+    target: &str,
+    fields: HeaderMap,
+) -> Result<(http::request::Parts, bool), RequestError> {
     if head.is_connect() {
         return Err(RequestError::Connect);
     }
@@ -79,8 +129,8 @@ fn common(head: &RequestHead, prefix: &str) -> Result<(http::request::Parts, boo
     let (mut parts, ()) = http::Request::new(()).into_parts();
     parts.version = Version::HTTP_11;
     parts.method = Method::from_bytes(head.method().as_bytes()).map_err(http::Error::from)?;
-    parts.uri = target(head, prefix).parse().map_err(http::Error::from)?;
-    parts.headers = fields(head)?;
+    parts.uri = target.parse::<Uri>().map_err(http::Error::from)?;
+    parts.headers = fields;
     if let Some(upgrade) = upgrade {
         let upgrade = HeaderValue::from_bytes(upgrade).map_err(http::Error::from)?;
         parts
@@ -91,14 +141,16 @@ fn common(head: &RequestHead, prefix: &str) -> Result<(http::request::Parts, boo
     Ok((parts, upgrade.is_some()))
 }
 
-/// The destination gets its own prefix for `OPTIONS *`, and never `*`.
+/// Path and query at a destination (reference part B, 6.1). It gets its own prefix for `OPTIONS *`,
+/// and never `*`.
 fn target(head: &RequestHead, prefix: &str) -> String {
-    let path = match head.path() {
-        "*" => "/",
-        path => path,
+    let path = path::forwarded(head.path());
+    let prefix = match path.is_empty() {
+        true => prefix,
+        false => prefix.strip_suffix('/').unwrap_or(prefix),
     };
     match head.query() {
-        Some(query) => format!("{prefix}{path}?{query}"),
+        Some(query) => format!("{prefix}{path}?{}", path::forwarded_query(query)),
         None => format!("{prefix}{path}"),
     }
 }
@@ -124,7 +176,7 @@ fn fields(head: &RequestHead) -> Result<HeaderMap, http::Error> {
 }
 
 /// Names that `Connection` lists belong to the connection (RFC 9110 section 7.6.1).
-fn is_listed_in_connection(head: &RequestHead, name: &HeaderName) -> bool {
+pub(crate) fn is_listed_in_connection(head: &RequestHead, name: &HeaderName) -> bool {
     head.fields_named("connection").any(|value| {
         value.split(|byte| *byte == b',').any(|option| {
             option
@@ -135,7 +187,7 @@ fn is_listed_in_connection(head: &RequestHead, name: &HeaderName) -> bool {
 }
 
 /// What is never passed on: YARP's list, in requests and responses alike.
-pub(super) fn is_hop_by_hop(name: &HeaderName) -> bool {
+pub(crate) fn is_hop_by_hop(name: &HeaderName) -> bool {
     matches!(
         name.as_str(),
         "connection"

@@ -13,6 +13,7 @@ use ostler_delegation::entry::directives;
 use ostler_http1::{
     BodyEncoder, BodyLength, RequestFacts, RequestHead, ResponseBody, encode_response_head,
 };
+use ostler_model::transforms::Transforms;
 
 use super::body::{Activity, Ceased, Upload};
 use super::request::is_hop_by_hop;
@@ -53,7 +54,8 @@ pub(super) async fn pass_on(
     let added: Vec<_> = directives(context.directives()).collect();
     let reason = parts.extensions.get::<hyper::ext::ReasonPhrase>();
     let reason = reason.and_then(|reason| std::str::from_utf8(reason.as_bytes()).ok());
-    let fields = pass_fields(parts.status, parts.headers);
+    let transforms = context.route().transforms.as_deref();
+    let fields = passed_fields(transforms, parts.status, parts.headers);
     let date = crate::clock::date();
     let framing = encode_response_head(
         &mut out,
@@ -82,6 +84,14 @@ pub(super) async fn pass_on(
                 Next::Data(bytes) => data = bytes,
                 Next::Later => {}
                 Next::Trailers(trailers) => {
+                    let trailers = match transforms {
+                        Some(transforms) => {
+                            transforms.trailers(parts.status, trailers, |trailers| {
+                                pass_fields(parts.status, trailers)
+                            })
+                        }
+                        None => pass_fields(parts.status, trailers),
+                    };
                     ended = encoder.finish(Some(&trailers), &mut out).is_ok();
                     if !ended {
                         return end(
@@ -92,7 +102,10 @@ pub(super) async fn pass_on(
                     }
                 }
                 Next::End => {
-                    if encoder.finish(None, &mut out).is_err() {
+                    let trailers = transforms
+                        .map(|all| all.trailers(parts.status, HeaderMap::new(), |none| none))
+                        .filter(|trailers| !trailers.is_empty());
+                    if encoder.finish(trailers.as_ref(), &mut out).is_err() {
                         return end(
                             After::Close,
                             bytes_sent,
@@ -213,8 +226,21 @@ fn over() -> Next {
     Next::Failed("the route's timeout is over".into())
 }
 
+/// The fields for the client.
+pub(super) fn passed_fields(
+    transforms: Option<&Transforms>,
+    status: StatusCode,
+    fields: HeaderMap,
+) -> HeaderMap {
+    let pass = |fields| pass_fields(status, fields);
+    match transforms {
+        Some(transforms) => transforms.response(status, fields, pass),
+        None => pass(fields),
+    }
+}
+
 /// The response's fields less those of the destination's connection.
-pub(super) fn pass_fields(status: StatusCode, mut fields: HeaderMap) -> HeaderMap {
+fn pass_fields(status: StatusCode, mut fields: HeaderMap) -> HeaderMap {
     let dropped: Vec<_> = fields
         .keys()
         .filter(|name| is_hop_by_hop(name))

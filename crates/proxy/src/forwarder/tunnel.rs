@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::Forwarded;
 use super::body::Activity;
-use super::response::pass_fields;
+use super::response::passed_fields;
 use crate::client::{Client, READ};
 use crate::connection::Connection;
 use crate::context::ExchangeContext;
@@ -36,7 +36,8 @@ pub(super) async fn join(
     let (parts, _body) = response.into_parts();
     let status = parts.status;
     let protocol = parts.headers.get(UPGRADE).cloned();
-    let mut fields = pass_fields(status, parts.headers);
+    let transforms = context.route().transforms.as_deref();
+    let mut fields = passed_fields(transforms, status, parts.headers);
     if let Some(protocol) = protocol {
         fields.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         fields.insert(UPGRADE, protocol);

@@ -481,10 +481,12 @@ fn a_route_without_a_cluster_is_answered_503_which_is_a_warning() {
 #[test]
 fn what_is_not_implemented_yet_is_a_warning() {
     let loaded = load_text(
-        r#"{ "ReverseProxy": {
-        "Routes": { "r": { "ClusterId": "c", "Match": { "Path": "/" }, "Transforms": [ { "PathSet": "/x" } ] } },
+        r#"{ "ReverseProxy": { "Pipeline": [ "HttpSysDelegation" ],
+        "Routes": { "r": { "ClusterId": "c", "Match": { "Path": "/" }, "Transforms": [ { "ResponseHeader": "X", "Set": "x" } ] },
+            "no": { "ClusterId": "c", "Match": { "Path": "/a" }, "Transforms": [ { "PathSet": "/x" } ] } },
         "Clusters": { "c": { "SessionAffinity": { "Enabled": true, "AffinityKeyName": "k" },
-            "Destinations": { "d": { "Address": "https://localhost/" } } } } } }"#,
+            "Destinations": { "d": { "Address": "https://localhost/" },
+                "q": { "Address": "http://*:80/", "Metadata": { "HttpSysDelegationQueue": "q" } } } } } } }"#,
     );
     assert!(!loaded.diagnostics.has_errors());
     assert_eq!(

@@ -197,3 +197,30 @@ fn r5_a_transform_with_wrong_values() {
         assert!(found[0].1.contains(words), "{transform}: {found:?}");
     }
 }
+
+#[test]
+fn names_of_fields_are_tokens() {
+    for (transform, path) in [
+        (
+            r#"{ "RequestHeader": "a b", "Set": "x" }"#,
+            "0:RequestHeader",
+        ),
+        (
+            r#"{ "RequestHeadersAllowed": "a; b c" }"#,
+            "0:RequestHeadersAllowed",
+        ),
+        (
+            r#"{ "ResponseTrailerRemove": "a:" }"#,
+            "0:ResponseTrailerRemove",
+        ),
+        (
+            r#"{ "X-Forwarded": "Set", "HeaderPrefix": "X " }"#,
+            "0:HeaderPrefix",
+        ),
+    ] {
+        let found = found(transform);
+        assert_eq!(found.len(), 1, "{transform}: {found:?}");
+        assert_eq!(found[0].0, path, "{transform}");
+    }
+    assert_eq!(found(r#"{ "QueryRemoveParameter": "a b" }"#), []);
+}

@@ -1,6 +1,7 @@
 //! Path templates: ASP.NET's template language (reference 3.2), parsed once; routing by them is the
 //! table's business.
 
+mod binding;
 mod constraint;
 mod error;
 mod matching;
@@ -11,6 +12,9 @@ mod parse;
 mod tests;
 mod value;
 
+use crate::ordinal;
+
+pub(crate) use binding::PathBinder;
 use constraint::Constraint;
 pub use error::TemplateError;
 
@@ -62,6 +66,24 @@ pub(crate) struct Parameter {
     default: Option<String>,
     /// All must hold.
     constraints: Vec<Constraint>,
+    /// `{**name}`: slashes of its value stay slashes when a path is made.
+    keeps_slashes: bool,
+}
+
+impl Segment {
+    /// Makes its literals ready to be compared without case.
+    fn fold(&mut self) {
+        let fold = |text: &mut String| *text = ordinal::fold(text);
+        match self {
+            Self::Literal(text) => fold(text),
+            Self::Mixed(parts) => parts.iter_mut().for_each(|part| {
+                if let Part::Literal(text) = part {
+                    fold(text);
+                }
+            }),
+            Self::Parameter(_) | Self::CatchAll(_) => {}
+        }
+    }
 }
 
 impl PathTemplate {
@@ -72,7 +94,9 @@ impl PathTemplate {
     /// When the text is no template (rule R8), has a constraint that nobody knows (3.8), or more
     /// than 28 segments (the precedence of ASP.NET is a decimal of 28 digits).
     pub fn parse(template: &str) -> Result<Self, TemplateError> {
-        parse::parse(template).map(|segments| Self { segments })
+        let mut segments = parse::parse(template)?;
+        segments.iter_mut().for_each(Segment::fold);
+        Ok(Self { segments })
     }
 
     /// The segments from left to right.

@@ -5,9 +5,10 @@ use super::{Constraint, Parameter, TemplateError};
 
 /// Parses the inside of a parameter; the second value is whether it is a catch-all.
 pub(super) fn parse(inside: &str) -> Result<(Parameter, bool), TemplateError> {
+    let keeps_slashes = inside.starts_with("**");
     let (text, is_catch_all) = match inside.strip_prefix('*') {
-        // `**` keeps slashes when a path is made from the template, which happens in transforms;
-        // it matches the same.
+        // `**` keeps slashes when a path is made from the template (`binding.rs`); it matches the
+        // same.
         Some(rest) => (rest.strip_prefix('*').unwrap_or(rest), true),
         None => (inside, false),
     };
@@ -44,6 +45,7 @@ pub(super) fn parse(inside: &str) -> Result<(Parameter, bool), TemplateError> {
             optional,
             default,
             constraints,
+            keeps_slashes,
         },
         is_catch_all,
     ))

@@ -69,7 +69,7 @@ fn segment(rest: &mut &str, names: &mut Vec<String>) -> Result<Segment, Template
     }
 }
 
-/// Takes a text up to a slash or a parameter; doubled braces become single ones. The text is folded.
+/// Takes a text up to a slash or a parameter; doubled braces become single ones.
 fn take_literal(rest: &mut &str) -> Result<String, TemplateError> {
     let mut literal = String::new();
     while let Some(character) = rest.chars().next() {
@@ -87,7 +87,7 @@ fn take_literal(rest: &mut &str) -> Result<String, TemplateError> {
     if literal.contains('?') {
         return Err(TemplateError::QuestionMark(literal));
     }
-    Ok(ordinal::fold(&literal))
+    Ok(literal)
 }
 
 /// Takes a parameter with its braces and gives what is inside; doubled braces become single ones.

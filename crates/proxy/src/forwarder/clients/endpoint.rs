@@ -23,7 +23,7 @@ pub(super) struct Endpoint {
 /// A destination that requests are forwarded to.
 #[derive(Debug)]
 pub(crate) struct Destination {
-    /// The path of `Address` without a slash at its end; it precedes the request's.
+    /// The path of `Address`; it precedes the request's.
     pub(crate) prefix: String,
     /// The outgoing `Host`.
     pub(crate) host: HeaderValue,
@@ -65,11 +65,7 @@ impl Destination {
             },
         };
         Ok(Self {
-            prefix: base
-                .path()
-                .strip_suffix('/')
-                .unwrap_or(base.path())
-                .to_owned(),
+            prefix: base.path().to_owned(),
             host: HeaderValue::from_str(&host).map_err(http::Error::from)?,
             pool: pool(endpoint)?,
         })

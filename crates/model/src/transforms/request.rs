@@ -1,0 +1,404 @@
+//! What request transforms work on, and each of them (reference part B, 3).
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Response};
+
+use super::forwarded::{Action, Elements, Fact};
+use super::path::{self, Removable, Slashes};
+use super::query::QueryParameters;
+use crate::random::RandomSource;
+use crate::route::escape::decode_path;
+use crate::route::{PathBinder, PathTemplate, RequestFacts};
+
+/// A request transform of one's own.
+pub trait RequestTransform: Send + Sync {
+    /// Changes the outgoing request, or answers in the destination's place.
+    fn apply(&self, request: &mut OutgoingRequest<'_>);
+}
+
+/// A request on its way to a destination.
+pub struct OutgoingRequest<'a> {
+    original: &'a dyn RequestFacts,
+    remote: Option<SocketAddr>,
+    local: Option<SocketAddr>,
+    template: Option<&'a PathTemplate>,
+    values: OnceCell<Vec<(&'a str, Option<String>)>>,
+    /// What becomes of `%2F` in route values: the text is an encoded slash, unless the client
+    /// encodes percent signs too, since `%252F` must not become a slash.
+    slashes: Slashes,
+    /// The method.
+    pub method: Method,
+    /// The fields; without `Host` the destination's own is sent.
+    pub headers: HeaderMap,
+    destination_host: &'a HeaderValue,
+    headers_copied: bool,
+    path: Cow<'a, str>,
+    raw_query: Option<&'a str>,
+    /// Made of the raw query once a transform needs it; then this is the query.
+    parameters: Option<QueryParameters>,
+    answer: Option<Response<Vec<u8>>>,
+}
+
+/// The ends of a client's connection.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ConnectionEnds {
+    /// The client's.
+    pub remote: Option<SocketAddr>,
+    /// The proxy's.
+    pub local: Option<SocketAddr>,
+}
+
+impl fmt::Debug for OutgoingRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutgoingRequest")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("headers", &self.headers)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> OutgoingRequest<'a> {
+    pub(super) fn new(
+        original: &'a dyn RequestFacts,
+        ends: ConnectionEnds,
+        template: Option<&'a PathTemplate>,
+        method: Method,
+        headers: Option<HeaderMap>,
+        destination_host: &'a HeaderValue,
+    ) -> Self {
+        let path = original.path();
+        let doubly = path.as_bytes().windows(3).any(|three| three == b"%25");
+        Self {
+            original,
+            remote: ends.remote,
+            local: ends.local,
+            template,
+            values: OnceCell::new(),
+            slashes: if doubly {
+                Slashes::Encode
+            } else {
+                Slashes::Keep
+            },
+            method,
+            headers_copied: headers.is_some(),
+            headers: headers.unwrap_or_default(),
+            destination_host,
+            path: path::forwarded(path),
+            raw_query: original.query(),
+            parameters: None,
+            answer: None,
+        }
+    }
+
+    /// The request as the client sent it.
+    pub fn original(&self) -> &dyn RequestFacts {
+        self.original
+    }
+
+    /// The client's address.
+    pub fn remote(&self) -> Option<SocketAddr> {
+        self.remote
+    }
+
+    /// The address that the client connected to.
+    pub fn local(&self) -> Option<SocketAddr> {
+        self.local
+    }
+
+    /// The path, decoded but for encoded slashes; what the destination's address has before it is
+    /// not in it.
+    pub fn path(&self) -> Cow<'_, str> {
+        decode_path(&self.path)
+    }
+
+    /// Replaces the path by a decoded one.
+    pub fn set_path(&mut self, decoded: &str) {
+        self.path = Cow::Owned(path::configured(decoded));
+    }
+
+    /// The query as it will be sent, without `?`.
+    pub fn query(&self) -> Option<Cow<'_, str>> {
+        match &self.parameters {
+            None => self.raw_query.map(path::forwarded_query),
+            Some(parameters) => parameters.encode().map(Cow::Owned),
+        }
+    }
+
+    /// Sets a parameter of the query, or adds a value to it.
+    pub fn put_query_parameter(&mut self, name: &str, value: &str, append: bool) {
+        self.parameters().put(name, value, append);
+    }
+
+    /// Removes a parameter of the query.
+    pub fn remove_query_parameter(&mut self, name: &str) {
+        self.parameters().remove(name);
+    }
+
+    /// What the route's path template captured under a name.
+    pub fn route_value(&self, name: &str) -> Option<&str> {
+        let values = self.values.get_or_init(|| {
+            let captured = self.template.map(|at| at.capture(self.original.path()));
+            captured.flatten().unwrap_or_default()
+        });
+        let found = values
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.and_then(|(_, value)| value.as_deref())
+    }
+
+    /// Takes the values of a field: those of the outgoing request, or the client's where its fields
+    /// were not copied (reference part B, 2.7).
+    pub fn take(&mut self, name: &HeaderName) -> Vec<HeaderValue> {
+        let mut values = Vec::new();
+        if let header::Entry::Occupied(entry) = self.headers.entry(name) {
+            values.extend(entry.remove_entry_mult().1);
+        } else if !self.headers_copied {
+            self.original_values(name, |value| values.push(value));
+        }
+        values
+    }
+
+    /// Answers the request: no destination is asked.
+    pub fn respond(&mut self, response: Response<Vec<u8>>) {
+        self.answer = Some(response);
+    }
+
+    /// The path and query as they are sent, behind `prefix`, the path of the destination's address.
+    pub fn target(&self, prefix: &str) -> String {
+        let mut target = path::with_prefix(prefix, &self.path);
+        if target.is_empty() {
+            target.push('/');
+        }
+        if let Some(query) = self.query() {
+            target.push('?');
+            target.push_str(&query);
+        }
+        target
+    }
+
+    pub(super) fn take_answer(&mut self) -> Option<Response<Vec<u8>>> {
+        self.answer.take()
+    }
+
+    fn parameters(&mut self) -> &mut QueryParameters {
+        let raw = self.raw_query.unwrap_or_default();
+        self.parameters
+            .get_or_insert_with(|| QueryParameters::parse(raw))
+    }
+
+    fn original_values(&self, name: &HeaderName, mut take: impl FnMut(HeaderValue)) {
+        self.original
+            .for_each_field_value(name.as_str(), &mut |value| {
+                // What has been received as a field is one.
+                if let Ok(value) = HeaderValue::from_bytes(value) {
+                    take(value);
+                }
+            });
+    }
+
+    /// Sets a field, or appends to it on the same line (reference part B, 7.4). A value that is
+    /// none takes the field with it (2.7).
+    fn put(&mut self, name: &HeaderName, value: Option<&HeaderValue>, append: bool) {
+        let mut values = match append {
+            true => self.take(name),
+            false => Vec::new(),
+        };
+        self.headers.remove(name);
+        let Some(value) = value else { return };
+        values.push(value.clone());
+        self.put_joined(name, &values);
+    }
+
+    fn put_joined(&mut self, name: &HeaderName, values: &[HeaderValue]) {
+        let separator: &[u8] = match *name {
+            header::COOKIE => b"; ",
+            header::USER_AGENT => b" ",
+            _ => b", ",
+        };
+        let values: Vec<_> = values.iter().map(HeaderValue::as_bytes).collect();
+        if let Ok(value) = HeaderValue::from_bytes(&values.join(separator)) {
+            self.headers.insert(name.clone(), value);
+        }
+    }
+
+    /// Reference part B, 3.5.
+    fn host(&mut self, original: bool) {
+        let own = self.original.authority();
+        let is_original = |host: &HeaderValue| host.as_bytes() == own.as_bytes();
+        let current = self.headers.get(header::HOST);
+        match (original, current) {
+            (true, Some(_)) => {}
+            (true, None) => {
+                if !self.headers_copied
+                    && let Ok(host) = HeaderValue::from_str(own)
+                    && !own.is_empty()
+                {
+                    self.headers.insert(header::HOST, host);
+                }
+            }
+            (false, Some(host)) if !is_original(host) => {}
+            (false, _) => {
+                let host = self.destination_host.clone();
+                self.headers.insert(header::HOST, host);
+            }
+        }
+    }
+
+    /// Where no transform has left a `Host`, the destination's is sent.
+    pub(super) fn conclude(&mut self) {
+        if !self.headers.contains_key(header::HOST) {
+            let host = self.destination_host.clone();
+            self.headers.insert(header::HOST, host);
+        }
+    }
+}
+
+/// A literal or the name of a route value.
+#[derive(Debug, Clone)]
+pub(super) enum Text {
+    Literal(String),
+    RouteValue(String),
+}
+
+/// A field's value: what can be none is known when it is built.
+#[derive(Debug, Clone)]
+pub(super) enum FieldText {
+    Literal(Option<HeaderValue>),
+    RouteValue(String),
+}
+
+/// One request transform.
+pub(super) enum Step {
+    PathSet(String),
+    PathPrefix(String),
+    PathRemovePrefix(Removable),
+    PathPattern(PathBinder),
+    Query {
+        name: String,
+        text: Text,
+        append: bool,
+    },
+    QueryRemove(String),
+    Method {
+        from: String,
+        to: Method,
+    },
+    Header {
+        name: HeaderName,
+        text: FieldText,
+        append: bool,
+    },
+    HeaderRemove(HeaderName),
+    HeadersAllowed(Vec<HeaderName>),
+    OriginalHost(bool),
+    XForwarded {
+        fact: Fact,
+        name: HeaderName,
+        action: Action,
+    },
+    Forwarded {
+        elements: Elements,
+        action: Action,
+    },
+    Custom(Arc<dyn RequestTransform>),
+}
+
+impl Step {
+    pub(super) fn apply(&self, request: &mut OutgoingRequest<'_>, random: &mut dyn RandomSource) {
+        match self {
+            Self::PathSet(path) => request.path = Cow::Owned(path.clone()),
+            Self::PathPrefix(prefix) => {
+                request.path = Cow::Owned(path::with_prefix(prefix, &request.path));
+            }
+            Self::PathRemovePrefix(prefix) => {
+                if let Some(rest) = prefix.rest(&request.path) {
+                    request.path = Cow::Owned(rest.to_owned());
+                }
+            }
+            Self::PathPattern(pattern) => {
+                let path = pattern.bind(|name| request.route_value(name), request.slashes);
+                request.path = Cow::Owned(path);
+            }
+            Self::Query { name, text, append } => {
+                let text = match text {
+                    Text::Literal(text) => text.clone(),
+                    Text::RouteValue(value) => match request.route_value(value) {
+                        Some(value) => value.to_owned(),
+                        None => return,
+                    },
+                };
+                request.put_query_parameter(name, &text, *append);
+            }
+            Self::QueryRemove(name) => request.remove_query_parameter(name),
+            Self::Method { from, to } => {
+                if request.method.as_str().eq_ignore_ascii_case(from) {
+                    request.method = to.clone();
+                }
+            }
+            Self::Header { name, text, append } => match text {
+                FieldText::Literal(value) => request.put(name, value.as_ref(), *append),
+                FieldText::RouteValue(value) => {
+                    let Some(value) = request.route_value(value) else {
+                        return;
+                    };
+                    let value = HeaderValue::from_bytes(value.as_bytes()).ok();
+                    request.put(name, value.as_ref(), *append);
+                }
+            },
+            Self::HeaderRemove(name) => {
+                request.headers.remove(name);
+            }
+            Self::HeadersAllowed(names) => {
+                for name in names {
+                    let mut values = Vec::new();
+                    request.original_values(name, |value| values.push(value));
+                    for value in values.into_iter().filter(|value| !value.is_empty()) {
+                        request.headers.append(name.clone(), value);
+                    }
+                }
+                request.headers_copied = true;
+            }
+            Self::OriginalHost(original) => request.host(*original),
+            Self::XForwarded { fact, name, action } => {
+                let value = fact.text(request);
+                act(request, name, *action, value);
+            }
+            Self::Forwarded { elements, action } => {
+                let value = elements.text(request, random);
+                act(request, &header::FORWARDED, *action, Some(value));
+            }
+            Self::Custom(transform) => transform.apply(request),
+        }
+    }
+}
+
+/// The four actions (reference part B, 3.6).
+fn act(
+    request: &mut OutgoingRequest<'_>,
+    name: &HeaderName,
+    action: Action,
+    value: Option<String>,
+) {
+    let value = value.and_then(|value| HeaderValue::from_str(&value).ok());
+    match action {
+        Action::Off => {}
+        Action::Set => request.put(name, value.as_ref(), false),
+        Action::Remove => {
+            request.headers.remove(name);
+        }
+        Action::Append => {
+            let mut values = request.take(name);
+            values.extend(value);
+            if !values.is_empty() {
+                request.put_joined(name, &values);
+            }
+        }
+    }
+}
