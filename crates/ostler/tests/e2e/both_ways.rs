@@ -3,7 +3,7 @@
 use crate::support::{Front, Process, Sandbox};
 
 pub(crate) struct BothWays {
-    _sandbox: Sandbox,
+    pub(crate) sandbox: Sandbox,
     pub(crate) front: Front,
     pub(crate) target: Process,
 }
@@ -29,7 +29,7 @@ impl BothWays {
         let json = configuration(sections, routes, &address.unwrap());
         let front = sandbox.front(&json);
         Self {
-            _sandbox: sandbox,
+            sandbox,
             front,
             target,
         }

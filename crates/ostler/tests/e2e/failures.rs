@@ -19,7 +19,7 @@ fn counts(sandbox: &Sandbox) -> (u64, u64) {
 
 /// Waits until a target is done with everything. A client may have its response a moment before;
 /// a target that died in that moment would have died while it responded.
-fn at_rest(sandbox: &Sandbox, target: &Process) {
+pub(crate) fn at_rest(sandbox: &Sandbox, target: &Process) {
     eventually("the target is at rest", || {
         let output = sandbox.output(&["queues", "--json"]);
         let queues: serde_json::Value = serde_json::from_str(&output).unwrap();

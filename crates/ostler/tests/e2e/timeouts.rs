@@ -2,6 +2,7 @@
 //! its response has begun.
 
 use crate::both_ways::{BothWays, WAYS};
+use crate::failures::at_rest;
 use crate::relay::{shared_sandbox, target_of_a_stranger};
 use crate::support::{Process, Sandbox, delegating_to, eventually};
 use crate::upgrades::{converse, web_socket};
@@ -124,6 +125,7 @@ fn a_target_that_stands_still_does_not_hold_the_client() {
         let mut client = both.front.connect();
         let quick = format!("/{way}/brief/");
         assert_eq!(client.ask("GET", &quick).status, 200, "{way}");
+        at_rest(&both.sandbox, &both.target);
         stop(&both.target);
         assert_eq!(client.ask("GET", &quick).status, 504, "{way}");
         both.target.signal("CONT");
