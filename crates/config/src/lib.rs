@@ -32,9 +32,11 @@ mod route;
 pub mod schema;
 mod settings;
 mod tree;
+mod validate;
 
 pub use diagnostics::{Diagnostic, Diagnostics, Place, Severity};
 pub use error::SourceError;
 pub use load::{Loaded, RouteValidator, load, load_with};
 pub use settings::{FrontLimits, HealthCheckDefaults, OstlerConfig, Settings};
 pub use tree::{ConfigurationTree, Section};
+pub use validate::{Items, Sourced, validate};

@@ -77,7 +77,9 @@ impl<'a, 'd> Reader<'a, 'd> {
         match parse(value?) {
             Ok(value) => Some(value),
             Err(message) => {
-                self.error(&section, message, None);
+                // Every such leaf has a default.
+                let remedy = format!("correct it, or remove {key} for its default");
+                self.error(&section, message, Some(remedy));
                 None
             }
         }

@@ -5,6 +5,7 @@ mod args;
 mod check;
 mod configuration;
 mod demo;
+mod in_force;
 mod logging;
 mod queues;
 mod reload;
@@ -22,7 +23,7 @@ use crate::args::{Args, Command};
 const EXIT_CONFIGURATION: u8 = 64;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::parse_from(configuration::settings_as_values(std::env::args_os()));
     logging::start(&args.log);
     let done = match args.command {
         Command::Run(arguments) => run::run(&arguments),
