@@ -22,6 +22,7 @@ mod cluster;
 mod diagnostics;
 mod error;
 mod json;
+mod json_schema;
 mod leaf;
 mod load;
 mod nearest;
@@ -36,6 +37,7 @@ mod validate;
 
 pub use diagnostics::{Diagnostic, Diagnostics, Place, Severity};
 pub use error::SourceError;
+pub use json_schema::json_schema;
 pub use load::{Loaded, RouteValidator, load, load_with};
 pub use settings::{FrontLimits, HealthCheckDefaults, OstlerConfig, Settings};
 pub use tree::{ConfigurationTree, Section};

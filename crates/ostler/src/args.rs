@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Report every error and warning of a configuration.
     Check(CheckArgs),
+    /// Print the JSON schema of a configuration, for editors.
+    Schema,
     /// Run a target process with paths to try things on.
     SampleTarget(SampleTargetArgs),
     /// List the request queues on this host.

@@ -13,6 +13,7 @@ mod run;
 mod sample_target;
 mod signing_keys;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     let done = match args.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::check(&arguments),
+        Command::Schema => print_schema(),
         Command::SampleTarget(arguments) => sample_target::run(arguments),
         Command::Queues(arguments) => queues::list(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
@@ -39,4 +41,10 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// For a file, or for a pipe whose reader may have seen enough.
+fn print_schema() -> anyhow::Result<ExitCode> {
+    std::io::stdout().write_all(ostler_config::json_schema().as_bytes())?;
+    Ok(ExitCode::SUCCESS)
 }

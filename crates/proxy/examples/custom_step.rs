@@ -1,5 +1,5 @@
 //! A pipeline step of one's own, put in its place by the configuration's `Pipeline`: who has no key
-//! is answered right there, and how exchanges ended is counted.
+//! is answered right there, and exchanges that a destination answered are counted.
 //!
 //! ```text
 //! cargo run -p ostler-proxy --example custom_step
@@ -69,6 +69,10 @@ fn main() -> Result<(), Failure> {
     println!("without a key: {:?}", ask(at, "/", "")?);
     println!("with one: {:?}", ask(at, "/", "X-Key: 1\r\n")?);
     stop(front);
-    println!("the step has seen {} ends", ended.load(Ordering::SeqCst));
+    // Of what a step answers itself nobody is told.
+    println!(
+        "exchanges with a destination that have ended: {}",
+        ended.load(Ordering::SeqCst)
+    );
     Ok(())
 }

@@ -76,7 +76,7 @@ fn custom_step() {
         said,
         "mistakes: 0\npipeline: [\"KeyRequired\", \"LoadBalancing\"]\n\
          without a key: (403, \"no key\")\nwith one: (200, \"the destination\")\n\
-         the step has seen 2 ends\n"
+         exchanges with a destination that have ended: 1\n"
     );
 }
 

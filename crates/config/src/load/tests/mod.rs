@@ -2,6 +2,7 @@
 
 mod clusters;
 mod routes;
+mod rules;
 mod settings;
 mod transforms;
 
