@@ -102,6 +102,16 @@ impl Diagnostics {
             .filter(move |diagnostic| diagnostic.severity == severity)
     }
 
+    /// Says one more thing.
+    pub fn add(&mut self, diagnostic: Diagnostic) {
+        self.push(diagnostic);
+    }
+
+    /// Says what others have said.
+    pub fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
     pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
         self.0.push(diagnostic);
     }

@@ -22,6 +22,7 @@ mod cluster;
 mod diagnostics;
 mod error;
 mod json;
+mod json_schema;
 mod leaf;
 mod load;
 mod nearest;
@@ -33,9 +34,11 @@ mod route;
 pub mod schema;
 mod settings;
 mod tree;
+mod validate;
 
 pub use diagnostics::{Diagnostic, Diagnostics, Place, Severity};
 pub use error::SourceError;
+pub use json_schema::json_schema;
 pub use load::{Loaded, RouteValidator, load, load_with};
 pub use policy_kind::PolicyKind;
 pub use settings::{
@@ -43,3 +46,4 @@ pub use settings::{
     Settings,
 };
 pub use tree::{ConfigurationTree, Section};
+pub use validate::{Items, Sourced, validate};

@@ -43,6 +43,11 @@ pub trait RouteValidator {
     fn policies(&self, kind: PolicyKind) -> Vec<&str> {
         kind.built_in().to_vec()
     }
+
+    /// Whether the pipeline may name a step that is not YARP's: one of the application's own.
+    fn has_step(&self, _name: &str) -> bool {
+        false
+    }
 }
 
 /// Takes every template and host.
@@ -75,9 +80,8 @@ pub fn load_with(tree: &ConfigurationTree, validator: &dyn RouteValidator) -> Lo
     }
     let policies = policies::read(tree, &mut diagnostics);
     let mut reader = Reader::new(section, &mut diagnostics);
-    let pipeline = pipeline(&mut reader);
-    let steps = pipeline.iter().flatten();
-    let delegates = steps.into_iter().any(|step| same(step, DELEGATION));
+    let pipeline = pipeline(&mut reader, validator);
+    let delegates = delegates(pipeline.as_deref().unwrap_or_default());
     let routes = reader.entries("Routes").into_iter();
     let routes = routes
         .map(|(id, section)| route::read(id, section, validator, &policies, reader.diagnostics))
@@ -114,12 +118,17 @@ const STEPS: [&str; 4] = [
     DELEGATION,
 ];
 
+/// Whether the steps of a pipeline include delegation.
+pub(crate) fn delegates(steps: &[String]) -> bool {
+    steps.iter().any(|step| same(step, DELEGATION))
+}
+
 /// Reads `Pipeline`, our own key: in YARP the pipeline is written in code (reference 4).
-fn pipeline(reader: &mut Reader<'_, '_>) -> Option<Vec<String>> {
+fn pipeline(reader: &mut Reader<'_, '_>, validator: &dyn RouteValidator) -> Option<Vec<String>> {
     let steps = reader.list("Pipeline");
     for (at, (item, name)) in steps.iter().enumerate() {
         let mut before = steps[..at].iter().map(|(_, other)| other);
-        if !STEPS.iter().any(|step| same(step, name)) {
+        if !STEPS.iter().any(|step| same(step, name)) && !validator.has_step(name) {
             let remedy = suggestion(name, &STEPS);
             let message = format!("there is no pipeline step {name:?}");
             reader.error(item, message, Some(remedy));

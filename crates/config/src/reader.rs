@@ -30,13 +30,17 @@ impl<'a, 'd> Reader<'a, 'd> {
 
     /// What stands under a key, which is known from now on.
     pub(crate) fn child(&mut self, key: &'static str) -> Section<'a> {
-        self.known.push(key);
+        self.allow([key]);
         self.section.child(key)
     }
 
     /// Keys that are known without being read here.
     pub(crate) fn allow(&mut self, keys: impl IntoIterator<Item = &'static str>) {
-        self.known.extend(keys);
+        for key in keys {
+            #[cfg(test)]
+            asked::note(self.section.path(), key);
+            self.known.push(key);
+        }
     }
 
     /// The value under a key: `None` when it is absent, null, or no single value.
@@ -77,7 +81,9 @@ impl<'a, 'd> Reader<'a, 'd> {
         match parse(value?) {
             Ok(value) => Some(value),
             Err(message) => {
-                self.error(&section, message, None);
+                // Every such leaf has a default.
+                let remedy = format!("correct it, or remove {key} for its default");
+                self.error(&section, message, Some(remedy));
                 None
             }
         }
@@ -227,4 +233,34 @@ pub(crate) fn note(
         message: message.into(),
         remedy,
     });
+}
+
+/// What readers are asked for, so that a test can hold it against the schema.
+#[cfg(test)]
+pub(crate) mod asked {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    /// Paths of objects, each with a key.
+    type Keys = BTreeSet<(String, String)>;
+
+    thread_local! {
+        static ASKED: RefCell<Option<Keys>> = const { RefCell::new(None) };
+    }
+
+    pub(crate) fn begin() {
+        ASKED.replace(Some(Keys::new()));
+    }
+
+    pub(crate) fn end() -> Keys {
+        ASKED.take().unwrap_or_default()
+    }
+
+    pub(super) fn note(path: &str, key: &str) {
+        ASKED.with_borrow_mut(|asked| {
+            if let Some(asked) = asked {
+                asked.insert((path.to_owned(), key.to_owned()));
+            }
+        });
+    }
 }

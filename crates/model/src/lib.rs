@@ -49,6 +49,7 @@ pub mod destination;
 pub mod health;
 pub mod load_balancing;
 pub mod policies;
+pub mod provider;
 pub mod route;
 pub mod session_affinity;
 pub mod transforms;

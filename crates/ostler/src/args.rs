@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Report every error and warning of a configuration.
     Check(CheckArgs),
+    /// Print the JSON schema of a configuration, for editors.
+    Schema,
     /// Run a target process with paths to try things on.
     SampleTarget(SampleTargetArgs),
     /// List the request queues on this host.
@@ -52,7 +54,8 @@ pub(crate) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RunArgs {
-    /// The configuration: JSON as YARP reads it.
+    /// The configuration: JSON as YARP reads it. `NAME.ENVIRONMENT.json` beside `NAME.json` is laid
+    /// over it; the environment is `ASPNETCORE_ENVIRONMENT`, `DOTNET_ENVIRONMENT` or Production.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: PathBuf,
     /// Where to listen, separated by `;`; overrides the configuration's `Urls`.
@@ -64,17 +67,18 @@ pub(crate) struct RunArgs {
     /// How many seconds exchanges under way may take when the front is stopped.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) drain_timeout: u64,
-    /// Settings over the file's, as `ReverseProxy:Clusters:c1:...=value`.
+    /// Settings over the files', as `ReverseProxy:Clusters:c1:...=value`, with or without `--`.
     #[arg(value_name = "KEY=VALUE")]
     pub(crate) settings: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct CheckArgs {
-    /// The configuration: JSON as YARP reads it.
+    /// The configuration: JSON as YARP reads it. `NAME.ENVIRONMENT.json` beside `NAME.json` is laid
+    /// over it; the environment is `ASPNETCORE_ENVIRONMENT`, `DOTNET_ENVIRONMENT` or Production.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: PathBuf,
-    /// Settings over the file's, as `ReverseProxy:Clusters:c1:...=value`.
+    /// Settings over the files', as `ReverseProxy:Clusters:c1:...=value`, with or without `--`.
     #[arg(value_name = "KEY=VALUE")]
     pub(crate) settings: Vec<String>,
 }

@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use crate::EXIT_CONFIGURATION;
 use crate::args::CheckArgs;
-use crate::configuration;
+use crate::configuration::{self, Sources};
 
 /// Prints what is wrong and what has no effect; succeeds when the front would start.
 pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
-    let loaded = match configuration::read(&args.config, &args.settings) {
+    let loaded = match Sources::new(&args.config, args.settings.clone()).read() {
         Ok(loaded) => loaded,
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -5,13 +5,16 @@ mod args;
 mod check;
 mod configuration;
 mod demo;
+mod in_force;
 mod logging;
+mod protection_keys;
 mod queues;
 mod reload;
 mod run;
 mod sample_target;
 mod signing_keys;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -22,11 +25,12 @@ use crate::args::{Args, Command};
 const EXIT_CONFIGURATION: u8 = 64;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::parse_from(configuration::settings_as_values(std::env::args_os()));
     logging::start(&args.log);
     let done = match args.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::check(&arguments),
+        Command::Schema => print_schema(),
         Command::SampleTarget(arguments) => sample_target::run(arguments),
         Command::Queues(arguments) => queues::list(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
@@ -38,4 +42,10 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// For a file, or for a pipe whose reader may have seen enough.
+fn print_schema() -> anyhow::Result<ExitCode> {
+    std::io::stdout().write_all(ostler_config::json_schema().as_bytes())?;
+    Ok(ExitCode::SUCCESS)
 }

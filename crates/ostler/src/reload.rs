@@ -1,19 +1,19 @@
-//! Noticing that the configuration file has changed.
+//! Noticing that a configuration file has changed.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How often the file is looked at.
+/// How often the files are looked at.
 const INTERVAL: Duration = Duration::from_millis(250);
 
-/// Watches a file by what `stat` says of it, through symbolic links: writes in place, renames over
-/// it and Kubernetes' swapped links all change that.
+/// Watches files by what `stat` says of them, through symbolic links: writes in place, renames over
+/// one, Kubernetes' swapped links, and one that comes or goes all change that.
 #[derive(Debug)]
 pub(crate) struct FileChanges {
-    path: PathBuf,
-    seen: Option<Identity>,
+    paths: Vec<PathBuf>,
+    seen: Vec<Option<Identity>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,17 +36,18 @@ impl Identity {
 }
 
 impl FileChanges {
-    pub(crate) fn new(path: &Path) -> Self {
+    /// Watches from now on: made before the files are read, it misses nothing.
+    pub(crate) fn new(paths: &[&Path]) -> Self {
         let mut changes = Self {
-            path: path.to_owned(),
-            seen: None,
+            paths: paths.iter().map(|path| (*path).to_owned()).collect(),
+            seen: Vec::new(),
         };
         changes.seen = changes.look();
         changes
     }
 
-    /// Completes when the file has changed and has then stayed as it is for an interval: half a
-    /// file is not read.
+    /// Completes when a file has changed and all have then stayed as they are for an interval:
+    /// half a file is not read.
     pub(crate) async fn changed(&mut self) {
         loop {
             tokio::time::sleep(INTERVAL).await;
@@ -67,10 +68,13 @@ impl FileChanges {
         }
     }
 
-    fn look(&self) -> Option<Identity> {
-        std::fs::metadata(&self.path)
-            .ok()
-            .map(|metadata| Identity::of(&metadata))
+    fn look(&self) -> Vec<Option<Identity>> {
+        let identity = |path| {
+            std::fs::metadata(path)
+                .ok()
+                .map(|found| Identity::of(&found))
+        };
+        self.paths.iter().map(identity).collect()
     }
 }
 
@@ -79,15 +83,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rename_over_the_file_is_a_change() {
+    fn every_kind_of_change_is_one() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.json");
-        std::fs::write(&path, "{}").unwrap();
-        let changes = FileChanges::new(&path);
+        let path = |name: &str| folder.path().join(name);
+        let (file, other) = (path("a.json"), path("a.Production.json"));
+        std::fs::write(&file, "{}").unwrap();
+        let mut changes = FileChanges::new(&[&file, &other]);
         assert_eq!(changes.look(), changes.seen);
-        let beside = folder.path().join("b.json");
-        std::fs::write(&beside, "{}").unwrap();
-        std::fs::rename(&beside, &path).unwrap();
-        assert_ne!(changes.look(), changes.seen);
+        let mut has_changed = |what: &str| {
+            let now = changes.look();
+            assert_ne!(now, changes.seen, "{what}");
+            changes.seen = now;
+        };
+        std::fs::write(&file, "{ }").unwrap();
+        has_changed("a write in place");
+        std::fs::write(path("beside"), "{ }").unwrap();
+        std::fs::rename(path("beside"), &file).unwrap();
+        has_changed("a rename over it");
+        std::fs::write(&other, "{}").unwrap();
+        has_changed("a file that comes");
+        std::fs::remove_file(&other).unwrap();
+        has_changed("a file that goes");
     }
 }

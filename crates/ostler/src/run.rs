@@ -5,21 +5,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use ostler_config::{DataProtectionConfig, Loaded, OstlerConfig, ProtectionKeyConfig, Settings};
+use ostler_config::Settings;
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_delegation::status::StatusListener;
 use ostler_http1::Limits;
 use ostler_model::health::TransportFailureRateOptions;
-use ostler_model::session_affinity::ProtectionKey;
 use ostler_model::{PolicyRegistry, ProxyModel};
 use ostler_proxy::{ActiveHealthOptions, Front, FrontLimits, FrontOptions, ListenUrl, Pipeline};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::EXIT_CONFIGURATION;
 use crate::args::RunArgs;
+use crate::configuration::{self, Sources};
+use crate::in_force::InForce;
+use crate::protection_keys;
 use crate::reload::FileChanges;
 use crate::signing_keys::SigningKeys;
-use crate::{EXIT_CONFIGURATION, configuration};
 
 /// Runs the front until a signal stops it.
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
@@ -27,7 +29,9 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     if let Some(urls) = &args.urls {
         settings_over.push(format!("Urls={urls}"));
     }
-    let loaded = match configuration::read(&args.config, &settings_over) {
+    let sources = Sources::new(&args.config, settings_over);
+    let changes = FileChanges::new(&sources.files());
+    let loaded = match sources.read() {
         Ok(loaded) => loaded,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -40,17 +44,15 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     }
     let settings = loaded.settings;
     let model = Arc::new(ProxyModel::with_policies(policies(&settings)));
-    model
-        .apply(&settings.proxy)
-        .context("the configuration cannot be applied")?;
-    match protection_keys(&settings) {
-        Ok(None) => {}
-        Ok(Some(keys)) => model.registry().keys().replace(keys),
+    let keys = match protection_keys::read(&settings) {
+        Ok(keys) => keys,
         Err(error) => {
             eprintln!("error: {error:#}");
             return Ok(ExitCode::from(EXIT_CONFIGURATION));
         }
-    }
+    };
+    protection_keys::put_in_force(&model, keys);
+    let in_force = InForce::start(sources, settings.clone(), &model)?;
     let options = options(args, &settings)?;
     let pipeline = pipeline(&settings)?;
 
@@ -62,10 +64,11 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hang_up = signal(SignalKind::hangup())?;
-        let mut changes = watch_file(FileChanges::new(&args.config));
+        let mut changes = watch_files(changes);
         let mut keys = SigningKeys::default();
         keys.follow(model.bearer_scheme());
         let front = Front::start(Arc::clone(&model), pipeline, &options)?;
+        let mut in_force = in_force;
         for address in front.addresses() {
             println!("listening on http://{address}");
         }
@@ -74,8 +77,14 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
             tokio::select! {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
-                _ = hang_up.recv() => reload(args, &settings_over, &settings, &model, &front, &options, &mut keys),
-                Some(()) = changes.recv() => reload(args, &settings_over, &settings, &model, &front, &options, &mut keys),
+                _ = hang_up.recv() => {
+                    in_force.reload(&front, &options.runtime);
+                    keys.follow(model.bearer_scheme());
+                },
+                Some(()) = changes.recv() => {
+                    in_force.reload(&front, &options.runtime);
+                    keys.follow(model.bearer_scheme());
+                },
                 () = answer_status(status.as_ref(), &front) => {}
             }
         }
@@ -97,7 +106,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Watches on its own: a wait that is begun anew at each turn of the loop would never end.
-fn watch_file(mut changes: FileChanges) -> mpsc::Receiver<()> {
+fn watch_files(mut changes: FileChanges) -> mpsc::Receiver<()> {
     let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
         loop {
@@ -124,88 +133,6 @@ async fn answer_status(status: Option<&StatusListener>, front: &Front) {
     }
 }
 
-/// Puts a changed configuration in force; one with errors changes nothing.
-fn reload(
-    args: &RunArgs,
-    settings_over: &[String],
-    started: &Settings,
-    model: &ProxyModel,
-    front: &Front,
-    options: &FrontOptions,
-    keys: &mut SigningKeys,
-) {
-    let loaded = match configuration::read(&args.config, settings_over) {
-        Ok(loaded) => loaded,
-        Err(error) => {
-            tracing::error!("the configuration cannot be read and stays as it was: {error:#}");
-            return;
-        }
-    };
-    let Loaded {
-        settings,
-        diagnostics,
-    } = loaded;
-    configuration::print(&diagnostics);
-    if diagnostics.has_errors() {
-        tracing::error!("the configuration has errors and stays as it was");
-        return;
-    }
-    let restarts = |settings: &Settings| OstlerConfig {
-        // Rotated by a reload.
-        data_protection: DataProtectionConfig::default(),
-        ..settings.ostler.clone()
-    };
-    if settings.urls != started.urls || restarts(&settings) != restarts(started) {
-        tracing::warn!(
-            "where to listen, limits or the Ostler section have changed: that takes a restart"
-        );
-    }
-    let protection_keys = match protection_keys(&settings) {
-        Ok(keys) => keys,
-        Err(error) => {
-            tracing::error!("the configuration stays as it was: {error:#}");
-            return;
-        }
-    };
-    let applied = pipeline(&settings)
-        .and_then(|pipeline| Ok(front.set_pipeline(pipeline, &options.runtime)?))
-        .and_then(|()| Ok(model.apply(&settings.proxy)?));
-    match applied {
-        Ok(snapshot) => {
-            keys.follow(model.bearer_scheme());
-            if let Some(keys) = protection_keys {
-                model.registry().keys().replace(keys);
-            }
-            tracing::info!(
-                revision = snapshot.revision,
-                "the configuration is reloaded"
-            );
-        }
-        Err(error) => tracing::error!("the configuration stays as it was: {error:#}"),
-    }
-}
-
-/// The keys of `Ostler:DataProtection`, files read; `None` where there are none, and the random one
-/// stays.
-fn protection_keys(settings: &Settings) -> anyhow::Result<Option<Vec<ProtectionKey>>> {
-    let configured = &settings.ostler.data_protection.keys;
-    let keys = configured.iter().enumerate().map(|(at, key)| {
-        let path = format!("Ostler:DataProtection:Keys:{at}");
-        let bytes = match key {
-            ProtectionKeyConfig::Bytes(bytes) => *bytes,
-            ProtectionKeyConfig::File(file) => {
-                let text = std::fs::read_to_string(file)
-                    .with_context(|| format!("{path}:KeyFile: cannot read {file}"))?;
-                ProtectionKeyConfig::decode(&text)
-                    .map_err(|message| anyhow::anyhow!("{path}:KeyFile: {file}: {message}"))?
-            }
-        };
-        ProtectionKey::new(&bytes).with_context(|| format!("{path}: no key can be made"))
-    });
-    let keys = keys.collect::<anyhow::Result<Vec<_>>>()?;
-    Ok((!keys.is_empty()).then_some(keys))
-}
-
 fn policies(settings: &Settings) -> PolicyRegistry {
     let checks = &settings.ostler.health_checks;
     let options = TransportFailureRateOptions {
@@ -216,7 +143,7 @@ fn policies(settings: &Settings) -> PolicyRegistry {
     PolicyRegistry::default().with_transport_failure_rate(options)
 }
 
-fn pipeline(settings: &Settings) -> anyhow::Result<Pipeline> {
+pub(crate) fn pipeline(settings: &Settings) -> anyhow::Result<Pipeline> {
     Ok(match &settings.proxy.pipeline {
         None => Pipeline::yarp_default(),
         Some(names) => Pipeline::from_names(names.iter().map(String::as_str))?,

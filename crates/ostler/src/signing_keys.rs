@@ -59,7 +59,7 @@ impl SigningKeys {
         self.task = source.map(|source| match source {
             JsonWebKeySource::File(path) => {
                 // Before it is read, so that no change is missed.
-                let changes = FileChanges::new(Path::new(&path));
+                let changes = FileChanges::new(&[Path::new(&path)]);
                 read_file(&scheme, &path);
                 tokio::spawn(watch_file(scheme, path, changes))
             }

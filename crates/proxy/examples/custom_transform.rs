@@ -1,22 +1,24 @@
-//! Transforms from code: a request field with the client's port, an answer of one's own for one
-//! path, and a field in every response.
+//! Transforms from code: an answer of one's own for one path, a request field with the client's port,
+//! and a field in every response.
 //!
-//! `cargo run -p ostler-proxy --example custom_transform -- http://localhost:5001/` forwards to
-//! that address what comes to `http://127.0.0.1:8080`, or to the URL given behind it.
+//! ```text
+//! cargo run -p ostler-proxy --example custom_transform
+//! ```
 
-use std::error::Error;
+mod demonstration;
+
 use std::sync::Arc;
 
-use http::{HeaderValue, Response, StatusCode};
-use ostler_config::schema::{
-    ClusterConfig, DestinationConfig, MatchConfig, ProxyConfig, RouteConfig,
+use demonstration::{
+    Failure, address, ask, cluster, configuration, destination, front, head, route, stop,
 };
-use ostler_delegation::runtime::RuntimeFolder;
+use http::{HeaderValue, Response, StatusCode};
+use ostler_config::schema::RouteConfig;
 use ostler_model::transforms::{
     OutgoingRequest, OutgoingResponse, RequestTransform, ResponseTransform, TransformsBuilder,
 };
 use ostler_model::{PolicyRegistry, ProxyModel};
-use ostler_proxy::{ActiveHealthOptions, Front, FrontLimits, FrontOptions, ListenUrl, Pipeline};
+use ostler_proxy::Pipeline;
 
 struct ClientPort;
 
@@ -43,11 +45,7 @@ impl ResponseTransform for Signed {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let address = std::env::args().nth(1).ok_or("an address, please")?;
-    let url = std::env::args()
-        .nth(2)
-        .unwrap_or_else(|| "http://127.0.0.1:8080".to_owned());
+fn main() -> Result<(), Failure> {
     let mut registry = PolicyRegistry::default();
     // Asked for each route when a configuration is applied; what it adds runs behind the route's
     // own transforms, and before the default ones.
@@ -56,37 +54,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         transforms.add_response_transform(Signed);
     });
     let model = Arc::new(ProxyModel::with_policies(registry));
-    model.apply(&ProxyConfig {
-        routes: vec![RouteConfig {
-            route_id: "all".into(),
-            cluster_id: Some("cluster".into()),
-            matches: MatchConfig {
-                path: Some("/{**rest}".into()),
-                ..MatchConfig::default()
-            },
-            ..RouteConfig::default()
-        }],
-        clusters: vec![ClusterConfig {
-            cluster_id: "cluster".into(),
-            destinations: vec![DestinationConfig {
-                destination_id: "destination".into(),
-                address,
-                ..DestinationConfig::default()
-            }],
-            ..ClusterConfig::default()
-        }],
-        ..ProxyConfig::default()
-    })?;
-    let options = FrontOptions {
-        urls: vec![ListenUrl::parse(&url)?],
-        threads: 1,
-        limits: FrontLimits::default(),
-        active_health: ActiveHealthOptions::default(),
-        runtime: RuntimeFolder::from_environment(),
-        trusted_uids: Vec::new(),
-    };
-    let front = Front::start(model, Pipeline::yarp_default(), &options)?;
-    println!("listening on {:?}", front.addresses());
-    front.join();
+    model.apply(&configuration(
+        vec![route("all", "/{**rest}", "app")],
+        vec![cluster("app", &[("d", destination("the destination")?)])],
+    ))?;
+    let front = front(&model, Pipeline::yarp_default())?;
+    let at = address(&front)?;
+    println!("{:?}", ask(at, "/", "")?);
+    println!("{:?}", ask(at, "/teapot", "")?);
+    let signed = head(at, "/")?.contains("x-proxied-by: custom_transform");
+    println!("signed: {signed}");
+    stop(front);
     Ok(())
 }

@@ -59,7 +59,8 @@ pub(crate) fn issue_key(context: &mut ExchangeContext<'_>, destination: &Destina
     let field = affinity
         .policy
         .key_field(&request, &affinity.config, destination, now);
-    let added = field.is_some_and(|field| {
+    // None: the policy has nothing to tell the client.
+    let added = field.is_none_or(|field| {
         let name = HeaderName::from_bytes(field.name.as_bytes());
         let value = HeaderValue::from_str(&field.value);
         matches!((name, value), (Ok(name), Ok(value)) if context.add_response_field(&name, &value))

@@ -23,6 +23,7 @@ mod outcome;
 mod pipeline;
 mod readiness;
 mod respond;
+mod step_registry;
 mod support;
 mod worker;
 
@@ -32,3 +33,4 @@ pub use health::ActiveHealthOptions;
 pub use listener::{ListenUrl, ListenUrlError};
 pub use outcome::{ForwarderError, Mode, Outcome};
 pub use pipeline::{Flow, Pipeline, PipelineStep, StepFuture, UnknownStep};
+pub use step_registry::{DuplicateStep, StepRegistry};

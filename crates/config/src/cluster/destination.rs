@@ -1,5 +1,6 @@
 //! `Destinations` of a cluster: rule C2, and what can be said of request queues.
 
+use super::address;
 use crate::diagnostics::Diagnostics;
 use crate::reader::Reader;
 use crate::schema::DestinationConfig;
@@ -37,6 +38,25 @@ pub(super) fn read(
         reader.error(&at.child("Address"), message, Some(remedy)); // C2
     }
     let queue = at.child("Metadata").child(QUEUE);
+    let (checked, kind, remedy) = match delegates && queue.value().is_some() {
+        true => (
+            address::check_url_prefix(&config.address),
+            "URL prefix",
+            "http://*:80/",
+        ),
+        false => (
+            address::check_url(&config.address),
+            "URL",
+            "http://host:port/",
+        ),
+    };
+    if let Err(reason) = checked
+        && !config.address.is_empty()
+    {
+        let message = format!("{:?} is no {kind}: {reason}", config.address);
+        let remedy = format!("write it as {remedy}");
+        reader.error(&at.child("Address"), message, Some(remedy));
+    }
     if let Some(name) = queue.value() {
         check_queue(&mut reader, &queue, name, delegates);
     }
@@ -47,7 +67,7 @@ pub(super) fn read(
 fn check_queue(reader: &mut Reader<'_, '_>, at: &Section<'_>, name: &str, delegates: bool) {
     if name.chars().count() > LONGEST_QUEUE_NAME {
         let message = format!("the queue's name is longer than {LONGEST_QUEUE_NAME} characters");
-        reader.error(at, message, None);
+        reader.error(at, message, Some("choose a shorter one".to_owned()));
     }
     if !delegates {
         let message = format!("queue {name:?} is not used: the pipeline does not delegate");

@@ -91,7 +91,7 @@ fn ssl_protocols(reader: &mut Reader<'_, '_>) -> Option<SslProtocols> {
     for (at, text) in reader.list("SslProtocols") {
         match leaf::flags(&text, SSL_PROTOCOLS) {
             Ok(flags) => all = Some(SslProtocols(all.unwrap_or(SslProtocols::NONE).0 | flags)),
-            Err(message) => reader.error(&at, message, None),
+            Err(message) => reader.error(&at, message, Some("correct or remove it".to_owned())),
         }
     }
     all

@@ -1,5 +1,6 @@
 //! `ReverseProxy:Clusters`: reading, and the rules C1 to C14 of reference 2.2.
 
+mod address;
 mod destination;
 mod health_check;
 mod http_client;
@@ -24,7 +25,8 @@ pub(crate) fn read(
     let mut reader = Reader::new(section, diagnostics);
     let at = reader.section.clone();
     if id.is_empty() {
-        reader.error(&at, "the cluster has no id", None); // C1
+        let remedy = "give it a key that is not empty".to_owned();
+        reader.error(&at, "the cluster has no id", Some(remedy)); // C1
     }
     // Of an older format, and ignored by YARP (reference 1.1).
     reader.allow(["ClusterId"]);

@@ -44,7 +44,8 @@ pub(super) fn read(
     let path = reader.text("Path");
     if let Some(Err(message)) = path.as_deref().map(|path| validator.validate_path(path)) {
         let at = reader.section.child("Path");
-        reader.error(&at, format!("no path template: {message}"), None); // R8
+        let remedy = "write it in the manner of /api/{id}/{**rest}".to_owned();
+        reader.error(&at, format!("no path template: {message}"), Some(remedy)); // R8
     }
     let hosts = reader.list("Hosts");
     for (at, host) in &hosts {
@@ -94,7 +95,8 @@ fn check_host(
         reader.error(at, format!("the host {host:?} is in Punycode"), remedy); // R7
     } else if let Err(message) = validator.validate_host(host) {
         // Reference 3.8: YARP finds this only when it builds its router, and then fails whole.
-        reader.error(at, format!("no host: {message}"), None);
+        let remedy = "write it as name, *.name, name:port or *".to_owned();
+        reader.error(at, format!("no host: {message}"), Some(remedy));
     }
 }
 
@@ -146,7 +148,8 @@ fn rule<Mode: Copy + Default>(
     let is_case_sensitive = reader.parsed("IsCaseSensitive", leaf::boolean);
     let at = reader.section.clone();
     if name.is_empty() {
-        reader.error(&at.child("Name"), "the rule has no Name", None);
+        let remedy = "set it to what the rule looks at".to_owned();
+        reader.error(&at.child("Name"), "the rule has no Name", Some(remedy));
     }
     // What a mode that cannot be read wants is not known.
     let known = mode.is_some() || at.child("Mode").value().is_none();

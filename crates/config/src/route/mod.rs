@@ -26,7 +26,8 @@ pub(crate) fn read(
     let mut reader = Reader::new(section, diagnostics);
     let at = reader.section.clone();
     if id.is_empty() {
-        reader.error(&at, "the route has no id", None); // R1
+        let remedy = "give it a key that is not empty".to_owned();
+        reader.error(&at, "the route has no id", Some(remedy)); // R1
     }
     if reader.text("RouteId").is_some() {
         // Reference 1.1: the format of YARP before 1.0, whose `Routes` was an array.

@@ -103,7 +103,10 @@ pub(super) fn check(
         };
         let primary: Vec<_> = TRANSFORMS.iter().map(|(key, _)| *key).collect();
         let near = keys.iter().find_map(|key| nearest(key, &primary));
-        let remedy = near.map(|near| format!("did you mean {near}?"));
+        let remedy = Some(match near {
+            Some(near) => format!("did you mean {near}?"),
+            None => "remove it, or write one of YARP's".to_owned(),
+        });
         note(diagnostics, Severity::Error, item, message, remedy); // R4
         return;
     };
@@ -319,6 +322,13 @@ impl<'a> Check<'a, '_> {
 
     fn error(&mut self, key: &str, message: String) {
         let at = self.item.child(key);
-        note(self.diagnostics, Severity::Error, &at, message, None); // R5
+        let remedy = format!("correct {key}, or remove the transform");
+        note(
+            self.diagnostics,
+            Severity::Error,
+            &at,
+            message,
+            Some(remedy),
+        ); // R5
     }
 }

@@ -33,6 +33,11 @@ impl ConfigurationTree {
         Self::default()
     }
 
+    /// A tree made without a text.
+    pub(crate) fn from_root(root: Node) -> Self {
+        Self { root }
+    }
+
     /// Adds JSON, in which comments, trailing commas and a byte order mark are allowed. `origin`
     /// names it in messages.
     ///

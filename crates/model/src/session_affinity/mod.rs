@@ -53,8 +53,8 @@ pub trait SessionAffinityPolicy: Send + Sync {
         available: &'a [Arc<DestinationState>],
     ) -> Affinity<'a>;
 
-    /// The field for the response that makes the client come back to a destination; none when there
-    /// is no way to tell the client.
+    /// The field for the response that makes the client come back to a destination; none when the
+    /// client need not be told, or cannot be.
     fn key_field(
         &self,
         request: &dyn RequestFacts,

@@ -2,6 +2,7 @@
 
 mod clusters;
 mod routes;
+mod rules;
 mod settings;
 mod transforms;
 
@@ -209,7 +210,8 @@ fn an_error_from_another_source_names_that_source() {
         errors,
         [
             "error: ReverseProxy:Routes:r:Order: \"first\" is not a whole number of 32 bits \
-          (environment variable reverseproxy__ROUTES__r__order)"
+          (environment variable reverseproxy__ROUTES__r__order); correct it, or remove Order \
+          for its default"
         ]
     );
     tree.add_command_line(&["ReverseProxy:Routes:r:Order=7".to_owned()])

@@ -1,0 +1,56 @@
+//! A JSON schema of everything that is read, for editors. Tests hold it against the reader, in both
+//! directions: each key of the one is known to the other.
+//!
+//! Of a new section the shape joins in [`sections`], in one line.
+
+mod host;
+mod policies;
+mod proxy;
+mod shape;
+
+use serde_json::{Value, json};
+
+use shape::{object, open};
+
+/// The schema's text, as `ostler schema` prints it.
+pub fn json_schema() -> String {
+    let mut schema = open(
+        "Configuration of Ostler. Comments and trailing commas are allowed. Keys, and names of \
+         enumerations' members, are compared without case; this schema has them as they are usually \
+         written. Numbers and booleans may be written as texts.",
+        sections(),
+    );
+    if let Some(schema) = schema.as_object_mut() {
+        let draft = "http://json-schema.org/draft-07/schema#";
+        schema.insert("$schema".to_owned(), json!(draft));
+        schema.insert("title".to_owned(), json!("appsettings.json of Ostler"));
+    }
+    // Values of strings and numbers can always be shown.
+    format!("{schema:#}\n")
+}
+
+/// Everything at the top; other programs' sections may stand beside these.
+fn sections() -> Vec<(&'static str, Value)> {
+    vec![
+        ("ReverseProxy", proxy::reverse_proxy()),
+        ("Cors", policies::cors()),
+        ("RateLimiter", policies::rate_limiter()),
+        ("RequestTimeouts", policies::request_timeouts()),
+        ("Authentication", policies::authentication()),
+        ("Authorization", policies::authorization()),
+        ("Urls", host::urls()),
+        ("Kestrel", host::kestrel()),
+        ("Ostler", host::ostler()),
+        ("StaticFiles", host::static_files()),
+        (
+            "NavigationFallback",
+            object(
+                "Not implemented yet.",
+                vec![("Path", shape::text("A path."))],
+            ),
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! The configuration in force, and how a changed one takes its place: read, validated, handed to a
+//! provider; one with mistakes changes nothing.
+
+use std::sync::Arc;
+
+use ostler_config::{DataProtectionConfig, Loaded, OstlerConfig, Settings};
+use ostler_delegation::runtime::RuntimeFolder;
+use ostler_model::provider::{
+    ConfigChangeListener, ConfigManager, InMemoryConfigProvider, ProviderConfig, ReloadError,
+};
+use ostler_model::{ProxyModel, Snapshot};
+use ostler_proxy::Front;
+
+use crate::configuration::{self, Sources};
+use crate::protection_keys;
+use crate::run::pipeline;
+
+/// What a running front goes by.
+#[derive(Debug)]
+pub(crate) struct InForce {
+    sources: Sources,
+    /// What the front was started with; some of it takes a restart.
+    started: Settings,
+    /// What was read last and was good.
+    current: Settings,
+    model: Arc<ProxyModel>,
+    provider: Arc<InMemoryConfigProvider>,
+    _manager: ConfigManager,
+}
+
+impl InForce {
+    /// Puts the first configuration in force.
+    pub(crate) fn start(
+        sources: Sources,
+        settings: Settings,
+        model: &Arc<ProxyModel>,
+    ) -> Result<Self, ReloadError> {
+        let name = sources.files()[0].display().to_string();
+        let provider = Arc::new(InMemoryConfigProvider::new(name, settings.proxy.clone()));
+        let manager = ConfigManager::builder(Arc::clone(model))
+            .provider(Arc::clone(&provider) as _)
+            .start()?;
+        manager.add_listener(Arc::new(Log));
+        Ok(Self {
+            sources,
+            started: settings.clone(),
+            current: settings,
+            model: Arc::clone(model),
+            provider,
+            _manager: manager,
+        })
+    }
+
+    /// Reads the sources again and puts in force what they say, if that is something else.
+    pub(crate) fn reload(&mut self, front: &Front, runtime: &RuntimeFolder) {
+        let loaded = match self.sources.read() {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                tracing::error!("the configuration cannot be read and stays as it was: {error:#}");
+                return;
+            }
+        };
+        let Loaded {
+            settings,
+            diagnostics,
+        } = loaded;
+        configuration::print(&diagnostics);
+        if diagnostics.has_errors() {
+            tracing::error!("the configuration has errors and stays as it was");
+            return;
+        }
+        if settings == self.current {
+            tracing::info!("the configuration says what it said");
+            return;
+        }
+        let keys = match protection_keys::read(&settings) {
+            Ok(keys) => keys,
+            Err(error) => {
+                tracing::error!("the configuration stays as it was: {error:#}");
+                return;
+            }
+        };
+        if takes_a_restart(&settings, &self.started) {
+            tracing::warn!(
+                "where to listen, limits or the Ostler section have changed: that takes a restart"
+            );
+        }
+        let replaced =
+            pipeline(&settings).and_then(|pipeline| Ok(front.set_pipeline(pipeline, runtime)?));
+        if let Err(error) = replaced {
+            tracing::error!("the configuration stays as it was: {error:#}");
+            return;
+        }
+        protection_keys::put_in_force(&self.model, keys);
+        self.provider.update(settings.proxy.clone());
+        self.current = settings;
+    }
+}
+
+/// Whether something has changed that only a start reads. Protection keys are not among it.
+fn takes_a_restart(settings: &Settings, started: &Settings) -> bool {
+    let ostler = |settings: &Settings| OstlerConfig {
+        data_protection: DataProtectionConfig::default(),
+        ..settings.ostler.clone()
+    };
+    settings.urls != started.urls || ostler(settings) != ostler(started)
+}
+
+/// Says in the log how a reload went.
+struct Log;
+
+impl ConfigChangeListener for Log {
+    fn applied(&self, _configs: &[Arc<ProviderConfig>], snapshot: &Arc<Snapshot>) {
+        let revision = snapshot.revision;
+        tracing::info!(revision, "the configuration is reloaded");
+    }
+
+    fn applying_failed(&self, _configs: &[Arc<ProviderConfig>], error: &ReloadError) {
+        tracing::error!("the configuration stays as it was: {error}");
+    }
+}
