@@ -6,6 +6,7 @@ mod load;
 mod machine;
 mod measure;
 mod plot;
+mod reload;
 mod report;
 mod servers;
 mod trace;
@@ -31,6 +32,8 @@ const MOST_TRACED_SECONDS: u32 = 3;
 /// installed (Debian: nginx-light, haproxy, wrk, strace).
 #[derive(Debug, Parser)]
 struct Args {
+    #[command(subcommand)]
+    command: Option<Instead>,
     /// One short round with 64 connections: a look, not a result.
     #[arg(long)]
     quick: bool,
@@ -63,6 +66,13 @@ struct Args {
     write: bool,
 }
 
+/// What is measured instead of requests.
+#[derive(Debug, clap::Subcommand)]
+enum Instead {
+    /// Starting with a large configuration, and reloading it under load.
+    Reload(reload::ReloadArgs),
+}
+
 /// The arguments with what was left out filled in.
 #[derive(Debug)]
 struct Plan {
@@ -79,13 +89,16 @@ fn main() -> anyhow::Result<()> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .context("the bench folder is not in the workspace")?;
-    let plan = Plan::new(&args)?;
     let ostler = match &args.ostler {
         Some(path) => path
             .canonicalize()
             .with_context(|| format!("no {}", path.display()))?,
         None => build_ostler(workspace)?,
     };
+    if let Some(Instead::Reload(arguments)) = &args.command {
+        return reload::run(arguments, &ostler);
+    }
+    let plan = Plan::new(&args)?;
     // Before anything runs, for the load average is in it.
     let machine = machine::describe(&ostler, &plan.kinds);
     let machine = format!("{machine}- Command: `{}`\n", plan.command());
