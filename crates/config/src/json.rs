@@ -1,5 +1,6 @@
 //! JSON with comments and trailing commas, into a tree of its own, everything with its place.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use jsonc_parser::ast::{ObjectProp, Value};
@@ -30,6 +31,7 @@ pub(crate) fn read(origin: &str, text: &str) -> Result<Node, SourceError> {
         origin: origin.into(),
         text,
         lines: line_starts(text),
+        last: Cell::new((0, 0)),
     };
     let parsed = parse_to_ast(text, &CollectOptions::default(), &OPTIONS).map_err(|error| {
         SourceError::Syntax {
@@ -51,6 +53,9 @@ struct Source<'a> {
     text: &'a str,
     /// Offsets of the lines' first bytes; never empty.
     lines: Vec<usize>,
+    /// The offset asked for last and the characters before it on its line. The next one is mostly
+    /// further on, and a file may be one long line.
+    last: Cell<(usize, usize)>,
 }
 
 impl Source<'_> {
@@ -134,8 +139,15 @@ impl Source<'_> {
         let line = self.lines.partition_point(|start| *start <= offset).max(1);
         let start = self.lines.get(line - 1).copied().unwrap_or(0);
         // The parser's offsets may be behind the text's end.
-        let before = self.text.get(start..offset.min(self.text.len()));
-        let column = before.map_or(0, |before| before.chars().count()) + 1;
+        let offset = offset.min(self.text.len());
+        let (from, counted) = match self.last.get() {
+            (last, counted) if (start..=offset).contains(&last) => (last, counted),
+            _ => (start, 0),
+        };
+        let between = self.text.get(from..offset);
+        let before = counted + between.map_or(0, |between| between.chars().count());
+        self.last.set((offset, before));
+        let column = before + 1;
         Position {
             origin: Arc::clone(&self.origin),
             line: u32::try_from(line).unwrap_or(u32::MAX),

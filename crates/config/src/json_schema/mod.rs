@@ -35,6 +35,7 @@ fn sections() -> Vec<(&'static str, Value)> {
         ("ReverseProxy", proxy::reverse_proxy()),
         ("Cors", policies::cors()),
         ("RateLimiter", policies::rate_limiter()),
+        ("OutputCache", policies::output_cache()),
         ("RequestTimeouts", policies::request_timeouts()),
         ("Authentication", policies::authentication()),
         ("Authorization", policies::authorization()),

@@ -110,6 +110,14 @@ pub(super) fn request_timeouts() -> Value {
     )
 }
 
+pub(super) fn output_cache() -> Value {
+    let policy = open("Not implemented yet.", vec![]);
+    object(
+        "What routes mean by OutputCachePolicy.",
+        vec![("Policies", map("Policies by name.", policy))],
+    )
+}
+
 pub(super) fn authentication() -> Value {
     let key = object(
         "A symmetric key, as `dotnet user-jwts` writes it.",

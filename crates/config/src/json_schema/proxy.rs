@@ -64,7 +64,7 @@ fn route() -> Value {
             ),
             (
                 "OutputCachePolicy",
-                policy("There are none: every name is an error.", &[]),
+                policy("One of OutputCache:Policies; not implemented yet.", &[]),
             ),
             (
                 "TimeoutPolicy",

@@ -2,6 +2,7 @@
 
 mod authorization;
 mod cors;
+mod output_cache;
 mod rate_limiter;
 mod request_timeouts;
 
@@ -16,6 +17,7 @@ pub(crate) fn read(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) -> P
     PoliciesConfig {
         cors: cors::read(tree, diagnostics),
         rate_limiter: rate_limiter::read(tree, diagnostics),
+        output_cache: output_cache::read(tree, diagnostics),
         request_timeouts: request_timeouts::read(tree, diagnostics),
         authorization: authorization::read(tree, diagnostics),
     }

@@ -52,7 +52,12 @@ pub(crate) fn read(
             &["Default", "Disable"],
             policies.rate_limiter.names(),
         ), // R23
-        output_cache_policy: policy(&mut reader, "OutputCachePolicy", &[], std::iter::empty()), // R25
+        output_cache_policy: policy(
+            &mut reader,
+            "OutputCachePolicy",
+            &[],
+            policies.output_cache.names(),
+        ), // R25
         timeout_policy: policy(
             &mut reader,
             "TimeoutPolicy",
@@ -130,7 +135,7 @@ fn policy<'n>(
     if !known.iter().any(|known| same(known, &name)) {
         let at = reader.section.child(key);
         let remedy = match known.as_slice() {
-            [] => "remove it: no policies of this kind exist here".to_owned(),
+            [] => "remove it: no policies of this kind are defined".to_owned(),
             known => suggestion(&name, known),
         };
         reader.error(&at, format!("there is no policy {name:?}"), Some(remedy));

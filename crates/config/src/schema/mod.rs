@@ -16,9 +16,9 @@ pub use http_client::{HttpClientConfig, SslProtocols, WebProxyConfig};
 pub use http_request::{ActivityTimeout, HttpRequestConfig, HttpVersion, HttpVersionPolicy};
 pub use policies::{
     AuthorizationConfig, AuthorizationPolicyConfig, BearerConfig, CorsConfig, CorsPolicyConfig,
-    JsonWebKeySource, LimiterAlgorithm, LimiterConfig, PartitionBy, PoliciesConfig,
-    QueueProcessingOrder, RateLimiterConfig, RequestTimeoutConfig, RequestTimeoutsConfig,
-    SigningKeyConfig,
+    JsonWebKeySource, LimiterAlgorithm, LimiterConfig, OutputCacheConfig, PartitionBy,
+    PoliciesConfig, QueueProcessingOrder, RateLimiterConfig, RequestTimeoutConfig,
+    RequestTimeoutsConfig, SigningKeyConfig,
 };
 pub use route::{
     HeaderMatchConfig, HeaderMatchMode, MatchConfig, QueryParameterMatchConfig,

@@ -220,3 +220,22 @@ fn defaults_of_health_checks_are_positive() {
         assert!(errors[0].place.is_some());
     }
 }
+
+#[test]
+fn output_cache_policies_are_known_by_name_and_warned_of() {
+    let text = |name: &str| {
+        format!(
+            r#"{{ "OutputCache": {{ "Policies": {{ "Short": {{ "Duration": "00:00:10" }} }} }},
+                "ReverseProxy": {{ "Routes": {{ "r": {{ "ClusterId": "c", "OutputCachePolicy": "{name}",
+                    "Match": {{ "Path": "/" }} }} }}, "Clusters": {{ "c": {{}} }} }} }}"#
+        )
+    };
+    let loaded = load_text(&text("sHort"));
+    assert!(!loaded.diagnostics.has_errors());
+    let warned = loaded.diagnostics.warnings().map(|warning| &warning.path);
+    assert_eq!(
+        warned.collect::<Vec<_>>(),
+        ["ReverseProxy:Routes:r:OutputCachePolicy"]
+    );
+    assert!(load_text(&text("Long")).diagnostics.has_errors());
+}

@@ -2,6 +2,7 @@
 
 mod authorization;
 mod cors;
+mod output_cache;
 mod rate_limiter;
 mod request_timeouts;
 
@@ -10,6 +11,7 @@ pub use authorization::{
     SigningKeyConfig,
 };
 pub use cors::{CorsConfig, CorsPolicyConfig};
+pub use output_cache::OutputCacheConfig;
 pub use rate_limiter::{
     LimiterAlgorithm, LimiterConfig, PartitionBy, QueueProcessingOrder, RateLimiterConfig,
 };
@@ -22,6 +24,8 @@ pub struct PoliciesConfig {
     pub cors: CorsConfig,
     /// `RateLimiter`.
     pub rate_limiter: RateLimiterConfig,
+    /// `OutputCache`.
+    pub output_cache: OutputCacheConfig,
     /// `RequestTimeouts`.
     pub request_timeouts: RequestTimeoutsConfig,
     /// `Authorization` and `Authentication`.
