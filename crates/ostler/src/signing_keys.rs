@@ -1,4 +1,4 @@
-//! The public keys of a token's issuer: read from a file or fetched over http, again and again.
+//! The public keys of a token's issuer: read from a file or fetched, again and again.
 //!
 //! Until there are some, every token is refused. Keys that were good stay in force when a newer
 //! version cannot be read.
@@ -11,6 +11,7 @@ use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use http::{StatusCode, Uri};
 use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -89,7 +90,16 @@ fn read_file(scheme: &BearerScheme, path: &str) {
 }
 
 async fn watch_url(scheme: Arc<BearerScheme>, url: String) {
-    let client = Client::builder(TokioExecutor::new()).build_http();
+    let client = match client() {
+        Ok(client) => client,
+        Err(error) => {
+            tracing::error!(
+                url,
+                "signing keys cannot be fetched, and no token will do: {error:#}"
+            );
+            return;
+        }
+    };
     let mut retry = RETRY;
     loop {
         let fetched = tokio::time::timeout(TIMEOUT, fetch(&client, &url)).await;
@@ -127,7 +137,21 @@ fn take(scheme: &BearerScheme, source: &str, text: anyhow::Result<String>) -> bo
     }
 }
 
-async fn fetch(client: &Client<HttpConnector, Empty<Bytes>>, url: &str) -> anyhow::Result<String> {
+type HttpsClient = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
+
+/// A client that believes whom the system believes.
+fn client() -> anyhow::Result<HttpsClient> {
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let connector = HttpsConnectorBuilder::new()
+        .with_provider_and_native_roots(provider)
+        .context("the system has no root certificates")?
+        .https_or_http()
+        .enable_http1()
+        .build();
+    Ok(Client::builder(TokioExecutor::new()).build(connector))
+}
+
+async fn fetch(client: &HttpsClient, url: &str) -> anyhow::Result<String> {
     let uri: Uri = url.parse().context("it is no URL")?;
     let response = client.get(uri).await.context("no answer")?;
     // Redirects are not followed: who may send tokens is decided by whom the configuration names.

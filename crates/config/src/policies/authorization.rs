@@ -256,15 +256,18 @@ fn json_web_key_url(reader: &mut Reader<'_, '_>, secure: bool) -> Option<JsonWeb
         url.split_once(':')
             .is_some_and(|(own, _)| own.eq_ignore_ascii_case(scheme))
     };
+    if is("https") {
+        return Some(JsonWebKeySource::Url(url));
+    }
     if !is("http") {
-        let message = format!("keys are fetched over http only, and {url:?} is not");
+        let message = format!("keys are fetched over https or http, and {url:?} is neither");
         let remedy = "save the key set to a file and name it in JwksFile".to_owned();
         reader.error(&at, message, Some(remedy));
         return None;
     }
     if secure {
         let message = "whoever can change what is sent over http can make tokens";
-        let remedy = "use JwksFile, or set RequireHttpsMetadata to false if the way is trusted";
+        let remedy = "use https, or set RequireHttpsMetadata to false if the way is trusted";
         reader.error(&at, message, Some(remedy.to_owned()));
         return None;
     }

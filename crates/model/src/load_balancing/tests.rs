@@ -1,3 +1,5 @@
+//! The policies of reference 5, with numbers drawn by the test.
+
 use ostler_config::schema::{ClusterConfig, DestinationConfig};
 
 use super::*;

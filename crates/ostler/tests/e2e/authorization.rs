@@ -11,6 +11,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
 use crate::both_ways::{BothWays, WAYS};
+use crate::destinations::{Destination, Speaks};
 use crate::support::{PATIENCE, Response, Sandbox, eventually};
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
@@ -317,4 +318,42 @@ fn keys_of_a_url_are_fetched_and_nobody_is_let_in_before() {
             .all(|request| request.starts_with("GET /keys HTTP/1.1\r\n"))
     );
     assert!(asked.len() >= 2);
+}
+
+#[test]
+fn keys_are_fetched_over_https_from_whom_the_system_believes() {
+    let issuer = Destination::saying(Speaks::TlsHttp1, Some(key_set(&['a'])));
+    let keys = format!(
+        r#""JwksUrl": "https://localhost:{}/keys""#,
+        issuer.address.port()
+    );
+    let sandbox = Sandbox::new();
+    let _target = sandbox.target("q", &[]);
+    let json = format!(
+        r#"{{ {}, "ReverseProxy": {{ "Pipeline": [ "HttpSysDelegation" ],
+            "Routes": {{ "all": {{ "ClusterId": "c", "AuthorizationPolicy": "Default",
+                "Match": {{ "Path": "{{**rest}}" }} }} }},
+            "Clusters": {{ "c": {{ "Destinations": {{ "d": {{ "Address": "http://*:80/",
+                "Metadata": {{ "HttpSysDelegationQueue": "q" }} }} }} }} }} }} }}"#,
+        sections(&keys, "")
+    );
+    let roots = sandbox.path().join("roots.pem");
+    std::fs::write(&roots, issuer.certificate.as_deref().unwrap()).unwrap();
+    let trusting = sandbox.front_in(&json, &[("SSL_CERT_FILE", roots.to_str().unwrap())]);
+    let token = rs256('a');
+    let ask = |front: &crate::support::Front| {
+        let mut client = front.connect();
+        client.send(format!(
+            "GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n"
+        ));
+        client.response().status
+    };
+    eventually("the keys are fetched", || ask(&trusting) == 200);
+    // Who does not believe the certificate has no keys, and lets nobody in.
+    let strict = sandbox.front(&json);
+    eventually("the certificate is refused", || {
+        let log = strict.process.errors().join("\n");
+        log.contains("signing keys cannot be had") || log.contains("cannot be fetched")
+    });
+    assert_eq!(ask(&strict), 401);
 }

@@ -19,16 +19,16 @@ use tokio_rustls::TlsAcceptor;
 use crate::support::{Front, Sandbox};
 
 /// A destination that says how it was asked.
-struct Destination {
-    address: SocketAddr,
+pub(crate) struct Destination {
+    pub(crate) address: SocketAddr,
     /// Its certificate, which is its own authority.
-    certificate: Option<String>,
+    pub(crate) certificate: Option<String>,
     connections: Arc<AtomicUsize>,
 }
 
 /// What a destination speaks.
 #[derive(Clone, Copy, PartialEq)]
-enum Speaks {
+pub(crate) enum Speaks {
     /// HTTP/2 in clear text, by prior knowledge.
     Http2,
     /// TLS, and HTTP/2 or HTTP/1.1 by ALPN.
@@ -39,6 +39,11 @@ enum Speaks {
 
 impl Destination {
     fn start(speaks: Speaks) -> Self {
+        Self::saying(speaks, None)
+    }
+
+    /// One that answers with this text, whatever it is asked.
+    pub(crate) fn saying(speaks: Speaks, text: Option<String>) -> Self {
         let (acceptor, certificate) = match speaks {
             Speaks::Http2 => (None, None),
             _ => {
@@ -60,7 +65,7 @@ impl Destination {
                 loop {
                     let (stream, _) = listener.accept().await.unwrap();
                     let number = counted.fetch_add(1, Ordering::SeqCst);
-                    tokio::spawn(serve(stream, acceptor.clone(), number));
+                    tokio::spawn(serve(stream, acceptor.clone(), number, text.clone()));
                 }
             });
         });
@@ -95,9 +100,14 @@ fn acceptor(speaks: Speaks) -> (TlsAcceptor, String) {
     (TlsAcceptor::from(Arc::new(config)), made.cert.pem())
 }
 
-async fn serve(stream: tokio::net::TcpStream, acceptor: Option<TlsAcceptor>, number: usize) {
+async fn serve(
+    stream: tokio::net::TcpStream,
+    acceptor: Option<TlsAcceptor>,
+    number: usize,
+    text: Option<String>,
+) {
     let Some(acceptor) = acceptor else {
-        let service = service_fn(|request| answer(request, number, None));
+        let service = service_fn(|request| answer(request, number, None, text.clone()));
         let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
             .serve_connection(TokioIo::new(stream), service)
             .await;
@@ -110,7 +120,7 @@ async fn serve(stream: tokio::net::TcpStream, acceptor: Option<TlsAcceptor>, num
     let connection = stream.get_ref().1;
     let name = connection.server_name().map(str::to_owned);
     let is_http2 = connection.alpn_protocol() == Some(b"h2");
-    let service = service_fn(move |request| answer(request, number, name.clone()));
+    let service = service_fn(move |request| answer(request, number, name.clone(), text.clone()));
     let stream = TokioIo::new(stream);
     if is_http2 {
         let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
@@ -127,7 +137,11 @@ async fn answer(
     request: http::Request<Incoming>,
     connection: usize,
     server_name: Option<String>,
+    text: Option<String>,
 ) -> Result<http::Response<Full<Bytes>>, Infallible> {
+    if let Some(text) = text {
+        return Ok(http::Response::new(Full::from(text)));
+    }
     let (parts, body) = request.into_parts();
     let field = |name: &str| parts.headers.get(name).map(|value| value.to_str().unwrap());
     let said = json!({

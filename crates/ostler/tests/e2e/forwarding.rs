@@ -450,6 +450,7 @@ fn large_bodies_both_ways() {
 
 #[test]
 fn nobody_there_is_a_502() {
+    // Reference 4.4: `Request`.
     let sandbox = Sandbox::new();
     // Bound and then closed: a connection to it is refused.
     let address = Destination::new().address();
@@ -487,6 +488,7 @@ fn nonsense_and_silence_from_a_destination_are_a_502() {
 
 #[test]
 fn a_response_that_breaks_off_is_not_made_whole() {
+    // Reference 4.4: `ResponseBodyDestination`.
     let sandbox = Sandbox::new();
     let destination = Destination::new();
     let front = sandbox.front(&forwarding_to(&destination));
@@ -513,6 +515,7 @@ fn a_response_that_breaks_off_is_not_made_whole() {
 
 #[test]
 fn a_silent_destination_is_a_504() {
+    // Reference 4.4: `RequestTimedOut`.
     let sandbox = Sandbox::new();
     let destination = Destination::new();
     let front = sandbox.front(&forwarding(
@@ -559,6 +562,7 @@ fn a_client_that_leaves_is_not_answered_for() {
 
 #[test]
 fn a_malformed_body_is_not_passed_on_as_a_whole_one() {
+    // Reference 4.4: `RequestBodyClient`.
     let sandbox = Sandbox::new();
     let destination = Destination::new();
     let front = sandbox.front(&forwarding_to(&destination));
@@ -656,6 +660,7 @@ fn pids(client: &mut Client, requests: usize) -> Vec<u32> {
 
 #[test]
 fn first_alphabetical_takes_the_first() {
+    // Reference 5.
     let sandbox = Sandbox::new();
     let targets = ["c", "a", "b"].map(|queue| sandbox.target(queue, &[]));
     let front = balanced(&sandbox, &["c", "a", "b"], "FirstAlphabetical");
@@ -664,6 +669,7 @@ fn first_alphabetical_takes_the_first() {
 
 #[test]
 fn round_robin_takes_turns() {
+    // Reference 5.
     let sandbox = Sandbox::new();
     let targets = ["a", "b", "c"].map(|queue| sandbox.target(queue, &[]));
     let front = balanced(&sandbox, &["a", "b", "c"], "RoundRobin");
@@ -677,6 +683,7 @@ fn round_robin_takes_turns() {
 
 #[test]
 fn random_policies_leave_nobody_out() {
+    // Reference 5.
     let sandbox = Sandbox::new();
     let targets = ["a", "b", "c"].map(|queue| sandbox.target(queue, &[]));
     let all: BTreeSet<_> = targets.iter().map(Process::pid).collect();
@@ -697,6 +704,7 @@ fn random_policies_leave_nobody_out() {
 /// With two destinations both policies that look at load have no choice but the idle one.
 #[test]
 fn outstanding_delegated_requests_count_as_load() {
+    // Reference 5.
     let sandbox = Sandbox::new();
     let _targets = ["a", "b"].map(|queue| sandbox.target(queue, &[]));
     for policy in ["LeastRequests", "PowerOfTwoChoices"] {
@@ -723,6 +731,7 @@ fn outstanding_delegated_requests_count_as_load() {
 
 #[test]
 fn outstanding_forwarded_requests_count_as_load() {
+    // Reference 5.
     let sandbox = Sandbox::new();
     let [first, second] = [Destination::new(), Destination::new()];
     let front = sandbox.front(&forwarding(

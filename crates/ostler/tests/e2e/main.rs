@@ -11,6 +11,7 @@ mod body_limits;
 mod both_ways;
 mod command_line;
 mod cors;
+mod delegation_rules;
 mod destinations;
 mod failures;
 mod forwarding;

@@ -141,7 +141,7 @@ fn what_would_leave_a_door_open_or_shut_is_an_error() {
         ),
         (
             scheme(&format!(
-                r#"{names}, "JwksUrl": "https://login.example.com/keys""#
+                r#"{names}, "JwksUrl": "ftp://login.example.com/keys""#
             )),
             format!("{bearer}:JwksUrl"),
         ),
