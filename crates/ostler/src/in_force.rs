@@ -94,6 +94,8 @@ impl InForce {
         protection_keys::put_in_force(&self.model, keys);
         self.provider.update(settings.proxy.clone());
         self.current = settings;
+        // Two configurations were there at once, which may have been large ones.
+        ostler_shm::release_free_memory();
     }
 }
 

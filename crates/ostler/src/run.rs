@@ -53,6 +53,8 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     };
     protection_keys::put_in_force(&model, keys);
     let in_force = InForce::start(sources, settings.clone(), &model)?;
+    // What reading took and nobody needs any more.
+    ostler_shm::release_free_memory();
     let options = options(args, &settings)?;
     let pipeline = pipeline(&settings)?;
 

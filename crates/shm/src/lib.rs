@@ -52,6 +52,9 @@ mod client;
 mod copy;
 mod error;
 #[cfg(not(loom))]
+#[expect(unsafe_code, reason = "calls the C library's allocator")]
+mod heap;
+#[cfg(not(loom))]
 mod inotify;
 mod layout;
 #[cfg(test)]
@@ -71,7 +74,6 @@ mod pace;
     reason = "reads the peer's credentials, whose process id may be zero"
 )]
 mod peer_credentials;
-#[cfg(not(loom))]
 mod process;
 mod region;
 mod ring;
@@ -87,12 +89,13 @@ mod wake;
 pub use client::{peer_and_local_address, recv, send, set_no_delay, shutdown_both, shutdown_write};
 pub use error::{PushError, ReceiveError, RegionError, RingError};
 #[cfg(not(loom))]
+pub use heap::release_free_memory;
+#[cfg(not(loom))]
 pub use inotify::WatchedFolder;
 #[cfg(not(loom))]
 pub use pace::{PaceKeeper, Pacer};
 #[cfg(not(loom))]
 pub use peer_credentials::PeerCredentials;
-#[cfg(not(loom))]
 pub use process::{monotonic_nanoseconds, open_file_limit, raise_open_file_limit};
 pub use region::{OwnRegion, PeerRegion, RegionSpec, full_fence};
 pub use ring::{Consumer, Producer};
