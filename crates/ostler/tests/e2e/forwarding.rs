@@ -465,6 +465,39 @@ fn nobody_there_is_a_502() {
 }
 
 #[test]
+fn a_destination_that_hangs_up_is_tried_once_and_a_502() {
+    let destination = Destination::new();
+    let sandbox = Sandbox::new();
+    let front = sandbox.front(&forwarding_to(&destination));
+    for _ in 0..3 {
+        let mut client = front.connect();
+        client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+        drop(destination.accept());
+        assert_eq!(client.response().status, 502);
+        assert!(destination.is_left_alone());
+    }
+}
+
+#[test]
+fn a_connection_that_was_closed_while_idle_is_not_used() {
+    let destination = Destination::new();
+    let sandbox = Sandbox::new();
+    let front = sandbox.front(&forwarding_to(&destination));
+    let mut client = front.connect();
+    for _ in 0..5 {
+        client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+        let mut incoming = destination.accept();
+        incoming.head();
+        incoming.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        assert_eq!(client.response().text(), "ok");
+        // Ended without a word, as many servers do after a while; and the front has seen it.
+        let stream = incoming.stream.get_ref();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        assert!(incoming.is_closed());
+    }
+}
+
+#[test]
 fn nonsense_and_silence_from_a_destination_are_a_502() {
     let sandbox = Sandbox::new();
     let destination = Destination::new();

@@ -87,44 +87,76 @@ impl Pool {
 
     /// Sends a request, whose URI is a path with query and which has a `Host`.
     ///
-    /// One that a connection had not begun to send when it ended is sent on another.
+    /// One that a connection from before had not begun to send when it ended is sent on another: the
+    /// destination may have closed it for its age. A connection of its own is not tried twice.
     pub(crate) async fn send(
         self: &Rc<Self>,
         mut request: Request<ForwardBody>,
         upgrade: bool,
     ) -> Result<(Response<Incoming>, Lease), SendError> {
-        loop {
-            let opened = match self.take(upgrade) {
-                Some(open) => open,
-                None => self.open(upgrade).await?,
-            };
-            let error = match opened {
-                Taken::Http1(mut sender) => {
-                    in_http1_form(&mut request);
-                    match sender.try_send_request(request).await {
-                        Ok(response) => {
-                            let pool = Rc::clone(self);
-                            return Ok((response, Lease::Http1 { pool, sender }));
-                        }
-                        Err(error) => error,
-                    }
-                }
-                Taken::Http2(mut shared) => {
-                    in_http2_form(&mut request, self.connector.scheme())?;
-                    let stream = self.begin(&shared);
-                    shared.sender.ready().await.map_err(SendError::of)?;
-                    match shared.sender.try_send_request(request).await {
-                        Ok(response) => return Ok((response, Lease::Http2 { _stream: stream })),
-                        Err(error) => error,
-                    }
-                }
-            };
-            let mut error = error;
-            match error.take_message() {
-                Some(unsent) => request = unsent,
-                None => return Err(SendError::of(error.into_error())),
+        while let Some(taken) = self.take(upgrade) {
+            match self.send_on(taken, request).await {
+                Ok(sent) => return Ok(sent),
+                Err(Failed::Unsent(unsent, _)) => request = *unsent,
+                Err(Failed::Lost(error)) => return Err(error),
             }
         }
+        let taken = self.open(upgrade).await?;
+        self.send_on(taken, request)
+            .await
+            .map_err(|failed| match failed {
+                Failed::Unsent(_, error) | Failed::Lost(error) => error,
+            })
+    }
+
+    async fn send_on(
+        self: &Rc<Self>,
+        taken: Taken,
+        mut request: Request<ForwardBody>,
+    ) -> Result<(Response<Incoming>, Lease), Failed> {
+        let mut error = match taken {
+            Taken::Http1(mut sender) => {
+                in_http1_form(&mut request);
+                match sender.try_send_request(request).await {
+                    Ok(response) => {
+                        let pool = Rc::clone(self);
+                        return Ok((response, Lease::Http1 { pool, sender }));
+                    }
+                    Err(error) => error,
+                }
+            }
+            Taken::Http2(mut shared) => {
+                in_http2_form(&mut request, self.connector.scheme()).map_err(Failed::Lost)?;
+                let stream = self.begin(&shared);
+                if let Err(error) = shared.sender.ready().await {
+                    self.forget(&shared);
+                    return Err(Failed::Unsent(Box::new(request), SendError::of(error)));
+                }
+                match shared.sender.try_send_request(request).await {
+                    Ok(response) => return Ok((response, Lease::Http2 { _stream: stream })),
+                    Err(error) => {
+                        // A request that was lost alone says nothing of the connection.
+                        if error.message().is_some() {
+                            self.forget(&shared);
+                        }
+                        error
+                    }
+                }
+            }
+        };
+        let unsent = error.take_message();
+        let error = SendError::of(error.into_error());
+        Err(match unsent {
+            Some(unsent) => Failed::Unsent(Box::new(unsent), error),
+            None => Failed::Lost(error),
+        })
+    }
+
+    /// Nobody else is given a connection that has ended.
+    fn forget(&self, ended: &Shared) {
+        self.http2
+            .borrow_mut()
+            .take_if(|shared| Rc::ptr_eq(&shared.streams, &ended.streams));
     }
 
     fn begin(&self, shared: &Shared) -> Stream {
@@ -207,6 +239,15 @@ impl Pool {
     }
 }
 
+/// Why a request has no response.
+enum Failed {
+    /// Not a byte of it was sent: it can be sent elsewhere.
+    Unsent(Box<Request<ForwardBody>>, SendError),
+    /// Some of it may have arrived.
+    Lost(SendError),
+}
+
+/// A connection for one request.
 enum Taken {
     Http1(http1::SendRequest<ForwardBody>),
     Http2(Shared),
