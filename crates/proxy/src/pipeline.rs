@@ -37,8 +37,9 @@ pub trait PipelineStep: Send + Sync + 'static {
     /// Looks at an exchange before a destination is asked.
     fn run<'a>(&'a self, exchange: &'a mut ExchangeContext<'_>) -> StepFuture<'a>;
 
-    /// Looks at how it ended: after the response, for delegated exchanges too. Steps that ran are
-    /// told in reverse order.
+    /// Looks at how it ended: after the response, for delegated exchanges too, in the reverse order of
+    /// the steps. Told of are exchanges for which a destination was chosen, and not answers that a
+    /// policy, a step or the front gave before.
     fn ended(&self, _outcome: &Outcome) {}
 }
 

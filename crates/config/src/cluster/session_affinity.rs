@@ -45,7 +45,7 @@ pub(super) fn read(
         let at = reader.section.child("AffinityKeyName");
         let remedy = "set it to the name of the cookie or header".to_owned();
         reader.error(&at, "AffinityKeyName is missing", Some(remedy)); // C6
-    } else if !affinity_key_name.bytes().all(is_token) {
+    } else if !leaf::is_token(&affinity_key_name) {
         // YARP answers every request 502 (reference 6.4).
         let at = reader.section.child("AffinityKeyName");
         let message = format!("{affinity_key_name:?} is no name for a cookie or a header");
@@ -61,11 +61,6 @@ pub(super) fn read(
         affinity_key_name,
         cookie,
     })
-}
-
-/// Whether a byte may stand in a token (RFC 9110 section 5.6.2).
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 fn read_cookie(section: Section<'_>, diagnostics: &mut Diagnostics) -> SessionAffinityCookieConfig {

@@ -88,6 +88,12 @@ pub(crate) fn absolute_uri(text: &str) -> Result<String, String> {
     }
 }
 
+/// Whether a text is a token: a method, or the name of a field or a cookie (RFC 9110 section 5.6.2).
+pub(crate) fn is_token(text: &str) -> bool {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_token)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

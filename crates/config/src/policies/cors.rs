@@ -122,8 +122,7 @@ fn is_scheme(byte: u8) -> bool {
 
 /// A method or the name of a field (RFC 9110 section 5.6.2).
 fn token(text: &str) -> Result<String, String> {
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    match text.bytes().all(is_token) && !text.is_empty() {
+    match leaf::is_token(text) {
         true => Ok(text.to_owned()),
         false => Err(format!("{text:?} is neither a method nor a field's name")),
     }

@@ -191,7 +191,6 @@ fn needed<T>(
 }
 
 fn partition_by(text: &str) -> Result<PartitionBy, String> {
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let (word, name) = match text.split_once(':') {
         Some((word, name)) => (word, Some(name)),
         None => (text, None),
@@ -200,9 +199,7 @@ fn partition_by(text: &str) -> Result<PartitionBy, String> {
         ("none", None) => Ok(PartitionBy::None),
         ("clientaddress", None) => Ok(PartitionBy::ClientAddress),
         ("host", None) => Ok(PartitionBy::Host),
-        ("header", Some(name)) if !name.is_empty() && name.bytes().all(is_token) => {
-            Ok(PartitionBy::Header(name.to_owned()))
-        }
+        ("header", Some(name)) if leaf::is_token(name) => Ok(PartitionBy::Header(name.to_owned())),
         _ => Err(format!(
             "{text:?} is not one of None, ClientAddress, Host, Header:<name of a field>"
         )),

@@ -310,8 +310,7 @@ impl<'a> Check<'a, '_> {
     }
 
     fn token(&mut self, key: &str, name: &str, what: &str) {
-        let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-        if name.is_empty() || !name.chars().all(is_token) {
+        if !leaf::is_token(name) {
             self.error(key, format!("{name:?} is no {what}"));
         }
     }

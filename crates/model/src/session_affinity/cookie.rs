@@ -5,7 +5,7 @@ use std::fmt::Write;
 use ostler_config::schema::{CookieSameSite, CookieSecurePolicy, SessionAffinityConfig};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 
-use super::UnixSeconds;
+use super::{KeyField, UnixSeconds};
 use crate::route::RequestFacts;
 
 /// What .NET's `Uri.EscapeDataString` leaves alone (RFC 3986 section 2.3).
@@ -31,6 +31,19 @@ pub(super) fn cookie(request: &dyn RequestFacts, name: &str) -> Option<String> {
         }
     });
     found.filter(|value| !value.is_empty())
+}
+
+/// The field that sets a cookie to a key.
+pub(super) fn key_cookie(
+    request: &dyn RequestFacts,
+    config: &SessionAffinityConfig,
+    key: &str,
+    now: UnixSeconds,
+) -> KeyField {
+    KeyField {
+        name: "set-cookie".to_owned(),
+        value: set_cookie(config, key, request.is_https(), now),
+    }
 }
 
 /// A `Set-Cookie` value: attributes in ASP.NET's order, absent ones left out.

@@ -21,7 +21,7 @@ use ostler_config::schema::SessionAffinityConfig;
 use crate::destination::DestinationState;
 use crate::route::RequestFacts;
 
-pub use cookie_policies::{ArrCookie, HashCookie};
+pub use cookie_policies::HashedCookie;
 pub use failure::{Redistribute, Return503Error};
 pub(crate) use hash::DestinationHashes;
 pub use protected_policies::{Cookie, CustomHeader};
@@ -112,8 +112,8 @@ impl fmt::Debug for dyn AffinityFailurePolicy {
 /// YARP's policies; the encrypting ones use these keys.
 pub(crate) fn built_in(keys: &KeyRing) -> Vec<Arc<dyn SessionAffinityPolicy>> {
     vec![
-        Arc::new(HashCookie),
-        Arc::new(ArrCookie),
+        Arc::new(HashedCookie::hash_cookie()),
+        Arc::new(HashedCookie::arr_cookie()),
         Arc::new(Cookie::new(keys.clone())),
         Arc::new(CustomHeader::new(keys.clone())),
     ]

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use ostler_config::schema::SessionAffinityConfig;
 
-use super::cookie::cookie;
-use super::cookie_policies::key_cookie;
+use super::cookie::{cookie, key_cookie};
 use super::protection::KeyRing;
 use super::{Affinity, KeyField, SessionAffinityPolicy, UnixSeconds};
 use crate::destination::DestinationState;

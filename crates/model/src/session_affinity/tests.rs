@@ -98,14 +98,14 @@ fn hash_cookies_are_found_as_reference_6_3_says() {
         (&["My.Affinity=%ff%"], "not found"),
     ] {
         let fields: Vec<_> = lines.iter().map(|line| ("cookie", *line)).collect();
-        let found = HashCookie.find(&request(&fields), &config, &all);
+        let found = HashedCookie::hash_cookie().find(&request(&fields), &config, &all);
         assert_eq!(said(found), expected, "{lines:?}");
     }
     let arr = "My.Affinity=E1A81620F938713C58BD2D3627E2FD60538B502CCE1E2DF25C6D79F2F7F8EDAF";
-    let found = ArrCookie.find(&request(&[("cookie", arr)]), &config, &all);
+    let found = HashedCookie::arr_cookie().find(&request(&[("cookie", arr)]), &config, &all);
     assert_eq!(said(found), "d1");
     // Only what is available is searched.
-    let found = ArrCookie.find(&request(&[("cookie", arr)]), &config, &all[1..]);
+    let found = HashedCookie::arr_cookie().find(&request(&[("cookie", arr)]), &config, &all[1..]);
     assert_eq!(said(found), "not found");
 }
 

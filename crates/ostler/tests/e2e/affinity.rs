@@ -28,18 +28,8 @@ impl Applications {
         let sandbox = Sandbox::new();
         let (mut targets, mut addresses) = (Vec::new(), Vec::new());
         for queue in ["q0", "q1"] {
-            let target = sandbox.ostler(&[
-                "sample-target",
-                "--threads",
-                "1",
-                "--queue",
-                queue,
-                "--listen",
-                "127.0.0.1:0",
-            ]);
-            let line = target.line();
-            addresses.push(line.strip_prefix("listening on ").expect(&line).to_owned());
-            target.wait_for_line(&format!("queue {queue} ready"));
+            let (target, address) = sandbox.listening_target(queue);
+            addresses.push(address);
             targets.push(target);
         }
         Self {

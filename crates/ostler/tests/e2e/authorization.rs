@@ -10,8 +10,8 @@ use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
-use crate::both_ways::{BothWays, WAYS};
 use crate::destinations::{Destination, Speaks};
+use crate::support::routes_both_ways::{RoutesBothWays, WAYS};
 use crate::support::{PATIENCE, Response, Sandbox, eventually};
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
@@ -86,7 +86,7 @@ fn key_set(which: &[char]) -> String {
     json!({ "keys": keys }).to_string()
 }
 
-fn ask(both: &BothWays, path: &str, token: Option<&str>) -> Response {
+fn ask(both: &RoutesBothWays, path: &str, token: Option<&str>) -> Response {
     let mut client = both.front.connect();
     let field = token.map_or_else(String::new, |token| {
         format!("Authorization: Bearer {token}\r\n")
@@ -95,13 +95,13 @@ fn ask(both: &BothWays, path: &str, token: Option<&str>) -> Response {
     client.response()
 }
 
-fn status(both: &BothWays, path: &str, token: Option<&str>) -> u16 {
+fn status(both: &RoutesBothWays, path: &str, token: Option<&str>) -> u16 {
     ask(both, path, token).status
 }
 
 #[test]
 fn who_is_let_in() {
-    let both = BothWays::new(&sections(&secret(), ""), ROUTES);
+    let both = RoutesBothWays::new(&sections(&secret(), ""), ROUTES);
     let user = hs256(&claims(json!({ "tenant": "a" })));
     let admin = hs256(&claims(json!({ "tenant": "b", "role": [ "x", "admin" ] })));
     let elsewhere = hs256(&claims(json!({ "tenant": "c", "role": "admin" })));
@@ -122,7 +122,7 @@ fn who_is_let_in() {
 
 #[test]
 fn the_challenge_says_what_is_wrong_with_a_token() {
-    let both = BothWays::new(&sections(&secret(), ""), ROUTES);
+    let both = RoutesBothWays::new(&sections(&secret(), ""), ROUTES);
     let invalid = "Bearer error=\"invalid_token\"";
     for way in WAYS {
         let path = format!("/{way}/user/");
@@ -168,7 +168,7 @@ fn the_challenge_says_what_is_wrong_with_a_token() {
 
 #[test]
 fn a_connection_survives_a_refusal_and_a_refused_body_is_not_taken_for_a_request() {
-    let both = BothWays::new(&sections(&secret(), ""), ROUTES);
+    let both = RoutesBothWays::new(&sections(&secret(), ""), ROUTES);
     let token = hs256(&claims(json!({})));
     for way in WAYS {
         let mut client = both.front.connect();
@@ -193,7 +193,7 @@ fn a_connection_survives_a_refusal_and_a_refused_body_is_not_taken_for_a_request
 #[test]
 fn a_fallback_policy_is_for_routes_that_name_none() {
     let fallback = r#""FallbackPolicy": { "RequireAuthenticatedUser": true },"#;
-    let both = BothWays::new(&sections(&secret(), fallback), ROUTES);
+    let both = RoutesBothWays::new(&sections(&secret(), fallback), ROUTES);
     let token = hs256(&claims(json!({})));
     for way in WAYS {
         let open = format!("/{way}/open/");
@@ -237,7 +237,7 @@ fn keys_of_a_file_are_read_again_when_it_changes() {
     let file = folder.path().join("keys.json");
     std::fs::write(&file, key_set(&['a'])).unwrap();
     let keys = format!(r#""JwksFile": {:?}"#, file.to_str().unwrap());
-    let both = BothWays::new(&sections(&keys, ""), ROUTES);
+    let both = RoutesBothWays::new(&sections(&keys, ""), ROUTES);
     let (a, b) = (rs256('a'), rs256('b'));
     for way in WAYS {
         let path = format!("/{way}/user/");
@@ -269,7 +269,7 @@ fn keys_of_a_url_are_fetched_and_nobody_is_let_in_before() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/keys", listener.local_addr().unwrap());
     let keys = format!(r#""RequireHttpsMetadata": false, "JwksUrl": "{url}""#);
-    let both = BothWays::new(&sections(&keys, ""), ROUTES);
+    let both = RoutesBothWays::new(&sections(&keys, ""), ROUTES);
     let a = rs256('a');
     // The listener takes the connection and says nothing yet.
     for way in WAYS {

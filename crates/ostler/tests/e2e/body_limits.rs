@@ -1,6 +1,6 @@
 //! How large a request's body may be (reference 11.6), by either framing and either way.
 
-use crate::both_ways::{BothWays, WAYS};
+use crate::support::routes_both_ways::{RoutesBothWays, WAYS};
 
 const ROUTES: &[(&str, &str)] = &[
     ("server", ""),
@@ -10,8 +10,8 @@ const ROUTES: &[(&str, &str)] = &[
     ("wrong", r#""MaxRequestBodySize": -2"#),
 ];
 
-fn of_server() -> BothWays {
-    BothWays::new(
+fn of_server() -> RoutesBothWays {
+    RoutesBothWays::new(
         r#""Kestrel": { "Limits": { "MaxRequestBodySize": 100000 } }"#,
         ROUTES,
     )
@@ -125,7 +125,7 @@ fn a_limit_of_minus_one_is_none_and_other_negative_ones_are_500() {
 
 #[test]
 fn without_a_word_the_limit_is_that_of_aspnet() {
-    let both = BothWays::new("", &[("x", "")]);
+    let both = RoutesBothWays::new("", &[("x", "")]);
     for way in WAYS {
         for (length, status) in [(30_000_001, 413), (30_000_000, 100)] {
             let mut client = both.front.connect();

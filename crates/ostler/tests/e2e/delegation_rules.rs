@@ -54,10 +54,7 @@ fn step_2_one_of_several_is_chosen_at_random_with_a_warning() {
 #[test]
 fn step_3_only_a_destination_with_the_key_is_delegated_to() {
     let sandbox = Sandbox::new();
-    let target = sandbox.ostler(&["sample-target", "--queue", "q", "--listen", "127.0.0.1:0"]);
-    let line = target.line();
-    let address = line.strip_prefix("listening on ").expect(&line).to_owned();
-    target.wait_for_line("queue q ready");
+    let (_target, address) = sandbox.listening_target("q");
     let plain = format!(r#""plain": {{ "Address": "{address}" }}"#);
     let forwarded = front(&sandbox, DELEGATION, &plain);
     let echo = forwarded.ask("GET", "/echo").json();
@@ -82,10 +79,7 @@ fn step_6_a_queue_that_is_not_there_is_tried_anew_with_each_request() {
 #[test]
 fn a_destination_that_loses_its_metadata_is_forwarded_to() {
     let sandbox = Sandbox::new();
-    let target = sandbox.ostler(&["sample-target", "--queue", "q", "--listen", "127.0.0.1:0"]);
-    let line = target.line();
-    let address = line.strip_prefix("listening on ").expect(&line).to_owned();
-    target.wait_for_line("queue q ready");
+    let (_target, address) = sandbox.listening_target("q");
     let front = front(&sandbox, DELEGATION, &queue("d", "q"));
     let mut client = front.connect();
     assert_eq!(client.ask("GET", "/echo").json()["arrival"], "delegated");

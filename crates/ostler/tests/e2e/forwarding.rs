@@ -147,24 +147,6 @@ fn forwarding_to(destination: &Destination) -> String {
     )
 }
 
-/// A sample target that listens on an address too, and that address.
-fn listening_target(sandbox: &Sandbox, queue: &str) -> (Process, String) {
-    let arguments = [
-        "sample-target",
-        "--queue",
-        queue,
-        "--threads",
-        "1",
-        "--listen",
-        "127.0.0.1:0",
-    ];
-    let process = sandbox.ostler(&arguments);
-    let line = process.line();
-    let address = format!("{}/", line.strip_prefix("listening on ").expect(&line));
-    process.wait_for_line(&format!("queue {queue} ready"));
-    (process, address)
-}
-
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 #[test]
@@ -373,7 +355,7 @@ fn trailers_are_passed_on() {
 #[test]
 fn responses_without_a_body() {
     let sandbox = Sandbox::new();
-    let (_target, address) = listening_target(&sandbox, "q");
+    let (_target, address) = sandbox.listening_target("q");
     let front = sandbox.front(&forwarding(
         "",
         &[&format!(r#""d": {{ "Address": "{address}" }}"#)],
@@ -397,7 +379,7 @@ fn responses_without_a_body() {
 #[test]
 fn http_10_clients_get_what_they_understand() {
     let sandbox = Sandbox::new();
-    let (_target, address) = listening_target(&sandbox, "q");
+    let (_target, address) = sandbox.listening_target("q");
     let front = sandbox.front(&forwarding(
         "",
         &[&format!(r#""d": {{ "Address": "{address}" }}"#)],
@@ -418,7 +400,7 @@ fn http_10_clients_get_what_they_understand() {
 #[test]
 fn large_bodies_both_ways() {
     let sandbox = Sandbox::new();
-    let (_target, address) = listening_target(&sandbox, "q");
+    let (_target, address) = sandbox.listening_target("q");
     let front = sandbox.front(&forwarding(
         "",
         &[&format!(r#""d": {{ "Address": "{address}" }}"#)],
@@ -613,7 +595,7 @@ fn a_malformed_body_is_not_passed_on_as_a_whole_one() {
 #[test]
 fn a_web_socket_is_forwarded() {
     let sandbox = Sandbox::new();
-    let (_target, address) = listening_target(&sandbox, "q");
+    let (_target, address) = sandbox.listening_target("q");
     let front = sandbox.front(&forwarding(
         "",
         &[&format!(r#""d": {{ "Address": "{address}" }}"#)],
@@ -632,7 +614,7 @@ fn a_web_socket_is_forwarded() {
 fn delegated_and_forwarded_destinations_share_a_cluster_and_a_connection() {
     let sandbox = Sandbox::new();
     let delegated = sandbox.target("delegated", &[]);
-    let (forwarded, address) = listening_target(&sandbox, "forwarded");
+    let (forwarded, address) = sandbox.listening_target("forwarded");
     let front = sandbox.front(&forwarding(
         r#""LoadBalancingPolicy": "RoundRobin","#,
         &[

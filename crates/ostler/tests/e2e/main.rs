@@ -8,7 +8,6 @@ mod affinity;
 mod authorization;
 mod basics;
 mod body_limits;
-mod both_ways;
 mod command_line;
 mod cors;
 mod delegation_rules;

@@ -18,21 +18,13 @@ impl Routing {
     /// Starts a front with these routes: an id, and what stands in the route besides `ClusterId`.
     fn new(routes: &[(&str, &str)]) -> Self {
         let sandbox = Sandbox::new();
-        let target = sandbox.ostler(&[
-            "sample-target",
-            "--queue",
-            "routed",
-            "--listen",
-            "127.0.0.1:0",
-        ]);
-        let line = target.line();
-        let address = line.strip_prefix("listening on ").expect(&line).to_owned();
+        let (target, address) = sandbox.listening_target("routed");
         let (mut all, mut clusters) = (String::new(), String::new());
         for (id, route) in routes {
             write!(all, r#""{id}": {{ "ClusterId": "{id}", {route} }},"#).unwrap();
             write!(
                 clusters,
-                r#""{id}": {{ "Destinations": {{ "d": {{ "Address": "{address}/took-{id}" }} }} }},"#
+                r#""{id}": {{ "Destinations": {{ "d": {{ "Address": "{address}took-{id}" }} }} }},"#
             )
             .unwrap();
         }

@@ -1,9 +1,9 @@
 //! How long an exchange may take (reference 11.4): before a target has it, in its handler, after
 //! its response has begun.
 
-use crate::both_ways::{BothWays, WAYS};
 use crate::failures::at_rest;
 use crate::relay::{shared_sandbox, target_of_a_stranger};
+use crate::support::routes_both_ways::{RoutesBothWays, WAYS};
 use crate::support::{Process, Sandbox, delegating_to, eventually};
 use crate::upgrades::{converse, web_socket};
 
@@ -19,7 +19,7 @@ const ROUTES: &[(&str, &str)] = &[
 
 #[test]
 fn a_handler_that_takes_too_long_is_answered_for() {
-    let both = BothWays::new(POLICIES, ROUTES);
+    let both = RoutesBothWays::new(POLICIES, ROUTES);
     for way in WAYS {
         for (route, status) in [("brief", 504), ("named", 503)] {
             let mut client = both.front.connect();
@@ -36,7 +36,7 @@ fn a_handler_that_takes_too_long_is_answered_for() {
 
 #[test]
 fn less_than_a_millisecond_is_at_once() {
-    let both = BothWays::new(POLICIES, ROUTES);
+    let both = RoutesBothWays::new(POLICIES, ROUTES);
     for way in WAYS {
         let path = format!("/{way}/never/delay/60000");
         assert_eq!(both.front.ask("GET", &path).status, 504, "{path}");
@@ -45,7 +45,7 @@ fn less_than_a_millisecond_is_at_once() {
 
 #[test]
 fn a_client_that_does_not_send_its_body_is_answered() {
-    let both = BothWays::new(POLICIES, ROUTES);
+    let both = RoutesBothWays::new(POLICIES, ROUTES);
     for way in WAYS {
         for framing in ["Content-Length: 10", "Transfer-Encoding: chunked"] {
             let mut client = both.front.connect();
@@ -60,7 +60,7 @@ fn a_client_that_does_not_send_its_body_is_answered() {
 
 #[test]
 fn a_response_that_has_begun_is_cut_off() {
-    let both = BothWays::new(POLICIES, ROUTES);
+    let both = RoutesBothWays::new(POLICIES, ROUTES);
     for way in WAYS {
         let mut client = both.front.connect();
         client.send(format!("GET /{way}/brief/sse HTTP/1.1\r\nHost: x\r\n\r\n"));
@@ -76,7 +76,7 @@ fn a_response_that_has_begun_is_cut_off() {
 
 #[test]
 fn a_client_that_takes_nothing_is_cut_off() {
-    let both = BothWays::new(POLICIES, ROUTES);
+    let both = RoutesBothWays::new(POLICIES, ROUTES);
     for way in WAYS {
         let mut client = both.front.connect();
         const ENDLESS: &str = "stream/100000000000";
@@ -95,7 +95,7 @@ fn a_client_that_takes_nothing_is_cut_off() {
 
 #[test]
 fn an_accepted_upgrade_is_not_subject() {
-    let both = BothWays::new(POLICIES, ROUTES);
+    let both = RoutesBothWays::new(POLICIES, ROUTES);
     for way in WAYS {
         let mut socket = web_socket(both.front.port, &format!("/{way}/brief"));
         // Longer than the timeout, and than the front's patience with a target behind it.
@@ -120,7 +120,7 @@ fn stop(process: &Process) {
 
 #[test]
 fn a_target_that_stands_still_does_not_hold_the_client() {
-    let both = BothWays::new(POLICIES, ROUTES);
+    let both = RoutesBothWays::new(POLICIES, ROUTES);
     for way in WAYS {
         let mut client = both.front.connect();
         let quick = format!("/{way}/brief/");
@@ -136,7 +136,7 @@ fn a_target_that_stands_still_does_not_hold_the_client() {
 
 #[test]
 fn a_target_that_stands_still_with_the_request_is_given_up() {
-    let both = BothWays::new(POLICIES, ROUTES);
+    let both = RoutesBothWays::new(POLICIES, ROUTES);
     for way in WAYS {
         let mut client = both.front.connect();
         let events = format!("GET /{way}/brief/sse HTTP/1.1\r\nHost: x\r\n\r\n");

@@ -13,19 +13,7 @@ pub(crate) struct BothWays {
 impl BothWays {
     /// A sample target that listens on a queue and on an address, ready.
     pub(crate) fn new(sandbox: &Sandbox) -> Self {
-        let target = sandbox.ostler(&[
-            "sample-target",
-            "--queue",
-            "q",
-            "--threads",
-            "1",
-            "--listen",
-            "127.0.0.1:0",
-        ]);
-        let line = target.line();
-        let address = line.strip_prefix("listening on ").expect(&line);
-        let address = format!("{address}/");
-        target.wait_for_line("queue q ready");
+        let (target, address) = sandbox.listening_target("q");
         Self { target, address }
     }
 

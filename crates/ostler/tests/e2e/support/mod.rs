@@ -5,6 +5,7 @@ mod client;
 mod hostile_target;
 mod mischief;
 mod process;
+pub(crate) mod routes_both_ways;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -91,6 +92,18 @@ impl Sandbox {
             port: port.parse().unwrap(),
             process,
         }
+    }
+
+    /// A sample target on a queue that listens on an address too, ready; and `http://ADDRESS:PORT/`.
+    pub(crate) fn listening_target(&self, queue: &str) -> (Process, String) {
+        let mut arguments = vec!["sample-target", "--queue", queue, "--threads", "1"];
+        arguments.extend(["--listen", "127.0.0.1:0"]);
+        let target = self.ostler(&arguments);
+        let line = target.line();
+        let address = line.strip_prefix("listening on ").expect(&line);
+        let address = format!("{address}/");
+        target.wait_for_line(&format!("queue {queue} ready"));
+        (target, address)
     }
 
     /// A sample target on a queue, ready.

@@ -1,8 +1,8 @@
 //! One application behind the same routes twice: delegated under `/d/`, forwarded under `/f/`.
 
-use crate::support::{Front, Process, Sandbox};
+use super::{Front, Process, Sandbox};
 
-pub(crate) struct BothWays {
+pub(crate) struct RoutesBothWays {
     pub(crate) sandbox: Sandbox,
     pub(crate) front: Front,
     pub(crate) target: Process,
@@ -10,23 +10,13 @@ pub(crate) struct BothWays {
 
 pub(crate) const WAYS: [&str; 2] = ["d", "f"];
 
-impl BothWays {
+impl RoutesBothWays {
     /// `routes` are the names and the policies of routes: each is `/d/NAME/...` and `/f/NAME/...`.
     /// `sections` stand beside `ReverseProxy`.
     pub(crate) fn new(sections: &str, routes: &[(&str, &str)]) -> Self {
         let sandbox = Sandbox::new();
-        let arguments = ["sample-target", "--queue", "q", "--threads", "1"];
-        let target = sandbox.ostler(&[&arguments[..], &["--listen", "127.0.0.1:0"]].concat());
-        let mut address = None;
-        let mut ready = false;
-        while address.is_none() || !ready {
-            let line = target.line();
-            ready |= line == "queue q ready";
-            if let Some(own) = line.strip_prefix("listening on ") {
-                address = Some(format!("{own}/"));
-            }
-        }
-        let json = configuration(sections, routes, &address.unwrap());
+        let (target, address) = sandbox.listening_target("q");
+        let json = configuration(sections, routes, &address);
         let front = sandbox.front(&json);
         Self {
             sandbox,
