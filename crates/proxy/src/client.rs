@@ -166,7 +166,36 @@ impl Client {
         self.send_registered(pieces, timeout).await
     }
 
-    /// The same where the socket is registered for writing already.
+    /// The same for one who has only half of the connection: it must be registered for writing
+    /// ([`Interest::ReadsAndWrites`]).
+    pub(crate) async fn send_half(
+        &self,
+        mut pieces: &mut [IoSlice<'_>],
+        timeout: Duration,
+    ) -> io::Result<()> {
+        match ostler_shm::send(self.as_fd(), pieces) {
+            Ok(sent) => IoSlice::advance_slices(&mut pieces, sent),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        self.send_registered(pieces, timeout).await
+    }
+
+    /// Sends a few bytes at once, or fails: where nothing else is on its way, there is room.
+    pub(crate) fn send_now(&self, bytes: &[u8]) -> io::Result<()> {
+        match ostler_shm::send(self.as_fd(), &[IoSlice::new(bytes)])? {
+            sent if sent == bytes.len() => Ok(()),
+            _ => Err(io::ErrorKind::WriteZero.into()),
+        }
+    }
+
+    /// The socket, for somebody else to serve.
+    pub(crate) fn into_socket(mut self) -> Option<(OwnedFd, ConnectionFacts)> {
+        self.registration = None;
+        Some((Rc::into_inner(self.socket)?, self.facts))
+    }
+
+    /// Waits for room for all pieces.
     pub(crate) async fn send_registered(
         &self,
         mut pieces: &mut [IoSlice<'_>],

@@ -64,6 +64,7 @@ pub(crate) enum Unanswered {
     TargetDied,
     /// No entry can hold it.
     TooLarge,
+    NotDelegable,
 }
 
 impl Unanswered {
@@ -83,6 +84,7 @@ impl Unanswered {
             Self::WaitedTooLong => "Timer_AppPool".to_owned(),
             Self::TimedOut(_) => "the route's timeout is over".to_owned(),
             Self::TargetDied => "Connection_Abandoned_By_AppPool".to_owned(),
+            Self::NotDelegable => "the client's connection cannot be given away".to_owned(),
             Self::TooLarge => "the request does not fit into a queue entry".to_owned(),
         }
     }

@@ -14,19 +14,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use http::header::{CONTENT_LENGTH, HeaderMap};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, UPGRADE};
 use hyper::body::Incoming;
-use ostler_http1::{Framing, RequestFacts, RequestHead};
+use hyper_util::rt::TokioIo;
+use ostler_delegation::entry::directives;
+use ostler_http1::RequestHead;
 use ostler_model::DestinationState;
 use ostler_model::transforms::ConnectionEnds;
 
-use crate::client::Interest;
-use crate::connection::Connection;
 use crate::context::ExchangeContext;
 use crate::delegation::RelayTarget;
+use crate::downstream::{BodyRead, Downstream, RequestBody, ResponseWriter};
 use crate::exchange::After;
 use crate::outcome::ForwarderError;
-use crate::respond::{Chain, respond};
+use crate::respond::Chain;
 
 pub(crate) use body::ForwardBody;
 pub(crate) use clients::{Clients, Destination, SendError, Sender, handshake};
@@ -46,7 +47,7 @@ const ACTIVITY_TIMEOUT: Duration = Duration::from_secs(100);
 
 /// Forwards a request to a destination's address.
 pub(crate) async fn forward(
-    connection: &mut Connection,
+    downstream: &mut Downstream<'_>,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
     destination: &Arc<DestinationState>,
@@ -57,10 +58,10 @@ pub(crate) async fn forward(
         Some(ostler_config::schema::ActivityTimeout::After(timeout)) => Some(timeout),
         Some(ostler_config::schema::ActivityTimeout::Infinite) => None,
     };
-    let worker = std::rc::Rc::clone(&connection.worker);
+    let worker = std::rc::Rc::clone(downstream.worker());
     let ends = ConnectionEnds {
-        remote: connection.client.facts().client,
-        local: connection.client.facts().local,
+        remote: downstream.facts().client,
+        local: downstream.facts().local,
     };
     let made = worker
         .forwarding(context.cluster(), &destination.model())
@@ -75,12 +76,12 @@ pub(crate) async fn forward(
         });
     let (to, (parts, upgrade)) = match made {
         Ok((to, Ok(made))) => (to, made),
-        Ok((_, Err(response))) => return answered(connection, head, context, response).await,
+        Ok((_, Err(response))) => return answered(downstream, head, context, response).await,
         Err(error) => {
             tracing::warn!(destination = destination.id(), error = %Chain(&error), "no request can be made");
-            let status = StatusCode::BAD_GATEWAY;
-            let error = ForwarderError::RequestCreation;
-            return unanswered(connection, head, context, status, error).await;
+            let (status, error) = (StatusCode::BAD_GATEWAY, ForwarderError::RequestCreation);
+            let read = BodyRead::Nothing;
+            return unanswered(downstream, head, context, read, status, error).await;
         }
     };
     let lease = std::cell::Cell::new(None);
@@ -89,7 +90,7 @@ pub(crate) async fn forward(
         lease.set(Some(leased));
         Ok(response)
     };
-    let forwarded = run(connection, head, context, parts, upgrade, timeout, send).await;
+    let forwarded = run(downstream, head, context, parts, upgrade, timeout, send).await;
     if let Some(lease) = lease.take() {
         lease.give_back();
     }
@@ -98,59 +99,42 @@ pub(crate) async fn forward(
 
 /// Relays a request to a target that may not hold the client's socket.
 pub(crate) async fn relay(
-    connection: &mut Connection,
+    downstream: &mut Downstream<'_>,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
     target: &std::rc::Rc<RelayTarget>,
 ) -> Forwarded {
     let _counted = target.begin();
-    connection
-        .relays
-        .retain(|place| !place.target.is_dead() && place.sender.is_open());
-    let place = connection
-        .relays
-        .iter()
-        .position(|place| std::rc::Rc::ptr_eq(&place.target, target));
-    let mut place = match place {
-        Some(at) => connection.relays.swap_remove(at),
-        None => match target.connect(*connection.client.facts()).await {
-            Ok(place) => place,
-            Err(error) => {
-                tracing::warn!(instance = target.id(), error = %Chain(&error), "cannot relay");
-                let status = StatusCode::BAD_GATEWAY;
-                return failed(connection, head, context, status, ForwarderError::Request).await;
-            }
-        },
+    let facts = *downstream.facts();
+    let mut place = match downstream.relays().take(target, facts).await {
+        Ok(place) => place,
+        Err(error) => {
+            tracing::warn!(instance = target.id(), error = %Chain(&error), "cannot relay");
+            let error = ForwarderError::Request;
+            return failed(downstream, head, context, BodyRead::Nothing, error).await;
+        }
     };
-    let made = request::to_target(head);
-    let (parts, upgrade) = match made {
+    let (parts, upgrade) = match request::to_target(head) {
         Ok(made) => made,
         Err(error) => {
             tracing::warn!(instance = target.id(), %error, "no request can be made");
-            let status = StatusCode::BAD_GATEWAY;
-            return failed(
-                connection,
-                head,
-                context,
-                status,
-                ForwarderError::RequestCreation,
-            )
-            .await;
+            let error = ForwarderError::RequestCreation;
+            return failed(downstream, head, context, BodyRead::Nothing, error).await;
         }
     };
     let sender = &mut place.sender;
     let send = async |request| sender.send(request).await;
-    let forwarded = run(connection, head, context, parts, upgrade, None, send).await;
+    let forwarded = run(downstream, head, context, parts, upgrade, None, send).await;
     // Of one that failed, the target may still be busy with what was asked.
     if forwarded.error.is_none() {
-        connection.relays.push(place);
+        downstream.relays().give_back(place);
     }
     forwarded
 }
 
 /// Steps 2 and 3, however the request is sent.
 async fn run<F>(
-    connection: &mut Connection,
+    downstream: &mut Downstream<'_>,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
     parts: http::request::Parts,
@@ -161,19 +145,15 @@ async fn run<F>(
 where
     F: AsyncFnOnce(http::Request<ForwardBody>) -> Result<http::Response<Incoming>, SendError>,
 {
-    if connection
-        .client
-        .set_interest(Interest::ReadsAndWrites)
-        .is_err()
-    {
-        return gone();
-    }
     let activity = body::Activity::new(timeout, context.deadline());
-    let (outgoing, mut upload) = body::upload(head, connection, context.body_limit());
+    let Some((body, mut writer)) = downstream.halves(head) else {
+        return gone();
+    };
+    let (outgoing, mut upload) = body::upload(head.framing(), body, context.body_limit());
     let request = http::Request::from_parts(parts, outgoing);
     let asked = {
         let response = std::pin::pin!(send(request));
-        body::while_uploading(connection, &mut upload, response, &activity).await
+        body::while_uploading(&mut upload, &mut writer, response, &activity).await
     };
     let response = match asked {
         Ok(response) => response,
@@ -183,32 +163,95 @@ where
                 tracing::warn!(cluster = context.cluster().id(), error = %Chain(source), "forwarding failed");
             }
             let Some(status) = status else { return gone() };
-            upload.abandon();
-            return unanswered(connection, head, context, status, error).await;
+            let read = upload.body_read();
+            return unanswered(downstream, head, context, read, status, error).await;
         }
     };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        if !upgrade {
-            return failed(
-                connection,
-                head,
-                context,
-                StatusCode::BAD_GATEWAY,
-                ForwarderError::ResponseHeaders,
-            )
-            .await;
-        }
-        return tunnel::join(connection, head, context, response, timeout).await;
+        let body = upload.into_body();
+        let switched = match upgrade {
+            true => switch(context, response, body, writer, timeout).await,
+            false => None,
+        };
+        return match switched {
+            Some(forwarded) => forwarded,
+            None => {
+                let error = ForwarderError::ResponseHeaders;
+                failed(downstream, head, context, BodyRead::Whole, error).await
+            }
+        };
     }
-    response::pass_on(connection, head, context, response, upload, timeout).await
+    let passed = response::pass_on(context, response, &mut upload, &mut writer, &activity).await;
+    let bytes_sent = writer.bytes_sent();
+    let whole = upload.is_complete();
+    let error = passed.error.map(|failed| failed.error);
+    if let Some(failed) = passed.error {
+        if let Some(status) = failed.answer
+            && !writer.is_begun()
+        {
+            let read = upload.body_read();
+            let fields = HeaderMap::new();
+            return local(downstream, head, context, read, status, &fields, &[], error).await;
+        }
+        // Only an end before its time says that the response is not whole.
+        writer.abort();
+    }
+    let keep_alive = passed.keep_alive;
+    drop((upload, writer));
+    let after = downstream.after_response(keep_alive, whole).await;
+    Forwarded {
+        after,
+        status: passed.status.as_u16(),
+        bytes_sent,
+        error,
+    }
 }
+
+/// Sends the 101 on and joins the two connections. `None` when there is nothing to join.
+async fn switch(
+    context: &ExchangeContext<'_>,
+    mut response: http::Response<Incoming>,
+    mut body: RequestBody<'_>,
+    mut writer: ResponseWriter<'_>,
+    timeout: Option<Duration>,
+) -> Option<Forwarded> {
+    let upgrade = hyper::upgrade::on(&mut response);
+    let (parts, _body) = response.into_parts();
+    let protocol = parts.headers.get(UPGRADE).cloned();
+    let transforms = context.route().transforms.as_deref();
+    let mut fields = response::passed_fields(transforms, parts.status, parts.headers);
+    if let Some(protocol) = protocol {
+        fields.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        fields.insert(UPGRADE, protocol);
+    }
+    let added: Vec<_> = directives(context.directives()).collect();
+    let switched = writer.switch(fields, &added, SWITCH_TIMEOUT).await;
+    let error = match (switched, upgrade.await) {
+        (Err(_), _) => Some(ForwarderError::UpgradeResponseClient),
+        (_, Err(_)) => Some(ForwarderError::UpgradeResponseDestination),
+        (Ok(()), Ok(upgraded)) => {
+            tunnel::join(&mut body, &mut writer, TokioIo::new(upgraded), timeout).await
+        }
+    };
+    let _ = writer.end(None, SWITCH_TIMEOUT).await;
+    Some(Forwarded {
+        after: After::Close,
+        status: parts.status.as_u16(),
+        bytes_sent: writer.bytes_sent(),
+        error,
+    })
+}
+
+/// How long a client may take to accept that its protocol is switched.
+const SWITCH_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Answers for a destination from which no head has come: response transforms apply (reference part
 /// B, 2.6).
 pub(crate) async fn unanswered(
-    connection: &mut Connection,
+    downstream: &mut Downstream<'_>,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
+    read: BodyRead,
     status: StatusCode,
     error: ForwarderError,
 ) -> Forwarded {
@@ -216,50 +259,69 @@ pub(crate) async fn unanswered(
         Some(transforms) => transforms.failure(status),
         None => HeaderMap::new(),
     };
-    local(connection, head, context, status, &fields, &[], Some(error)).await
+    local(
+        downstream,
+        head,
+        context,
+        read,
+        status,
+        &fields,
+        &[],
+        Some(error),
+    )
+    .await
 }
 
 /// Answers what a request transform says.
 pub(crate) async fn answered(
-    connection: &mut Connection,
+    downstream: &mut Downstream<'_>,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
     response: Answer,
 ) -> Forwarded {
     let (parts, body) = response.into_parts();
     let (status, fields) = (parts.status, &parts.headers);
-    local(connection, head, context, status, fields, &body, None).await
+    let read = BodyRead::Nothing;
+    local(downstream, head, context, read, status, fields, &body, None).await
 }
 
-/// Answers for a destination whose response cannot be passed on.
+/// Answers 502 for a destination whose response cannot be passed on.
 async fn failed(
-    connection: &mut Connection,
+    downstream: &mut Downstream<'_>,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
-    status: StatusCode,
+    read: BodyRead,
     error: ForwarderError,
 ) -> Forwarded {
-    let fields = HeaderMap::new();
-    local(connection, head, context, status, &fields, &[], Some(error)).await
+    let (fields, status) = (HeaderMap::new(), StatusCode::BAD_GATEWAY);
+    local(
+        downstream,
+        head,
+        context,
+        read,
+        status,
+        &fields,
+        &[],
+        Some(error),
+    )
+    .await
 }
 
 /// Answers here; what was added to the response on the way is in it.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the exchange, and each part of its answer"
+)]
 async fn local(
-    connection: &mut Connection,
+    downstream: &mut Downstream<'_>,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
+    read: BodyRead,
     status: StatusCode,
     fields: &HeaderMap,
     body: &[u8],
     error: Option<ForwarderError>,
 ) -> Forwarded {
-    // Whatever of the body is still to come nobody reads.
-    let whole = head.framing() == Framing::None;
-    let facts = RequestFacts::from(head);
-    let facts = RequestFacts {
-        keep_alive: facts.keep_alive && whole,
-        ..facts
-    };
     // The length is stated where the response is written.
     let fields: Vec<_> = fields
         .iter()
@@ -267,11 +329,7 @@ async fn local(
         .filter_map(|(name, value)| Some((name.as_str(), str::from_utf8(value.as_bytes()).ok()?)))
         .chain(context.response_fields())
         .collect();
-    let keep = respond(connection, facts, status, &fields, body).await;
-    if !keep {
-        connection.client.linger().await;
-    }
-    let after = if keep { After::Keep } else { After::Close };
+    let after = downstream.answer(head, read, status, &fields, body).await;
     Forwarded {
         after,
         status: status.as_u16(),

@@ -1,0 +1,222 @@
+//! A connection: its settings, the streams that come in, its idling, its end.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use h2::server::{self, SendResponse};
+use h2::{Reason, RecvStream};
+use http::Request;
+use ostler_config::Http2Limits;
+use ostler_delegation::control::ConnectionFacts;
+use ostler_http1::RequestHead;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::head::head;
+use super::stream::Stream;
+use crate::connection::Watch;
+use crate::delegation::RelayPlaces;
+use crate::downstream::{BodyRead, Downstream};
+use crate::exchange::exchange;
+use crate::worker::Worker;
+
+/// Bytes of responses that wait for the client, most of them of one stream.
+const SEND_BUFFER: usize = 256 * 1024;
+
+/// What the streams of a connection share.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(super) worker: Rc<Worker>,
+    pub(super) facts: ConnectionFacts,
+    pub(super) relays: RelayPlaces,
+    /// Exchanges under way.
+    open: Cell<usize>,
+    resets: Resets,
+}
+
+/// Counts exchanges that the client has taken back: it costs it less to open a stream and reset it
+/// than it costs to begin the exchange (CVE-2023-44487).
+#[derive(Debug)]
+struct Resets {
+    since: Cell<Instant>,
+    count: Cell<u32>,
+    most: u32,
+}
+
+impl Resets {
+    /// Takes one in; true when there have been too many within a second.
+    fn add(&self, now: Instant) -> bool {
+        const WINDOW: std::time::Duration = std::time::Duration::from_secs(1);
+        if now.saturating_duration_since(self.since.get()) >= WINDOW {
+            self.since.set(now);
+            self.count.set(0);
+        }
+        self.count.set(self.count.get().saturating_add(1));
+        self.is_flood()
+    }
+
+    fn is_flood(&self) -> bool {
+        self.count.get() > self.most
+    }
+}
+
+/// Serves a connection until it is over.
+pub(crate) async fn serve<T>(worker: Rc<Worker>, io: T, facts: ConnectionFacts)
+where
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let limits = *worker.limits();
+    let watch = Rc::new(Watch::default());
+    let _registered = worker.register(Rc::clone(&watch));
+    let handshake = settings(&limits.http2).handshake::<_, Bytes>(io);
+    let Ok(Ok(mut connection)) = tokio::time::timeout(limits.head_timeout, handshake).await else {
+        return;
+    };
+    let client = facts.client;
+    let shared = Rc::new(Connection {
+        facts,
+        relays: RelayPlaces::default(),
+        open: Cell::new(0),
+        resets: Resets {
+            since: Cell::new(worker.now()),
+            count: Cell::new(0),
+            // A client may have every stream taken back, twice.
+            most: limits.http2.max_streams_per_connection.saturating_mul(2),
+        },
+        worker,
+    });
+    let mut is_closing = false;
+    loop {
+        let next = poll_fn(|cx| poll_next(&mut connection, &shared, &watch, is_closing, cx)).await;
+        match next {
+            Next::Request(request, response) => {
+                let stream = Served {
+                    connection: Rc::clone(&shared),
+                    watch: Rc::clone(&watch),
+                };
+                shared.open.set(shared.open.get() + 1);
+                watch.set_deadline(None);
+                tokio::task::spawn_local(stream.serve(*request, response));
+            }
+            Next::Close => {
+                is_closing = true;
+                connection.graceful_shutdown();
+            }
+            Next::Flood => {
+                tracing::debug!(?client, "a client resets its streams too fast");
+                connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+                let _ = poll_fn(|cx| connection.poll_closed(cx)).await;
+                return;
+            }
+            Next::Over(error) => {
+                if let Some(error) = error {
+                    tracing::debug!(?client, %error, "an HTTP/2 connection ends");
+                }
+                return;
+            }
+        }
+    }
+}
+
+fn settings(limits: &Http2Limits) -> server::Builder {
+    let mut builder = server::Builder::new();
+    builder
+        .max_concurrent_streams(limits.max_streams_per_connection)
+        .header_table_size(limits.header_table_size)
+        .max_frame_size(limits.max_frame_size)
+        .max_header_list_size(limits.max_request_header_field_size)
+        .initial_connection_window_size(limits.initial_connection_window_size)
+        .initial_window_size(limits.initial_stream_window_size)
+        .max_send_buffer_size(SEND_BUFFER)
+        .enable_connect_protocol();
+    builder
+}
+
+enum Next {
+    Request(Box<Request<RecvStream>>, SendResponse<Bytes>),
+    /// No further stream is to come: the front is stopping, or nothing has for too long.
+    Close,
+    Flood,
+    Over(Option<h2::Error>),
+}
+
+fn poll_next<T>(
+    connection: &mut server::Connection<T, Bytes>,
+    shared: &Connection,
+    watch: &Watch,
+    is_closing: bool,
+    cx: &mut Context<'_>,
+) -> Poll<Next>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    if shared.resets.is_flood() {
+        return Poll::Ready(Next::Flood);
+    }
+    match connection.poll_accept(cx) {
+        Poll::Ready(Some(Ok((request, response)))) => {
+            return Poll::Ready(Next::Request(Box::new(request), response));
+        }
+        Poll::Ready(Some(Err(error))) => return Poll::Ready(Next::Over(Some(error))),
+        Poll::Ready(None) => return Poll::Ready(Next::Over(None)),
+        Poll::Pending => {}
+    }
+    if shared.open.get() == 0 && !is_closing && !watch.has_deadline() {
+        let idle = shared.worker.limits().keep_alive_timeout;
+        watch.set_deadline(Some(shared.worker.now() + idle));
+    }
+    watch.wake_by(cx.waker());
+    if !is_closing && (shared.worker.is_draining() || watch.is_expired(shared.worker.now())) {
+        watch.set_deadline(None);
+        return Poll::Ready(Next::Close);
+    }
+    Poll::Pending
+}
+
+/// An exchange that is under way on a stream.
+struct Served {
+    connection: Rc<Connection>,
+    watch: Rc<Watch>,
+}
+
+impl Served {
+    async fn serve(self, request: Request<RecvStream>, response: SendResponse<Bytes>) {
+        let (parts, body) = request.into_parts();
+        let has_body = !body.is_end_stream();
+        let worker = &self.connection.worker;
+        let read = head(&parts, has_body, &worker.limits().http1);
+        drop(parts);
+        let mut stream = Stream::new(&self.connection, body, response);
+        let mut downstream = Downstream::Http2(&mut stream);
+        match read {
+            Ok(head) => {
+                exchange(&mut downstream, &head).await;
+            }
+            Err(error) => {
+                let client = downstream.facts().client;
+                tracing::debug!(?client, %error, "a request is refused");
+                let (head, read) = (RequestHead::default(), BodyRead::Nothing);
+                downstream
+                    .answer(&head, read, error.status(), &[], b"")
+                    .await;
+            }
+        }
+        if stream.is_taken_back() && self.connection.resets.add(worker.now()) {
+            self.watch.wake();
+        }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let open = self.connection.open.get().saturating_sub(1);
+        self.connection.open.set(open);
+        if open == 0 {
+            // The connection counts its idling from here.
+            self.watch.wake();
+        }
+    }
+}
