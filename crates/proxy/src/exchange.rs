@@ -52,7 +52,8 @@ pub(crate) async fn exchange(downstream: &mut Downstream<'_>, head: &RequestHead
     };
 
     let client = downstream.facts().client;
-    let mut context = ExchangeContext::new(head, client, route, cluster);
+    let version = downstream.version(head);
+    let mut context = ExchangeContext::new(head, client, version, route, cluster);
     let admitted = match admit(downstream, &mut context, worker.limits()).await {
         Admission::Admitted(admitted) => admitted,
         Admission::Answered(response) => {

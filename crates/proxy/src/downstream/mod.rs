@@ -62,8 +62,13 @@ impl Downstream<'_> {
         }
     }
 
-    pub(crate) fn is_http2(&self) -> bool {
-        matches!(self, Self::Http2(_))
+    /// What the client speaks.
+    pub(crate) fn version(&self, head: &RequestHead) -> http::Version {
+        match (self, head.version()) {
+            (Self::Http2(_), _) => http::Version::HTTP_2,
+            (Self::Http1(_), ostler_http1::Version::Http11) => http::Version::HTTP_11,
+            (Self::Http1(_), ostler_http1::Version::Http10) => http::Version::HTTP_10,
+        }
     }
 
     /// The connections to relayed targets that were opened for this client.

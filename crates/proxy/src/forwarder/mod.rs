@@ -9,6 +9,7 @@ mod clients;
 mod request;
 mod response;
 mod tunnel;
+mod web_socket;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,8 @@ use crate::downstream::{BodyRead, Downstream, RequestBody, ResponseWriter};
 use crate::exchange::After;
 use crate::outcome::ForwarderError;
 use crate::respond::Chain;
+
+use web_socket::Handshake;
 
 pub(crate) use body::ForwardBody;
 pub(crate) use clients::{Clients, Destination, SendError, Sender, handshake};
@@ -63,13 +66,14 @@ pub(crate) async fn forward(
         remote: downstream.facts().client,
         local: downstream.facts().local,
     };
+    let version = context.client_version();
     let made = worker
         .forwarding(context.cluster(), &destination.model())
         .and_then(|to| {
             let made = match &context.route().transforms {
-                None => request::to_destination(head, &to, ends).map(Ok),
+                None => request::to_destination(head, version, &to, ends).map(Ok),
                 Some(transforms) => worker.with_random(|random| {
-                    request::transformed(head, transforms, &to, ends, random)
+                    request::transformed(head, version, transforms, &to, ends, random)
                 }),
             };
             made.map(|made| (to, made))
@@ -114,7 +118,7 @@ pub(crate) async fn relay(
             return failed(downstream, head, context, BodyRead::Nothing, error).await;
         }
     };
-    let (parts, upgrade) = match request::to_target(head) {
+    let (parts, upgrade) = match request::to_target(head, context.client_version()) {
         Ok(made) => made,
         Err(error) => {
             tracing::warn!(instance = target.id(), %error, "no request can be made");
@@ -137,7 +141,7 @@ async fn run<F>(
     downstream: &mut Downstream<'_>,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
-    parts: http::request::Parts,
+    mut parts: http::request::Parts,
     upgrade: bool,
     timeout: Option<Duration>,
     send: F,
@@ -145,6 +149,18 @@ async fn run<F>(
 where
     F: AsyncFnOnce(http::Request<ForwardBody>) -> Result<http::Response<Incoming>, SendError>,
 {
+    let handshake = match upgrade && context.client_version() == http::Version::HTTP_2 {
+        true => match Handshake::with_key(&mut parts.headers) {
+            Ok(handshake) => Some(handshake),
+            Err(error) => {
+                tracing::debug!(%error, "a WebSocket is refused");
+                let (read, status) = (BodyRead::Nothing, StatusCode::BAD_REQUEST);
+                let fields = HeaderMap::new();
+                return local(downstream, head, context, read, status, &fields, &[], None).await;
+            }
+        },
+        false => None,
+    };
     let activity = body::Activity::new(timeout, context.deadline());
     let Some((body, mut writer)) = downstream.halves(head) else {
         return gone();
@@ -170,7 +186,7 @@ where
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let body = upload.into_body();
         let switched = match upgrade {
-            true => switch(context, response, body, writer, timeout).await,
+            true => switch(context, response, handshake, body, writer, timeout).await,
             false => None,
         };
         return match switched {
@@ -211,12 +227,20 @@ where
 async fn switch(
     context: &ExchangeContext<'_>,
     mut response: http::Response<Incoming>,
+    handshake: Option<Handshake>,
     mut body: RequestBody<'_>,
     mut writer: ResponseWriter<'_>,
     timeout: Option<Duration>,
 ) -> Option<Forwarded> {
     let upgrade = hyper::upgrade::on(&mut response);
-    let (parts, _body) = response.into_parts();
+    let (mut parts, _body) = response.into_parts();
+    if handshake.is_some_and(|handshake| !handshake.is_accepted(&mut parts.headers)) {
+        tracing::warn!(
+            cluster = context.cluster().id(),
+            "a destination's Sec-WebSocket-Accept is wrong"
+        );
+        return None;
+    }
     let protocol = parts.headers.get(UPGRADE).cloned();
     let transforms = context.route().transforms.as_deref();
     let mut fields = response::passed_fields(transforms, parts.status, parts.headers);

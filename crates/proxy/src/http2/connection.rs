@@ -1,14 +1,15 @@
 //! A connection: its settings, the streams that come in, its idling, its end.
 
 use std::cell::Cell;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
 use h2::server::{self, SendResponse};
-use h2::{Reason, RecvStream};
+use h2::{PingPong, Reason, RecvStream};
 use http::Request;
 use ostler_config::Http2Limits;
 use ostler_delegation::control::ConnectionFacts;
@@ -21,6 +22,7 @@ use crate::connection::Watch;
 use crate::delegation::RelayPlaces;
 use crate::downstream::{BodyRead, Downstream};
 use crate::exchange::exchange;
+use crate::front::FrontLimits;
 use crate::worker::Worker;
 
 /// Bytes of responses that wait for the client, most of them of one stream.
@@ -71,7 +73,7 @@ where
     let limits = *worker.limits();
     let watch = Rc::new(Watch::default());
     let _registered = worker.register(Rc::clone(&watch));
-    let handshake = settings(&limits.http2).handshake::<_, Bytes>(io);
+    let handshake = settings(&limits).handshake::<_, Bytes>(io);
     let Ok(Ok(mut connection)) = tokio::time::timeout(limits.head_timeout, handshake).await else {
         return;
     };
@@ -88,10 +90,17 @@ where
         },
         worker,
     });
+    let pings = connection.ping_pong();
+    let mut unanswered = pin!(keep_alive(pings, limits.http2));
     let mut is_closing = false;
     loop {
-        let next = poll_fn(|cx| poll_next(&mut connection, &shared, &watch, is_closing, cx)).await;
-        match next {
+        let next = poll_fn(|cx| {
+            if unanswered.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Next::Over(None));
+            }
+            poll_next(&mut connection, &shared, &watch, is_closing, cx)
+        });
+        match next.await {
             Next::Request(request, response) => {
                 let stream = Served {
                     connection: Rc::clone(&shared),
@@ -121,18 +130,42 @@ where
     }
 }
 
-fn settings(limits: &Http2Limits) -> server::Builder {
+fn settings(limits: &FrontLimits) -> server::Builder {
+    /// What a field counts beside its name and value (RFC 9113 section 6.5.2).
+    const FIELD: usize = 32;
+    let http1 = &limits.http1;
+    let header_list = http1
+        .head
+        .saturating_add(http1.fields.saturating_mul(FIELD));
+    let limits: &Http2Limits = &limits.http2;
     let mut builder = server::Builder::new();
     builder
         .max_concurrent_streams(limits.max_streams_per_connection)
         .header_table_size(limits.header_table_size)
         .max_frame_size(limits.max_frame_size)
-        .max_header_list_size(limits.max_request_header_field_size)
+        .max_header_list_size(u32::try_from(header_list).unwrap_or(u32::MAX))
         .initial_connection_window_size(limits.initial_connection_window_size)
         .initial_window_size(limits.initial_stream_window_size)
         .max_send_buffer_size(SEND_BUFFER)
         .enable_connect_protocol();
     builder
+}
+
+/// Pings the client, if it is to be pinged. Completes when an answer has not come in time.
+async fn keep_alive(pings: Option<PingPong>, limits: Http2Limits) {
+    let (Some(mut pings), Some(delay)) = (pings, limits.keep_alive_ping_delay) else {
+        return pending().await;
+    };
+    loop {
+        tokio::time::sleep(delay).await;
+        let answer = pings.ping(h2::Ping::opaque());
+        match tokio::time::timeout(limits.keep_alive_ping_timeout, answer).await {
+            Ok(Ok(_pong)) => {}
+            // The connection's own end tells of it.
+            Ok(Err(_)) => return pending().await,
+            Err(_elapsed) => return,
+        }
+    }
 }
 
 enum Next {
@@ -187,7 +220,9 @@ impl Served {
         let (parts, body) = request.into_parts();
         let has_body = !body.is_end_stream();
         let worker = &self.connection.worker;
-        let read = head(&parts, has_body, &worker.limits().http1);
+        let limits = worker.limits();
+        let longest_field = limits.http2.max_request_header_field_size;
+        let read = head(&parts, has_body, &limits.http1, longest_field);
         drop(parts);
         let mut stream = Stream::new(&self.connection, body, response);
         let mut downstream = Downstream::Http2(&mut stream);

@@ -41,6 +41,7 @@ pub(super) fn head(
     parts: &Parts,
     has_body: bool,
     limits: &Limits,
+    longest_field: u32,
 ) -> Result<RequestHead, HeadError> {
     let protocol = protocol(parts);
     let mut raw = Vec::with_capacity(512);
@@ -76,6 +77,9 @@ pub(super) fn head(
     }
     let mut has_length = false;
     for (name, value) in &parts.headers {
+        if name.as_str().len() + value.len() > longest_field as usize {
+            return Err(HeadError::TooLarge);
+        }
         if *name == header::COOKIE || (*name == header::HOST && parts.uri.authority().is_some()) {
             continue;
         }
@@ -155,7 +159,7 @@ mod tests {
 
     fn converted(request: http::request::Builder, has_body: bool) -> RequestHead {
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        head(&parts, has_body, &Limits::default()).unwrap()
+        head(&parts, has_body, &Limits::default(), 32_768).unwrap()
     }
 
     #[test]
@@ -199,7 +203,7 @@ mod tests {
         let long = "x".repeat(9000);
         let of = |request: http::request::Builder| {
             let (parts, ()) = request.body(()).unwrap().into_parts();
-            head(&parts, false, &Limits::default()).unwrap_err()
+            head(&parts, false, &Limits::default(), 32_768).unwrap_err()
         };
         assert_eq!(
             of(Request::get(format!("http://h/{long}"))),
