@@ -191,11 +191,7 @@ async fn delegated(
             tracing::warn!(%queue, destination = destination.id(), reason = reason.reason(), "a delegated request is answered here");
             let status = reason.status();
             let after = unanswered(connection, head, &context, &reason).await;
-            let error = Some(match reason {
-                Unanswered::TargetDied => ForwarderError::Request,
-                Unanswered::TimedOut(_) => ForwarderError::RequestTimedOut,
-                _ => ForwarderError::NoAvailableDestinations,
-            });
+            let error = Some(reason.error());
             let end = Forwarded {
                 after,
                 status: status.as_u16(),
@@ -237,7 +233,15 @@ async fn unanswered(
             After::Close
         }
         _ => {
-            let fields = context.response_fields();
+            // Not where no destination was there to answer (reference part B, 2.6).
+            let made = match &context.route().transforms {
+                Some(all) if reason.error() != ForwarderError::NoAvailableDestinations => {
+                    all.failure(status)
+                }
+                _ => http::HeaderMap::new(),
+            };
+            let mut fields = forwarder::own_fields(&made);
+            fields.extend(context.response_fields());
             local(connection, head, facts, status, &fields, &[]).await
         }
     }

@@ -24,11 +24,14 @@ use super::channel::{Channel, NotTaken, Place};
 use super::handoff::{Event, Record};
 use super::queue::{Queue, Taker};
 use super::relay::RelayTarget;
+use super::responses::Responses;
 use super::rules::Rule;
 use crate::admission::Deadline;
 use crate::client::{Interest, READ};
 use crate::connection::Connection;
 use crate::context::ExchangeContext;
+use crate::outcome::ForwarderError;
+use crate::respond::Chain;
 
 /// How a delegated exchange ended, as far as the front is concerned.
 #[derive(Debug)]
@@ -75,6 +78,16 @@ impl Unanswered {
         }
     }
 
+    /// YARP's error for it.
+    pub(crate) fn error(&self) -> ForwarderError {
+        match self {
+            Self::TargetDied => ForwarderError::Request,
+            Self::TimedOut(_) => ForwarderError::RequestTimedOut,
+            Self::TooLarge => ForwarderError::RequestCreation,
+            _ => ForwarderError::NoAvailableDestinations,
+        }
+    }
+
     /// http.sys' reason phrase for its error log, where it has one.
     pub(crate) fn reason(&self) -> String {
         match self {
@@ -101,6 +114,7 @@ pub(crate) async fn delegate(
     mut record: Record,
 ) -> Delegated {
     let queue = &rule.queue;
+    let responses = Responses::of(context.route());
     let deadline = connection.worker.now() + queue.properties().wait_timeout();
     let mut besides: Option<String> = None;
     loop {
@@ -131,10 +145,26 @@ pub(crate) async fn delegate(
                 continue;
             }
         };
+        if let Some(reason) = responses.relayed_by(&channel) {
+            // On the heap, so that exchanges that are delegated do not carry the room for it.
+            match Box::pin(queue.relay_beside(&channel)).await {
+                Ok(target) => {
+                    responses.tell(context.route(), reason);
+                    return Delegated::Relay(target, record);
+                }
+                Err(error) if besides.is_none() => {
+                    tracing::warn!(instance = channel.id(), error = %Chain(&error), "cannot relay");
+                    besides = Some(channel.id().to_owned());
+                    continue;
+                }
+                Err(_) => return Delegated::Unanswered(Unanswered::TargetDied, record),
+            }
+        }
         if queue.is_full() {
             return full(queue, record);
         }
-        let taken = hand_over(connection, head, &channel, context, record);
+        let transforms = responses.encoded();
+        let taken = hand_over(connection, head, &channel, context, transforms, record);
         let place = match taken {
             Ok(place) => place,
             Err((NotTaken::TooLarge, back)) => {
@@ -223,6 +253,7 @@ fn hand_over(
     head: &RequestHead,
     channel: &Rc<Channel>,
     context: &ExchangeContext<'_>,
+    transforms: &[u8],
     record: Record,
 ) -> Result<PlaceKey, (NotTaken, Record)> {
     let slot = match connection.place_on(channel) {
@@ -238,6 +269,7 @@ fn hand_over(
         head_received_ns: record.head_received_ns,
         queued_ns: ostler_shm::monotonic_nanoseconds(),
         limits: limits_of(context, head),
+        transforms,
         directives: context.directives(),
         prefix: prefix_of(connection, head),
     };

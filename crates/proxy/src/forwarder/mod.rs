@@ -117,8 +117,8 @@ pub(crate) async fn relay(
             Ok(place) => place,
             Err(error) => {
                 tracing::warn!(instance = target.id(), error = %Chain(&error), "cannot relay");
-                let status = StatusCode::BAD_GATEWAY;
-                return failed(connection, head, context, status, ForwarderError::Request).await;
+                let (status, error) = (StatusCode::BAD_GATEWAY, ForwarderError::Request);
+                return unanswered(connection, head, context, status, error).await;
             }
         },
     };
@@ -127,15 +127,8 @@ pub(crate) async fn relay(
         Ok(made) => made,
         Err(error) => {
             tracing::warn!(instance = target.id(), %error, "no request can be made");
-            let status = StatusCode::BAD_GATEWAY;
-            return failed(
-                connection,
-                head,
-                context,
-                status,
-                ForwarderError::RequestCreation,
-            )
-            .await;
+            let (status, error) = (StatusCode::BAD_GATEWAY, ForwarderError::RequestCreation);
+            return unanswered(connection, head, context, status, error).await;
         }
     };
     let sender = &mut place.sender;
@@ -260,13 +253,8 @@ async fn local(
         keep_alive: facts.keep_alive && whole,
         ..facts
     };
-    // The length is stated where the response is written.
-    let fields: Vec<_> = fields
-        .iter()
-        .filter(|(name, _)| !is_hop_by_hop(name) && *name != CONTENT_LENGTH)
-        .filter_map(|(name, value)| Some((name.as_str(), str::from_utf8(value.as_bytes()).ok()?)))
-        .chain(context.response_fields())
-        .collect();
+    let mut fields = own_fields(fields);
+    fields.extend(context.response_fields());
     let keep = respond(connection, facts, status, &fields, body).await;
     if !keep {
         connection.client.linger().await;
@@ -278,6 +266,16 @@ async fn local(
         bytes_sent: 0,
         error,
     }
+}
+
+/// What transforms have made of an answer of the front's own. Its length is stated where the
+/// response is written.
+pub(crate) fn own_fields(fields: &HeaderMap) -> Vec<(&str, &str)> {
+    fields
+        .iter()
+        .filter(|(name, _)| !is_hop_by_hop(name) && *name != CONTENT_LENGTH)
+        .filter_map(|(name, value)| Some((name.as_str(), str::from_utf8(value.as_bytes()).ok()?)))
+        .collect()
 }
 
 fn gone() -> Forwarded {

@@ -55,7 +55,11 @@ pub(super) async fn pass_on(
     let reason = parts.extensions.get::<hyper::ext::ReasonPhrase>();
     let reason = reason.and_then(|reason| std::str::from_utf8(reason.as_bytes()).ok());
     let transforms = context.route().transforms.as_deref();
-    let fields = passed_fields(transforms, parts.status, parts.headers);
+    let mut fields = passed_fields(transforms, parts.status, parts.headers);
+    if length == BodyLength::Unknown {
+        // How long it is, a transform cannot know.
+        fields.remove(http::header::CONTENT_LENGTH);
+    }
     let date = crate::clock::date();
     let framing = encode_response_head(
         &mut out,
