@@ -12,6 +12,7 @@ use ostler_shm::{
     Sleeper, Waker, full_fence,
 };
 
+use crate::PROTOCOL_MINOR;
 use crate::control::{ConnectionFacts, FrontMessage, TargetMessage};
 use crate::entry::{Completed, ExchangeKey, FrontEntry, RequestEntry, connection_of};
 use crate::error::{ChannelError, WireError};
@@ -54,14 +55,15 @@ pub fn accept(control: ControlSocket, greeting: &Greeting) -> Result<Accepted, C
         Err(ReceiveError::WouldBlock) => return Ok(Accepted::NotYet(control)),
         Err(error) => return Err(error.into()),
     };
-    let welcome = TargetMessage::Welcome {
+    let welcome = |minor: u8| TargetMessage::Welcome {
+        minor: minor.min(PROTOCOL_MINOR),
         pid: std::process::id(),
         max_connections: greeting.max_connections,
         label: greeting.label.clone(),
         url_prefixes: greeting.url_prefixes.clone(),
     };
     match FrontMessage::decode(&packet) {
-        Ok(FrontMessage::HelloRings { pid, spec }) => {
+        Ok(FrontMessage::HelloRings { minor, pid, spec }) => {
             let mut descriptors = received.descriptors.into_iter();
             let mut next = || {
                 descriptors
@@ -75,7 +77,7 @@ pub fn accept(control: ControlSocket, greeting: &Greeting) -> Result<Accepted, C
                 return Err(WireError::Invalid("the region of a hello").into());
             }
             let own = OwnRegion::create("ostler-target", spec)?;
-            control.send(&welcome.encode(), &[own.descriptor()])?;
+            control.send(&welcome(minor).encode(), &[own.descriptor()])?;
             let wakes = Wakes {
                 wake_target,
                 wake_front,
@@ -86,7 +88,7 @@ pub fn accept(control: ControlSocket, greeting: &Greeting) -> Result<Accepted, C
             ))))
         }
         Ok(FrontMessage::HelloRelay { pid }) => {
-            control.send(&welcome.encode(), &[])?;
+            control.send(&welcome(0).encode(), &[])?;
             Ok(Accepted::Relay(RelayChannel {
                 control,
                 front_pid: pid,

@@ -162,11 +162,7 @@ async fn delegated(
             return finish(record, Mode::Local, failed);
         }
     };
-    let delegated = match downstream.delegable() {
-        Some(connection) => delegate(connection, head, &rule, &context, record).await,
-        None => Delegated::Unanswered(Unanswered::NotDelegable, record),
-    };
-    match delegated {
+    match delegate(downstream, head, &rule, &context, record).await {
         Delegated::Keep => After::Keep,
         Delegated::Close | Delegated::ClientGone => After::Close,
         Delegated::Detached => After::Detached,
@@ -188,11 +184,7 @@ async fn delegated(
             tracing::warn!(%queue, destination = destination.id(), reason = reason.reason(), "a delegated request is answered here");
             let status = reason.status();
             let after = unanswered(downstream, head, &context, &reason).await;
-            let error = Some(match reason {
-                Unanswered::TargetDied => ForwarderError::Request,
-                Unanswered::TimedOut(_) => ForwarderError::RequestTimedOut,
-                _ => ForwarderError::NoAvailableDestinations,
-            });
+            let error = Some(reason.error());
             let end = Forwarded {
                 after,
                 status: status.as_u16(),
@@ -221,7 +213,15 @@ async fn unanswered(
             downstream.refuse(head, status, text).await
         }
         _ => {
-            let fields = context.response_fields();
+            // Not where no destination was there to answer (reference part B, 2.6).
+            let made = match &context.route().transforms {
+                Some(all) if reason.error() != ForwarderError::NoAvailableDestinations => {
+                    all.failure(status)
+                }
+                _ => http::HeaderMap::new(),
+            };
+            let mut fields = forwarder::own_fields(&made);
+            fields.extend(context.response_fields());
             local(downstream, head, status, &fields, &[]).await
         }
     }

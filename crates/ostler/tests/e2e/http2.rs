@@ -9,7 +9,7 @@ use http::Request;
 
 use crate::forwarding::{Destination, OK, forwarding, forwarding_to};
 use crate::support::http2_client::{Http2Client, get, run, send, url, whole};
-use crate::support::{PATIENCE, Sandbox};
+use crate::support::{PATIENCE, Sandbox, delegating_by_path};
 
 /// One cluster, whose destination is a target that listens, so that requests are forwarded.
 fn to_listening(address: &str) -> String {
@@ -487,4 +487,36 @@ fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
         answer.starts_with("HTTP/1.1 408"),
         "a preface without end: {answer}"
     );
+}
+
+#[test]
+fn a_queue_is_relayed_to() {
+    let sandbox = Sandbox::new();
+    let targets = ["a", "b"].map(|queue| sandbox.target(queue, &[]));
+    let front = sandbox.front(&delegating_by_path(&["a", "b"]));
+    run(async {
+        let client = Http2Client::connect(front.port).await;
+        let body: Vec<u8> = (0..300_000u32).map(|at| (at % 251) as u8).collect();
+        for _ in 0..3 {
+            for (queue, target) in ["a", "b"].iter().zip(&targets) {
+                let echo = client.post(&format!("/{queue}/echo?q=1"), &body).await;
+                let echo = echo.json();
+                assert_eq!(echo["arrival"], "relayed");
+                assert_eq!(echo["pid"], target.pid());
+                assert_eq!(echo["target"], format!("/{queue}/echo?q=1"));
+                assert_eq!(echo["length"], body.len());
+                assert!(echo["client"].as_str().unwrap().starts_with("127.0.0.1:"));
+                let bytes = client.get(&format!("/{queue}/stream/1000000")).await;
+                assert_eq!(bytes.body.len(), 1_000_000);
+            }
+        }
+        // Streams of one connection are with their targets at the same time.
+        let (slow, _stream) = client.begin(get("/a/delay/300"), true).await;
+        assert_eq!(client.get("/b/").await.status(), 200);
+        assert_eq!(client.get("/a/").await.status(), 200);
+        assert_eq!(slow.await.unwrap().status(), 200);
+    });
+    // The same targets are delegated to by others.
+    let echo = front.ask("GET", "/a/echo").json();
+    assert_eq!(echo["arrival"], "delegated");
 }

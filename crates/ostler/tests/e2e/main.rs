@@ -24,6 +24,7 @@ mod mistakes;
 mod rate_limiter;
 mod relay;
 mod reload;
+mod response_transforms;
 mod routing;
 mod timeouts;
 mod transforms;

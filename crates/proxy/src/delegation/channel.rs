@@ -124,6 +124,11 @@ impl Channel {
         look(&self.front.borrow().welcome().url_prefixes)
     }
 
+    /// Whether the target transforms its responses as a request says.
+    pub(crate) fn transforms_responses(&self) -> bool {
+        self.front.borrow().transforms_responses()
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.front.borrow().welcome().pid
     }

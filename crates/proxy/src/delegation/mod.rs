@@ -5,6 +5,7 @@ mod delegator;
 mod handoff;
 mod queue;
 mod relay;
+mod responses;
 mod rules;
 mod transformed;
 

@@ -141,6 +141,19 @@ impl Downstream<'_> {
         }
     }
 
+    /// Completes when the connection breaks or the stream is reset. A client that only ends its own
+    /// direction is not gone by that.
+    pub(crate) async fn broken(&mut self) {
+        match self {
+            Self::Http1(connection) => {
+                if connection.client.set_interest(Interest::Breaks).is_ok() {
+                    connection.client.broken().await;
+                }
+            }
+            Self::Http2(stream) => stream.gone().await,
+        }
+    }
+
     /// Answers here, without a destination. The connection stays open (it need not suffer for a
     /// routing error) unless a body is under way that nobody will read.
     pub(crate) async fn answer(

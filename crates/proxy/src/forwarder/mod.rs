@@ -114,16 +114,18 @@ pub(crate) async fn relay(
         Ok(place) => place,
         Err(error) => {
             tracing::warn!(instance = target.id(), error = %Chain(&error), "cannot relay");
-            let error = ForwarderError::Request;
-            return failed(downstream, head, context, BodyRead::Nothing, error).await;
+            let (status, error) = (StatusCode::BAD_GATEWAY, ForwarderError::Request);
+            let read = BodyRead::Nothing;
+            return unanswered(downstream, head, context, read, status, error).await;
         }
     };
     let (parts, upgrade) = match request::to_target(head, context.client_version()) {
         Ok(made) => made,
         Err(error) => {
             tracing::warn!(instance = target.id(), %error, "no request can be made");
-            let error = ForwarderError::RequestCreation;
-            return failed(downstream, head, context, BodyRead::Nothing, error).await;
+            let (status, error) = (StatusCode::BAD_GATEWAY, ForwarderError::RequestCreation);
+            let read = BodyRead::Nothing;
+            return unanswered(downstream, head, context, read, status, error).await;
         }
     };
     let sender = &mut place.sender;
@@ -346,13 +348,8 @@ async fn local(
     body: &[u8],
     error: Option<ForwarderError>,
 ) -> Forwarded {
-    // The length is stated where the response is written.
-    let fields: Vec<_> = fields
-        .iter()
-        .filter(|(name, _)| !is_hop_by_hop(name) && *name != CONTENT_LENGTH)
-        .filter_map(|(name, value)| Some((name.as_str(), str::from_utf8(value.as_bytes()).ok()?)))
-        .chain(context.response_fields())
-        .collect();
+    let mut fields = own_fields(fields);
+    fields.extend(context.response_fields());
     let after = downstream.answer(head, read, status, &fields, body).await;
     Forwarded {
         after,
@@ -360,6 +357,16 @@ async fn local(
         bytes_sent: 0,
         error,
     }
+}
+
+/// What transforms have made of an answer of the front's own. Its length is stated where the
+/// response is written.
+pub(crate) fn own_fields(fields: &HeaderMap) -> Vec<(&str, &str)> {
+    fields
+        .iter()
+        .filter(|(name, _)| !is_hop_by_hop(name) && *name != CONTENT_LENGTH)
+        .filter_map(|(name, value)| Some((name.as_str(), str::from_utf8(value.as_bytes()).ok()?)))
+        .collect()
 }
 
 fn gone() -> Forwarded {

@@ -139,10 +139,15 @@ where
     let reason = parts.extensions.get::<hyper::ext::ReasonPhrase>();
     let reason = reason.and_then(|reason| std::str::from_utf8(reason.as_bytes()).ok());
     let transforms = context.route().transforms.as_deref();
+    let mut fields = passed_fields(transforms, parts.status, parts.headers);
+    if length == BodyLength::Unknown {
+        // How long it is, a transform cannot know.
+        fields.remove(http::header::CONTENT_LENGTH);
+    }
     let may_follow = writer.head(Head {
         status: parts.status,
         reason,
-        fields: passed_fields(transforms, parts.status, parts.headers),
+        fields,
         added: &added,
         length,
         keep_alive,
