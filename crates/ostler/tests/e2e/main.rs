@@ -17,6 +17,7 @@ mod forwarding;
 mod health;
 mod hostile;
 mod http;
+mod http_client;
 mod leaks;
 mod malformed;
 mod mistakes;

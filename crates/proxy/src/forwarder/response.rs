@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use http_body::Body;
 use hyper::body::Incoming;
+use ostler_config::schema::HeaderEncoding;
 use ostler_delegation::entry::directives;
 use ostler_http1::{
     BodyEncoder, BodyLength, RequestFacts, RequestHead, ResponseBody, encode_response_head,
@@ -17,7 +18,7 @@ use ostler_model::transforms::Transforms;
 
 use super::body::{Activity, Ceased, Upload};
 use super::request::is_hop_by_hop;
-use super::{Forwarded, failed};
+use super::{Forwarded, failed, header_encoding};
 use crate::connection::Connection;
 use crate::context::ExchangeContext;
 use crate::exchange::After;
@@ -83,7 +84,10 @@ pub(super) async fn pass_on(
             match next(body.as_mut(), &activity, out.is_empty()).await {
                 Next::Data(bytes) => data = bytes,
                 Next::Later => {}
-                Next::Trailers(trailers) => {
+                Next::Trailers(mut trailers) => {
+                    if let Some(encoding) = parts.extensions.get::<HeaderEncoding>() {
+                        header_encoding::decode(&mut trailers, *encoding);
+                    }
                     let trailers = match transforms {
                         Some(transforms) => {
                             transforms.trailers(parts.status, trailers, |trailers| {
