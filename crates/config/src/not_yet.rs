@@ -49,11 +49,6 @@ const NOT_YET: &[Line] = &[
         message: "of these only TLS 1.2 and TLS 1.3 are spoken" },
     Line { owner: CLUSTER, key: "HttpClient:MaxConnectionsPerServer", is_used: there, message: IGNORED },
     Line { owner: CLUSTER, key: "HttpClient:EnableMultipleHttp2Connections", is_used: off, message: IGNORED },
-    Line { owner: CLUSTER, key: "HttpClient:RequestHeaderEncoding", is_used: there, message: IGNORED },
-    Line { owner: CLUSTER, key: "HttpClient:ResponseHeaderEncoding", is_used: there, message: IGNORED },
-    Line { owner: CLUSTER, key: "HttpClient:WebProxy:Address", is_used: there, message: IGNORED },
-    Line { owner: CLUSTER, key: "HttpRequest:Version", is_used: is_http_1_0,
-        message: "HTTP/1.0 to destinations is not implemented yet: HTTP/1.1 is used" },
     Line { owner: CLUSTER, key: "HttpRequest:VersionPolicy", is_used: needs_http_3,
         message: "HTTP/3 to destinations is not implemented yet: requests to these fail" },
 
@@ -152,10 +147,6 @@ fn needs_http_3(at: &Use<'_>) -> bool {
     says(at, &policies) && version == Some(Ok(HttpVersion::Http3))
 }
 
-fn is_http_1_0(at: &Use<'_>) -> bool {
-    at.value.value().map(leaf::http_version) == Some(Ok(HttpVersion::Http10))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,26 +205,6 @@ mod tests {
                 CLUSTER,
                 r#"{ "HttpClient": { "EnableMultipleHttp2Connections": false } }"#,
                 "HttpClient:EnableMultipleHttp2Connections",
-            ),
-            (
-                CLUSTER,
-                r#"{ "HttpClient": { "RequestHeaderEncoding": "utf-8" } }"#,
-                "HttpClient:RequestHeaderEncoding",
-            ),
-            (
-                CLUSTER,
-                r#"{ "HttpClient": { "ResponseHeaderEncoding": "utf-8" } }"#,
-                "HttpClient:ResponseHeaderEncoding",
-            ),
-            (
-                CLUSTER,
-                r#"{ "HttpClient": { "WebProxy": { "Address": "http://p" } } }"#,
-                "HttpClient:WebProxy:Address",
-            ),
-            (
-                CLUSTER,
-                r#"{ "HttpRequest": { "Version": "1.0" } }"#,
-                "HttpRequest:Version",
             ),
             (
                 CLUSTER,

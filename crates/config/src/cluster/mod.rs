@@ -2,10 +2,12 @@
 
 mod address;
 mod destination;
+mod header_encoding;
 mod health_check;
 mod http_client;
 mod http_request;
 mod session_affinity;
+mod web_proxy;
 
 use crate::diagnostics::Diagnostics;
 use crate::load::RouteValidator;

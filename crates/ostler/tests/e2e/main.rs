@@ -18,6 +18,7 @@ mod health;
 mod hostile;
 mod http;
 mod http2;
+mod http_client;
 mod leaks;
 mod malformed;
 mod mistakes;

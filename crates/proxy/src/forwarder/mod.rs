@@ -6,6 +6,7 @@
 
 mod body;
 mod clients;
+mod header_encoding;
 mod request;
 mod response;
 mod tunnel;
@@ -77,21 +78,28 @@ pub(crate) async fn forward(
                 }),
             };
             made.map(|made| (to, made))
+        })
+        .and_then(|(to, mut made)| {
+            if let Ok((parts, upgrade)) = &mut made {
+                to.messages.prepare(parts, head.framing(), *upgrade)?;
+            }
+            Ok((to, made))
         });
     let (to, (parts, upgrade)) = match made {
         Ok((to, Ok(made))) => (to, made),
         Ok((_, Err(response))) => return answered(downstream, head, context, response).await,
         Err(error) => {
             tracing::warn!(destination = destination.id(), error = %Chain(&error), "no request can be made");
-            let (status, error) = (StatusCode::BAD_GATEWAY, ForwarderError::RequestCreation);
+            let (status, error) = (error.status(), ForwarderError::RequestCreation);
             let read = BodyRead::Nothing;
             return unanswered(downstream, head, context, read, status, error).await;
         }
     };
     let lease = std::cell::Cell::new(None);
     let send = async |request| {
-        let (response, leased) = to.pool.send(request, upgrade).await?;
+        let (mut response, leased) = to.pool(upgrade).send(request, upgrade).await?;
         lease.set(Some(leased));
+        to.messages.read(&mut response);
         Ok(response)
     };
     let forwarded = run(downstream, head, context, parts, upgrade, timeout, send).await;

@@ -1,7 +1,7 @@
 //! The outgoing request: the client's, less what belongs to its connection, plus who it is.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Uri, Version};
+use http::{Method, StatusCode, Uri, Version};
 use ostler_http1::{Framing, RequestHead};
 use ostler_model::RandomSource;
 use ostler_model::transforms::{ConnectionEnds, Transforms, path};
@@ -18,10 +18,34 @@ pub(crate) enum RequestError {
     Address(String),
     #[error("HTTP/3 is asked for and not spoken")]
     Http3,
+    #[error("HTTP/1.0 has no chunked bodies, and the length of this one is not known")]
+    ChunkedInHttp10,
+    #[error("the proxy's address {0:?} cannot be used")]
+    WebProxy(String),
+    #[error("HTTP/2 in clear text does not pass an HTTP proxy")]
+    Http2ThroughProxy,
+    #[error("the value of the field {field} cannot be written in {encoding}")]
+    Unencodable {
+        field: HeaderName,
+        encoding: &'static str,
+    },
+    #[error("the value of the field {0} is not UTF-8, so it cannot be written in another encoding")]
+    NotUtf8(HeaderName),
     #[error("the destination's TLS cannot be set up")]
     Tls(#[from] TlsError),
     #[error("the method, target or a field cannot be sent")]
     Invalid(#[from] http::Error),
+}
+
+impl RequestError {
+    /// What the client is told.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            // As ASP.NET, which reads values as UTF-8 (reference part B, 19).
+            Self::NotUtf8(_) => StatusCode::BAD_REQUEST,
+            _ => StatusCode::BAD_GATEWAY,
+        }
+    }
 }
 
 /// The request for a destination's address, and whether it asks for an upgrade.

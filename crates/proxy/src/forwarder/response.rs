@@ -8,11 +8,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use http_body::Body;
+use ostler_config::schema::HeaderEncoding;
 use ostler_delegation::entry::directives;
 use ostler_http1::BodyLength;
 use ostler_model::transforms::Transforms;
 
 use super::body::{Activity, Ceased, Side, Upload};
+use super::header_encoding;
 use super::request::is_hop_by_hop;
 use crate::context::ExchangeContext;
 use crate::downstream::{Head, ResponseWriter, WriteError};
@@ -166,7 +168,12 @@ where
                 writer.flush(most).await?;
                 is_flushed = true;
             }
-            Next::Trailers(sent) => trailers = sent,
+            Next::Trailers(mut sent) => {
+                if let Some(encoding) = parts.extensions.get::<HeaderEncoding>() {
+                    header_encoding::decode(&mut sent, *encoding);
+                }
+                trailers = sent;
+            }
             Next::End => break,
             Next::Gone => return Err(PassError::of_client_body(Side::ClientGone)),
             Next::Failed(error) => {

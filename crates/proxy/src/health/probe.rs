@@ -12,6 +12,7 @@ use ostler_config::schema::{ActiveHealthCheckConfig, DestinationConfig};
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_delegation::url_prefix::PrefixHost;
 use ostler_delegation::{DelegationRule, QueueError};
+use ostler_http1::Framing;
 use ostler_model::health::ProbingResult;
 use ostler_model::{
     ClusterModel, ClusterState, DestinationHealth, DestinationModel, DestinationState, Snapshot,
@@ -197,7 +198,10 @@ impl Prober {
         let to = self.clients.endpoint(cluster, &base)?;
         let target = target(&to.prefix, checks)?;
         let request = request(target.into(), to.host.clone())?;
-        let (response, lease) = to.pool.send(request, false).await?;
+        let (mut parts, body) = request.into_parts();
+        to.messages.prepare(&mut parts, Framing::None, false)?;
+        let request = Request::from_parts(parts, body);
+        let (response, lease) = to.pool(false).send(request, false).await?;
         let status = response.status().as_u16();
         // The body is not read; the connection is of use again only where there is none.
         drop(response);

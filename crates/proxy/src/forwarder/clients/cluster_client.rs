@@ -11,8 +11,10 @@ use ostler_config::schema::{
 
 use super::connect::{Connector, Protocols};
 use super::endpoint::{Destination, Endpoint};
+use super::messages::Messages;
 use super::pool::Pool;
 use super::tls::{self, TlsConfigs};
+use super::web_proxy::{Via, WebProxy};
 use crate::forwarder::request::RequestError;
 
 /// The client of one cluster on one thread.
@@ -22,7 +24,8 @@ pub(super) struct ClusterClient {
     http_request: HttpRequestConfig,
     /// Made when the first https destination needs it: reading the system's roots takes a while.
     tls: OnceCell<Result<Rc<TlsConfigs>, tls::TlsError>>,
-    pools: RefCell<HashMap<Endpoint, Rc<Pool>>>,
+    /// Pools of upgrades are kept apart.
+    pools: RefCell<HashMap<(Endpoint, bool), Rc<Pool>>>,
     now: Rc<Cell<Instant>>,
 }
 
@@ -55,24 +58,43 @@ impl ClusterClient {
         &self,
         config: &DestinationConfig,
     ) -> Result<Destination, RequestError> {
-        Destination::new(config, |endpoint| self.pool(endpoint))
+        let web_proxy = self.http_client.web_proxy.as_ref();
+        let web_proxy = web_proxy.map(WebProxy::new).transpose()?.map(Rc::new);
+        let messages = Messages::new(&self.http_client, &self.http_request);
+        Destination::new(config, messages, |endpoint| {
+            let via = |upgrade| web_proxy.as_ref()?.via(&endpoint, upgrade);
+            // An HTTP proxy is asked for upgrades in another way.
+            let upgrades = match (via(false), via(true)) {
+                (Some(Via::Forwarding(_)), tunnel) => {
+                    Some(self.pool((endpoint.clone(), true), tunnel)?)
+                }
+                _ => None,
+            };
+            let via = via(false);
+            Ok((self.pool((endpoint, false), via)?, upgrades))
+        })
     }
 
-    fn pool(&self, endpoint: Endpoint) -> Result<Rc<Pool>, RequestError> {
-        if let Some(pool) = self.pools.borrow().get(&endpoint) {
+    fn pool(&self, key: (Endpoint, bool), via: Option<Via>) -> Result<Rc<Pool>, RequestError> {
+        if let Some(pool) = self.pools.borrow().get(&key) {
             return Ok(Rc::clone(pool));
         }
+        let (endpoint, _) = &key;
         let protocols = self.protocols(endpoint.is_https)?;
-        let tls = match endpoint.is_https {
+        if protocols == Protocols::Http2 && matches!(via, Some(Via::Forwarding(_))) {
+            return Err(RequestError::Http2ThroughProxy);
+        }
+        let is_proxy_https = via.as_ref().is_some_and(Via::is_https);
+        let tls = match endpoint.is_https || is_proxy_https {
             false => None,
             true => {
                 let made = self.tls.get_or_init(|| TlsConfigs::new(&self.http_client));
                 Some(made.as_ref().map(Rc::clone).map_err(Clone::clone)?)
             }
         };
-        let connector = Connector::new(endpoint.clone(), protocols, tls);
+        let connector = Connector::new(endpoint.clone(), protocols, tls, via);
         let pool = Rc::new(Pool::new(connector, Rc::clone(&self.now)));
-        self.pools.borrow_mut().insert(endpoint, Rc::clone(&pool));
+        self.pools.borrow_mut().insert(key, Rc::clone(&pool));
         Ok(pool)
     }
 

@@ -4,15 +4,18 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use http::Request;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::SendError;
 use super::endpoint::Endpoint;
 use super::tls::TlsConfigs;
+use super::web_proxy::Via;
 use crate::forwarder::body::ForwardBody;
 
 /// How long opening a connection may take (YARP's fixed connect timeout).
@@ -37,6 +40,7 @@ pub(super) struct Connector {
     endpoint: Endpoint,
     protocols: Protocols,
     tls: Option<Rc<TlsConfigs>>,
+    via: Option<Via>,
 }
 
 /// A connection that has been opened.
@@ -51,11 +55,21 @@ impl Connector {
         endpoint: Endpoint,
         protocols: Protocols,
         tls: Option<Rc<TlsConfigs>>,
+        via: Option<Via>,
     ) -> Self {
         Self {
             endpoint,
             protocols,
             tls,
+            via,
+        }
+    }
+
+    /// Puts a request for a proxy itself into the form for it; false where it is for the destination.
+    pub(super) fn in_proxy_form<B>(&self, request: &mut Request<B>) -> Result<bool, SendError> {
+        match &self.via {
+            None => Ok(false),
+            Some(via) => via.in_proxy_form(request, &self.endpoint),
         }
     }
 
@@ -89,11 +103,24 @@ impl Connector {
 
     async fn open_in_time(&self, protocols: Protocols) -> Result<Opened, SendError> {
         let endpoint = &self.endpoint;
+        if let Some(via) = &self.via {
+            let stream = via.connect(endpoint, self.tls.as_deref()).await?;
+            return self.open_over(stream, protocols).await;
+        }
         let stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port))
             .await
             .map_err(SendError::of)?;
         stream.set_nodelay(true).map_err(SendError::of)?;
-        let Some(tls) = &self.tls else {
+        self.open_over(stream, protocols).await
+    }
+
+    /// TLS, where the destination wants it, and HTTP over a stream that leads to it.
+    async fn open_over<S>(&self, stream: S, protocols: Protocols) -> Result<Opened, SendError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let endpoint = &self.endpoint;
+        let Some(tls) = self.tls.as_ref().filter(|_| endpoint.is_https) else {
             return speak(TokioIo::new(stream), protocols == Protocols::Http2).await;
         };
         let name = ServerName::try_from(endpoint.server_name.clone()).map_err(SendError::of)?;

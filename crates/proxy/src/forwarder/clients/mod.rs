@@ -5,8 +5,10 @@
 mod cluster_client;
 mod connect;
 mod endpoint;
+mod messages;
 mod pool;
 mod tls;
+mod web_proxy;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;

@@ -116,7 +116,13 @@ impl Pool {
     ) -> Result<(Response<Incoming>, Lease), Failed> {
         let mut error = match taken {
             Taken::Http1(mut sender) => {
-                in_http1_form(&mut request);
+                if !self
+                    .connector
+                    .in_proxy_form(&mut request)
+                    .map_err(Failed::Lost)?
+                {
+                    in_http1_form(&mut request);
+                }
                 match sender.try_send_request(request).await {
                     Ok(response) => {
                         let pool = Rc::clone(self);
@@ -278,7 +284,9 @@ impl Lease {
 
 /// A path with query in the request line, and `Host` (RFC 9112 section 3.2.1).
 fn in_http1_form(request: &mut Request<ForwardBody>) {
-    *request.version_mut() = Version::HTTP_11;
+    if request.version() != Version::HTTP_10 {
+        *request.version_mut() = Version::HTTP_11;
+    }
     let Some(authority) = request.uri().authority() else {
         return;
     };
