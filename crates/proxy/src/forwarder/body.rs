@@ -5,21 +5,20 @@ use std::error::Error;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use ostler_http1::{BodyDecoder, BodyProgress, CONTINUE, Framing, RequestHead};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, Sleep};
 
-use super::SendError;
+use super::{ResponseBody, SendError};
 use crate::admission::Deadline;
 use crate::client::READ;
 use crate::connection::Connection;
 use crate::outcome::ForwarderError;
+use crate::slow_timer::{self, SlowTimer, TICK};
 
 /// Bytes read from the client at a time, once a body is on its way.
 const READ_BODY: usize = 4 * READ;
@@ -232,7 +231,7 @@ pub(crate) enum Ceased {
 impl Activity {
     pub(crate) fn new(timeout: Option<Duration>, deadline: Option<Deadline>) -> Self {
         Self {
-            last: std::cell::Cell::new(crate::clock::now().into()),
+            last: std::cell::Cell::new(slow_timer::now()),
             timeout,
             deadline,
         }
@@ -255,7 +254,7 @@ impl Activity {
     }
 
     pub(crate) fn happened(&self) {
-        self.last.set(crate::clock::now().into());
+        self.last.set(slow_timer::now());
     }
 
     /// Completes when nothing has moved for the timeout or the deadline has passed; never without
@@ -275,20 +274,20 @@ impl Activity {
         .await
     }
 
+    /// The clock is a slow one: never too early, and up to two ticks too late.
     async fn silent(&self) -> Ceased {
         let Some(timeout) = self.timeout else {
             return std::future::pending().await;
         };
-        let mut timer: Pin<Box<Sleep>> =
-            Box::pin(tokio::time::sleep_until(self.last.get() + timeout));
-        loop {
-            timer.as_mut().await;
-            let deadline = self.last.get() + timeout;
-            if deadline <= crate::clock::now().into() {
-                return Ceased::Silent;
-            }
-            timer.as_mut().reset(deadline);
-        }
+        let mut timer = SlowTimer::default();
+        poll_fn(
+            |cx| match self.last.get().checked_add(timeout.saturating_add(TICK)) {
+                Some(until) => timer.poll_until(until, cx),
+                None => Poll::Pending,
+            },
+        )
+        .await;
+        Ceased::Silent
     }
 }
 
@@ -348,9 +347,9 @@ impl Failure {
 pub(crate) async fn while_uploading(
     connection: &mut Connection,
     upload: &mut Upload,
-    mut response: Pin<&mut impl Future<Output = Result<http::Response<Incoming>, SendError>>>,
+    mut response: Pin<&mut impl Future<Output = Result<http::Response<ResponseBody>, SendError>>>,
     activity: &Activity,
-) -> Result<http::Response<Incoming>, Failure> {
+) -> Result<http::Response<ResponseBody>, Failure> {
     let mut ceased = pin!(activity.ceased());
     if !upload.is_over() {
         let mut uploading = pin!(upload.run(connection, activity));

@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http::header::{CONTENT_LENGTH, HeaderMap};
-use hyper::body::Incoming;
 use ostler_http1::{Framing, RequestFacts, RequestHead};
 use ostler_model::DestinationState;
 use ostler_model::transforms::ConnectionEnds;
@@ -29,7 +28,9 @@ use crate::outcome::ForwarderError;
 use crate::respond::{Chain, respond};
 
 pub(crate) use body::ForwardBody;
-pub(crate) use clients::{Clients, Destination, SendError, Sender, handshake};
+pub(crate) use clients::{
+    Clients, ConnectionLimits, Destination, ResponseBody, SendError, Sender, Sending, handshake,
+};
 pub(crate) use request::{Answer, RequestError, is_hop_by_hop, is_listed_in_connection};
 
 /// How a forwarded exchange ended.
@@ -83,17 +84,19 @@ pub(crate) async fn forward(
             return unanswered(connection, head, context, status, error).await;
         }
     };
-    let lease = std::cell::Cell::new(None);
-    let send = async |request| {
-        let (response, leased) = to.pool.send(request, upgrade).await?;
-        lease.set(Some(leased));
-        Ok(response)
+    // Transforms run once an exchange: what they have made is kept.
+    let kept = context.route().transforms.is_some().then(|| parts.clone());
+    let again = || match &kept {
+        Some(parts) => Some(parts.clone()),
+        None => Some(request::to_destination(head, &to, ends).ok()?.0),
     };
-    let forwarded = run(connection, head, context, parts, upgrade, timeout, send).await;
-    if let Some(lease) = lease.take() {
-        lease.give_back();
-    }
-    forwarded
+    let sending = Sending {
+        upgrade,
+        again: &again,
+        interim: None,
+    };
+    let send = async |request| to.pool.send(request, sending).await;
+    run(connection, head, context, parts, upgrade, timeout, send).await
 }
 
 /// Relays a request to a target that may not hold the client's socket.
@@ -159,7 +162,7 @@ async fn run<F>(
     send: F,
 ) -> Forwarded
 where
-    F: AsyncFnOnce(http::Request<ForwardBody>) -> Result<http::Response<Incoming>, SendError>,
+    F: AsyncFnOnce(http::Request<ForwardBody>) -> Result<http::Response<ResponseBody>, SendError>,
 {
     if connection
         .client

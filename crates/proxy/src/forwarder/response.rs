@@ -8,7 +8,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use http_body::Body;
-use hyper::body::Incoming;
 use ostler_delegation::entry::directives;
 use ostler_http1::{
     BodyEncoder, BodyLength, RequestFacts, RequestHead, ResponseBody, encode_response_head,
@@ -32,7 +31,7 @@ pub(super) async fn pass_on(
     connection: &mut Connection,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
-    response: http::Response<Incoming>,
+    response: http::Response<super::ResponseBody>,
     mut upload: Upload,
     timeout: Option<Duration>,
 ) -> Forwarded {
@@ -192,7 +191,11 @@ enum Next {
 
 /// The next piece of the body. With a head still to be sent (`may_wait` is false) a body that has
 /// nothing yet does not hold it back.
-async fn next(mut body: Pin<&mut Incoming>, activity: &Activity, may_wait: bool) -> Next {
+async fn next(
+    mut body: Pin<&mut super::ResponseBody>,
+    activity: &Activity,
+    may_wait: bool,
+) -> Next {
     let mut ceased = pin!(activity.ceased());
     if activity.is_over() {
         return over();

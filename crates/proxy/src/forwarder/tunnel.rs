@@ -6,15 +6,14 @@ use std::task::Poll;
 use std::time::Duration;
 
 use http::header::{CONNECTION, HeaderValue, UPGRADE};
-use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use ostler_delegation::entry::directives;
 use ostler_http1::{BodyLength, RequestFacts, RequestHead, encode_response_head};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::Forwarded;
 use super::body::Activity;
 use super::response::passed_fields;
+use super::{Forwarded, ResponseBody};
 use crate::client::{Client, READ};
 use crate::connection::Connection;
 use crate::context::ExchangeContext;
@@ -29,7 +28,7 @@ pub(super) async fn join(
     connection: &mut Connection,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
-    mut response: http::Response<Incoming>,
+    mut response: http::Response<ResponseBody>,
     timeout: Option<Duration>,
 ) -> Forwarded {
     let upgrade = hyper::upgrade::on(&mut response);

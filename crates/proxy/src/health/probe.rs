@@ -19,7 +19,7 @@ use ostler_model::{
 
 use super::ActiveHealthOptions;
 use super::through_queue::{self, QueueProbeError};
-use crate::forwarder::{Clients, ForwardBody, RequestError, SendError};
+use crate::forwarder::{Clients, ForwardBody, RequestError, SendError, Sending};
 use crate::front::Shared;
 use crate::respond::Chain;
 
@@ -74,10 +74,10 @@ impl Prober {
         runtime: RuntimeFolder,
     ) -> Self {
         Self {
+            clients: Clients::new(Arc::clone(&shared.connection_limits)),
             shared,
             options,
             runtime,
-            clients: Clients::new(),
             turn: Cell::new(0),
         }
     }
@@ -196,13 +196,15 @@ impl Prober {
         };
         let to = self.clients.endpoint(cluster, &base)?;
         let target = target(&to.prefix, checks)?;
-        let request = request(target.into(), to.host.clone())?;
-        let (response, lease) = to.pool.send(request, false).await?;
-        let status = response.status().as_u16();
+        let (parts, body) = request(target.into(), to.host.clone())?.into_parts();
+        let sending = Sending {
+            upgrade: false,
+            again: &|| Some(parts.clone()),
+            interim: None,
+        };
+        let request = Request::from_parts(parts.clone(), body);
         // The body is not read; the connection is of use again only where there is none.
-        drop(response);
-        lease.give_back();
-        Ok(status)
+        Ok(to.pool.send(request, sending).await?.status().as_u16())
     }
 }
 
