@@ -181,14 +181,6 @@ impl Client {
         self.send_registered(pieces, timeout).await
     }
 
-    /// Sends a few bytes at once, or fails: where nothing else is on its way, there is room.
-    pub(crate) fn send_now(&self, bytes: &[u8]) -> io::Result<()> {
-        match ostler_shm::send(self.as_fd(), &[IoSlice::new(bytes)])? {
-            sent if sent == bytes.len() => Ok(()),
-            _ => Err(io::ErrorKind::WriteZero.into()),
-        }
-    }
-
     /// The socket, for somebody else to serve.
     pub(crate) fn into_socket(mut self) -> Option<(OwnedFd, ConnectionFacts)> {
         self.registration = None;

@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::delegation::{QueueRegistry, Trust};
+use crate::forwarder::ConnectionLimits;
 use crate::health::{self, ActiveHealthOptions, HealthSignal};
 use crate::listener::{ListenUrl, bind};
 use crate::pipeline::Pipeline;
@@ -85,6 +86,7 @@ pub(crate) struct Shared {
     pub(crate) queues: Arc<QueueRegistry>,
     pub(crate) resets: Resets,
     pub(crate) health: HealthSignal,
+    pub(crate) connection_limits: Arc<ConnectionLimits>,
     pipeline: ArcSwap<Pipeline>,
     pipeline_revision: AtomicU64,
 }
@@ -200,6 +202,7 @@ impl Front {
             queues: Arc::new(queues),
             resets: Resets::default(),
             health: HealthSignal::default(),
+            connection_limits: Arc::default(),
             pipeline: ArcSwap::from_pointee(pipeline),
             pipeline_revision: AtomicU64::new(0),
         });

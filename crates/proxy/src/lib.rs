@@ -25,6 +25,7 @@ mod outcome;
 mod pipeline;
 mod readiness;
 mod respond;
+mod slow_timer;
 mod step_registry;
 mod support;
 mod worker;

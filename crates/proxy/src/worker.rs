@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ostler_delegation::control::ConnectionFacts;
 use ostler_delegation::{QueueError, QueueName};
@@ -20,9 +20,7 @@ use crate::forwarder::{Clients, Destination, RequestError};
 use crate::front::{FrontLimits, Phase, Shared};
 use crate::health::HealthSignal;
 use crate::pipeline::Pipeline;
-
-/// How often the worker looks at what is under way.
-const TICK: Duration = Duration::from_millis(100);
+use crate::slow_timer::TICK;
 
 /// The state of one thread. Nothing in it is locked, and nothing of it is seen by another.
 #[derive(Debug)]
@@ -64,7 +62,7 @@ impl Worker {
             rules: Rules::default(),
             resets: Cell::new(0),
             flush: Rc::default(),
-            clients: Clients::new(),
+            clients: Clients::new(Arc::clone(&shared.connection_limits)),
             random: RefCell::new(FastRandom::new(seed)),
             connections: RefCell::default(),
             now: Cell::new(crate::clock::now()),
@@ -234,6 +232,7 @@ impl Worker {
         loop {
             interval.tick().await;
             self.now.set(crate::clock::now());
+            crate::slow_timer::advance(self.now.get());
             let resets = self.shared.resets.current();
             if self.resets.replace(resets) != resets {
                 self.shared.resets.apply(|name| {

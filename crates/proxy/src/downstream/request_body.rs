@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use ostler_http1::{BodyDecoder, BodyProgress, CONTINUE, RequestHead};
+use ostler_http1::{BodyDecoder, BodyProgress, RequestHead};
 
 use crate::client::{Client, READ};
 use crate::http2;
@@ -78,18 +78,11 @@ impl RequestBody<'_> {
         }
     }
 
-    /// A client that still waits to be asked for the body is not asked any more.
-    pub(crate) fn forbid_continue(&mut self) {
-        if let Self::Http1(body) = self {
-            body.expects_continue = false;
-        }
-    }
-
-    /// Whether the client holds the body back until it is asked for it.
-    pub(crate) fn awaits_continue(&self) -> bool {
+    /// Whether something of it has arrived already.
+    pub(crate) fn is_begun(&self) -> bool {
         match self {
-            Self::Http1(body) => body.expects_continue,
-            Self::Http2(_) => false,
+            Self::Http1(body) => !body.input.is_empty(),
+            Self::Http2(body) => body.is_end(),
         }
     }
 
@@ -139,7 +132,6 @@ pub(crate) struct Http1Body<'c> {
     input: &'c mut Vec<u8>,
     read_closed: &'c mut bool,
     decoder: BodyDecoder,
-    expects_continue: bool,
 }
 
 impl<'c> Http1Body<'c> {
@@ -150,8 +142,6 @@ impl<'c> Http1Body<'c> {
         read_closed: &'c mut bool,
     ) -> Self {
         Self {
-            // A client that did not wait needs no asking.
-            expects_continue: head.expects_continue() && input.is_empty(),
             decoder: BodyDecoder::new(head.framing()),
             client,
             input,
@@ -182,11 +172,6 @@ impl<'c> Http1Body<'c> {
                     self.input.drain(..consumed);
                 }
                 Err(_) => return Err(BodyFailure::Malformed),
-            }
-            if std::mem::take(&mut self.expects_continue) {
-                self.client
-                    .send_now(CONTINUE)
-                    .map_err(|_| BodyFailure::Gone)?;
             }
             match self.client.recv(self.input, READ_BODY).await {
                 Ok(0) | Err(_) => {

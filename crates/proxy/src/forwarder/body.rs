@@ -5,19 +5,21 @@ use std::error::Error;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use ostler_http1::Framing;
+use ostler_http1::{Framing, RequestHead};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, Sleep};
 
 use super::SendError;
+use super::clients::Interim;
+use super::response::pass_fields;
 use crate::admission::Deadline;
 use crate::downstream::{BodyFailure, BodyRead, Gone, Piece, RequestBody, ResponseWriter};
 use crate::outcome::ForwarderError;
+use crate::slow_timer::{self, SlowTimer, TICK};
 
 /// The body as hyper's client takes it.
 #[derive(Debug)]
@@ -72,6 +74,8 @@ pub(crate) struct Upload<'c> {
     sender: Option<mpsc::Sender<Result<Frame<Bytes>, Broken>>>,
     limit: Option<u64>,
     read: u64,
+    /// The client holds the body back until it is asked for it.
+    awaits_continue: bool,
     /// How it ended, once it has.
     ended: Option<Result<(), Side>>,
 }
@@ -90,10 +94,11 @@ pub(crate) enum Side {
 
 /// The two halves of a request's body, which has `limit` bytes at most.
 pub(crate) fn upload<'c>(
-    framing: Framing,
+    head: &RequestHead,
     body: RequestBody<'c>,
     limit: Option<u64>,
 ) -> (ForwardBody, Upload<'c>) {
+    let framing = head.framing();
     let (sender, receiver) = match framing {
         Framing::None => (None, None),
         _ => {
@@ -108,6 +113,8 @@ pub(crate) fn upload<'c>(
     };
     let ended = matches!(framing, Framing::None).then_some(Ok(()));
     let upload = Upload {
+        // A client that did not wait needs no asking.
+        awaits_continue: head.expects_continue() && !body.is_begun(),
         body,
         sender,
         limit,
@@ -135,9 +142,27 @@ impl<'c> Upload<'c> {
         }
     }
 
-    /// The response has begun: a client that waits to be asked for its body is not asked.
+    /// The response has begun: a client that waits to be asked for its body is not asked any more.
     pub(crate) fn response_has_begun(&mut self) {
-        self.body.forbid_continue();
+        if self.awaits_continue {
+            self.sender = None;
+            self.ended.get_or_insert(Err(Side::Destination));
+        }
+    }
+
+    /// Completes when the client is to be asked for the body that it holds back: when the
+    /// destination wants it, or says nothing for a second (reference part B, 10.2).
+    async fn is_wanted(&self, interim: &Interim) {
+        const PATIENCE: Duration = Duration::from_secs(1);
+        if !self.awaits_continue {
+            return std::future::pending().await;
+        }
+        let mut enough = pin!(tokio::time::sleep(PATIENCE));
+        poll_fn(|cx| match interim.continues() {
+            true => Poll::Ready(()),
+            false => enough.as_mut().poll(cx),
+        })
+        .await;
     }
 
     /// What the client says once the protocol is switched.
@@ -163,6 +188,9 @@ impl<'c> Upload<'c> {
 
     /// Moves the body until it is over.
     pub(crate) async fn finish(&mut self, activity: &Activity) -> Result<(), Side> {
+        if self.awaits_continue && self.ended.is_none() {
+            return std::future::pending().await;
+        }
         loop {
             if let Some(ended) = self.ended {
                 return ended;
@@ -235,7 +263,7 @@ pub(crate) enum Ceased {
 impl Activity {
     pub(crate) fn new(timeout: Option<Duration>, deadline: Option<Deadline>) -> Self {
         Self {
-            last: std::cell::Cell::new(crate::clock::now().into()),
+            last: std::cell::Cell::new(slow_timer::now()),
             timeout,
             deadline,
         }
@@ -258,19 +286,14 @@ impl Activity {
     }
 
     pub(crate) fn happened(&self) {
-        self.last.set(crate::clock::now().into());
+        self.last.set(slow_timer::now());
     }
 
     /// Completes when nothing has moved for a second.
     pub(crate) async fn quiet(&self) {
         const QUIET: Duration = Duration::from_secs(1);
-        loop {
-            let quiet = self.last.get() + QUIET;
-            if quiet <= crate::clock::now().into() {
-                return;
-            }
-            tokio::time::sleep_until(quiet).await;
-        }
+        let mut timer = SlowTimer::default();
+        poll_fn(|cx| timer.poll_until(self.last.get() + QUIET + TICK, cx)).await;
     }
 
     /// Completes when nothing has moved for the timeout or the deadline has passed; never without
@@ -290,20 +313,20 @@ impl Activity {
         .await
     }
 
+    /// The clock is a slow one: never too early, and up to two ticks too late.
     async fn silent(&self) -> Ceased {
         let Some(timeout) = self.timeout else {
             return std::future::pending().await;
         };
-        let mut timer: Pin<Box<Sleep>> =
-            Box::pin(tokio::time::sleep_until(self.last.get() + timeout));
-        loop {
-            timer.as_mut().await;
-            let deadline = self.last.get() + timeout;
-            if deadline <= crate::clock::now().into() {
-                return Ceased::Silent;
-            }
-            timer.as_mut().reset(deadline);
-        }
+        let mut timer = SlowTimer::default();
+        poll_fn(
+            |cx| match self.last.get().checked_add(timeout.saturating_add(TICK)) {
+                Some(until) => timer.poll_until(until, cx),
+                None => Poll::Pending,
+            },
+        )
+        .await;
+        Ceased::Silent
     }
 }
 
@@ -359,30 +382,77 @@ impl Failure {
     }
 }
 
-/// Waits for the response's head while the body moves, and while the client stays.
-pub(crate) async fn while_uploading<B>(
+/// Waits for a destination's reply while the body moves and the client stays. Interim responses are
+/// passed on meanwhile.
+pub(crate) async fn reply<T>(
     upload: &mut Upload<'_>,
     writer: &mut ResponseWriter<'_>,
-    mut response: Pin<&mut impl Future<Output = Result<http::Response<B>, SendError>>>,
+    mut reply: Pin<&mut impl Future<Output = Result<T, SendError>>>,
+    interim: &Interim,
     activity: &Activity,
-) -> Result<http::Response<B>, Failure> {
+) -> Result<T, Failure> {
+    loop {
+        let passed_on = match next(upload, writer, reply.as_mut(), interim, activity).await? {
+            Waited::Reply(reply) => return Ok(reply),
+            Waited::Wanted => {
+                upload.awaits_continue = false;
+                writer
+                    .interim(StatusCode::CONTINUE, &HeaderMap::new())
+                    .await
+            }
+            Waited::Interim(response) => {
+                let (parts, ()) = response.into_parts();
+                let fields = pass_fields(parts.status, parts.headers);
+                writer.interim(parts.status, &fields).await
+            }
+        };
+        passed_on.map_err(|_| Failure::ClientGone)?;
+    }
+}
+
+enum Waited<T> {
+    Reply(T),
+    /// The client is to send the body that it holds back.
+    Wanted,
+    Interim(http::Response<()>),
+}
+
+async fn next<T>(
+    upload: &mut Upload<'_>,
+    writer: &mut ResponseWriter<'_>,
+    mut reply: Pin<&mut impl Future<Output = Result<T, SendError>>>,
+    interim: &Interim,
+    activity: &Activity,
+) -> Result<Waited<T>, Failure> {
     let mut ceased = pin!(activity.ceased());
     let uploads = std::cell::Cell::new(!upload.is_over());
     let mut uploading = pin!(async {
+        if upload.awaits_continue {
+            upload.is_wanted(interim).await;
+            return None;
+        }
         let _ = upload.finish(activity).await;
         uploads.set(false);
-        upload.run(activity).await
+        Some(upload.run(activity).await)
     });
     poll_fn(|cx| {
-        if let Poll::Ready(response) = response.as_mut().poll(cx) {
-            return Poll::Ready(response.map_err(Failure::Send));
+        if let Poll::Ready(reply) = reply.as_mut().poll(cx) {
+            return Poll::Ready(reply.map(Waited::Reply).map_err(Failure::Send));
         }
-        if let Poll::Ready(side) = uploading.as_mut().poll(cx) {
-            return Poll::Ready(Err(match side {
-                Side::Client => Failure::ClientBody,
-                Side::ClientTooLarge => Failure::ClientBodyTooLarge,
-                Side::ClientGone | Side::Destination => Failure::ClientGone,
-            }));
+        // What the destination has said ahead has arrived by now.
+        if let Some(response) = interim.take() {
+            return Poll::Ready(Ok(Waited::Interim(response)));
+        }
+        match uploading.as_mut().poll(cx) {
+            Poll::Ready(None) => return Poll::Ready(Ok(Waited::Wanted)),
+            Poll::Ready(Some(side)) => {
+                return Poll::Ready(Err(match side {
+                    Side::Client => Failure::ClientBody,
+                    Side::ClientTooLarge => Failure::ClientBodyTooLarge,
+                    Side::ClientGone | Side::Destination => Failure::ClientGone,
+                }));
+            }
+            Poll::Pending => {}
         }
         if writer.poll_gone(cx).is_ready() {
             return Poll::Ready(Err(Failure::ClientGone));

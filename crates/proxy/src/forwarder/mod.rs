@@ -12,17 +12,19 @@ mod response;
 mod tunnel;
 mod web_socket;
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, UPGRADE};
-use hyper::body::Incoming;
+use http::{StatusCode, Version};
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use ostler_delegation::entry::directives;
 use ostler_http1::RequestHead;
 use ostler_model::DestinationState;
 use ostler_model::transforms::ConnectionEnds;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::context::ExchangeContext;
 use crate::delegation::RelayTarget;
@@ -31,10 +33,13 @@ use crate::exchange::After;
 use crate::outcome::ForwarderError;
 use crate::respond::Chain;
 
-use web_socket::Handshake;
+use clients::{ExtendedConnect, Http2Tunnel, Interim, Pool};
+use web_socket::{Handshake, InvalidKey};
 
 pub(crate) use body::ForwardBody;
-pub(crate) use clients::{Clients, Destination, SendError, Sender, handshake};
+pub(crate) use clients::{
+    Clients, ConnectionLimits, Destination, ResponseBody, SendError, Sender, Sending, handshake,
+};
 pub(crate) use request::{Answer, RequestError, is_hop_by_hop, is_listed_in_connection};
 
 /// How a forwarded exchange ended.
@@ -85,7 +90,7 @@ pub(crate) async fn forward(
             }
             Ok((to, made))
         });
-    let (to, (parts, upgrade)) = match made {
+    let (to, (mut parts, upgrade)) = match made {
         Ok((to, Ok(made))) => (to, made),
         Ok((_, Err(response))) => return answered(downstream, head, context, response).await,
         Err(error) => {
@@ -95,18 +100,56 @@ pub(crate) async fn forward(
             return unanswered(downstream, head, context, read, status, error).await;
         }
     };
-    let lease = std::cell::Cell::new(None);
-    let send = async |request| {
-        let (mut response, leased) = to.pool(upgrade).send(request, upgrade).await?;
-        lease.set(Some(leased));
-        to.messages.read(&mut response);
-        Ok(response)
+    let handshake = match forwarded_handshake(context, head, &mut parts, upgrade, to.pool(upgrade))
+    {
+        Ok(handshake) => handshake,
+        Err(error) => return refuse_key(downstream, head, context, error).await,
     };
-    let forwarded = run(downstream, head, context, parts, upgrade, timeout, send).await;
-    if let Some(lease) = lease.take() {
-        lease.give_back();
-    }
-    forwarded
+    // Transforms run once an exchange: what they have made is kept.
+    let keeps = upgrade || context.route().transforms.is_some();
+    let kept = keeps.then(|| parts.clone());
+    let again = || match &kept {
+        Some(parts) => Some(parts.clone()),
+        None => {
+            let (mut parts, _) = request::to_destination(head, version, &to, ends).ok()?;
+            to.messages
+                .prepare(&mut parts, head.framing(), upgrade)
+                .ok()?;
+            Some(parts)
+        }
+    };
+    let interim = Interim::default();
+    let send = async |request| {
+        let pool = to.pool(upgrade);
+        if is_web_socket(head) && upgrade && pool.may_connect() {
+            let connect = || Some(web_socket::as_connect(kept.as_ref()?));
+            match pool.extended_connect(&connect, "websocket").await? {
+                ExtendedConnect::Tunnel(tunnel) => return Ok(Reply::Tunnel(tunnel)),
+                ExtendedConnect::Response(response) => return Ok(Reply::Response(response)),
+                ExtendedConnect::NotSupported if pool.may_upgrade() => {}
+                ExtendedConnect::NotSupported => {
+                    let why = "the destination knows no WebSockets over HTTP/2";
+                    return Err(SendError::of(why));
+                }
+            }
+        }
+        let sending = Sending {
+            upgrade,
+            again: &again,
+            interim: Some(&interim),
+        };
+        let mut response = pool.send(request, sending).await?;
+        to.messages.read(&mut response);
+        Ok(Reply::Response(response))
+    };
+    let asked = Asked {
+        parts,
+        upgrade,
+        handshake,
+        interim: &interim,
+        timeout,
+    };
+    run(downstream, head, context, asked, send).await
 }
 
 /// Relays a request to a target that may not hold the client's socket.
@@ -127,7 +170,7 @@ pub(crate) async fn relay(
             return unanswered(downstream, head, context, read, status, error).await;
         }
     };
-    let (parts, upgrade) = match request::to_target(head, context.client_version()) {
+    let (mut parts, upgrade) = match request::to_target(head, context.client_version()) {
         Ok(made) => made,
         Err(error) => {
             tracing::warn!(instance = target.id(), %error, "no request can be made");
@@ -136,9 +179,24 @@ pub(crate) async fn relay(
             return unanswered(downstream, head, context, read, status, error).await;
         }
     };
+    let handshake = match relayed_handshake(context, &mut parts, upgrade) {
+        Ok(handshake) => handshake,
+        Err(error) => return refuse_key(downstream, head, context, error).await,
+    };
+    let interim = Interim::default();
     let sender = &mut place.sender;
-    let send = async |request| sender.send(request).await;
-    let forwarded = run(downstream, head, context, parts, upgrade, None, send).await;
+    let send = async |mut request| {
+        interim.watch(&mut request);
+        sender.send(request).await.map(Reply::Response)
+    };
+    let asked = Asked {
+        parts,
+        upgrade,
+        handshake,
+        interim: &interim,
+        timeout: None,
+    };
+    let forwarded = run(downstream, head, context, asked, send).await;
     // Of one that failed, the target may still be busy with what was asked.
     if forwarded.error.is_none() {
         downstream.relays().give_back(place);
@@ -146,43 +204,57 @@ pub(crate) async fn relay(
     forwarded
 }
 
+/// A request, and how its exchange goes.
+struct Asked<'a> {
+    parts: http::request::Parts,
+    upgrade: bool,
+    handshake: Option<Handshake>,
+    interim: &'a Interim,
+    timeout: Option<Duration>,
+}
+
+/// What a destination says.
+#[derive(Debug)]
+enum Reply {
+    Response(http::Response<ResponseBody>),
+    /// It has accepted an extended CONNECT.
+    Tunnel(http::Response<Http2Tunnel>),
+}
+
 /// Steps 2 and 3, however the request is sent.
 async fn run<F>(
     downstream: &mut Downstream<'_>,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
-    mut parts: http::request::Parts,
-    upgrade: bool,
-    timeout: Option<Duration>,
+    asked: Asked<'_>,
     send: F,
 ) -> Forwarded
 where
-    F: AsyncFnOnce(http::Request<ForwardBody>) -> Result<http::Response<Incoming>, SendError>,
+    F: AsyncFnOnce(http::Request<ForwardBody>) -> Result<Reply, SendError>,
 {
-    let handshake = match upgrade && context.client_version() == http::Version::HTTP_2 {
-        true => match Handshake::with_key(&mut parts.headers) {
-            Ok(handshake) => Some(handshake),
-            Err(error) => {
-                tracing::debug!(%error, "a WebSocket is refused");
-                let (read, status) = (BodyRead::Nothing, StatusCode::BAD_REQUEST);
-                let fields = HeaderMap::new();
-                return local(downstream, head, context, read, status, &fields, &[], None).await;
-            }
-        },
-        false => None,
-    };
+    let Asked { timeout, .. } = asked;
     let activity = body::Activity::new(timeout, context.deadline());
     let Some((body, mut writer)) = downstream.halves(head) else {
         return gone();
     };
-    let (outgoing, mut upload) = body::upload(head.framing(), body, context.body_limit());
-    let request = http::Request::from_parts(parts, outgoing);
-    let asked = {
-        let response = std::pin::pin!(send(request));
-        body::while_uploading(&mut upload, &mut writer, response, &activity).await
+    let (outgoing, mut upload) = body::upload(head, body, context.body_limit());
+    let request = http::Request::from_parts(asked.parts, outgoing);
+    let replied = {
+        let reply = std::pin::pin!(send(request));
+        body::reply(&mut upload, &mut writer, reply, asked.interim, &activity).await
     };
-    let response = match asked {
-        Ok(response) => response,
+    let response = match replied {
+        Ok(Reply::Response(response)) => response,
+        Ok(Reply::Tunnel(response)) => {
+            let (parts, tunnel) = response.into_parts();
+            let mut fields = parts.headers;
+            if let Some(handshake) = asked.handshake {
+                handshake.accept(&mut fields);
+            }
+            let body = upload.into_body();
+            let tunnel = async { Ok(tunnel) };
+            return switch(context, fields, tunnel, body, writer, timeout).await;
+        }
         Err(failure) => {
             let (status, error) = failure.answer();
             if let Some(source) = failure.source() {
@@ -193,14 +265,17 @@ where
             return unanswered(downstream, head, context, read, status, error).await;
         }
     };
+    activity.happened();
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        let body = upload.into_body();
-        let switched = match upgrade {
-            true => switch(context, response, handshake, body, writer, timeout).await,
+        let switched = match asked.upgrade {
+            true => upgraded(context, response, asked.handshake),
             false => None,
         };
+        let body = upload.into_body();
         return match switched {
-            Some(forwarded) => forwarded,
+            Some((fields, upgraded)) => {
+                switch(context, fields, upgraded, body, writer, timeout).await
+            }
             None => {
                 let error = ForwarderError::ResponseHeaders;
                 failed(downstream, head, context, BodyRead::Whole, error).await
@@ -233,15 +308,15 @@ where
     }
 }
 
-/// Sends the 101 on and joins the two connections. `None` when there is nothing to join.
-async fn switch(
+/// The fields of a 101, and the connection that it switches. `None` when it proves nothing.
+fn upgraded(
     context: &ExchangeContext<'_>,
-    mut response: http::Response<Incoming>,
+    mut response: http::Response<ResponseBody>,
     handshake: Option<Handshake>,
-    mut body: RequestBody<'_>,
-    mut writer: ResponseWriter<'_>,
-    timeout: Option<Duration>,
-) -> Option<Forwarded> {
+) -> Option<(
+    HeaderMap,
+    impl Future<Output = io::Result<TokioIo<Upgraded>>>,
+)> {
     let upgrade = hyper::upgrade::on(&mut response);
     let (mut parts, _body) = response.into_parts();
     if handshake.is_some_and(|handshake| !handshake.is_accepted(&mut parts.headers)) {
@@ -251,33 +326,94 @@ async fn switch(
         );
         return None;
     }
-    let protocol = parts.headers.get(UPGRADE).cloned();
+    let upgraded = async { upgrade.await.map(TokioIo::new).map_err(io::Error::other) };
+    Some((parts.headers, upgraded))
+}
+
+/// Tells the client that the protocol is switched, and joins the two connections.
+async fn switch(
+    context: &ExchangeContext<'_>,
+    fields: HeaderMap,
+    destination: impl Future<Output = io::Result<impl AsyncRead + AsyncWrite + Unpin>>,
+    mut body: RequestBody<'_>,
+    mut writer: ResponseWriter<'_>,
+    timeout: Option<Duration>,
+) -> Forwarded {
+    let status = StatusCode::SWITCHING_PROTOCOLS;
+    let protocol = fields.get(UPGRADE).cloned();
     let transforms = context.route().transforms.as_deref();
-    let mut fields = response::passed_fields(transforms, parts.status, parts.headers);
+    let mut fields = response::passed_fields(transforms, status, fields);
     if let Some(protocol) = protocol {
         fields.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         fields.insert(UPGRADE, protocol);
     }
     let added: Vec<_> = directives(context.directives()).collect();
     let switched = writer.switch(fields, &added, SWITCH_TIMEOUT).await;
-    let error = match (switched, upgrade.await) {
+    let error = match (switched, destination.await) {
         (Err(_), _) => Some(ForwarderError::UpgradeResponseClient),
         (_, Err(_)) => Some(ForwarderError::UpgradeResponseDestination),
-        (Ok(()), Ok(upgraded)) => {
-            tunnel::join(&mut body, &mut writer, TokioIo::new(upgraded), timeout).await
+        (Ok(()), Ok(destination)) => {
+            tunnel::join(&mut body, &mut writer, destination, timeout).await
         }
     };
     let _ = writer.end(None, SWITCH_TIMEOUT).await;
-    Some(Forwarded {
+    Forwarded {
         after: After::Close,
-        status: parts.status.as_u16(),
+        status: status.as_u16(),
         bytes_sent: writer.bytes_sent(),
         error,
-    })
+    }
 }
 
 /// How long a client may take to accept that its protocol is switched.
 const SWITCH_TIMEOUT: Duration = Duration::from_secs(120);
+
+fn is_web_socket(head: &RequestHead) -> bool {
+    let upgrade = head.upgrade().unwrap_or_default();
+    upgrade.eq_ignore_ascii_case(b"websocket")
+}
+
+/// The handshake of a WebSocket whose two sides may speak different versions.
+fn forwarded_handshake(
+    context: &ExchangeContext<'_>,
+    head: &RequestHead,
+    parts: &mut http::request::Parts,
+    upgrade: bool,
+    pool: &Pool,
+) -> Result<Option<Handshake>, InvalidKey> {
+    match context.client_version() {
+        Version::HTTP_2 => relayed_handshake(context, parts, upgrade),
+        _ if upgrade && is_web_socket(head) && pool.may_connect() => {
+            Handshake::of_client(&parts.headers).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The handshake of a WebSocket with an HTTP/1.1 destination.
+fn relayed_handshake(
+    context: &ExchangeContext<'_>,
+    parts: &mut http::request::Parts,
+    upgrade: bool,
+) -> Result<Option<Handshake>, InvalidKey> {
+    match upgrade && context.client_version() == Version::HTTP_2 {
+        true => Handshake::with_key(&mut parts.headers).map(Some),
+        false => Ok(None),
+    }
+}
+
+/// Answers 400 to a key that is none (reference part B, 12.4).
+async fn refuse_key(
+    downstream: &mut Downstream<'_>,
+    head: &RequestHead,
+    context: &ExchangeContext<'_>,
+    error: InvalidKey,
+) -> Forwarded {
+    tracing::warn!(client = ?context.client_address(), %error, "a WebSocket is refused");
+    let (read, status) = (BodyRead::Nothing, StatusCode::BAD_REQUEST);
+    let fields = HeaderMap::new();
+    local(downstream, head, context, read, status, &fields, &[], None).await
+}
 
 /// Answers for a destination from which no head has come: response transforms apply (reference part
 /// B, 2.6).

@@ -267,7 +267,7 @@ pub(super) fn passed_fields(
 }
 
 /// The response's fields less those of the destination's connection.
-fn pass_fields(status: StatusCode, mut fields: HeaderMap) -> HeaderMap {
+pub(super) fn pass_fields(status: StatusCode, mut fields: HeaderMap) -> HeaderMap {
     let dropped: Vec<_> = fields
         .keys()
         .filter(|name| is_hop_by_hop(name))

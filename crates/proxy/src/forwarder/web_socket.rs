@@ -8,8 +8,9 @@ use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderValue;
 use http::header::{CONNECTION, HeaderMap, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
+use http::request::Parts;
+use http::{HeaderValue, Method};
 
 /// RFC 6455 section 1.3.
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -42,10 +43,10 @@ impl Handshake {
         Self::of(&key)
     }
 
-    /// Of an HTTP/1.1 client, for an HTTP/2 destination: the key stays here.
-    pub(super) fn without_key(fields: &mut HeaderMap) -> Result<Self, InvalidKey> {
-        let key = fields.remove(SEC_WEBSOCKET_KEY).ok_or(InvalidKey)?;
-        Self::of(&check(&key)?)
+    /// Of an HTTP/1.1 client, for an HTTP/2 destination: it must have said a key.
+    pub(super) fn of_client(fields: &HeaderMap) -> Result<Self, InvalidKey> {
+        let key = fields.get(SEC_WEBSOCKET_KEY).ok_or(InvalidKey)?;
+        Self::of(&check(key)?)
     }
 
     fn of(key: &HeaderValue) -> Result<Self, InvalidKey> {
@@ -72,6 +73,16 @@ impl Handshake {
             fields.entry(name).or_insert(value);
         }
     }
+}
+
+/// An upgrade's request as an extended CONNECT.
+pub(super) fn as_connect(upgrade: &Parts) -> Parts {
+    let mut parts = upgrade.clone();
+    parts.method = Method::CONNECT;
+    for name in [CONNECTION, UPGRADE, SEC_WEBSOCKET_KEY] {
+        parts.headers.remove(name);
+    }
+    parts
 }
 
 fn check(key: &HeaderValue) -> Result<HeaderValue, InvalidKey> {
@@ -111,14 +122,13 @@ mod tests {
     fn http1_to_http2_gives_the_proof_itself() {
         let mut fields = HeaderMap::new();
         fields.insert(SEC_WEBSOCKET_KEY, HeaderValue::from_static(KEY));
-        let handshake = Handshake::without_key(&mut fields).unwrap();
-        assert!(fields.is_empty());
+        let handshake = Handshake::of_client(&fields).unwrap();
         let mut answer = HeaderMap::new();
         handshake.accept(&mut answer);
         assert_eq!(answer[SEC_WEBSOCKET_ACCEPT], ACCEPT);
         assert_eq!(answer[CONNECTION], "Upgrade");
         assert_eq!(answer[UPGRADE], "websocket");
-        assert!(Handshake::without_key(&mut HeaderMap::new()).is_err());
+        assert!(Handshake::of_client(&HeaderMap::new()).is_err());
         fields.insert(SEC_WEBSOCKET_KEY, HeaderValue::from_static("short"));
         assert!(Handshake::with_key(&mut fields).is_err());
     }
