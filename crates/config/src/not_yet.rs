@@ -66,7 +66,6 @@ const NOT_YET: &[Line] = &[
     Line { owner: LIMITS, key: "MinResponseDataRate", is_used: there, message: IGNORED },
     Line { owner: LIMITS, key: "MaxConcurrentConnections", is_used: there, message: IGNORED },
     Line { owner: LIMITS, key: "MaxConcurrentUpgradedConnections", is_used: there, message: IGNORED },
-    Line { owner: LIMITS, key: "Http2", is_used: there, message: IGNORED },
     Line { owner: LIMITS, key: "Http3", is_used: there, message: IGNORED },
 ];
 
@@ -281,11 +280,6 @@ mod tests {
                 "",
                 r#"{ "NavigationFallback": { "Path": "/index.html" } }"#,
                 "NavigationFallback",
-            ),
-            (
-                "",
-                r#"{ "Kestrel": { "Limits": { "Http2": { "MaxStreamsPerConnection": 1 } } } }"#,
-                "Kestrel:Limits:Http2",
             ),
         ] {
             let path = if owner.is_empty() {

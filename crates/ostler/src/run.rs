@@ -181,6 +181,7 @@ fn options(args: &RunArgs, settings: &Settings) -> anyhow::Result<FrontOptions> 
             keep_alive_timeout: limits.keep_alive_timeout,
             head_timeout: limits.head_timeout,
             max_request_body_size: limits.max_request_body_size,
+            http2: limits.http2,
         },
         runtime,
         trusted_uids: trusted_uids?,

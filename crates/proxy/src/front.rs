@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use ostler_config::Http2Limits;
 use ostler_delegation::QueueName;
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_http1::Limits;
@@ -33,6 +34,8 @@ pub struct FrontLimits {
     /// Most bytes of a request's body where its route does not say otherwise. 30,000,000 by
     /// default; `None` is any number.
     pub max_request_body_size: Option<u64>,
+    /// What a client may ask of an HTTP/2 connection.
+    pub http2: Http2Limits,
 }
 
 impl Default for FrontLimits {
@@ -42,6 +45,7 @@ impl Default for FrontLimits {
             keep_alive_timeout: Duration::from_secs(120),
             head_timeout: Duration::from_secs(30),
             max_request_body_size: Some(30_000_000),
+            http2: Http2Limits::default(),
         }
     }
 }

@@ -31,6 +31,7 @@ pub use context::ExchangeContext;
 pub use front::{Front, FrontLimits, FrontOptions, StartError};
 pub use health::ActiveHealthOptions;
 pub use listener::{ListenUrl, ListenUrlError};
+pub use ostler_config::Http2Limits;
 pub use outcome::{ForwarderError, Mode, Outcome};
 pub use pipeline::{Flow, Pipeline, PipelineStep, StepFuture, UnknownStep};
 pub use step_registry::{DuplicateStep, StepRegistry};

@@ -31,7 +31,7 @@ pub(super) fn kestrel() -> Value {
             ("MinResponseDataRate", anything()),
             ("MaxConcurrentConnections", anything()),
             ("MaxConcurrentUpgradedConnections", anything()),
-            ("Http2", anything()),
+            ("Http2", http2()),
             ("Http3", anything()),
         ],
     );
@@ -42,6 +42,34 @@ pub(super) fn kestrel() -> Value {
         vec![
             ("Limits", limits),
             ("Endpoints", map("Endpoints by name.", endpoint)),
+        ],
+    )
+}
+
+fn http2() -> Value {
+    object(
+        "What a client may ask of an HTTP/2 connection.",
+        vec![
+            ("MaxStreamsPerConnection", integer("100 by default.")),
+            ("HeaderTableSize", integer("In bytes; 4096 by default.")),
+            (
+                "MaxFrameSize",
+                integer("In bytes; 16384 by default, 16777215 at most."),
+            ),
+            (
+                "MaxRequestHeaderFieldSize",
+                integer("In bytes; 32768 by default."),
+            ),
+            (
+                "InitialConnectionWindowSize",
+                integer("In bytes; 1048576 by default, 65535 at least."),
+            ),
+            (
+                "InitialStreamWindowSize",
+                integer("In bytes; 786432 by default, 65535 at least."),
+            ),
+            ("KeepAlivePingDelay", time_span("Off by default.")),
+            ("KeepAlivePingTimeout", time_span("20 seconds by default.")),
         ],
     )
 }

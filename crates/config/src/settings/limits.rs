@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::http2_limits::{self, Http2Limits};
 use crate::diagnostics::Diagnostics;
 use crate::leaf::{self, TimeSpan};
 use crate::not_yet;
@@ -13,7 +14,7 @@ const LONGEST_HEAD: usize = 65_535;
 
 /// What stands for "no limit" where ASP.NET has an infinite time: so long that nobody waits for it,
 /// and no clock overflows.
-const A_CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
+pub(super) const A_CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// What clients may send, and how long they may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub struct FrontLimits {
     /// `MaxRequestBodySize` in bytes; 30,000,000; `None`, written -1, is no limit. Routes may
     /// say otherwise.
     pub max_request_body_size: Option<u64>,
+    /// `Http2`.
+    pub http2: Http2Limits,
 }
 
 impl Default for FrontLimits {
@@ -43,6 +46,7 @@ impl Default for FrontLimits {
             keep_alive_timeout: Duration::from_secs(120),
             head_timeout: Duration::from_secs(30),
             max_request_body_size: Some(30_000_000),
+            http2: Http2Limits::default(),
         }
     }
 }
@@ -52,6 +56,7 @@ pub(super) fn read(section: Section<'_>, diagnostics: &mut Diagnostics) -> Front
     let defaults = FrontLimits::default();
     let mut reader = Reader::new(section, diagnostics);
     reader.allow(not_yet::keys_of("Kestrel:Limits"));
+    let http2 = http2_limits::read(reader.child("Http2"), reader.diagnostics);
     let limits = FrontLimits {
         request_line: reader
             .parsed("MaxRequestLineSize", head_size)
@@ -71,6 +76,7 @@ pub(super) fn read(section: Section<'_>, diagnostics: &mut Diagnostics) -> Front
         max_request_body_size: reader
             .parsed("MaxRequestBodySize", body_size)
             .unwrap_or(defaults.max_request_body_size),
+        http2,
     };
     reader.finish();
     limits
@@ -101,7 +107,7 @@ fn head_size(text: &str) -> Result<usize, String> {
     }
 }
 
-fn timeout(text: &str) -> Result<Duration, String> {
+pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     match TimeSpan::parse(text)? {
         TimeSpan::INFINITE => Ok(A_CENTURY),
         span => span

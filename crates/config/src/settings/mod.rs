@@ -2,11 +2,13 @@
 
 mod data_protection;
 mod health_checks;
+mod http2_limits;
 mod limits;
 mod urls;
 
 pub use data_protection::{DataProtectionConfig, ProtectionKeyConfig};
 pub use health_checks::HealthCheckDefaults;
+pub use http2_limits::Http2Limits;
 pub use limits::FrontLimits;
 
 use crate::diagnostics::Diagnostics;

@@ -1,6 +1,7 @@
 //! Whole configurations: what is read, what is refused, and where it says so.
 
 mod clusters;
+mod limits;
 mod routes;
 mod rules;
 mod settings;
