@@ -72,6 +72,11 @@ impl Client {
         self.socket.as_fd()
     }
 
+    /// The socket itself.
+    pub(crate) fn socket(&self) -> Rc<OwnedFd> {
+        Rc::clone(&self.socket)
+    }
+
     /// Registers for something else. Writing is not asked for unless somebody waits to write: each
     /// time a target's response empties the buffer, the front would be woken for nothing.
     pub(crate) fn set_interest(&mut self, interest: Interest) -> io::Result<()> {

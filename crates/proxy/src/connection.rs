@@ -15,8 +15,11 @@ use ostler_http1::{
 };
 
 use crate::client::{Client, Interest, READ};
+use crate::connections::Counted;
+use crate::data_rates::{DataRates, TooSlow};
 use crate::delegation::{Channel, Handoff, NotTaken, Place, PlaceKey, RelayPlace, place_key};
 use crate::exchange::{After, exchange};
+use crate::front::FrontLimits;
 use crate::worker::Worker;
 
 /// A client's connection and everything that belongs to it for longer than an exchange.
@@ -40,6 +43,9 @@ pub(crate) struct Connection {
 #[derive(Debug)]
 pub(crate) struct Watch {
     pub(crate) handoff: Rc<Handoff>,
+    pub(crate) data_rates: DataRates,
+    /// The connection's place among all there are.
+    pub(crate) counted: Counted,
     deadline: Cell<Option<Instant>>,
     waker: RefCell<Option<Waker>>,
 }
@@ -54,6 +60,27 @@ impl Watch {
             waker.wake();
         }
     }
+
+    /// Acts on a client that sends or takes too slowly: its body is given up, which is answered
+    /// where that is possible; a response that it does not take is cut off.
+    pub(crate) fn judge_data_rate(&self, now: Instant, limits: &FrontLimits) {
+        let rates = &self.data_rates;
+        match rates.judge(now, limits, self.handoff.awaits_body()) {
+            None => {}
+            Some(TooSlow::Body) => {
+                tracing::info!("a client sends its body too slowly");
+                if rates.front_awaits_body() {
+                    rates.give_body_up();
+                } else {
+                    self.handoff.body_is_too_slow();
+                }
+            }
+            Some(TooSlow::Response) => {
+                tracing::info!("a client takes its response too slowly");
+                rates.reset();
+            }
+        }
+    }
 }
 
 enum Next {
@@ -65,7 +92,12 @@ enum Next {
 }
 
 /// Serves a connection until it is over.
-pub(crate) async fn serve(worker: Rc<Worker>, socket: OwnedFd, facts: ConnectionFacts) {
+pub(crate) async fn serve(
+    worker: Rc<Worker>,
+    socket: OwnedFd,
+    facts: ConnectionFacts,
+    counted: Counted,
+) {
     let _ = ostler_shm::set_no_delay(std::os::fd::AsFd::as_fd(&socket));
     let Ok(client) = Client::new(socket, facts) else {
         return;
@@ -73,6 +105,8 @@ pub(crate) async fn serve(worker: Rc<Worker>, socket: OwnedFd, facts: Connection
     let handoff = Rc::new(Handoff::default());
     let watch = Rc::new(Watch {
         handoff: Rc::clone(&handoff),
+        data_rates: DataRates::new(client.socket()),
+        counted,
         deadline: Cell::new(None),
         waker: RefCell::new(None),
     });
@@ -130,7 +164,8 @@ impl Connection {
         if self.client.set_interest(self.reading_interest()).is_err() {
             return Next::Over;
         }
-        let limits = *self.worker.limits();
+        let limits = self.worker.limits();
+        self.watch.data_rates.end();
         self.watch
             .deadline
             .set(Some(self.worker.now() + limits.keep_alive_timeout));
@@ -141,6 +176,7 @@ impl Connection {
                     Ok(HeadProgress::Complete { consumed }) => {
                         self.consume(consumed);
                         self.watch.deadline.set(None);
+                        self.watch.data_rates.begin();
                         return Next::Head;
                     }
                     Ok(HeadProgress::Incomplete) if !begun => {

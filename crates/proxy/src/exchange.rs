@@ -30,7 +30,7 @@ pub(crate) enum After {
 
 /// Answers one request:
 ///
-/// 1. take the configuration in force, which the exchange keeps;
+/// 1. take the configuration in force, which the exchange keeps, and see to the host (400);
 /// 2. match a route (404, 405, or 500 where routes are ambiguous);
 /// 3. find its cluster (503);
 /// 4. ask the policies that the route names, any of which may answer;
@@ -42,6 +42,10 @@ pub(crate) async fn exchange(connection: &mut Connection, head: &RequestHead) ->
     let facts = RequestFacts::from(head);
     let worker = std::rc::Rc::clone(&connection.worker);
 
+    let limits = worker.limits();
+    if !limits.allowed_hosts.are_any() && !limits.allowed_hosts.allow(head.authority()) {
+        return local(connection, head, facts, StatusCode::BAD_REQUEST, &[], &[]).await;
+    }
     let snapshot = worker.snapshot();
     let route = match snapshot.routes.find(&crate::facts::Facts(head)) {
         Found::Route(route) => Arc::clone(route),
@@ -62,7 +66,7 @@ pub(crate) async fn exchange(connection: &mut Connection, head: &RequestHead) ->
 
     let client = connection.client.facts().client;
     let mut context = ExchangeContext::new(head, client, route, cluster);
-    let admitted = match admit(connection, &mut context, worker.limits()).await {
+    let admitted = match admit(connection, &mut context, &limits).await {
         Admission::Admitted(admitted) => admitted,
         Admission::Answered(response) => {
             return answer(connection, head, &context, response).await;
@@ -169,7 +173,24 @@ async fn delegated(
             return finish(record, Mode::Local, failed);
         }
     };
-    match delegate(connection, head, &rule, &context, record).await {
+    let watch = std::rc::Rc::clone(&connection.watch);
+    let upgraded = if head.upgrade().is_some() {
+        let most = worker.limits().max_concurrent_upgraded_connections;
+        let upgraded = watch.counted.upgrade(most);
+        if upgraded.is_none() {
+            let (status, error) = (StatusCode::BAD_GATEWAY, ForwarderError::Upgrade);
+            let failed = forwarder::unanswered(connection, head, &context, status, error).await;
+            return finish(record, Mode::Local, failed);
+        }
+        upgraded
+    } else {
+        None
+    };
+    let delegated = delegate(connection, head, &rule, &context, record).await;
+    // One that the target has taken over leaves the front's view, and one that is relayed is counted
+    // where it is upgraded.
+    drop(upgraded);
+    match delegated {
         Delegated::Keep => After::Keep,
         Delegated::Close | Delegated::ClientGone => After::Close,
         Delegated::Detached => After::Detached,

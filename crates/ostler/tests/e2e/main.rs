@@ -18,6 +18,7 @@ mod health;
 mod hostile;
 mod http;
 mod leaks;
+mod limits;
 mod malformed;
 mod mistakes;
 mod rate_limiter;

@@ -89,6 +89,8 @@ pub(crate) enum Side {
     Client,
     /// Its body is larger than it may be.
     ClientTooLarge,
+    /// Its body comes too slowly.
+    ClientTooSlow,
     Destination,
 }
 
@@ -145,9 +147,7 @@ impl Upload {
         while !self.is_over() {
             if let Err(side) = self.step(connection, activity).await {
                 self.broken = Some(side);
-                if let (Side::Client | Side::ClientTooLarge, Some(sender)) =
-                    (side, self.sender.take())
-                {
+                if let (true, Some(sender)) = (side != Side::Destination, self.sender.take()) {
                     let _ = sender.try_send(Err(Broken));
                 }
             }
@@ -196,16 +196,17 @@ impl Upload {
                 );
                 sent.map_err(|_| Side::Client)?;
             }
-            match connection
-                .client
-                .recv(&mut connection.input, READ_BODY)
+            let rates = &connection.watch.data_rates;
+            match rates
+                .recv(&connection.client, &mut connection.input, READ_BODY)
                 .await
             {
-                Ok(0) | Err(_) => {
+                None => return Err(Side::ClientTooSlow),
+                Some(Ok(0) | Err(_)) => {
                     connection.read_closed = true;
                     return Err(Side::Client);
                 }
-                Ok(_) => activity.happened(),
+                Some(Ok(_)) => activity.happened(),
             }
         }
     }
@@ -372,6 +373,9 @@ pub(crate) async fn while_uploading(
     }
     if upload.broken == Some(Side::ClientTooLarge) {
         return Err(Failure::ClientBodyTooLarge);
+    }
+    if upload.broken == Some(Side::ClientTooSlow) {
+        return Err(Failure::ClientBodyTimedOut);
     }
     if upload.broken == Some(Side::Client) {
         return Err(if connection.read_closed {

@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use http::StatusCode;
 use http::header::{CONNECTION, HeaderValue, UPGRADE};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
@@ -32,6 +33,16 @@ pub(super) async fn join(
     mut response: http::Response<Incoming>,
     timeout: Option<Duration>,
 ) -> Forwarded {
+    let watch = std::rc::Rc::clone(&connection.watch);
+    let most = connection
+        .worker
+        .limits()
+        .max_concurrent_upgraded_connections;
+    let Some(_upgraded) = watch.counted.upgrade(most) else {
+        // Nothing has been sent, so the client learns more than the bare 101 that YARP leaves it.
+        let (status, error) = (StatusCode::BAD_GATEWAY, ForwarderError::Upgrade);
+        return super::failed(connection, head, context, status, error).await;
+    };
     let upgrade = hyper::upgrade::on(&mut response);
     let (parts, _body) = response.into_parts();
     let status = parts.status;
