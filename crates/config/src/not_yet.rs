@@ -55,12 +55,6 @@ const NOT_YET: &[Line] = &[
     // The application around the proxy.
     Line { owner: "StaticFiles", key: "Enabled", is_used: on, message: IGNORED },
     Line { owner: "", key: "NavigationFallback", is_used: there, message: IGNORED },
-    Line { owner: LIMITS, key: "MaxRequestBufferSize", is_used: there, message: IGNORED },
-    Line { owner: LIMITS, key: "MaxResponseBufferSize", is_used: there, message: IGNORED },
-    Line { owner: LIMITS, key: "MinRequestBodyDataRate", is_used: there, message: IGNORED },
-    Line { owner: LIMITS, key: "MinResponseDataRate", is_used: there, message: IGNORED },
-    Line { owner: LIMITS, key: "MaxConcurrentConnections", is_used: there, message: IGNORED },
-    Line { owner: LIMITS, key: "MaxConcurrentUpgradedConnections", is_used: there, message: IGNORED },
     Line { owner: LIMITS, key: "Http3", is_used: there, message: IGNORED },
 ];
 

@@ -17,7 +17,7 @@ use ostler_shm::{
 use crate::control::{ConnectionFacts, FrontMessage, TargetMessage};
 use crate::entry::{self, Completed, ExchangeKey, RequestEntry};
 use crate::error::{ChannelError, OpenConnectionError, WireError};
-use crate::handover::{Disposition, Stage, withdrawn_byte};
+use crate::handover::{Disposition, Stage, is_body_awaited, too_slow_byte, withdrawn_byte};
 use crate::{PROTOCOL_MINOR, RESPONSE_TRANSFORMS_MINOR};
 
 /// Connections one channel can hold, unless the target holds fewer.
@@ -379,6 +379,18 @@ impl FrontChannel {
     /// How far the target says it is.
     pub fn stage(&self, key: ExchangeKey) -> Stage {
         Stage::from_byte(self.peer.slot(key.slot as usize), key.exchange)
+    }
+
+    /// Whether the target says that it waits for bytes of the body.
+    pub fn awaits_body(&self, key: ExchangeKey) -> bool {
+        is_body_awaited(self.peer.slot(key.slot as usize), key.exchange)
+    }
+
+    /// Says that the body comes too slowly. Then the client's stream is to be ended, which wakes the
+    /// target's read.
+    pub fn body_too_slow(&self, key: ExchangeKey) {
+        self.own
+            .set_slot(key.slot as usize, too_slow_byte(key.exchange));
     }
 
     /// Takes a request back that the target has not taken. True: it is back for certain, and the

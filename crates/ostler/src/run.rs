@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use ostler_config::Settings;
+use ostler_config::{OstlerConfig, Settings};
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_delegation::status::StatusListener;
 use ostler_http1::Limits;
@@ -159,7 +159,6 @@ fn options(args: &RunArgs, settings: &Settings) -> anyhow::Result<FrontOptions> 
         .map(|url| ListenUrl::parse(url))
         .collect();
     let ostler = &settings.ostler;
-    let limits = &ostler.limits;
     let runtime = match &ostler.runtime_folder {
         Some(path) => RuntimeFolder::new(path),
         None => RuntimeFolder::from_environment(),
@@ -172,17 +171,7 @@ fn options(args: &RunArgs, settings: &Settings) -> anyhow::Result<FrontOptions> 
     Ok(FrontOptions {
         urls: urls?,
         threads: args.threads.unwrap_or(ostler.threads),
-        limits: FrontLimits {
-            http1: Limits {
-                request_line: limits.request_line,
-                head: limits.head,
-                fields: limits.fields,
-            },
-            keep_alive_timeout: limits.keep_alive_timeout,
-            head_timeout: limits.head_timeout,
-            max_request_body_size: limits.max_request_body_size,
-            http2: limits.http2,
-        },
+        limits: front_limits(ostler),
         runtime,
         trusted_uids: trusted_uids?,
         active_health: ActiveHealthOptions {
@@ -190,6 +179,29 @@ fn options(args: &RunArgs, settings: &Settings) -> anyhow::Result<FrontOptions> 
             default_timeout: ostler.health_checks.active_default_timeout,
         },
     })
+}
+
+/// What clients may do.
+pub(crate) fn front_limits(ostler: &OstlerConfig) -> FrontLimits {
+    let limits = &ostler.limits;
+    FrontLimits {
+        http1: Limits {
+            request_line: limits.request_line,
+            head: limits.head,
+            fields: limits.fields,
+        },
+        keep_alive_timeout: limits.keep_alive_timeout,
+        head_timeout: limits.head_timeout,
+        max_request_body_size: limits.max_request_body_size,
+        min_request_body_data_rate: limits.min_request_body_data_rate,
+        min_response_data_rate: limits.min_response_data_rate,
+        entity_body_timeout: limits.entity_body_timeout,
+        max_concurrent_connections: limits.max_concurrent_connections,
+        max_concurrent_upgraded_connections: limits.max_concurrent_upgraded_connections,
+        max_connections_per_address: limits.max_connections_per_address,
+        allowed_hosts: ostler.allowed_hosts.clone(),
+        http2: limits.http2,
+    }
 }
 
 /// A user by number, or by name in `/etc/passwd`.

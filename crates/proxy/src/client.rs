@@ -72,6 +72,11 @@ impl Client {
         self.socket.as_fd()
     }
 
+    /// The socket itself.
+    pub(crate) fn socket(&self) -> Rc<OwnedFd> {
+        Rc::clone(&self.socket)
+    }
+
     /// Registers for something else. Writing is not asked for unless somebody waits to write: each
     /// time a target's response empties the buffer, the front would be woken for nothing.
     pub(crate) fn set_interest(&mut self, interest: Interest) -> io::Result<()> {
@@ -182,9 +187,10 @@ impl Client {
     }
 
     /// The socket, for somebody else to serve.
-    pub(crate) fn into_socket(mut self) -> Option<(OwnedFd, ConnectionFacts)> {
+    pub(crate) fn into_socket(mut self) -> io::Result<(OwnedFd, ConnectionFacts)> {
+        // One registration a descriptor, and whoever watches the connection keeps its own.
         self.registration = None;
-        Some((Rc::into_inner(self.socket)?, self.facts))
+        Ok((self.socket.try_clone()?, self.facts))
     }
 
     /// Waits for room for all pieces.

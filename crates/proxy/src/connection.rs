@@ -16,9 +16,12 @@ use ostler_http1::{
 use tokio::io::AsyncReadExt;
 
 use crate::client::{Client, Interest, READ};
+use crate::connections::Counted;
+use crate::data_rates::{DataRates, TooSlow};
 use crate::delegation::{Channel, Handoff, NotTaken, Place, PlaceKey, RelayPlaces, place_key};
 use crate::downstream::Downstream;
 use crate::exchange::{After, exchange};
+use crate::front::FrontLimits;
 use crate::http2::{self, Preface};
 use crate::worker::Worker;
 
@@ -40,9 +43,12 @@ pub(crate) struct Connection {
 }
 
 /// What the worker knows of a connection: its deadline, and how to wake it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Watch {
     pub(crate) handoff: Rc<Handoff>,
+    pub(crate) data_rates: DataRates,
+    /// The connection's place among all there are.
+    pub(crate) counted: Counted,
     deadline: Cell<Option<Instant>>,
     waker: RefCell<Option<Waker>>,
 }
@@ -81,6 +87,27 @@ impl Watch {
             waker.wake();
         }
     }
+
+    /// Acts on a client that sends or takes too slowly: its body is given up, which is answered
+    /// where that is possible; a response that it does not take is cut off.
+    pub(crate) fn judge_data_rate(&self, now: Instant, limits: &FrontLimits) {
+        let rates = &self.data_rates;
+        match rates.judge(now, limits, self.handoff.awaits_body()) {
+            None => {}
+            Some(TooSlow::Body) => {
+                tracing::info!("a client sends its body too slowly");
+                if rates.front_awaits_body() {
+                    rates.give_body_up();
+                } else {
+                    self.handoff.body_is_too_slow();
+                }
+            }
+            Some(TooSlow::Response) => {
+                tracing::info!("a client takes its response too slowly");
+                rates.reset();
+            }
+        }
+    }
 }
 
 enum Next {
@@ -94,7 +121,12 @@ enum Next {
 }
 
 /// Serves a connection until it is over.
-pub(crate) async fn serve(worker: Rc<Worker>, socket: OwnedFd, facts: ConnectionFacts) {
+pub(crate) async fn serve(
+    worker: Rc<Worker>,
+    socket: OwnedFd,
+    facts: ConnectionFacts,
+    counted: Counted,
+) {
     let _ = ostler_shm::set_no_delay(std::os::fd::AsFd::as_fd(&socket));
     let Ok(client) = Client::new(socket, facts) else {
         return;
@@ -102,9 +134,12 @@ pub(crate) async fn serve(worker: Rc<Worker>, socket: OwnedFd, facts: Connection
     let handoff = Rc::new(Handoff::default());
     let watch = Rc::new(Watch {
         handoff: Rc::clone(&handoff),
-        ..Watch::default()
+        data_rates: DataRates::new(client.socket()),
+        counted,
+        deadline: Cell::new(None),
+        waker: RefCell::new(None),
     });
-    let registered = worker.register(Rc::clone(&watch));
+    let _registered = worker.register(Rc::clone(&watch));
     let decoder = HeadDecoder::new(worker.limits().http1);
     let mut connection = Connection {
         client,
@@ -139,10 +174,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, socket: OwnedFd, facts: Connection
                 crate::respond::refuse(&mut connection, refused_facts(), status, "").await;
                 break;
             }
-            Next::Http2 => {
-                drop(registered);
-                return connection.serve_http2().await;
-            }
+            Next::Http2 => return connection.serve_http2().await,
         }
     }
     connection.close();
@@ -165,7 +197,8 @@ impl Connection {
         if self.client.set_interest(self.reading_interest()).is_err() {
             return Next::Over;
         }
-        let limits = *self.worker.limits();
+        let limits = self.worker.limits();
+        self.watch.data_rates.end();
         self.watch
             .deadline
             .set(Some(self.worker.now() + limits.keep_alive_timeout));
@@ -184,6 +217,7 @@ impl Connection {
                 Ok(HeadProgress::Complete { consumed }) => {
                     self.consume(consumed);
                     self.watch.set_deadline(None);
+                    self.watch.data_rates.begin();
                     return Next::Head;
                 }
                 Ok(HeadProgress::Incomplete) if !begun && !self.input.is_empty() => {
@@ -308,18 +342,18 @@ impl Connection {
             client,
             worker,
             input,
+            watch,
             ..
         } = self;
-        let Some((socket, facts)) = client.into_socket() else {
+        let Ok((socket, facts)) = client.into_socket() else {
             return;
         };
-        let socket = std::net::TcpStream::from(socket);
-        let Ok(socket) = tokio::net::TcpStream::from_std(socket) else {
+        let Ok(socket) = tokio::net::TcpStream::from_std(socket.into()) else {
             return;
         };
         let (reader, writer) = socket.into_split();
         let reader = std::io::Cursor::new(input).chain(reader);
-        http2::serve(worker, tokio::io::join(reader, writer), facts).await;
+        http2::serve(worker, tokio::io::join(reader, writer), facts, watch).await;
     }
 
     fn close(mut self) {

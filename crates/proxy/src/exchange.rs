@@ -29,7 +29,7 @@ pub(crate) enum After {
 
 /// Answers one request:
 ///
-/// 1. take the configuration in force, which the exchange keeps;
+/// 1. take the configuration in force, which the exchange keeps, and see to the host (400);
 /// 2. match a route (404, 405, or 500 where routes are ambiguous);
 /// 3. find its cluster (503);
 /// 4. ask the policies that the route names, any of which may answer;
@@ -40,6 +40,10 @@ pub(crate) async fn exchange(downstream: &mut Downstream<'_>, head: &RequestHead
     let head_received_ns = ostler_shm::monotonic_nanoseconds();
     let worker = std::rc::Rc::clone(downstream.worker());
 
+    let limits = worker.limits();
+    if !limits.allowed_hosts.are_any() && !limits.allowed_hosts.allow(head.authority()) {
+        return local(downstream, head, StatusCode::BAD_REQUEST, &[], &[]).await;
+    }
     let snapshot = worker.snapshot();
     let route = match snapshot.routes.find(&crate::facts::Facts(head)) {
         Found::Route(route) => Arc::clone(route),
@@ -54,7 +58,10 @@ pub(crate) async fn exchange(downstream: &mut Downstream<'_>, head: &RequestHead
     let client = downstream.facts().client;
     let version = downstream.version(head);
     let mut context = ExchangeContext::new(head, client, version, route, cluster);
-    let admitted = match admit(downstream, &mut context, worker.limits()).await {
+    if context.is_grpc() {
+        downstream.watch().data_rates.switch_off();
+    }
+    let admitted = match admit(downstream, &mut context, &limits).await {
         Admission::Admitted(admitted) => admitted,
         Admission::Answered(response) => {
             return answer(downstream, head, &context, response).await;
@@ -162,7 +169,28 @@ async fn delegated(
             return finish(record, Mode::Local, failed);
         }
     };
-    match delegate(downstream, head, &rule, &context, record).await {
+    let watch = std::rc::Rc::clone(downstream.watch());
+    let upgraded = if head.upgrade().is_some() && downstream.delegable().is_some() {
+        let upgraded = downstream.upgrade(&watch);
+        if upgraded.is_none() {
+            let (status, error) = (
+                StatusCode::BAD_GATEWAY,
+                ForwarderError::UpgradeResponseClient,
+            );
+            let read = BodyRead::Nothing;
+            let failed =
+                forwarder::unanswered(downstream, head, &context, read, status, error).await;
+            return finish(record, Mode::Local, failed);
+        }
+        upgraded
+    } else {
+        None
+    };
+    let delegated = delegate(downstream, head, &rule, &context, record).await;
+    // One that the target has taken over leaves the front's view, and one that is relayed is counted
+    // where it is upgraded.
+    drop(upgraded);
+    match delegated {
         Delegated::Keep => After::Keep,
         Delegated::Close | Delegated::ClientGone => After::Close,
         Delegated::Detached => After::Detached,

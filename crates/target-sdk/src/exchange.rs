@@ -250,7 +250,7 @@ impl Exchange {
     }
 
     /// Sends the handler's response and brings the exchange to its end.
-    pub(crate) async fn answer<B>(self, response: http::Response<B>)
+    pub(crate) async fn answer<B>(mut self, response: http::Response<B>)
     where
         B: http_body::Body + Send,
         B::Error: Into<BoxError>,
@@ -258,6 +258,11 @@ impl Exchange {
         if self.body.as_ref().is_some_and(|body| body.is_too_large()) {
             // Whatever the handler made of it: the front's configuration decides.
             let response = bare(StatusCode::PAYLOAD_TOO_LARGE);
+            return Box::pin(self.respond(response)).await;
+        }
+        if self.body.as_ref().is_some_and(|body| body.is_too_slow()) {
+            self.facts.keep_alive = false;
+            let response = bare(StatusCode::REQUEST_TIMEOUT);
             return Box::pin(self.respond(response)).await;
         }
         self.respond(response).await;
@@ -280,7 +285,10 @@ impl Exchange {
             // Whether the body comes is the client's guess now, so nothing may follow it.
             facts.keep_alive = false;
         }
-        let respond = || self.context.shared.responding(self.key);
+        let respond = || match &self.body {
+            None => self.context.shared.responding(self.key),
+            Some(_) => self.context.shared.responding_beside_body(self.key),
+        };
         let responder = Responder {
             client: &self.client,
             facts,

@@ -40,7 +40,9 @@ fn sections() -> Vec<(&'static str, Value)> {
         ("Authentication", policies::authentication()),
         ("Authorization", policies::authorization()),
         ("Urls", host::urls()),
+        ("AllowedHosts", host::allowed_hosts()),
         ("Kestrel", host::kestrel()),
+        ("HttpSys", host::http_sys()),
         ("Ostler", host::ostler()),
         ("StaticFiles", host::static_files()),
         (

@@ -20,6 +20,7 @@ mod http;
 mod http2;
 mod http_client;
 mod leaks;
+mod limits;
 mod malformed;
 mod mistakes;
 mod rate_limiter;

@@ -206,6 +206,13 @@ impl Channel {
         }
     }
 
+    /// Tells the target that the body it waits for comes too slowly.
+    pub(crate) fn body_too_slow(&self, key: ExchangeKey) {
+        if !self.dead.get() {
+            self.front.borrow_mut().body_too_slow(key);
+        }
+    }
+
     fn close_connection(self: &Rc<Self>, slot: SlotKey) {
         if !self.dead.get() {
             self.front.borrow_mut().close_connection(slot);
@@ -290,6 +297,7 @@ impl Channel {
         for handoff in handoffs.iter() {
             if let Some(key) = handoff.key() {
                 handoff.check(now, front.stage(key), wait_timeout, has_sibling && !moves);
+                handoff.set_awaits_body(front.awaits_body(key));
             }
         }
         drop((front, handoffs));

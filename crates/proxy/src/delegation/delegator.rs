@@ -5,6 +5,7 @@
 //! | target dies | another instance, or wait, or 503 | the same if nothing was read and the method is idempotent, else 503 | close |
 //! | client gone | withdraw | tell the target, which cancels its handler | the same |
 //! | queue full, draining | next instance, else the queue-limit answer | | |
+//! | body too slow | | the target answers 408; two seconds later: close | the target closes; the same |
 //! | route's timeout over | withdraw, 504 | the target answers 504; two seconds later: close | the target closes; the same |
 
 use std::cell::Cell;
@@ -417,6 +418,12 @@ async fn watch(
                 {
                     return After::Unanswered(Unanswered::TimedOut(status));
                 }
+            }
+            Seen::Event(Event::BodyTooSlow) => {
+                // The target finds the end of the stream, and why: it answers 408, or closes.
+                channel.body_too_slow(key);
+                let _ = ostler_shm::shutdown_read(connection.client.as_fd());
+                handoff.ends_by(connection.worker.now());
             }
             // A target that does not end it by itself is cut off: the connection is shut down.
             Seen::Event(Event::ClientGone | Event::Overdue) | Seen::Broken => {

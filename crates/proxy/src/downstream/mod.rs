@@ -20,7 +20,8 @@ pub(crate) use request_body::{BodyFailure, Gone, Piece, RequestBody};
 pub(crate) use response_writer::{Head, ResponseWriter, WriteError};
 
 use crate::client::Interest;
-use crate::connection::Connection;
+use crate::connection::{Connection, Watch};
+use crate::connections::Upgraded;
 use crate::delegation::RelayPlaces;
 use crate::exchange::After;
 use crate::http2::Stream;
@@ -51,6 +52,23 @@ impl Downstream<'_> {
         match self {
             Self::Http1(connection) => &connection.worker,
             Self::Http2(stream) => stream.worker(),
+        }
+    }
+
+    /// What the worker knows of the connection.
+    pub(crate) fn watch(&self) -> &Rc<Watch> {
+        match self {
+            Self::Http1(connection) => &connection.watch,
+            Self::Http2(stream) => stream.watch(),
+        }
+    }
+
+    /// Counts an upgrade; `None` when there are as many as may be.
+    pub(crate) fn upgrade<'w>(&self, watch: &'w Watch) -> Option<Upgraded<'w>> {
+        let most = self.worker().limits().max_concurrent_upgraded_connections;
+        match self {
+            Self::Http1(_) => watch.counted.upgrade(most),
+            Self::Http2(_) => watch.counted.upgrade_stream(most),
         }
     }
 
@@ -102,6 +120,7 @@ impl Downstream<'_> {
                 let body = request_body::Http1Body::new(
                     head,
                     client,
+                    &connection.watch.data_rates,
                     &mut connection.input,
                     &mut connection.read_closed,
                 );

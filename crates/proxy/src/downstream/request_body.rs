@@ -7,6 +7,7 @@ use http::HeaderMap;
 use ostler_http1::{BodyDecoder, BodyProgress, RequestHead};
 
 use crate::client::{Client, READ};
+use crate::data_rates::DataRates;
 use crate::http2;
 
 /// Bytes read from the client at a time, once a body is on its way.
@@ -38,6 +39,8 @@ pub(crate) enum BodyFailure {
     /// The client ended its stream, or the connection broke.
     Gone,
     Malformed,
+    /// It comes more slowly than it may.
+    TooSlow,
 }
 
 /// How a client went away.
@@ -129,6 +132,7 @@ pub(super) async fn read_ahead(
 #[derive(Debug)]
 pub(crate) struct Http1Body<'c> {
     client: &'c Client,
+    rates: &'c DataRates,
     input: &'c mut Vec<u8>,
     read_closed: &'c mut bool,
     decoder: BodyDecoder,
@@ -138,12 +142,14 @@ impl<'c> Http1Body<'c> {
     pub(super) fn new(
         head: &RequestHead,
         client: &'c Client,
+        rates: &'c DataRates,
         input: &'c mut Vec<u8>,
         read_closed: &'c mut bool,
     ) -> Self {
         Self {
             decoder: BodyDecoder::new(head.framing()),
             client,
+            rates,
             input,
             read_closed,
         }
@@ -173,12 +179,13 @@ impl<'c> Http1Body<'c> {
                 }
                 Err(_) => return Err(BodyFailure::Malformed),
             }
-            match self.client.recv(self.input, READ_BODY).await {
-                Ok(0) | Err(_) => {
+            match self.rates.recv(self.client, self.input, READ_BODY).await {
+                None => return Err(BodyFailure::TooSlow),
+                Some(Ok(0) | Err(_)) => {
                     *self.read_closed = true;
                     return Err(BodyFailure::Gone);
                 }
-                Ok(_) => {}
+                Some(Ok(_)) => {}
             }
         }
     }

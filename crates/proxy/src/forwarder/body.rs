@@ -89,6 +89,8 @@ pub(crate) enum Side {
     Client,
     /// Its body is larger than it may be.
     ClientTooLarge,
+    /// Its body comes too slowly.
+    ClientTooSlow,
     Destination,
 }
 
@@ -176,8 +178,8 @@ impl<'c> Upload<'c> {
     pub(crate) async fn run(&mut self, activity: &Activity) -> Side {
         let ended = self.finish(activity).await;
         match ended {
-            Err(side @ (Side::Client | Side::ClientTooLarge | Side::ClientGone)) => return side,
             Ok(()) | Err(Side::Destination) => {}
+            Err(side) => return side,
         }
         if self.body.gone().await == Gone::Silent {
             // It may still be listening to what moves.
@@ -220,6 +222,7 @@ impl<'c> Upload<'c> {
         let piece = self.body.next().await.map_err(|failure| match failure {
             BodyFailure::Gone => Side::ClientGone,
             BodyFailure::Malformed => Side::Client,
+            BodyFailure::TooSlow => Side::ClientTooSlow,
         })?;
         match piece {
             Piece::Data(data) => {
@@ -449,6 +452,7 @@ async fn next<T>(
                 return Poll::Ready(Err(match side {
                     Side::Client => Failure::ClientBody,
                     Side::ClientTooLarge => Failure::ClientBodyTooLarge,
+                    Side::ClientTooSlow => Failure::ClientBodyTimedOut,
                     Side::ClientGone | Side::Destination => Failure::ClientGone,
                 }));
             }

@@ -234,6 +234,19 @@ where
 {
     let Asked { timeout, .. } = asked;
     let activity = body::Activity::new(timeout, context.deadline());
+    let watch = std::rc::Rc::clone(downstream.watch());
+    // Asked for before the destination is, so that one that may not be upgraded troubles nobody.
+    let counted = match asked.upgrade {
+        false => None,
+        true => match downstream.upgrade(&watch) {
+            Some(counted) => Some(counted),
+            None => {
+                tracing::info!("there are as many upgraded connections as may be");
+                let error = ForwarderError::UpgradeResponseClient;
+                return failed(downstream, head, context, BodyRead::Nothing, error).await;
+            }
+        },
+    };
     let Some((body, mut writer)) = downstream.halves(head) else {
         return gone();
     };
@@ -282,6 +295,8 @@ where
             }
         };
     }
+    // It was not upgraded after all.
+    drop(counted);
     let passed = response::pass_on(context, response, &mut upload, &mut writer, &activity).await;
     let bytes_sent = writer.bytes_sent();
     let whole = upload.is_complete();

@@ -53,6 +53,10 @@ impl PassError {
                 ForwarderError::RequestBodyClient,
                 Some(StatusCode::PAYLOAD_TOO_LARGE),
             ),
+            Side::ClientTooSlow => (
+                ForwarderError::RequestBodyClient,
+                Some(StatusCode::REQUEST_TIMEOUT),
+            ),
             Side::ClientGone | Side::Destination => (ForwarderError::ResponseBodyCanceled, None),
         };
         Self { error, answer }

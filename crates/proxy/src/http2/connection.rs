@@ -34,6 +34,7 @@ pub(crate) struct Connection {
     pub(super) worker: Rc<Worker>,
     pub(super) facts: ConnectionFacts,
     pub(super) relays: RelayPlaces,
+    pub(super) watch: Rc<Watch>,
     /// Exchanges under way.
     open: Cell<usize>,
     resets: Resets,
@@ -66,13 +67,11 @@ impl Resets {
 }
 
 /// Serves a connection until it is over.
-pub(crate) async fn serve<T>(worker: Rc<Worker>, io: T, facts: ConnectionFacts)
+pub(crate) async fn serve<T>(worker: Rc<Worker>, io: T, facts: ConnectionFacts, watch: Rc<Watch>)
 where
     T: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let limits = *worker.limits();
-    let watch = Rc::new(Watch::default());
-    let _registered = worker.register(Rc::clone(&watch));
+    let limits = worker.limits();
     let handshake = settings(&limits).handshake::<_, Bytes>(io);
     let Ok(Ok(mut connection)) = tokio::time::timeout(limits.head_timeout, handshake).await else {
         return;
@@ -81,6 +80,7 @@ where
     let shared = Rc::new(Connection {
         facts,
         relays: RelayPlaces::default(),
+        watch,
         open: Cell::new(0),
         resets: Resets {
             since: Cell::new(worker.now()),
@@ -98,16 +98,15 @@ where
             if unanswered.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Next::Over(None));
             }
-            poll_next(&mut connection, &shared, &watch, is_closing, cx)
+            poll_next(&mut connection, &shared, is_closing, cx)
         });
         match next.await {
             Next::Request(request, response) => {
-                let stream = Served {
-                    connection: Rc::clone(&shared),
-                    watch: Rc::clone(&watch),
-                };
-                shared.open.set(shared.open.get() + 1);
-                watch.set_deadline(None);
+                let stream = Served(Rc::clone(&shared));
+                if shared.open.replace(shared.open.get() + 1) == 0 {
+                    shared.watch.data_rates.begin();
+                    shared.watch.set_deadline(None);
+                }
                 tokio::task::spawn_local(stream.serve(*request, response));
             }
             Next::Close => {
@@ -179,13 +178,13 @@ enum Next {
 fn poll_next<T>(
     connection: &mut server::Connection<T, Bytes>,
     shared: &Connection,
-    watch: &Watch,
     is_closing: bool,
     cx: &mut Context<'_>,
 ) -> Poll<Next>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
+    let watch = &shared.watch;
     if shared.resets.is_flood() {
         return Poll::Ready(Next::Flood);
     }
@@ -210,21 +209,18 @@ where
 }
 
 /// An exchange that is under way on a stream.
-struct Served {
-    connection: Rc<Connection>,
-    watch: Rc<Watch>,
-}
+struct Served(Rc<Connection>);
 
 impl Served {
     async fn serve(self, request: Request<RecvStream>, response: SendResponse<Bytes>) {
         let (parts, body) = request.into_parts();
         let has_body = !body.is_end_stream();
-        let worker = &self.connection.worker;
+        let worker = &self.0.worker;
         let limits = worker.limits();
         let longest_field = limits.http2.max_request_header_field_size;
         let read = head(&parts, has_body, &limits.http1, longest_field);
         drop(parts);
-        let mut stream = Stream::new(&self.connection, body, response);
+        let mut stream = Stream::new(&self.0, body, response);
         let mut downstream = Downstream::Http2(&mut stream);
         match read {
             Ok(head) => {
@@ -239,19 +235,20 @@ impl Served {
                     .await;
             }
         }
-        if stream.is_taken_back() && self.connection.resets.add(worker.now()) {
-            self.watch.wake();
+        if stream.is_taken_back() && self.0.resets.add(worker.now()) {
+            self.0.watch.wake();
         }
     }
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
-        let open = self.connection.open.get().saturating_sub(1);
-        self.connection.open.set(open);
+        let open = self.0.open.get().saturating_sub(1);
+        self.0.open.set(open);
         if open == 0 {
+            self.0.watch.data_rates.end();
             // The connection counts its idling from here.
-            self.watch.wake();
+            self.0.watch.wake();
         }
     }
 }

@@ -15,6 +15,7 @@ use ostler_delegation::control::ConnectionFacts;
 use ostler_http1::{BodyEncoder, BodyLength, RequestHead, ResponseBody, is_set_once};
 
 use super::connection::Connection;
+use crate::connection::Watch;
 use crate::delegation::RelayPlaces;
 use crate::downstream::{BodyFailure, Head, Piece, WriteError};
 use crate::worker::Worker;
@@ -49,6 +50,10 @@ impl Stream {
 
     pub(crate) fn worker(&self) -> &Rc<Worker> {
         &self.connection.worker
+    }
+
+    pub(crate) fn watch(&self) -> &Rc<Watch> {
+        &self.connection.watch
     }
 
     pub(crate) fn facts(&self) -> &ConnectionFacts {
