@@ -195,7 +195,9 @@ impl Prober {
             ..DestinationConfig::default()
         };
         let to = self.clients.endpoint(cluster, &base)?;
-        let target = target(&to.prefix, checks)?;
+        // The base's own query is dropped (reference 7.3).
+        let base = to.prefix.split('?').next().unwrap_or_default();
+        let target = target(base, checks)?;
         let request = request(target.into(), to.host.clone())?;
         let (response, lease) = to.pool.send(request, false).await?;
         let status = response.status().as_u16();

@@ -4,6 +4,7 @@ mod both_ways;
 mod client;
 mod hostile_target;
 mod mischief;
+mod old_target;
 mod process;
 pub(crate) mod routes_both_ways;
 
@@ -14,6 +15,7 @@ pub(crate) use both_ways::{BothWays, WAYS};
 pub(crate) use client::{Client, Response};
 pub(crate) use hostile_target::{Hello, HostileChannel, HostileQueue, answered};
 pub(crate) use mischief::{Mischief, RegionBytes};
+pub(crate) use old_target::OldTarget;
 pub(crate) use process::Process;
 use tempfile::TempDir;
 
