@@ -445,6 +445,28 @@ fn delegating(transforms: &str) -> String {
 }
 
 #[test]
+fn the_longest_transforms_fit_beside_the_longest_head() {
+    let sandbox = Sandbox::new();
+    let _target = sandbox.target("q", &[]);
+    let long = "v".repeat(8_150);
+    let front = sandbox.front(&delegating(&format!(
+        r#"{{ "ResponseHeader": "X-Long", "Set": "{long}" }}"#
+    )));
+    let mut client = front.connect();
+    let mut head = "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n".to_owned();
+    for _ in 0..90 {
+        head += &format!("X-Filler: {}\r\n", "f".repeat(345));
+    }
+    head += "\r\n";
+    assert!((32_000..32_768).contains(&head.len()), "{}", head.len());
+    client.send(head + &"b".repeat(100_000));
+    let response = client.response();
+    assert_eq!(response.field("x-long"), Some(long.as_str()));
+    assert_eq!(response.json()["arrival"], "delegated");
+    assert_eq!(response.json()["length"], 100_000);
+}
+
+#[test]
 fn transforms_that_do_not_fit_into_an_entry_make_exchanges_relayed() {
     let sandbox = Sandbox::new();
     let target = sandbox.target("q", &[]);
