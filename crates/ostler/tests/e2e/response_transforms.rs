@@ -381,11 +381,17 @@ fn a_503_without_a_destination_is_not_transformed() {
 
 #[test]
 fn a_switch_of_protocols_is_transformed() {
+    // The last ones do not fit into an entry, so that the target is relayed to.
+    let long = format!(
+        r#"{{ "ResponseHeader": "X-N", "Set": "v" }}, {{ "ResponseHeader": "X-Long", "Set": "{}" }}"#,
+        "v".repeat(9_000)
+    );
     let both = routes(&[
         r#"{ "ResponseHeader": "X-N", "Set": "v" }"#,
         r#"{ "ResponseHeadersAllowed": "Sec-WebSocket-Accept" }, { "ResponseHeader": "X-N", "Append": "w" }"#,
+        &long,
     ]);
-    for (at, own) in [(0, "x-n: v"), (1, "x-n: w")] {
+    for (at, own) in [(0, "x-n: v"), (1, "x-n: w"), (2, "x-n: v")] {
         let [delegated, forwarded] = WAYS.map(|way| {
             let mut client = both.front.connect();
             client.send(format!(
