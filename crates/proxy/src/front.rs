@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use ostler_config::{AllowedHosts, DataRate, Http2Limits};
 use ostler_delegation::QueueName;
 use ostler_delegation::runtime::RuntimeFolder;
-use ostler_http1::Limits;
+use ostler_http1::{Limits, ResponseTransforms};
 use ostler_model::ProxyModel;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -334,10 +334,12 @@ impl Front {
     }
 }
 
-/// A ring must hold the largest head, its index and what was read behind it, four times.
+/// A ring must hold the largest head, its index, a route's response transforms and what was read
+/// behind the head, four times.
 fn ring_capacity(limits: &FrontLimits) -> usize {
     let index = limits.http1.fields * 8;
-    let entry = limits.http1.head + index + crate::client::READ + 2 * 1024;
+    let transforms = ResponseTransforms::MAX_ENCODED;
+    let entry = limits.http1.head + index + transforms + crate::client::READ + 2 * 1024;
     (4 * entry).next_power_of_two()
 }
 

@@ -88,7 +88,7 @@ fn what_means_nothing_is_refused() {
         b"\x07\0\0\0\x04\0\x01\0\0\0a",     // a list with a name
         b"\x07\0\0\0\x04\x01\0\0\x01\0a",   // a list with a condition
         b"\x09\0\0\0\x04\0\0\0\x03\0a; ",   // a list with what is no name
-        b"\xfd\x3f\0\0",                    // longer than allowed
+        b"\xfd\x1f\0\0",                    // longer than allowed
     ] {
         assert_eq!(
             ResponseTransforms::check(bytes),

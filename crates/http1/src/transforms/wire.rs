@@ -24,9 +24,9 @@ const HEADER: usize = 4;
 pub struct InvalidTransforms;
 
 impl ResponseTransforms {
-    /// Most bytes they may take: a request with a head as long as allowed still fits beside them
-    /// into a ring of the usual size.
-    pub const MAX_ENCODED: usize = 16 * 1024;
+    /// Most bytes they may take: the longest head still fits beside them into a ring of the usual
+    /// size.
+    pub const MAX_ENCODED: usize = 8 * 1024;
 
     /// The bytes; `None` where they are too many.
     pub fn encode(&self) -> Option<Box<[u8]>> {

@@ -29,5 +29,6 @@ mod reload;
 mod response_transforms;
 mod routing;
 mod timeouts;
+mod transform_rows;
 mod transforms;
 mod upgrades;

@@ -1,27 +1,24 @@
 //! Response and trailer transforms: what a client sees of a delegated response is what it sees of a
 //! forwarded one (reference part B, 2.3, 2.5, 2.6 and 4).
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::TcpStream;
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ostler_config::schema::{
     ClusterConfig, DestinationConfig, MatchConfig, ProxyConfig, RouteConfig,
 };
+use ostler_delegation::QueueName;
 use ostler_delegation::control::{FrontMessage, TargetMessage};
-use ostler_delegation::queue::{OpenOptions, QueueInstance};
 use ostler_delegation::runtime::RuntimeFolder;
-use ostler_delegation::{QueueName, QueueProperties, RequestQueueMode, UrlPrefix};
 use ostler_model::transforms::{OutgoingResponse, ResponseTransform, TransformsBuilder};
 use ostler_model::{PolicyRegistry, ProxyModel};
 use ostler_proxy::{ActiveHealthOptions, Front, FrontLimits, FrontOptions, ListenUrl, Pipeline};
-use ostler_shm::{ControlSocket, OwnRegion, ReceiveError};
+use ostler_shm::OwnRegion;
 
 use crate::failures::{at_rest, until_received};
 use crate::support::routes_both_ways::{RoutesBothWays, WAYS};
-use crate::support::{Client, PATIENCE, Sandbox, eventually};
+use crate::support::{Client, OldTarget, Sandbox, eventually};
 use crate::timeouts::stop;
 
 /// A response as it came: status line, sorted field lines, everything behind the head.
@@ -384,11 +381,17 @@ fn a_503_without_a_destination_is_not_transformed() {
 
 #[test]
 fn a_switch_of_protocols_is_transformed() {
+    // The last ones do not fit into an entry, so that the target is relayed to.
+    let long = format!(
+        r#"{{ "ResponseHeader": "X-N", "Set": "v" }}, {{ "ResponseHeader": "X-Long", "Set": "{}" }}"#,
+        "v".repeat(9_000)
+    );
     let both = routes(&[
         r#"{ "ResponseHeader": "X-N", "Set": "v" }"#,
         r#"{ "ResponseHeadersAllowed": "Sec-WebSocket-Accept" }, { "ResponseHeader": "X-N", "Append": "w" }"#,
+        &long,
     ]);
-    for (at, own) in [(0, "x-n: v"), (1, "x-n: w")] {
+    for (at, own) in [(0, "x-n: v"), (1, "x-n: w"), (2, "x-n: v")] {
         let [delegated, forwarded] = WAYS.map(|way| {
             let mut client = both.front.connect();
             client.send(format!(
@@ -445,6 +448,28 @@ fn delegating(transforms: &str) -> String {
             "Clusters": {{ "c": {{ "Destinations": {{ "d": {{ "Address": "http://*:80/",
                 "Metadata": {{ "HttpSysDelegationQueue": "q" }} }} }} }} }} }} }}"#
     )
+}
+
+#[test]
+fn the_longest_transforms_fit_beside_the_longest_head() {
+    let sandbox = Sandbox::new();
+    let _target = sandbox.target("q", &[]);
+    let long = "v".repeat(8_150);
+    let front = sandbox.front(&delegating(&format!(
+        r#"{{ "ResponseHeader": "X-Long", "Set": "{long}" }}"#
+    )));
+    let mut client = front.connect();
+    let mut head = "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n".to_owned();
+    for _ in 0..90 {
+        head += &format!("X-Filler: {}\r\n", "f".repeat(345));
+    }
+    head += "\r\n";
+    assert!((32_000..32_768).contains(&head.len()), "{}", head.len());
+    client.send(head + &"b".repeat(100_000));
+    let response = client.response();
+    assert_eq!(response.field("x-long"), Some(long.as_str()));
+    assert_eq!(response.json()["arrival"], "delegated");
+    assert_eq!(response.json()["length"], 100_000);
 }
 
 #[test]
@@ -558,95 +583,6 @@ fn own_uid() -> u32 {
     std::fs::metadata("/proc/self").unwrap().uid()
 }
 
-/// A target whose library knows the first form of protocol version 2 alone: it answers relayed
-/// connections, each with `x-arrival: relayed`, and fails the test if it is handed a client's.
-struct OldTarget {
-    instance: QueueInstance,
-    region: Option<Arc<OwnRegion>>,
-    controls: Vec<ControlSocket>,
-}
-
-impl OldTarget {
-    fn open(sandbox: &Sandbox) -> Self {
-        let name = QueueName::new("q").unwrap();
-        let options = OpenOptions {
-            properties: QueueProperties::new(&name),
-            name,
-            mode: RequestQueueMode::Create,
-            url_prefixes: vec![UrlPrefix::parse("http://*:80/").unwrap()],
-            label: "old".into(),
-            permissions: 0o700,
-        };
-        let instance = QueueInstance::open(&RuntimeFolder::new(sandbox.runtime()), options);
-        Self {
-            instance: instance.unwrap(),
-            region: None,
-            controls: Vec::new(),
-        }
-    }
-
-    /// Answers until one relayed connection has been answered.
-    fn serve(mut self) {
-        loop {
-            std::thread::sleep(Duration::from_millis(1));
-            if let Ok(control) = self.instance.listener().accept() {
-                self.controls.push(control);
-            }
-            for at in 0..self.controls.len() {
-                let mut packet = Vec::new();
-                let mut received = match self.controls[at].receive(&mut packet) {
-                    Ok(received) => received,
-                    Err(ReceiveError::WouldBlock) => continue,
-                    Err(error) => panic!("{error}"),
-                };
-                match FrontMessage::decode(&packet).unwrap() {
-                    FrontMessage::HelloRings { spec, .. } => {
-                        let own = OwnRegion::create("old", spec).unwrap();
-                        let welcome = Self::welcome().encode();
-                        self.controls[at]
-                            .send(&welcome, &[own.descriptor()])
-                            .unwrap();
-                        self.region = Some(own);
-                    }
-                    FrontMessage::HelloRelay { .. } => {
-                        self.controls[at]
-                            .send(&Self::welcome().encode(), &[])
-                            .unwrap();
-                    }
-                    FrontMessage::RelayConnection { .. } => {
-                        let socket = UnixStream::from(received.descriptors.remove(0));
-                        return answer(socket);
-                    }
-                    other => panic!("an old target is told {other:?}"),
-                }
-            }
-        }
-    }
-
-    fn welcome() -> TargetMessage {
-        TargetMessage::Welcome {
-            minor: 0,
-            pid: std::process::id(),
-            max_connections: 1000,
-            label: "old".into(),
-            url_prefixes: vec!["http://*:80/".into()],
-        }
-    }
-}
-
-fn answer(mut socket: UnixStream) {
-    socket.set_nonblocking(false).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        socket.read_exact(&mut byte).unwrap();
-        head.push(byte[0]);
-    }
-    let response = b"HTTP/1.1 200 OK\r\nX-Arrival: relayed\r\nX-A: 1\r\nContent-Length: 0\r\n\r\n";
-    socket.write_all(response).unwrap();
-}
-
 #[test]
 fn a_target_that_knows_no_response_transforms_is_relayed_to() {
     let sandbox = Sandbox::new();
@@ -690,7 +626,7 @@ fn a_front_that_knows_no_response_transforms_is_served() {
 }
 
 #[test]
-fn a_client_that_does_not_read_is_no_reason_to_panic() {
+fn clients_that_go_away_end_their_own_exchanges_alone() {
     // The fields are made before the first byte is sent, so a client that goes away early only
     // ends its own exchange.
     let both = routes(&[r#"{ "ResponseHeader": "X-N", "Set": "v" }"#]);

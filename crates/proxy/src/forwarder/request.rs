@@ -84,7 +84,24 @@ pub(crate) fn to_destination(
         fields.insert("x-forwarded-host", host);
     }
     fields.insert("x-forwarded-proto", HeaderValue::from_static("http"));
+    state_no_body(&mut parts, head);
     Ok((parts, upgrade))
+}
+
+/// A request that usually has a body says so where it has none (reference part B, 7.3; RFC 9110
+/// section 8.6).
+fn state_no_body(parts: &mut http::request::Parts, head: &RequestHead) {
+    let method = &parts.method;
+    let has_none = [
+        Method::GET,
+        Method::HEAD,
+        Method::CONNECT,
+        Method::OPTIONS,
+        Method::DELETE,
+    ];
+    if head.framing() == Framing::None && !has_none.contains(method) {
+        parts.headers.insert(header::CONTENT_LENGTH, 0.into());
+    }
 }
 
 /// The request for a relayed target, which sees it as the client sent it.
@@ -138,6 +155,7 @@ pub(crate) fn transformed(
     }
     let (mut parts, upgrade) = common(head, &target, fields)?;
     parts.method = outgoing.method;
+    state_no_body(&mut parts, head);
     Ok(Ok((parts, upgrade)))
 }
 

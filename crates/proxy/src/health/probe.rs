@@ -196,7 +196,9 @@ impl Prober {
             ..DestinationConfig::default()
         };
         let to = self.clients.endpoint(cluster, &base)?;
-        let target = target(&to.prefix, checks)?;
+        // The base's own query is dropped (reference 7.3).
+        let base = to.prefix.split('?').next().unwrap_or_default();
+        let target = target(base, checks)?;
         let (mut parts, body) = request(target.into(), to.host.clone())?.into_parts();
         to.messages.prepare(&mut parts, Framing::None, false)?;
         let sending = Sending {

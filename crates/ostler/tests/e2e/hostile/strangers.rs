@@ -211,7 +211,7 @@ fn a_stranger_who_misuses_a_channel() {
         intrusion.nobody_notices();
         // Requests whose index points anywhere.
         let mut mischief = Mischief::new(5);
-        for _ in 0..100 {
+        for at in 0..100 {
             let mut channel = intrusion.channel();
             let slot = channel.open_connection(server.as_fd(), nowhere()).unwrap();
             let mut offset = || mischief.number() as u16;
@@ -252,7 +252,12 @@ fn a_stranger_who_misuses_a_channel() {
                     body: 0,
                     timeout_status: offset(),
                 },
-                transforms: b"",
+                // Malformed ones end the channel.
+                transforms: if at == 99 {
+                    b"\x08\0\0\0\x01\x07\x01\0\x01\0 \n"
+                } else {
+                    b""
+                },
                 directives: b"\xff\xff\xff\xff",
                 prefix: b"",
             };

@@ -5,6 +5,7 @@ mod client;
 mod hostile_target;
 pub(crate) mod http2_client;
 mod mischief;
+mod old_target;
 mod process;
 pub(crate) mod routes_both_ways;
 
@@ -15,6 +16,7 @@ pub(crate) use both_ways::{BothWays, WAYS};
 pub(crate) use client::{Client, Response};
 pub(crate) use hostile_target::{Hello, HostileChannel, HostileQueue, answered};
 pub(crate) use mischief::{Mischief, RegionBytes};
+pub(crate) use old_target::OldTarget;
 pub(crate) use process::Process;
 use tempfile::TempDir;
 

@@ -24,7 +24,8 @@ pub(super) struct Endpoint {
 /// A destination that requests are forwarded to.
 #[derive(Debug)]
 pub(crate) struct Destination {
-    /// The path of `Address`; it precedes the request's.
+    /// The path of `Address`, and its query; they precede the request's path, as in YARP, which puts
+    /// texts together (reference part B, 6.2).
     pub(crate) prefix: String,
     /// The outgoing `Host`.
     pub(crate) host: HeaderValue,
@@ -71,7 +72,10 @@ impl Destination {
         };
         let (pool, upgrades) = pools(endpoint)?;
         Ok(Self {
-            prefix: base.path().to_owned(),
+            prefix: base
+                .path_and_query()
+                .map_or("/", http::uri::PathAndQuery::as_str)
+                .to_owned(),
             host: HeaderValue::from_str(&host).map_err(http::Error::from)?,
             pool,
             upgrades,
