@@ -173,8 +173,9 @@ async fn delegated(
             return finish(record, Mode::Local, failed);
         }
     };
-    let watch = std::rc::Rc::clone(&connection.watch);
+    let watch;
     let upgraded = if head.upgrade().is_some() {
+        watch = std::rc::Rc::clone(&connection.watch);
         let most = worker.limits().max_concurrent_upgraded_connections;
         let upgraded = watch.counted.upgrade(most);
         if upgraded.is_none() {
