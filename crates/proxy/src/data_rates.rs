@@ -10,7 +10,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -54,6 +54,8 @@ pub(crate) struct DataRates {
 #[derive(Debug, Default)]
 struct Judged {
     exchange: u32,
+    /// Found once, it is being ended.
+    is_found: bool,
     body: Option<Meter>,
     response: Option<Meter>,
     /// When the body last moved, while it is waited for.
@@ -153,7 +155,7 @@ impl DataRates {
         let _ = rustix::net::connect_unspec(self.socket.as_fd());
     }
 
-    /// Judges the exchange under way, if it has been for a while.
+    /// Judges the exchange under way, if it has been for a while. It is found too slow once.
     pub(crate) fn judge(
         &self,
         now: Instant,
@@ -172,6 +174,24 @@ impl DataRates {
             };
             return None;
         }
+        if judged.is_found {
+            return None;
+        }
+        let awaits_body = self.awaits_body.get() || target_awaits_body;
+        let found = judged.judge(now, limits, awaits_body, self.socket.as_fd());
+        judged.is_found = found.is_some();
+        found
+    }
+}
+
+impl Judged {
+    fn judge(
+        &mut self,
+        now: Instant,
+        limits: &FrontLimits,
+        awaits_body: bool,
+        socket: BorrowedFd<'_>,
+    ) -> Option<TooSlow> {
         let FrontLimits {
             min_request_body_data_rate: body_rate,
             min_response_data_rate: response_rate,
@@ -179,32 +199,32 @@ impl DataRates {
             ..
         } = limits;
         let judges_body = body_rate.is_some() || entity_body_timeout.is_some();
-        let awaits_body = judges_body && (self.awaits_body.get() || target_awaits_body);
+        let awaits_body = judges_body && awaits_body;
         if !awaits_body && response_rate.is_none() {
-            judged.forget_body();
+            self.forget_body();
             return None;
         }
         // A socket that cannot be asked breaks by itself.
-        let progress = ostler_shm::tcp_progress(self.socket.as_fd()).ok()?;
+        let progress = ostler_shm::tcp_progress(socket).ok()?;
         if progress.is_unsent
             && let Some(rate) = response_rate
         {
-            let meter = judged.response.get_or_insert_with(|| Meter::new(now));
+            let meter = self.response.get_or_insert_with(|| Meter::new(now));
             if meter.is_behind(now, progress.bytes_acked, rate) {
                 return Some(TooSlow::Response);
             }
         } else {
-            judged.response = None;
+            self.response = None;
         }
-        let unread = awaits_body.then(|| ostler_shm::unread_bytes(self.socket.as_fd()));
+        let unread = awaits_body.then(|| ostler_shm::unread_bytes(socket));
         if !matches!(unread, Some(Ok(0))) {
-            judged.forget_body();
+            self.forget_body();
             return None;
         }
         let received = progress.bytes_received;
-        let since = match judged.moved {
+        let since = match self.moved {
             Some((since, count)) if count == received => since,
-            _ => judged.moved.insert((now, received)).0,
+            _ => self.moved.insert((now, received)).0,
         };
         if entity_body_timeout
             .is_some_and(|timeout| now.saturating_duration_since(since) >= timeout)
@@ -212,14 +232,12 @@ impl DataRates {
             return Some(TooSlow::Body);
         }
         let rate = body_rate.as_ref()?;
-        let meter = judged.body.get_or_insert_with(|| Meter::new(now));
+        let meter = self.body.get_or_insert_with(|| Meter::new(now));
         meter
             .is_behind(now, received, rate)
             .then_some(TooSlow::Body)
     }
-}
 
-impl Judged {
     fn forget_body(&mut self) {
         (self.body, self.moved) = (None, None);
     }

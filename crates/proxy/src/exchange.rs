@@ -169,9 +169,17 @@ async fn delegated(
             return finish(record, Mode::Local, failed);
         }
     };
+<<<<<<< HEAD
     let watch = std::rc::Rc::clone(downstream.watch());
     let upgraded = if head.upgrade().is_some() && downstream.delegable().is_some() {
         let upgraded = downstream.upgrade(&watch);
+=======
+    let watch;
+    let upgraded = if head.upgrade().is_some() {
+        watch = std::rc::Rc::clone(&connection.watch);
+        let most = worker.limits().max_concurrent_upgraded_connections;
+        let upgraded = watch.counted.upgrade(most);
+>>>>>>> limits
         if upgraded.is_none() {
             let (status, error) = (
                 StatusCode::BAD_GATEWAY,

@@ -3,6 +3,7 @@
 
 use crate::relay::{shared_sandbox, target_of_a_stranger};
 use crate::support::{BothWays, Client, Front, PATIENCE, Sandbox, WAYS, delegating_to, eventually};
+use crate::timeouts::stop;
 use crate::upgrades::{converse, say_goodbye, web_socket};
 
 /// Rates that a client which does nothing breaks at once, within a second or two.
@@ -90,23 +91,60 @@ fn a_slow_server_is_not_blamed_on_the_client() {
         r#"{{ "MinRequestBodyDataRate": {BRISK}, "MinResponseDataRate": {BRISK} }}"#
     ));
     let bounded = Bounded::by(&sections);
-    for way in WAYS {
-        let body = "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
-        let post = format!("POST {way}/delay/4000 HTTP/1.1\r\nHost: x\r\n{body}");
-        let mut client = bounded.send(&post);
-        let mut events = bounded.send(&format!("GET {way}/sse HTTP/1.1\r\nHost: x\r\n\r\n"));
-        // An event a second, of far fewer bytes than the rate.
-        assert_eq!(events.try_head().unwrap().0, 200, "{way}");
-        let mut told = String::new();
-        while !told.contains("event 4") {
-            told.push_str(&String::from_utf8_lossy(&events.read(1)));
-        }
-        assert_eq!(client.response().status, 200, "{way}");
-    }
+    // Long enough to be found, told of, and given up.
+    let post = |way: &str, body: &str| {
+        bounded.send(&format!(
+            "POST {way}/delay/8000 HTTP/1.1\r\nHost: x\r\n{body}"
+        ))
+    };
+    let whole = "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
+    let mut waiting = Vec::from(WAYS.map(|way| post(way, whole)));
     // A target that does not read the body leaves its client in peace; a forwarder reads ahead.
-    let late = "POST /delegated/delay/4000 HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n";
-    let mut client = bounded.send(late);
-    assert_eq!(client.response().status, 200);
+    waiting.push(post("/delegated", "Content-Length: 5\r\n\r\n"));
+    let mut events = WAYS.map(|way| {
+        let mut client = bounded.send(&format!("GET {way}/sse HTTP/1.1\r\nHost: x\r\n\r\n"));
+        assert_eq!(client.try_head().unwrap().0, 200, "{way}");
+        client
+    });
+    // An event a second, of far fewer bytes than the rate.
+    for client in &mut events {
+        let mut told = String::new();
+        while !told.contains("event 7") {
+            let read = client.read(1);
+            assert!(!read.is_empty(), "cut off behind {told:?}");
+            told.push_str(&String::from_utf8_lossy(&read));
+        }
+    }
+    for client in &mut waiting {
+        assert_eq!(client.response().status, 200);
+    }
+}
+
+/// What is left of a body that the handler has not read is waited for no longer either.
+#[test]
+fn the_rest_of_a_body_behind_the_response_is_given_up() {
+    let sections = limits(&format!(r#"{{ "MinRequestBodyDataRate": {BRISK} }}"#));
+    let bounded = Bounded::by(&sections);
+    for way in WAYS {
+        let post = "status/200 HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n";
+        let mut client = bounded.send(&format!("POST {way}/{post}"));
+        assert_eq!(client.response().status, 200, "{way}");
+        assert!(client.is_closed(), "{way}");
+    }
+}
+
+#[test]
+fn a_target_that_stands_still_with_a_slow_body_is_given_up() {
+    let sections = limits(&format!(r#"{{ "MinRequestBodyDataRate": {BRISK} }}"#));
+    let bounded = Bounded::by(&sections);
+    let framing = "Content-Length: 10\r\nExpect: 100-continue";
+    let mut client = bounded.send(&upload("/delegated", framing));
+    // Said before the first read, which then waits.
+    assert_eq!(client.response().status, 100);
+    stop(&bounded.both.target);
+    assert!(client.is_closed());
+    bounded.both.target.signal("CONT");
+    assert_eq!(bounded.front.ask("GET", "/delegated/").status, 200);
 }
 
 #[test]
@@ -126,17 +164,18 @@ fn a_response_that_is_not_taken_is_cut_off() {
 fn null_is_no_rate() {
     let sections = limits(r#"{ "MinRequestBodyDataRate": null, "MinResponseDataRate": null }"#);
     let bounded = Bounded::by(&sections);
-    for way in WAYS {
-        let mut sender = bounded.send(&upload(way, "Content-Length: 4"));
-        let mut taker = bounded.send(&format!(
-            "GET {way}/bytes/50000000 HTTP/1.1\r\nHost: x\r\n\r\n"
-        ));
-        // Longer than Kestrel's time of grace.
-        let path = format!("{way}/delay/7500");
-        assert_eq!(bounded.front.ask("GET", &path).status, 200);
+    let clients = WAYS.map(|way| {
+        let head = format!("GET {way}/bytes/50000000 HTTP/1.1\r\nHost: x\r\n\r\n");
+        let sender = bounded.send(&upload(way, "Content-Length: 4"));
+        (sender, bounded.send(&head))
+    });
+    // Longer than Kestrel's time of grace.
+    let later = bounded.front.ask("GET", "/delegated/delay/8000");
+    assert_eq!(later.status, 200);
+    for (mut sender, mut taker) in clients {
         sender.send("late");
-        assert_eq!(sender.response().json()["length"], 4, "{way}");
-        assert_eq!(taker.response().body.len(), 50_000_000, "{way}");
+        assert_eq!(sender.response().json()["length"], 4);
+        assert_eq!(taker.response().body.len(), 50_000_000);
     }
 }
 
@@ -253,9 +292,14 @@ fn one_upgrade_too_many_is_refused() {
     say_goodbye(first);
     eventually("there is room again", || handshake("/forwarded") == 101);
     // Those that targets have taken over are theirs.
-    let mut sockets = ["/delegated"; 3].map(|way| {
-        eventually("the handshake before is over", || handshake(way) == 101);
-        web_socket(port, way)
+    let mut sockets = [(); 3].map(|()| {
+        let mut socket = None;
+        eventually("the handshake before is over", || {
+            let stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+            socket = tungstenite::client("ws://x/delegated/ws", stream).ok();
+            socket.is_some()
+        });
+        socket.unwrap().0
     });
     sockets.iter_mut().for_each(converse);
 }

@@ -84,9 +84,10 @@ impl Handoff {
         self.awaits_body.set(false);
     }
 
-    /// The exchange has begun and must be over by then.
+    /// The exchange has begun and must be over by then, if not earlier.
     pub(crate) fn ends_by(&self, deadline: Instant) {
-        self.over_at.set(Some(deadline));
+        let earlier = self.over_at.get().filter(|over| *over < deadline);
+        self.over_at.set(Some(earlier.unwrap_or(deadline)));
     }
 
     pub(crate) fn key(&self) -> Option<ExchangeKey> {
