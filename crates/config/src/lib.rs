@@ -43,7 +43,7 @@ pub use load::{Loaded, RouteValidator, load, load_with};
 pub use policy_kind::PolicyKind;
 pub use settings::{
     DataProtectionConfig, FrontLimits, HealthCheckDefaults, OstlerConfig, ProtectionKeyConfig,
-    Settings,
+    Settings, StaticFilesConfig,
 };
 pub use tree::{ConfigurationTree, Section};
 pub use validate::{Items, Sourced, validate};

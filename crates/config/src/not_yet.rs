@@ -53,8 +53,6 @@ const NOT_YET: &[Line] = &[
         message: "HTTP/3 to destinations is not implemented yet: requests to these fail" },
 
     // The application around the proxy.
-    Line { owner: "StaticFiles", key: "Enabled", is_used: on, message: IGNORED },
-    Line { owner: "", key: "NavigationFallback", is_used: there, message: IGNORED },
     Line { owner: LIMITS, key: "MaxRequestBufferSize", is_used: there, message: IGNORED },
     Line { owner: LIMITS, key: "MaxResponseBufferSize", is_used: there, message: IGNORED },
     Line { owner: LIMITS, key: "MinRequestBodyDataRate", is_used: there, message: IGNORED },
@@ -157,10 +155,6 @@ fn lists_old_tls(at: &Use<'_>) -> bool {
     named.any(|name| !spoken.iter().any(|spoken| same(spoken, name)))
 }
 
-fn on(at: &Use<'_>) -> bool {
-    at.value.value().map(leaf::boolean) == Some(Ok(true))
-}
-
 fn off(at: &Use<'_>) -> bool {
     at.value.value().map(leaf::boolean) == Some(Ok(false))
 }
@@ -245,16 +239,6 @@ mod tests {
             ),
             (
                 "",
-                r#"{ "StaticFiles": { "Enabled": true } }"#,
-                "StaticFiles:Enabled",
-            ),
-            (
-                "",
-                r#"{ "NavigationFallback": { "Path": "/index.html" } }"#,
-                "NavigationFallback",
-            ),
-            (
-                "",
                 r#"{ "Kestrel": { "Limits": { "Http2": { "MaxStreamsPerConnection": 1 } } } }"#,
                 "Kestrel:Limits:Http2",
             ),
@@ -306,7 +290,7 @@ mod tests {
             ),
             (
                 "",
-                r#"{ "StaticFiles": { "Enabled": false }, "NavigationFallback": {}, "Kestrel": { "Limits": {} } }"#,
+                r#"{ "StaticFiles": { "Enabled": true }, "NavigationFallback": {}, "Kestrel": { "Limits": {} } }"#,
             ),
         ] {
             assert_eq!(below(owner, json), Vec::<String>::new(), "{json}");

@@ -18,6 +18,7 @@ use crate::forwarder::{self, Forwarded};
 use crate::outcome::{ForwarderError, Mode, Outcome};
 use crate::pipeline::{Flow, Pipeline, Step};
 use crate::respond::{refuse, respond};
+use crate::static_files;
 
 /// What becomes of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub(crate) enum After {
 /// Answers one request:
 ///
 /// 1. take the configuration in force, which the exchange keeps;
-/// 2. match a route (404, 405, or 500 where routes are ambiguous);
+/// 2. answer from a file, where there is one; else match a route (404, 405, or 500 where routes are ambiguous);
 /// 3. find its cluster (503);
 /// 4. ask the policies that the route names, any of which may answer;
 /// 5. run the pipeline, each step of which may narrow the destinations or answer;
@@ -42,6 +43,9 @@ pub(crate) async fn exchange(connection: &mut Connection, head: &RequestHead) ->
     let facts = RequestFacts::from(head);
     let worker = std::rc::Rc::clone(&connection.worker);
 
+    if let Some(after) = static_files::answer(connection, head).await {
+        return after;
+    }
     let snapshot = worker.snapshot();
     let route = match snapshot.routes.find(&crate::facts::Facts(head)) {
         Found::Route(route) => Arc::clone(route),
@@ -370,6 +374,10 @@ fn one_destination(
 
 async fn no_route(connection: &mut Connection, head: &RequestHead, found: Found<'_>) -> After {
     let facts = RequestFacts::from(head);
+    let found = match static_files::answer_unmatched(connection, head, found).await {
+        Ok(after) => return after,
+        Err(found) => found,
+    };
     match found {
         Found::MethodNotAllowed { allow } => {
             let status = StatusCode::METHOD_NOT_ALLOWED;

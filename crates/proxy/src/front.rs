@@ -19,6 +19,7 @@ use crate::delegation::{QueueRegistry, Trust};
 use crate::health::{self, ActiveHealthOptions, HealthSignal};
 use crate::listener::{ListenUrl, bind};
 use crate::pipeline::Pipeline;
+use crate::static_files::{StaticFileOptions, StaticFiles};
 use crate::worker::Worker;
 
 /// What a client may send, and how long it may take.
@@ -61,6 +62,8 @@ pub struct FrontOptions {
     pub trusted_uids: Vec<u32>,
     /// Probes, where clusters do not say.
     pub active_health: ActiveHealthOptions,
+    /// Files to answer from, if any.
+    pub static_files: Option<StaticFileOptions>,
 }
 
 /// How far the front is with stopping.
@@ -81,6 +84,7 @@ pub(crate) struct Shared {
     pub(crate) queues: Arc<QueueRegistry>,
     pub(crate) resets: Resets,
     pub(crate) health: HealthSignal,
+    pub(crate) static_files: Option<StaticFiles>,
     pipeline: ArcSwap<Pipeline>,
     pipeline_revision: AtomicU64,
 }
@@ -196,6 +200,7 @@ impl Front {
             queues: Arc::new(queues),
             resets: Resets::default(),
             health: HealthSignal::default(),
+            static_files: options.static_files.clone().map(StaticFiles::new),
             pipeline: ArcSwap::from_pointee(pipeline),
             pipeline_revision: AtomicU64::new(0),
         });

@@ -20,6 +20,7 @@ use crate::forwarder::{Clients, Destination, RequestError};
 use crate::front::{FrontLimits, Phase, Shared};
 use crate::health::HealthSignal;
 use crate::pipeline::Pipeline;
+use crate::static_files::StaticFiles;
 
 /// How often the worker looks at what is under way.
 const TICK: Duration = Duration::from_millis(100);
@@ -94,6 +95,11 @@ impl Worker {
 
     pub(crate) fn limits(&self) -> &FrontLimits {
         &self.shared.limits
+    }
+
+    /// The files to answer from, if there are any.
+    pub(crate) fn static_files(&self) -> Option<&StaticFiles> {
+        self.shared.static_files.as_ref()
     }
 
     /// Where requests that are forwarded to a destination go.

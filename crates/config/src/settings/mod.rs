@@ -3,11 +3,13 @@
 mod data_protection;
 mod health_checks;
 mod limits;
+mod static_files;
 mod urls;
 
 pub use data_protection::{DataProtectionConfig, ProtectionKeyConfig};
 pub use health_checks::HealthCheckDefaults;
 pub use limits::FrontLimits;
+pub use static_files::StaticFilesConfig;
 
 use crate::diagnostics::Diagnostics;
 use crate::leaf;
@@ -34,6 +36,8 @@ pub struct Settings {
     pub proxy: ProxyConfig,
     /// The `Ostler` section and limits.
     pub ostler: OstlerConfig,
+    /// `StaticFiles`, `NavigationFallback`, and where files are.
+    pub static_files: StaticFilesConfig,
 }
 
 /// The `Ostler` section: what YARP has no setting for.
@@ -64,6 +68,7 @@ impl Settings {
         Self {
             urls: urls::read(tree, diagnostics),
             ostler: ostler(tree, &proxy, diagnostics),
+            static_files: static_files::read(tree, diagnostics),
             proxy,
         }
     }

@@ -25,6 +25,7 @@ mod rate_limiter;
 mod relay;
 mod reload;
 mod routing;
+mod static_files;
 mod timeouts;
 mod transforms;
 mod upgrades;
