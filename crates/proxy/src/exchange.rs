@@ -98,6 +98,10 @@ pub(crate) async fn exchange(connection: &mut Connection, head: &RequestHead) ->
             }
             Step::Custom(step) => match step.run(&mut context).await {
                 Flow::Continue => {}
+                Flow::Forward(to) => {
+                    context.forward_directly(&to);
+                    break;
+                }
                 Flow::Respond(response) => {
                     return answer(connection, head, &context, response).await;
                 }

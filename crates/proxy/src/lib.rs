@@ -12,6 +12,7 @@ mod clock;
 mod connection;
 mod context;
 mod delegation;
+mod direct_forwarder;
 mod exchange;
 mod facts;
 mod flush;
@@ -29,6 +30,7 @@ mod support;
 mod worker;
 
 pub use context::ExchangeContext;
+pub use direct_forwarder::{DirectForwarder, DirectForwarderBuilder};
 pub use front::{Front, FrontLimits, FrontOptions, StartError};
 pub use health::ActiveHealthOptions;
 pub use listener::{ListenUrl, ListenUrlError};

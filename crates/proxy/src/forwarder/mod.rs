@@ -66,7 +66,7 @@ pub(crate) async fn forward(
     let made = worker
         .forwarding(context.cluster(), &destination.model())
         .and_then(|to| {
-            let made = match &context.route().transforms {
+            let made = match context.transforms() {
                 None => request::to_destination(head, &to, ends).map(Ok),
                 Some(transforms) => worker.with_random(|random| {
                     request::transformed(head, transforms, &to, ends, random)
@@ -220,7 +220,7 @@ pub(crate) async fn unanswered(
     status: StatusCode,
     error: ForwarderError,
 ) -> Forwarded {
-    let fields = match &context.route().transforms {
+    let fields = match context.transforms() {
         Some(transforms) => transforms.failure(status),
         None => HeaderMap::new(),
     };

@@ -55,7 +55,7 @@ pub(super) async fn pass_on(
     let added: Vec<_> = directives(context.directives()).collect();
     let reason = parts.extensions.get::<hyper::ext::ReasonPhrase>();
     let reason = reason.and_then(|reason| std::str::from_utf8(reason.as_bytes()).ok());
-    let transforms = context.route().transforms.as_deref();
+    let transforms = context.transforms();
     let fields = passed_fields(transforms, parts.status, parts.headers);
     let date = crate::clock::date();
     let framing = encode_response_head(

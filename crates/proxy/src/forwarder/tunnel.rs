@@ -36,7 +36,7 @@ pub(super) async fn join(
     let (parts, _body) = response.into_parts();
     let status = parts.status;
     let protocol = parts.headers.get(UPGRADE).cloned();
-    let transforms = context.route().transforms.as_deref();
+    let transforms = context.transforms();
     let mut fields = passed_fields(transforms, status, parts.headers);
     if let Some(protocol) = protocol {
         fields.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
