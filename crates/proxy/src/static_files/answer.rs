@@ -33,6 +33,10 @@ pub(crate) async fn answer(connection: &mut Connection, head: &RequestHead) -> O
 async fn answer_from_file(connection: &mut Connection, head: &RequestHead) -> Option<After> {
     let worker = std::rc::Rc::clone(&connection.worker);
     let files = worker.static_files()?;
+    // Nothing is made of those that are for the routes in any case.
+    if !matches!(head.method(), "GET" | "HEAD") {
+        return None;
+    }
     let response = files.serve(request(head)?).await?;
     Some(send(connection, head, response).await)
 }
@@ -87,10 +91,10 @@ async fn answer_with_fallback<'a>(
 
 /// What of a request matters for a file.
 fn request(head: &RequestHead) -> Option<Request<()>> {
+    // `*` and an authority are for nobody here.
+    let path = head.path().starts_with('/').then(|| head.path())?;
     let mut request = Request::new(());
     *request.method_mut() = Method::from_bytes(head.method().as_bytes()).ok()?;
-    // Most requests are for the proxy; `*` and an authority are for nobody here.
-    let path = head.path().starts_with('/').then(|| head.path())?;
     let target = match head.query() {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),

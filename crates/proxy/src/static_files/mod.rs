@@ -37,7 +37,8 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
 pub struct StaticFileOptions {
     /// The folder they are in.
     pub root: PathBuf,
-    /// Whether they are looked for before routes.
+    /// Whether they are looked for before routes: each GET and HEAD then costs a look at the file
+    /// system, on another thread.
     pub enabled: bool,
     /// Whether a file is served of whose extension no type is known.
     pub serve_unknown_file_types: bool,
