@@ -43,7 +43,7 @@ pub use load::{Loaded, RouteValidator, load, load_with};
 pub use policy_kind::PolicyKind;
 pub use settings::{
     AllowedHosts, DataProtectionConfig, DataRate, FrontLimits, HealthCheckDefaults, Http2Limits,
-    OstlerConfig, ProtectionKeyConfig, Settings,
+    OstlerConfig, ProtectionKeyConfig, Settings, StaticFilesConfig,
 };
 pub use tree::{ConfigurationTree, Section};
 pub use validate::{Items, Sourced, validate};

@@ -53,8 +53,6 @@ const NOT_YET: &[Line] = &[
         message: "HTTP/3 to destinations is not implemented yet: requests to these fail" },
 
     // The application around the proxy.
-    Line { owner: "StaticFiles", key: "Enabled", is_used: on, message: IGNORED },
-    Line { owner: "", key: "NavigationFallback", is_used: there, message: IGNORED },
     Line { owner: LIMITS, key: "Http3", is_used: there, message: IGNORED },
 ];
 
@@ -117,10 +115,6 @@ fn lists_old_tls(at: &Use<'_>) -> bool {
     let spoken = ["Tls12", "Tls13", "None"];
     let mut named = at.value.children().filter_map(|(_, item)| item.value());
     named.any(|name| !spoken.iter().any(|spoken| same(spoken, name)))
-}
-
-fn on(at: &Use<'_>) -> bool {
-    at.value.value().map(leaf::boolean) == Some(Ok(true))
 }
 
 fn off(at: &Use<'_>) -> bool {
@@ -205,16 +199,7 @@ mod tests {
                 r#"{ "HttpRequest": { "Version": "3", "VersionPolicy": "1" } }"#,
                 "HttpRequest:VersionPolicy",
             ),
-            (
-                "",
-                r#"{ "StaticFiles": { "Enabled": true } }"#,
-                "StaticFiles:Enabled",
-            ),
-            (
-                "",
-                r#"{ "NavigationFallback": { "Path": "/index.html" } }"#,
-                "NavigationFallback",
-            ),
+            ("",),
         ] {
             let path = if owner.is_empty() {
                 key.to_owned()
@@ -263,7 +248,7 @@ mod tests {
             ),
             (
                 "",
-                r#"{ "StaticFiles": { "Enabled": false }, "NavigationFallback": {}, "Kestrel": { "Limits": {} } }"#,
+                r#"{ "StaticFiles": { "Enabled": true }, "NavigationFallback": {}, "Kestrel": { "Limits": {} } }"#,
             ),
         ] {
             assert_eq!(below(owner, json), Vec::<String>::new(), "{json}");

@@ -84,8 +84,8 @@ impl InForce {
         };
         if takes_a_restart(&settings, &self.started) {
             tracing::warn!(
-                "where to listen, limits of heads or the Ostler section have changed: that takes a \
-                 restart"
+                "where to listen, limits of heads, static files or the Ostler section have changed: \
+                 that takes a restart"
             );
         }
         let replaced =
@@ -120,7 +120,9 @@ fn takes_a_restart(settings: &Settings, started: &Settings) -> bool {
             ..settings.ostler.clone()
         }
     };
-    settings.urls != started.urls || ostler(settings) != ostler(started)
+    settings.urls != started.urls
+        || settings.static_files != started.static_files
+        || ostler(settings) != ostler(started)
 }
 
 /// Says in the log how a reload went.

@@ -1,5 +1,6 @@
 //! `ostler run`: starts the front, reloads it, stops it.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,9 @@ use ostler_delegation::status::StatusListener;
 use ostler_http1::Limits;
 use ostler_model::health::TransportFailureRateOptions;
 use ostler_model::{PolicyRegistry, ProxyModel};
-use ostler_proxy::{ActiveHealthOptions, Front, FrontLimits, FrontOptions, ListenUrl, Pipeline};
+use ostler_proxy::{
+    ActiveHealthOptions, Front, FrontLimits, FrontOptions, ListenUrl, Pipeline, StaticFileOptions,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -178,6 +181,28 @@ fn options(args: &RunArgs, settings: &Settings) -> anyhow::Result<FrontOptions> 
             default_interval: ostler.health_checks.active_default_interval,
             default_timeout: ostler.health_checks.active_default_timeout,
         },
+        static_files: static_files(args, settings),
+    })
+}
+
+/// Files beside the proxy. Relative folders are the content root's, which is by default the
+/// configuration file's folder, as in YARP's container application.
+fn static_files(args: &RunArgs, settings: &Settings) -> Option<StaticFileOptions> {
+    let files = &settings.static_files;
+    if !files.enabled && files.navigation_fallback.is_none() {
+        return None;
+    }
+    let folder = args.config.parent().unwrap_or(Path::new(""));
+    let content_root = folder.join(files.content_root.as_deref().unwrap_or_default());
+    let root = content_root.join(files.web_root.as_deref().unwrap_or("wwwroot"));
+    if !root.is_dir() {
+        tracing::warn!(root = %root.display(), "there is no folder with static files");
+    }
+    Some(StaticFileOptions {
+        root,
+        enabled: files.enabled,
+        serve_unknown_file_types: files.serve_unknown_file_types,
+        navigation_fallback: files.navigation_fallback.clone(),
     })
 }
 

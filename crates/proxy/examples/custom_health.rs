@@ -130,6 +130,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         runtime: RuntimeFolder::from_environment(),
         trusted_uids: Vec::new(),
         active_health: ActiveHealthOptions::default(),
+        static_files: None,
     };
     let front = Front::start(Arc::clone(&model), Pipeline::yarp_default(), &options)?;
     let address = *front.addresses().first().ok_or("nothing is listened on")?;

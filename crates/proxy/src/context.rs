@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use ostler_delegation::entry::{directives, put_directive};
 use ostler_http1::RequestHead;
+use ostler_model::transforms::Transforms;
 use ostler_model::{
     ClusterState, DestinationState, PassiveHealthCheckPolicy, RouteModel, SessionAffinity,
 };
 
-use crate::health::{HealthSignal, Watched};
-
 use crate::admission::Deadline;
+use crate::direct_forwarder::DirectForwarder;
+use crate::health::{HealthSignal, Watched};
 
 /// An exchange on its way through the pipeline (YARP's `IReverseProxyFeature`).
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub struct ExchangeContext<'a> {
     passive_health: Option<Arc<dyn PassiveHealthCheckPolicy>>,
     watched: Option<Box<Watched>>,
     affinity: Option<Arc<SessionAffinity>>,
+    /// Whose transforms apply, where the exchange is forwarded directly.
+    direct: Option<Arc<RouteModel>>,
     directives: Vec<u8>,
     deadline: Option<Deadline>,
     body_limit: Option<u64>,
@@ -59,6 +62,7 @@ impl<'a> ExchangeContext<'a> {
             watched: None,
             cluster,
             affinity: None,
+            direct: None,
             directives: Vec::new(),
             deadline: None,
             body_limit: None,
@@ -139,6 +143,22 @@ impl<'a> ExchangeContext<'a> {
         self.available = Available::Many(Arc::clone(&destinations.available));
         self.passive_health = destinations.passive_health.clone();
         self.cluster = cluster;
+    }
+
+    /// Leaves nothing of the cluster: neither its destinations nor its affinity nor its passive health
+    /// checks. The route's policies hold (reference part B, 21).
+    pub(crate) fn forward_directly(&mut self, to: &DirectForwarder) {
+        self.reassign(Arc::clone(to.cluster()));
+        self.narrow_to(Arc::clone(to.destination()));
+        self.affinity = None;
+        self.watched = None;
+        self.direct = Some(Arc::clone(to.route()));
+    }
+
+    /// What is changed of request and response; `None` where only the defaults apply.
+    pub(crate) fn transforms(&self) -> Option<&Transforms> {
+        let route = self.direct.as_ref().unwrap_or(&self.route);
+        route.transforms.as_deref()
     }
 
     /// Whether the exchange can still be delegated: true here, since steps run before a body byte

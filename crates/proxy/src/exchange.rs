@@ -17,6 +17,7 @@ use crate::downstream::{BodyRead, Downstream};
 use crate::forwarder::{self, Forwarded};
 use crate::outcome::{ForwarderError, Mode, Outcome};
 use crate::pipeline::{Flow, Pipeline, Step};
+use crate::static_files;
 
 /// What becomes of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +31,8 @@ pub(crate) enum After {
 /// Answers one request:
 ///
 /// 1. take the configuration in force, which the exchange keeps, and see to the host (400);
-/// 2. match a route (404, 405, or 500 where routes are ambiguous);
+/// 2. answer from a file, where there is one; else match a route (404, 405, or 500 where routes are
+///    ambiguous);
 /// 3. find its cluster (503);
 /// 4. ask the policies that the route names, any of which may answer;
 /// 5. run the pipeline, each step of which may narrow the destinations or answer;
@@ -43,6 +45,9 @@ pub(crate) async fn exchange(downstream: &mut Downstream<'_>, head: &RequestHead
     let limits = worker.limits();
     if !limits.allowed_hosts.are_any() && !limits.allowed_hosts.allow(head.authority()) {
         return local(downstream, head, StatusCode::BAD_REQUEST, &[], &[]).await;
+    }
+    if let Some(after) = static_files::answer(downstream, head).await {
+        return after;
     }
     let snapshot = worker.snapshot();
     let route = match snapshot.routes.find(&crate::facts::Facts(head)) {
@@ -93,6 +98,10 @@ pub(crate) async fn exchange(downstream: &mut Downstream<'_>, head: &RequestHead
             }
             Step::Custom(step) => match step.run(&mut context).await {
                 Flow::Continue => {}
+                Flow::Forward(to) => {
+                    context.forward_directly(&to);
+                    break;
+                }
                 Flow::Respond(response) => {
                     return answer(downstream, head, &context, response).await;
                 }
@@ -169,17 +178,10 @@ async fn delegated(
             return finish(record, Mode::Local, failed);
         }
     };
-<<<<<<< HEAD
-    let watch = std::rc::Rc::clone(downstream.watch());
-    let upgraded = if head.upgrade().is_some() && downstream.delegable().is_some() {
-        let upgraded = downstream.upgrade(&watch);
-=======
     let watch;
-    let upgraded = if head.upgrade().is_some() {
-        watch = std::rc::Rc::clone(&connection.watch);
-        let most = worker.limits().max_concurrent_upgraded_connections;
-        let upgraded = watch.counted.upgrade(most);
->>>>>>> limits
+    let upgraded = if head.upgrade().is_some() && downstream.delegable().is_some() {
+        watch = std::rc::Rc::clone(downstream.watch());
+        let upgraded = downstream.upgrade(&watch);
         if upgraded.is_none() {
             let (status, error) = (
                 StatusCode::BAD_GATEWAY,
@@ -250,7 +252,7 @@ async fn unanswered(
         }
         _ => {
             // Not where no destination was there to answer (reference part B, 2.6).
-            let made = match &context.route().transforms {
+            let made = match context.transforms() {
                 Some(all) if reason.error() != ForwarderError::NoAvailableDestinations => {
                     all.failure(status)
                 }
@@ -389,6 +391,10 @@ fn one_destination(
 }
 
 async fn no_route(downstream: &mut Downstream<'_>, head: &RequestHead, found: Found<'_>) -> After {
+    let found = match static_files::answer_unmatched(downstream, head, found).await {
+        Ok(after) => return after,
+        Err(found) => found,
+    };
     match found {
         Found::MethodNotAllowed { allow } => {
             let status = StatusCode::METHOD_NOT_ALLOWED;

@@ -22,6 +22,7 @@ use crate::forwarder::ConnectionLimits;
 use crate::health::{self, ActiveHealthOptions, HealthSignal};
 use crate::listener::{ListenUrl, bind};
 use crate::pipeline::Pipeline;
+use crate::static_files::{StaticFileOptions, StaticFiles};
 use crate::worker::Worker;
 
 /// What a client may send, and how long it may take.
@@ -90,6 +91,8 @@ pub struct FrontOptions {
     pub trusted_uids: Vec<u32>,
     /// Probes, where clusters do not say.
     pub active_health: ActiveHealthOptions,
+    /// Files to answer from, if any.
+    pub static_files: Option<StaticFileOptions>,
 }
 
 /// How far the front is with stopping.
@@ -111,6 +114,7 @@ pub(crate) struct Shared {
     pub(crate) resets: Resets,
     pub(crate) health: HealthSignal,
     pub(crate) connection_limits: Arc<ConnectionLimits>,
+    pub(crate) static_files: Option<StaticFiles>,
     pipeline: ArcSwap<Pipeline>,
     pipeline_revision: AtomicU64,
     limits: ArcSwap<FrontLimits>,
@@ -233,6 +237,7 @@ impl Front {
             resets: Resets::default(),
             health: HealthSignal::default(),
             connection_limits: Arc::default(),
+            static_files: options.static_files.clone().map(StaticFiles::new),
             pipeline: ArcSwap::from_pointee(pipeline),
             pipeline_revision: AtomicU64::new(0),
             limits: ArcSwap::from_pointee(options.limits.clone()),

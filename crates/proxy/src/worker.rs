@@ -21,6 +21,7 @@ use crate::front::{FrontLimits, Phase, Shared};
 use crate::health::HealthSignal;
 use crate::pipeline::Pipeline;
 use crate::slow_timer::TICK;
+use crate::static_files::StaticFiles;
 
 /// The state of one thread. Nothing in it is locked, and nothing of it is seen by another.
 #[derive(Debug)]
@@ -96,6 +97,11 @@ impl Worker {
 
     pub(crate) fn limits(&self) -> Rc<FrontLimits> {
         Rc::clone(&self.limits.borrow())
+    }
+
+    /// The files to answer from, if there are any.
+    pub(crate) fn static_files(&self) -> Option<&StaticFiles> {
+        self.shared.static_files.as_ref()
     }
 
     /// Where requests that are forwarded to a destination go.

@@ -15,7 +15,9 @@ pub(super) fn read(section: Section<'_>, diagnostics: &mut Diagnostics) -> Optio
     let address = reader.parsed("Address", |text| match text {
         "" => Ok(String::new()),
         text => {
-            let address = leaf::absolute_uri(text)?;
+            // It may hold a password, and is not told.
+            let address = leaf::absolute_uri(text)
+                .map_err(|_| "it is not an absolute URI such as http://proxy:3128/")?;
             check(&address).map(|()| address)
         }
     });

@@ -238,8 +238,29 @@ pub(super) fn ostler() -> Value {
 }
 
 pub(super) fn static_files() -> Value {
-    open(
-        "Not implemented yet.",
-        vec![("Enabled", boolean("False by default."))],
+    object(
+        "Files that are served before requests are routed.",
+        vec![
+            ("Enabled", boolean("False by default.")),
+            (
+                "ServeUnknownFileTypes",
+                boolean("Whether files are served whose extension says no type; false by default."),
+            ),
+        ],
     )
+}
+
+pub(super) fn navigation_fallback() -> Value {
+    object(
+        "The file for paths that no route matches and that are not named like a file.",
+        vec![("Path", text_like("Below the web root.", "/index.html"))],
+    )
+}
+
+pub(super) fn content_root() -> Value {
+    text_like("The configuration file's folder by default.", "/srv/app")
+}
+
+pub(super) fn web_root() -> Value {
+    text_like("Where static files are, below the content root.", "wwwroot")
 }

@@ -10,7 +10,7 @@ mod shape;
 
 use serde_json::{Value, json};
 
-use shape::{object, open};
+use shape::open;
 
 /// The schema's text, as `ostler schema` prints it.
 pub fn json_schema() -> String {
@@ -45,13 +45,9 @@ fn sections() -> Vec<(&'static str, Value)> {
         ("HttpSys", host::http_sys()),
         ("Ostler", host::ostler()),
         ("StaticFiles", host::static_files()),
-        (
-            "NavigationFallback",
-            object(
-                "Not implemented yet.",
-                vec![("Path", shape::text("A path."))],
-            ),
-        ),
+        ("NavigationFallback", host::navigation_fallback()),
+        ("ContentRoot", host::content_root()),
+        ("WebRoot", host::web_root()),
     ]
 }
 

@@ -8,6 +8,7 @@ mod http2_limits;
 mod http_sys;
 mod kestrel;
 mod limits;
+mod static_files;
 mod urls;
 
 pub use allowed_hosts::AllowedHosts;
@@ -16,6 +17,7 @@ pub use data_rate::DataRate;
 pub use health_checks::HealthCheckDefaults;
 pub use http2_limits::Http2Limits;
 pub use limits::FrontLimits;
+pub use static_files::StaticFilesConfig;
 
 use crate::diagnostics::Diagnostics;
 use crate::leaf;
@@ -42,6 +44,8 @@ pub struct Settings {
     pub proxy: ProxyConfig,
     /// The `Ostler` section and limits.
     pub ostler: OstlerConfig,
+    /// `StaticFiles`, `NavigationFallback`, and where files are.
+    pub static_files: StaticFilesConfig,
 }
 
 /// The `Ostler` section: what YARP has no setting for.
@@ -74,6 +78,7 @@ impl Settings {
         Self {
             urls: urls::read(tree, diagnostics),
             ostler: ostler(tree, &proxy, diagnostics),
+            static_files: static_files::read(tree, diagnostics),
             proxy,
         }
     }

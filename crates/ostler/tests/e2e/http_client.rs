@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::destinations::{Destination, Speaks};
+use crate::destinations::{Destination, Speaks, acceptor};
 use crate::support::{Front, PATIENCE, Sandbox, eventually};
 use crate::upgrades::{converse, web_socket};
 
@@ -251,6 +251,53 @@ fn a_proxy_is_itself_reached_over_tls() {
     let roots = proxy.certificate.as_deref();
     let front = front(&sandbox, "http://app.example/", &settings, roots);
     assert_eq!(front.ask("GET", "/").text(), "the proxy");
+}
+
+/// A proxy over TLS that opens tunnels to `destination`: its address and its certificate.
+fn tls_proxy(destination: SocketAddr) -> (SocketAddr, String) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let (acceptor, certificate) = acceptor(Speaks::TlsHttp1);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let mut here = acceptor.accept(stream).await.unwrap();
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(here.read_u8().await.unwrap());
+                }
+                assert!(head.starts_with(b"CONNECT inner.example:443 HTTP/1.1\r\n"));
+                here.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+                let mut there = tokio::net::TcpStream::connect(destination).await.unwrap();
+                tokio::spawn(async move {
+                    let _ = tokio::io::copy_bidirectional(&mut here, &mut there).await;
+                });
+            }
+        });
+    });
+    (address, certificate)
+}
+
+#[test]
+fn tls_goes_through_a_tunnel_in_tls() {
+    let sandbox = Sandbox::new();
+    let destination = Destination::saying(Speaks::Tls, Some("the destination".to_owned()));
+    let (proxy, certificate) = tls_proxy(destination.address);
+    let roots = certificate + destination.certificate.as_deref().unwrap();
+    let settings = through(&format!("https://localhost:{}", proxy.port()));
+    let front = front(&sandbox, "https://inner.example/", &settings, Some(&roots));
+    for _ in 0..2 {
+        assert_eq!(front.ask("GET", "/").text(), "the destination");
+    }
 }
 
 #[test]

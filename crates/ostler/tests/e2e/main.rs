@@ -28,6 +28,7 @@ mod relay;
 mod reload;
 mod response_transforms;
 mod routing;
+mod static_files;
 mod timeouts;
 mod transform_rows;
 mod transforms;

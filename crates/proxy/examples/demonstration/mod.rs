@@ -24,6 +24,7 @@ pub(crate) fn front(model: &Arc<ProxyModel>, pipeline: Pipeline) -> Result<Front
         runtime: RuntimeFolder::from_environment(),
         trusted_uids: Vec::new(),
         active_health: ActiveHealthOptions::default(),
+        static_files: None,
     };
     Ok(Front::start(Arc::clone(model), pipeline, &options)?)
 }

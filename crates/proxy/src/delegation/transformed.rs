@@ -29,7 +29,7 @@ pub(crate) fn transformed(
     head: &RequestHead,
     context: &ExchangeContext<'_>,
 ) -> Transformed {
-    let Some(transforms) = &context.route().transforms else {
+    let Some(transforms) = context.transforms() else {
         return Transformed::Not;
     };
     if head.is_connect() {

@@ -7,12 +7,16 @@
 mod request_body;
 mod response_writer;
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http_body::Body;
 use ostler_delegation::control::ConnectionFacts;
 use ostler_http1::{BodyLength, Framing, RequestFacts, RequestHead};
 
@@ -25,6 +29,7 @@ use crate::connections::Upgraded;
 use crate::delegation::RelayPlaces;
 use crate::exchange::After;
 use crate::http2::Stream;
+use crate::respond::Chain;
 use crate::worker::Worker;
 
 /// How long a client may take to accept an answer of the front's own.
@@ -190,13 +195,7 @@ impl Downstream<'_> {
                 return if answered { After::Keep } else { After::Close };
             }
         };
-        let whole = match (read, head.framing()) {
-            (BodyRead::Whole, _) | (_, Framing::None) => true,
-            (BodyRead::Nothing, Framing::Length(length)) => {
-                connection.body_prefix(head.framing()).len() as u64 >= length
-            }
-            _ => false,
-        };
+        let whole = is_whole(connection, head, read);
         let facts = RequestFacts::from(head);
         let facts = RequestFacts {
             keep_alive: facts.keep_alive && whole,
@@ -207,6 +206,44 @@ impl Downstream<'_> {
             if read == BodyRead::Nothing {
                 connection.consume_prefix(head.framing(), Vec::new());
             }
+            return After::Keep;
+        }
+        connection.client.linger().await;
+        After::Close
+    }
+
+    /// Answers here with a body that comes piece by piece, before anything of the request's own body
+    /// has been read.
+    pub(crate) async fn answer_with<B>(
+        &mut self,
+        head: &RequestHead,
+        response: http::Response<B>,
+    ) -> After
+    where
+        B: Body<Data = Bytes>,
+        B::Error: std::error::Error + 'static,
+    {
+        let keep_alive = match self {
+            Self::Http1(connection) => is_whole(connection, head, BodyRead::Nothing),
+            Self::Http2(_) => true,
+        };
+        let Some((_body, mut writer)) = self.halves(head) else {
+            return After::Close;
+        };
+        let kept = match write(&mut writer, response, keep_alive).await {
+            Ok(kept) => kept,
+            Err(error) => {
+                tracing::debug!(error = %Chain(error.as_ref()), "a response breaks off");
+                writer.abort();
+                return After::Close;
+            }
+        };
+        drop(writer);
+        let Self::Http1(connection) = self else {
+            return After::Close;
+        };
+        if kept {
+            connection.consume_prefix(head.framing(), Vec::new());
             return After::Keep;
         }
         connection.client.linger().await;
@@ -254,6 +291,58 @@ impl Downstream<'_> {
         }
         After::Close
     }
+}
+
+/// Whether nothing more comes of a request's body.
+fn is_whole(connection: &Connection, head: &RequestHead, read: BodyRead) -> bool {
+    match (read, head.framing()) {
+        (BodyRead::Whole, _) | (_, Framing::None) => true,
+        (BodyRead::Nothing, Framing::Length(length)) => {
+            connection.body_prefix(head.framing()).len() as u64 >= length
+        }
+        _ => false,
+    }
+}
+
+/// Writes a whole response. True when the connection may carry another request.
+async fn write<B>(
+    writer: &mut ResponseWriter<'_>,
+    response: http::Response<B>,
+    keep_alive: bool,
+) -> Result<bool, Box<dyn std::error::Error>>
+where
+    B: Body<Data = Bytes>,
+    B::Error: std::error::Error + 'static,
+{
+    /// How long a client may take no byte.
+    const PATIENCE: Duration = Duration::from_secs(120);
+    let (parts, body) = response.into_parts();
+    let mut body = pin!(body);
+    let length = match body.size_hint().exact() {
+        Some(length) => BodyLength::Known(length),
+        None => BodyLength::Unknown,
+    };
+    let may_follow = writer.head(Head {
+        status: parts.status,
+        reason: None,
+        fields: parts.headers,
+        added: &[],
+        length,
+        keep_alive,
+    });
+    while may_follow {
+        let frame = poll_fn(|cx| match writer.poll_gone(cx) {
+            Poll::Ready(()) => Poll::Ready(None),
+            Poll::Pending => body.as_mut().poll_frame(cx),
+        });
+        let Some(frame) = frame.await else { break };
+        if let Ok(data) = frame?.into_data()
+            && !data.is_empty()
+        {
+            writer.data(data, PATIENCE).await?;
+        }
+    }
+    Ok(writer.end(None, PATIENCE).await?)
 }
 
 async fn answer_stream(

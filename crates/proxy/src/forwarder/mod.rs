@@ -76,7 +76,7 @@ pub(crate) async fn forward(
     let made = worker
         .forwarding(context.cluster(), &destination.model())
         .and_then(|to| {
-            let made = match &context.route().transforms {
+            let made = match context.transforms() {
                 None => request::to_destination(head, version, &to, ends).map(Ok),
                 Some(transforms) => worker.with_random(|random| {
                     request::transformed(head, version, transforms, &to, ends, random)
@@ -106,7 +106,7 @@ pub(crate) async fn forward(
         Err(error) => return refuse_key(downstream, head, context, error).await,
     };
     // Transforms run once an exchange: what they have made is kept.
-    let keeps = upgrade || context.route().transforms.is_some();
+    let keeps = upgrade || context.transforms().is_some();
     let kept = keeps.then(|| parts.clone());
     let again = || match &kept {
         Some(parts) => Some(parts.clone()),
@@ -356,7 +356,7 @@ async fn switch(
 ) -> Forwarded {
     let status = StatusCode::SWITCHING_PROTOCOLS;
     let protocol = fields.get(UPGRADE).cloned();
-    let transforms = context.route().transforms.as_deref();
+    let transforms = context.transforms();
     let mut fields = response::passed_fields(transforms, status, fields);
     if let Some(protocol) = protocol {
         fields.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -440,7 +440,7 @@ pub(crate) async fn unanswered(
     status: StatusCode,
     error: ForwarderError,
 ) -> Forwarded {
-    let fields = match &context.route().transforms {
+    let fields = match context.transforms() {
         Some(transforms) => transforms.failure(status),
         None => HeaderMap::new(),
     };

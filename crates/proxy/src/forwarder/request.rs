@@ -20,8 +20,9 @@ pub(crate) enum RequestError {
     Http3,
     #[error("HTTP/1.0 has no chunked bodies, and the length of this one is not known")]
     ChunkedInHttp10,
-    #[error("the proxy's address {0:?} cannot be used")]
-    WebProxy(String),
+    /// The address may hold a password, and is not told.
+    #[error("the address of the proxy cannot be used")]
+    WebProxy,
     #[error("HTTP/2 in clear text does not pass an HTTP proxy")]
     Http2ThroughProxy,
     #[error("the value of the field {field} cannot be written in {encoding}")]

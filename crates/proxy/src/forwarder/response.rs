@@ -144,7 +144,7 @@ where
     let added: Vec<_> = directives(context.directives()).collect();
     let reason = parts.extensions.get::<hyper::ext::ReasonPhrase>();
     let reason = reason.and_then(|reason| std::str::from_utf8(reason.as_bytes()).ok());
-    let transforms = context.route().transforms.as_deref();
+    let transforms = context.transforms();
     let mut fields = passed_fields(transforms, parts.status, parts.headers);
     if length == BodyLength::Unknown {
         // How long it is, a transform cannot know.

@@ -402,6 +402,27 @@ fn a_web_proxy_counts_when_it_has_an_absolute_address() {
 }
 
 #[test]
+fn a_web_proxy_that_cannot_be_used_is_told_where_it_stands() {
+    for (address, problem) in [
+        (
+            "ftp://proxy",
+            "there are http, https, socks4, socks4a, socks5",
+        ),
+        ("socks4://user@proxy", "use socks5"),
+        ("http://proxy:0", "port"),
+    ] {
+        let json = format!(r#"{{ "HttpClient": {{ "WebProxy": {{ "Address": "{address}" }} }} }}"#);
+        one("1.10", &json, "HttpClient:WebProxy:Address", problem);
+    }
+    let loaded = load_text(&cluster(
+        r#"{ "HttpClient": { "WebProxy": { "Address": "http://p", "UseDefaultCredentials": true } } }"#,
+    ));
+    let warnings: Vec<_> = loaded.diagnostics.warnings().collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].path.ends_with("WebProxy:UseDefaultCredentials"));
+}
+
+#[test]
 fn an_activity_timeout_may_be_infinite_and_one_that_is_not_positive_is_a_warning() {
     let read = |text: &str| {
         let loaded = load_text(&cluster(&format!(

@@ -124,12 +124,15 @@ impl ClusterClient {
         )
     }
 
-    pub(super) fn sweep(&self, now: Instant) {
-        self.pools.borrow_mut().retain(|_, pool| {
+    /// Closes connections that nobody has used for a while; false when there is nothing left.
+    pub(super) fn sweep(&self, now: Instant) -> bool {
+        let mut pools = self.pools.borrow_mut();
+        pools.retain(|_, pool| {
             let is_empty = pool.sweep(now);
             // A destination that has been asked since the last reload holds its pool.
             !is_empty || Rc::strong_count(pool) > 1
         });
+        !pools.is_empty()
     }
 }
 

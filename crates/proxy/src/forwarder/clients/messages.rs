@@ -61,3 +61,74 @@ impl Messages {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    /// Reference part B, 9 and 12.2; RFC 9112 section 6.1: no chunks in HTTP/1.0.
+    #[test]
+    fn http_1_0_is_for_bodies_of_known_length() {
+        use HttpVersionPolicy::{
+            RequestVersionExact as Exact, RequestVersionOrHigher as OrHigher,
+            RequestVersionOrLower as OrLower,
+        };
+        let (http10, http11) = (HttpVersion::Http10, HttpVersion::Http11);
+        for (version, policy, framing, upgrade, expected) in [
+            (
+                http10,
+                OrLower,
+                Framing::None,
+                false,
+                Some(Version::HTTP_10),
+            ),
+            (
+                http10,
+                Exact,
+                Framing::Length(5),
+                false,
+                Some(Version::HTTP_10),
+            ),
+            (
+                http10,
+                OrHigher,
+                Framing::Length(5),
+                false,
+                Some(Version::HTTP_10),
+            ),
+            (http10, OrLower, Framing::Chunked, false, None),
+            (http10, Exact, Framing::Chunked, false, None),
+            (
+                http10,
+                OrHigher,
+                Framing::Chunked,
+                false,
+                Some(Version::HTTP_11),
+            ),
+            (http10, Exact, Framing::None, true, Some(Version::HTTP_11)),
+            (
+                http11,
+                Exact,
+                Framing::Chunked,
+                false,
+                Some(Version::HTTP_11),
+            ),
+        ] {
+            let http_request = HttpRequestConfig {
+                version: Some(version),
+                version_policy: Some(policy),
+                ..HttpRequestConfig::default()
+            };
+            let messages = Messages::new(&HttpClientConfig::default(), &http_request);
+            let (mut parts, ()) = Request::new(()).into_parts();
+            let made = messages.prepare(&mut parts, framing, upgrade);
+            let made = made.ok().map(|()| parts.version);
+            assert_eq!(
+                made, expected,
+                "{version:?} {policy:?} {framing:?} {upgrade}"
+            );
+        }
+    }
+}

@@ -32,6 +32,7 @@ use tokio::net::UnixStream;
 
 use super::body::ForwardBody;
 use super::request::RequestError;
+use crate::direct_forwarder::is_direct;
 
 use cluster_client::ClusterClient;
 pub(crate) use connection_limit::ConnectionLimits;
@@ -126,8 +127,9 @@ impl Clients {
     pub(crate) fn sweep(&self, now: Instant, exists: impl Fn(&str) -> bool) {
         self.now.set(now);
         self.clusters.borrow_mut().retain(|id, client| {
-            client.sweep(now);
-            exists(id)
+            let is_in_use = client.sweep(now);
+            // Of a direct forwarder no configuration says whether it is still there.
+            exists(id) || (is_in_use && is_direct(id))
         });
     }
 }

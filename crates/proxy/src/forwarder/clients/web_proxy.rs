@@ -94,7 +94,7 @@ enum WebProxyError {
 impl WebProxy {
     /// Takes an address apart that the configuration's reader has accepted.
     pub(super) fn new(config: &WebProxyConfig) -> Result<Self, RequestError> {
-        let wrong = || RequestError::WebProxy(config.address.clone());
+        let wrong = || RequestError::WebProxy;
         let uri: Uri = config.address.parse().map_err(|_| wrong())?;
         let (kind, default_port) = match uri.scheme_str().map(str::to_ascii_lowercase).as_deref() {
             Some("http") => (Kind::Http, 80),
