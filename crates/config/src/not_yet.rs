@@ -47,8 +47,6 @@ const NOT_YET: &[Line] = &[
     // Clusters.
     Line { owner: CLUSTER, key: "HttpClient:SslProtocols", is_used: lists_old_tls,
         message: "of these only TLS 1.2 and TLS 1.3 are spoken" },
-    Line { owner: CLUSTER, key: "HttpClient:MaxConnectionsPerServer", is_used: there, message: IGNORED },
-    Line { owner: CLUSTER, key: "HttpClient:EnableMultipleHttp2Connections", is_used: off, message: IGNORED },
     Line { owner: CLUSTER, key: "HttpClient:RequestHeaderEncoding", is_used: there, message: IGNORED },
     Line { owner: CLUSTER, key: "HttpClient:ResponseHeaderEncoding", is_used: there, message: IGNORED },
     Line { owner: CLUSTER, key: "HttpClient:WebProxy:Address", is_used: there, message: IGNORED },
@@ -166,10 +164,6 @@ fn on(at: &Use<'_>) -> bool {
     at.value.value().map(leaf::boolean) == Some(Ok(true))
 }
 
-fn off(at: &Use<'_>) -> bool {
-    at.value.value().map(leaf::boolean) == Some(Ok(false))
-}
-
 fn says(at: &Use<'_>, words: &[&str]) -> bool {
     at.value
         .value()
@@ -236,16 +230,6 @@ mod tests {
                 CLUSTER,
                 r#"{ "HttpClient": { "SslProtocols": [ "tls13", "Tls11" ] } }"#,
                 "HttpClient:SslProtocols",
-            ),
-            (
-                CLUSTER,
-                r#"{ "HttpClient": { "MaxConnectionsPerServer": 8 } }"#,
-                "HttpClient:MaxConnectionsPerServer",
-            ),
-            (
-                CLUSTER,
-                r#"{ "HttpClient": { "EnableMultipleHttp2Connections": false } }"#,
-                "HttpClient:EnableMultipleHttp2Connections",
             ),
             (
                 CLUSTER,
@@ -318,7 +302,7 @@ mod tests {
             ),
             (
                 CLUSTER,
-                r#"{ "HttpClient": { "EnableMultipleHttp2Connections": true, "WebProxy": { "BypassOnLocal": true } } }"#,
+                r#"{ "HttpClient": { "EnableMultipleHttp2Connections": false, "MaxConnectionsPerServer": 8, "WebProxy": { "BypassOnLocal": true } } }"#,
             ),
             (CLUSTER, r#"{ "HttpRequest": { "Version": "2" } }"#),
             (

@@ -20,6 +20,7 @@ mod http;
 mod leaks;
 mod malformed;
 mod mistakes;
+mod pools;
 mod rate_limiter;
 mod relay;
 mod reload;
