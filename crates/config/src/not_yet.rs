@@ -47,8 +47,6 @@ const NOT_YET: &[Line] = &[
     // Clusters.
     Line { owner: CLUSTER, key: "HttpClient:SslProtocols", is_used: lists_old_tls,
         message: "of these only TLS 1.2 and TLS 1.3 are spoken" },
-    Line { owner: CLUSTER, key: "HttpClient:MaxConnectionsPerServer", is_used: there, message: IGNORED },
-    Line { owner: CLUSTER, key: "HttpClient:EnableMultipleHttp2Connections", is_used: off, message: IGNORED },
     Line { owner: CLUSTER, key: "HttpRequest:VersionPolicy", is_used: needs_http_3,
         message: "HTTP/3 to destinations is not implemented yet: requests to these fail" },
 
@@ -117,10 +115,6 @@ fn lists_old_tls(at: &Use<'_>) -> bool {
     named.any(|name| !spoken.iter().any(|spoken| same(spoken, name)))
 }
 
-fn off(at: &Use<'_>) -> bool {
-    at.value.value().map(leaf::boolean) == Some(Ok(false))
-}
-
 fn says(at: &Use<'_>, words: &[&str]) -> bool {
     at.value
         .value()
@@ -186,20 +180,9 @@ mod tests {
             ),
             (
                 CLUSTER,
-                r#"{ "HttpClient": { "MaxConnectionsPerServer": 8 } }"#,
-                "HttpClient:MaxConnectionsPerServer",
-            ),
-            (
-                CLUSTER,
-                r#"{ "HttpClient": { "EnableMultipleHttp2Connections": false } }"#,
-                "HttpClient:EnableMultipleHttp2Connections",
-            ),
-            (
-                CLUSTER,
                 r#"{ "HttpRequest": { "Version": "3", "VersionPolicy": "1" } }"#,
                 "HttpRequest:VersionPolicy",
             ),
-            ("",),
         ] {
             let path = if owner.is_empty() {
                 key.to_owned()
@@ -231,7 +214,7 @@ mod tests {
             ),
             (
                 CLUSTER,
-                r#"{ "HttpClient": { "EnableMultipleHttp2Connections": true, "WebProxy": { "BypassOnLocal": true } } }"#,
+                r#"{ "HttpClient": { "EnableMultipleHttp2Connections": false, "MaxConnectionsPerServer": 8, "WebProxy": { "BypassOnLocal": true } } }"#,
             ),
             (CLUSTER, r#"{ "HttpRequest": { "Version": "2" } }"#),
             (

@@ -23,6 +23,7 @@ mod leaks;
 mod limits;
 mod malformed;
 mod mistakes;
+mod pools;
 mod rate_limiter;
 mod relay;
 mod reload;

@@ -1,5 +1,6 @@
 //! The outgoing request: the client's, less what belongs to its connection, plus who it is.
 
+use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode, Uri, Version};
 use ostler_http1::{Framing, RequestHead};
@@ -61,30 +62,20 @@ pub(crate) fn to_destination(
     ends: ConnectionEnds,
 ) -> Result<(http::request::Parts, bool), RequestError> {
     let target = target(head, &destination.prefix);
-    let (mut parts, upgrade) = common(head, &target, fields(head, version)?)?;
+    let fields = fields(head, version, is_set_anew)?;
+    let (mut parts, upgrade) = common(head, target, fields)?;
     let fields = &mut parts.headers;
     fields.insert(header::HOST, destination.host.clone());
-    for name in [
-        "x-forwarded-for",
-        "x-forwarded-host",
-        "x-forwarded-proto",
-        "x-forwarded-prefix",
-    ] {
-        fields.remove(name);
-    }
-    fields.remove(header::FORWARDED);
     if let Some(client) = ends.remote {
         let ip = client.ip().to_canonical().to_string();
-        fields.insert(
-            "x-forwarded-for",
-            HeaderValue::from_str(&ip).map_err(http::Error::from)?,
-        );
+        let ip = HeaderValue::from_maybe_shared(Bytes::from(ip)).map_err(http::Error::from)?;
+        fields.insert(FORWARDED_FOR, ip);
     }
     if !head.authority().is_empty() {
         let host = HeaderValue::from_str(head.authority()).map_err(http::Error::from)?;
-        fields.insert("x-forwarded-host", host);
+        fields.insert(FORWARDED_HOST, host);
     }
-    fields.insert("x-forwarded-proto", HeaderValue::from_static("http"));
+    fields.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
     state_no_body(&mut parts, head);
     Ok((parts, upgrade))
 }
@@ -105,6 +96,23 @@ fn state_no_body(parts: &mut http::request::Parts, head: &RequestHead) {
     }
 }
 
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// What the client says of these the destination is not told.
+fn is_set_anew(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "host"
+            | "forwarded"
+            | "x-forwarded-for"
+            | "x-forwarded-host"
+            | "x-forwarded-proto"
+            | "x-forwarded-prefix"
+    )
+}
+
 /// The request for a relayed target, which sees it as the client sent it.
 pub(crate) fn to_target(
     head: &RequestHead,
@@ -114,7 +122,7 @@ pub(crate) fn to_target(
         (path, Some(query)) => format!("{path}?{query}"),
         (path, None) => path.to_owned(),
     };
-    common(head, &target, fields(head, version)?)
+    common(head, target, fields(head, version, |_| false)?)
 }
 
 /// The request that a route's transforms make, or the answer of one of them.
@@ -127,7 +135,7 @@ pub(crate) fn transformed(
     random: &mut dyn RandomSource,
 ) -> Result<Result<(http::request::Parts, bool), Answer>, RequestError> {
     // Checked here so that copying cannot fail later.
-    let copied = fields(head, version)?;
+    let copied = fields(head, version, |_| false)?;
     let method = Method::from_bytes(head.method().as_bytes()).map_err(http::Error::from)?;
     let facts = Facts(head);
     let made = transforms.request(&facts, ends, method, &destination.host, || copied, random);
@@ -154,7 +162,7 @@ pub(crate) fn transformed(
             }
         }
     }
-    let (mut parts, upgrade) = common(head, &target, fields)?;
+    let (mut parts, upgrade) = common(head, target, fields)?;
     parts.method = outgoing.method;
     state_no_body(&mut parts, head);
     Ok(Ok((parts, upgrade)))
@@ -165,7 +173,7 @@ pub(crate) type Answer = Box<http::Response<Vec<u8>>>;
 
 fn common(
     head: &RequestHead,
-    target: &str,
+    target: String,
     fields: HeaderMap,
 ) -> Result<(http::request::Parts, bool), RequestError> {
     if head.is_connect() {
@@ -177,7 +185,7 @@ fn common(
     let (mut parts, ()) = http::Request::new(()).into_parts();
     parts.version = Version::HTTP_11;
     parts.method = Method::from_bytes(head.method().as_bytes()).map_err(http::Error::from)?;
-    parts.uri = target.parse::<Uri>().map_err(http::Error::from)?;
+    parts.uri = Uri::from_maybe_shared(Bytes::from(target)).map_err(http::Error::from)?;
     parts.headers = fields;
     if let Some(upgrade) = upgrade {
         let upgrade = HeaderValue::from_bytes(upgrade).map_err(http::Error::from)?;
@@ -212,11 +220,19 @@ fn is_forwarded_upgrade(upgrade: &[u8]) -> bool {
 }
 
 /// The fields that are passed on from a client that speaks `version`.
-fn fields(head: &RequestHead, version: Version) -> Result<HeaderMap, http::Error> {
+fn fields(
+    head: &RequestHead,
+    version: Version,
+    is_left_out: impl Fn(&HeaderName) -> bool,
+) -> Result<HeaderMap, http::Error> {
     let mut fields = HeaderMap::with_capacity(head.field_ranges().len() + 4);
+    let lists = head.fields_named("connection").next().is_some();
     for field in head.fields() {
         let name = HeaderName::from_bytes(field.name.as_bytes())?;
-        if is_hop_by_hop(&name) || is_listed_in_connection(head, &name) {
+        if is_hop_by_hop(&name) || is_left_out(&name) {
+            continue;
+        }
+        if lists && is_listed_in_connection(head, &name) {
             continue;
         }
         fields.append(name, HeaderValue::from_bytes(field.value)?);

@@ -9,9 +9,9 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Waker, ready};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker, ready};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -35,6 +35,9 @@ pub(super) struct Http1<B = ForwardBody> {
     sender: http1::SendRequest<B>,
     /// `None` once the connection has ended.
     running: Option<Running>,
+    user: Arc<User>,
+    /// What wakes the user; made once.
+    waker: Waker,
     heard: Arc<AtomicBool>,
     /// Its place among `MaxConnectionsPerServer`, kept through an upgrade.
     permit: Option<Permit>,
@@ -68,6 +71,7 @@ where
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        let user = Arc::new(User::default());
         let heard = Arc::new(AtomicBool::new(false));
         let stream = Listening {
             stream,
@@ -80,6 +84,8 @@ where
         Ok(Self {
             sender,
             running: Some(Box::pin(connection.with_upgrades())),
+            waker: Waker::from(Arc::clone(&user)),
+            user,
             heard,
             permit: None,
         })
@@ -91,6 +97,7 @@ where
         request: Request<B>,
     ) -> Result<Response<Incoming>, Unanswered<B>> {
         self.heard.store(false, Ordering::Relaxed);
+        self.user.is_here(true);
         // A budget spent elsewhere would wake nobody here.
         let sent = tokio::task::unconstrained(self.sender.try_send_request(request));
         let mut sent = pin!(sent);
@@ -119,11 +126,19 @@ where
         }
     }
 
-    /// Lets the connection do what it can.
-    fn run(&mut self, cx: &mut Context<'_>) {
-        if let Some(running) = &mut self.running
-            && let Poll::Ready(ended) = running.as_mut().poll(cx)
-        {
+    /// Lets the connection do what it can; `cx` is woken when there is more.
+    fn run(&mut self, cx: &Context<'_>) {
+        let Some(running) = &mut self.running else {
+            return;
+        };
+        self.user.is_here(true);
+        let _seen_to_here = self.user.was_woken();
+        let mut ended = running.as_mut().poll(&mut Context::from_waker(&self.waker));
+        if ended.is_pending() && self.user.was_woken() {
+            ended = running.as_mut().poll(&mut Context::from_waker(&self.waker));
+        }
+        self.user.leaves(cx.waker());
+        if let Poll::Ready(ended) = ended {
             self.running = None;
             if let Err(error) = ended {
                 tracing::debug!(%error, "a connection to a destination ended");
@@ -134,6 +149,7 @@ where
     /// After a 101 hyper hands the socket over, and waits for nobody here.
     fn run_apart(&mut self) {
         if let Some(running) = self.running.take() {
+            self.user.is_here(false);
             tokio::task::spawn_local(async move {
                 if let Err(error) = running.await {
                     tracing::debug!(%error, "a connection to a destination ended");
@@ -144,7 +160,7 @@ where
 
     /// Whether a connection that nobody uses is still open.
     pub(super) fn is_still_open(&mut self) -> bool {
-        self.run(&mut Context::from_waker(Waker::noop()));
+        self.run(&Context::from_waker(Waker::noop()));
         self.is_ready()
     }
 
@@ -163,6 +179,60 @@ where
     pub(super) fn apart(mut self) -> http1::SendRequest<B> {
         self.run_apart();
         self.sender
+    }
+}
+
+/// The task that uses a connection.
+///
+/// What it does itself (sending a request, asking for more of a body) wakes the connection, and so
+/// would have it polled once more for nothing. As long as it is here, it is only noted that it was
+/// woken.
+#[derive(Debug, Default)]
+struct User {
+    is_here: AtomicBool,
+    woken: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl User {
+    fn is_here(&self, is_here: bool) {
+        self.is_here.store(is_here, Ordering::Relaxed);
+    }
+
+    /// Whether the connection has been woken since it was asked.
+    fn was_woken(&self) -> bool {
+        self.woken.swap(false, Ordering::Relaxed)
+    }
+
+    /// From now on `waker` is woken; at once if the connection was meanwhile.
+    fn leaves(&self, waker: &Waker) {
+        let mut kept = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *kept {
+            Some(kept) => kept.clone_from(waker),
+            None => *kept = Some(waker.clone()),
+        }
+        drop(kept);
+        self.is_here(false);
+        if self.was_woken() {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+impl Wake for User {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if self.is_here.load(Ordering::Relaxed) {
+            self.woken.store(true, Ordering::Relaxed);
+            return;
+        }
+        let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(waker) = &*waker {
+            waker.wake_by_ref();
+        }
     }
 }
 
@@ -195,6 +265,7 @@ impl Http1Body {
         let Some((connection, _)) = &mut self.from else {
             return Pin::new(&mut self.incoming).poll_frame(cx);
         };
+        connection.user.is_here(true);
         // What has been read already first; asking for more tells the connection to read.
         let unwoken = &mut Context::from_waker(Waker::noop());
         let mut frame = Pin::new(&mut self.incoming).poll_frame(unwoken);
@@ -223,6 +294,8 @@ impl Http1Body {
         if let Some((connection, pool)) = self.from.take()
             && connection.is_ready()
         {
+            // Whoever has just used it is no longer concerned.
+            connection.user.leaves(Waker::noop());
             pool.put_back(connection);
         }
     }

@@ -63,6 +63,8 @@ struct Limited {
 impl Drop for Limited {
     fn drop(&mut self) {
         self.limit.leave(self.id);
+        // The task that makes room sees that there is nothing left to make room in.
+        self.others_wait.notify_one();
     }
 }
 
