@@ -42,8 +42,8 @@ pub use json_schema::json_schema;
 pub use load::{Loaded, RouteValidator, load, load_with};
 pub use policy_kind::PolicyKind;
 pub use settings::{
-    DataProtectionConfig, FrontLimits, HealthCheckDefaults, OstlerConfig, ProtectionKeyConfig,
-    Settings, StaticFilesConfig,
+    AllowedHosts, DataProtectionConfig, DataRate, FrontLimits, HealthCheckDefaults, Http2Limits,
+    OstlerConfig, ProtectionKeyConfig, Settings, StaticFilesConfig,
 };
 pub use tree::{ConfigurationTree, Section};
 pub use validate::{Items, Sourced, validate};

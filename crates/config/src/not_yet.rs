@@ -53,19 +53,11 @@ const NOT_YET: &[Line] = &[
         message: "HTTP/3 to destinations is not implemented yet: requests to these fail" },
 
     // The application around the proxy.
-    Line { owner: LIMITS, key: "MaxRequestBufferSize", is_used: there, message: IGNORED },
-    Line { owner: LIMITS, key: "MaxResponseBufferSize", is_used: there, message: IGNORED },
-    Line { owner: LIMITS, key: "MinRequestBodyDataRate", is_used: there, message: IGNORED },
-    Line { owner: LIMITS, key: "MinResponseDataRate", is_used: there, message: IGNORED },
-    Line { owner: LIMITS, key: "MaxConcurrentConnections", is_used: there, message: IGNORED },
-    Line { owner: LIMITS, key: "MaxConcurrentUpgradedConnections", is_used: there, message: IGNORED },
-    Line { owner: LIMITS, key: "Http2", is_used: there, message: IGNORED },
     Line { owner: LIMITS, key: "Http3", is_used: there, message: IGNORED },
 ];
 
 /// Warns of every use of what is not implemented yet.
 pub(crate) fn warn(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) {
-    transforms_of_delegated(tree, diagnostics);
     for line in NOT_YET {
         for owner in matching(tree.section(""), line.owner) {
             let value = owner.section(line.key);
@@ -79,36 +71,6 @@ pub(crate) fn warn(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) {
                     None,
                 );
             }
-        }
-    }
-}
-
-/// Warns of response transforms on routes to request queues.
-fn transforms_of_delegated(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) {
-    for route in matching(tree.section(""), ROUTE) {
-        let transforms = route.section("Transforms");
-        let mut items = transforms.children();
-        let changes_responses = items.any(|(_, item)| {
-            let mut keys = item.children();
-            keys.any(|(key, _)| key.get(..8).is_some_and(|start| same(start, "Response")))
-        });
-        // Most routes have none, and there may be thousands.
-        if !changes_responses {
-            continue;
-        }
-        let Some(cluster) = route.section("ClusterId").value() else {
-            continue;
-        };
-        let clusters = tree.section("ReverseProxy:Clusters");
-        let destinations = clusters.child(cluster).section("Destinations");
-        let delegates = destinations.children().any(|(_, destination)| {
-            let queue = destination.section("Metadata:HttpSysDelegationQueue");
-            queue.value().is_some_and(|queue| !queue.is_empty())
-        });
-        if delegates {
-            let message = "responses to delegated requests are not transformed yet: response \
-                           and trailer transforms apply where a request is forwarded or relayed";
-            note(diagnostics, Severity::Warning, &transforms, message, None);
         }
     }
 }
@@ -236,11 +198,6 @@ mod tests {
                 CLUSTER,
                 r#"{ "HttpRequest": { "Version": "3", "VersionPolicy": "1" } }"#,
                 "HttpRequest:VersionPolicy",
-            ),
-            (
-                "",
-                r#"{ "Kestrel": { "Limits": { "Http2": { "MaxStreamsPerConnection": 1 } } } }"#,
-                "Kestrel:Limits:Http2",
             ),
         ] {
             let path = if owner.is_empty() {

@@ -29,6 +29,8 @@ pub enum FrontMessage {
     /// Opens a channel over rings. Descriptors: the front's region, the eventfd that wakes the
     /// target, the eventfd that wakes the front, the eventfd that ends the front's pacing sleep.
     HelloRings {
+        /// The highest minor version it speaks.
+        minor: u8,
         /// The front's process id.
         pid: u32,
         /// What the target's region must be.
@@ -64,6 +66,8 @@ pub enum FrontMessage {
 pub enum TargetMessage {
     /// The channel is open. Descriptor, with rings: the target's region.
     Welcome {
+        /// The channel's minor version, not above the front's.
+        minor: u8,
         /// The target's process id.
         pid: u32,
         /// Most client connections it will hold on this channel.
@@ -103,9 +107,9 @@ impl FrontMessage {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(80);
         match self {
-            Self::HelloRings { pid, spec } => {
+            Self::HelloRings { minor, pid, spec } => {
                 out.put_u8(1);
-                out.put_u8(0);
+                out.put_u8(*minor);
                 out.put_u16(PROTOCOL_VERSION);
                 out.put_u32(*pid);
                 out.put_u64(spec.ring_capacity as u64);
@@ -149,13 +153,14 @@ impl FrontMessage {
         let mut reader = Reader::new(packet, WHAT);
         let message = match reader.u8()? {
             1 => {
-                check_version(&mut reader)?;
+                let minor = read_version(&mut reader)?;
                 let pid = reader.u32()?;
                 let number =
                     |value: u64| usize::try_from(value).map_err(|_| WireError::Invalid(WHAT));
                 let ring_capacity = number(reader.u64()?)?;
                 let slots = number(reader.u64()?)?;
                 Self::HelloRings {
+                    minor,
                     pid,
                     spec: RegionSpec {
                         ring_capacity,
@@ -164,7 +169,7 @@ impl FrontMessage {
                 }
             }
             2 => {
-                check_version(&mut reader)?;
+                read_version(&mut reader)?;
                 Self::HelloRelay { pid: reader.u32()? }
             }
             3 => {
@@ -193,13 +198,14 @@ impl TargetMessage {
         let mut out = Vec::with_capacity(80);
         match self {
             Self::Welcome {
+                minor,
                 pid,
                 max_connections,
                 label,
                 url_prefixes,
             } => {
                 out.put_u8(1);
-                out.put_u8(0);
+                out.put_u8(*minor);
                 out.put_u16(PROTOCOL_VERSION);
                 out.put_u32(*pid);
                 out.put_u32(*max_connections);
@@ -240,8 +246,9 @@ impl TargetMessage {
         let mut reader = Reader::new(packet, "a control message");
         let message = match reader.u8()? {
             1 => {
-                check_version(&mut reader)?;
+                let minor = read_version(&mut reader)?;
                 Self::Welcome {
+                    minor,
                     pid: reader.u32()?,
                     max_connections: reader.u32()?,
                     label: reader.string()?.to_owned(),
@@ -268,10 +275,11 @@ impl TargetMessage {
     }
 }
 
-fn check_version(reader: &mut Reader<'_>) -> Result<(), WireError> {
-    reader.u8()?;
+/// The minor version, of a message of the right version.
+fn read_version(reader: &mut Reader<'_>) -> Result<u8, WireError> {
+    let minor = reader.u8()?;
     match reader.u16()? {
-        PROTOCOL_VERSION => Ok(()),
+        PROTOCOL_VERSION => Ok(minor),
         theirs => Err(WireError::Version {
             theirs,
             ours: PROTOCOL_VERSION,
@@ -327,6 +335,7 @@ mod tests {
     fn front_messages_round_trip() {
         for message in [
             FrontMessage::HelloRings {
+                minor: 1,
                 pid: 7,
                 spec: RegionSpec {
                     ring_capacity: 4096,
@@ -352,6 +361,7 @@ mod tests {
         let url_prefixes = vec!["http://*:80/".to_owned(), String::new()];
         for message in [
             TargetMessage::Welcome {
+                minor: 1,
                 pid: 1,
                 max_connections: 2,
                 label: "shop".into(),

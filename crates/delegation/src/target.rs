@@ -12,11 +12,14 @@ use ostler_shm::{
     Sleeper, Waker, full_fence,
 };
 
+use crate::PROTOCOL_MINOR;
 use crate::control::{ConnectionFacts, FrontMessage, TargetMessage};
 use crate::entry::{Completed, ExchangeKey, FrontEntry, RequestEntry, connection_of};
 use crate::error::{ChannelError, WireError};
 use crate::front::MAX_SLOTS;
-use crate::handover::{Disposition, Ending, Stage, withdrawn_byte};
+use crate::handover::{
+    Disposition, Ending, Stage, too_slow_byte, with_body_awaited, with_stage, withdrawn_byte,
+};
 
 /// What this instance tells a front that connects.
 #[derive(Debug, Clone)]
@@ -54,14 +57,15 @@ pub fn accept(control: ControlSocket, greeting: &Greeting) -> Result<Accepted, C
         Err(ReceiveError::WouldBlock) => return Ok(Accepted::NotYet(control)),
         Err(error) => return Err(error.into()),
     };
-    let welcome = TargetMessage::Welcome {
+    let welcome = |minor: u8| TargetMessage::Welcome {
+        minor: minor.min(PROTOCOL_MINOR),
         pid: std::process::id(),
         max_connections: greeting.max_connections,
         label: greeting.label.clone(),
         url_prefixes: greeting.url_prefixes.clone(),
     };
     match FrontMessage::decode(&packet) {
-        Ok(FrontMessage::HelloRings { pid, spec }) => {
+        Ok(FrontMessage::HelloRings { minor, pid, spec }) => {
             let mut descriptors = received.descriptors.into_iter();
             let mut next = || {
                 descriptors
@@ -75,7 +79,7 @@ pub fn accept(control: ControlSocket, greeting: &Greeting) -> Result<Accepted, C
                 return Err(WireError::Invalid("the region of a hello").into());
             }
             let own = OwnRegion::create("ostler-target", spec)?;
-            control.send(&welcome.encode(), &[own.descriptor()])?;
+            control.send(&welcome(minor).encode(), &[own.descriptor()])?;
             let wakes = Wakes {
                 wake_target,
                 wake_front,
@@ -86,7 +90,7 @@ pub fn accept(control: ControlSocket, greeting: &Greeting) -> Result<Accepted, C
             ))))
         }
         Ok(FrontMessage::HelloRelay { pid }) => {
-            control.send(&welcome.encode(), &[])?;
+            control.send(&welcome(0).encode(), &[])?;
             Ok(Accepted::Relay(RelayChannel {
                 control,
                 front_pid: pid,
@@ -385,7 +389,24 @@ impl TargetShared {
 
     /// Says that body bytes are about to be read from the client's socket.
     pub fn body_read(&self, key: ExchangeKey) {
-        self.store(key, Stage::Received { body_read: true });
+        self.add(key, Stage::Received { body_read: true });
+    }
+
+    /// Says whether body bytes are waited for: only then is a client too slow that sends none.
+    pub fn await_body(&self, key: ExchangeKey, awaited: bool) {
+        self.own.update_slot(key.slot as usize, |byte| {
+            with_body_awaited(byte, key.exchange, awaited)
+        });
+    }
+
+    /// Whether the front has ended the client's stream because the body comes too slowly.
+    pub fn is_body_too_slow(&self, key: ExchangeKey) -> bool {
+        self.peer.slot(key.slot as usize) == too_slow_byte(key.exchange)
+    }
+
+    /// As [`responding`](Self::responding), of an exchange whose body may be read at the same time.
+    pub fn responding_beside_body(&self, key: ExchangeKey) {
+        self.add(key, Stage::Responding);
     }
 
     /// Says that response bytes are about to be written.
@@ -466,6 +487,13 @@ impl TargetShared {
     /// Requests completed.
     pub fn completed(&self) -> u64 {
         self.completed.load(Ordering::Relaxed)
+    }
+
+    /// Stores a stage that another thread's may stand beside.
+    fn add(&self, key: ExchangeKey, stage: Stage) {
+        self.own.update_slot(key.slot as usize, |byte| {
+            with_stage(byte, key.exchange, stage)
+        });
     }
 
     fn store(&self, key: ExchangeKey, stage: Stage) {

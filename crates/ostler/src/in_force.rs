@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use ostler_config::{DataProtectionConfig, Loaded, OstlerConfig, Settings};
+use ostler_config::{
+    AllowedHosts, DataProtectionConfig, FrontLimits, Loaded, OstlerConfig, Settings,
+};
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_model::provider::{
     ConfigChangeListener, ConfigManager, InMemoryConfigProvider, ProviderConfig, ReloadError,
@@ -13,7 +15,7 @@ use ostler_proxy::Front;
 
 use crate::configuration::{self, Sources};
 use crate::protection_keys;
-use crate::run::pipeline;
+use crate::run::{front_limits, pipeline};
 
 /// What a running front goes by.
 #[derive(Debug)]
@@ -82,7 +84,8 @@ impl InForce {
         };
         if takes_a_restart(&settings, &self.started) {
             tracing::warn!(
-                "where to listen, limits, static files or the Ostler section have changed: that takes a restart"
+                "where to listen, limits of heads, static files or the Ostler section have changed: that \
+                 takes a restart"
             );
         }
         let replaced =
@@ -91,6 +94,7 @@ impl InForce {
             tracing::error!("the configuration stays as it was: {error:#}");
             return;
         }
+        front.set_limits(front_limits(&settings.ostler));
         protection_keys::put_in_force(&self.model, keys);
         self.provider.update(settings.proxy.clone());
         self.current = settings;
@@ -99,11 +103,22 @@ impl InForce {
     }
 }
 
-/// Whether something has changed that only a start reads. Protection keys are not among it.
+/// Whether something has changed that only a start reads. Protection keys are not among it, nor
+/// limits but those of heads.
 fn takes_a_restart(settings: &Settings, started: &Settings) -> bool {
-    let ostler = |settings: &Settings| OstlerConfig {
-        data_protection: DataProtectionConfig::default(),
-        ..settings.ostler.clone()
+    let ostler = |settings: &Settings| {
+        let limits = &settings.ostler.limits;
+        OstlerConfig {
+            data_protection: DataProtectionConfig::default(),
+            allowed_hosts: AllowedHosts::default(),
+            limits: FrontLimits {
+                request_line: limits.request_line,
+                head: limits.head,
+                fields: limits.fields,
+                ..FrontLimits::default()
+            },
+            ..settings.ostler.clone()
+        }
     };
     settings.urls != started.urls
         || settings.static_files != started.static_files

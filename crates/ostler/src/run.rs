@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use ostler_config::Settings;
+use ostler_config::{OstlerConfig, Settings};
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_delegation::status::StatusListener;
 use ostler_http1::Limits;
@@ -162,7 +162,6 @@ fn options(args: &RunArgs, settings: &Settings) -> anyhow::Result<FrontOptions> 
         .map(|url| ListenUrl::parse(url))
         .collect();
     let ostler = &settings.ostler;
-    let limits = &ostler.limits;
     let runtime = match &ostler.runtime_folder {
         Some(path) => RuntimeFolder::new(path),
         None => RuntimeFolder::from_environment(),
@@ -175,16 +174,7 @@ fn options(args: &RunArgs, settings: &Settings) -> anyhow::Result<FrontOptions> 
     Ok(FrontOptions {
         urls: urls?,
         threads: args.threads.unwrap_or(ostler.threads),
-        limits: FrontLimits {
-            http1: Limits {
-                request_line: limits.request_line,
-                head: limits.head,
-                fields: limits.fields,
-            },
-            keep_alive_timeout: limits.keep_alive_timeout,
-            head_timeout: limits.head_timeout,
-            max_request_body_size: limits.max_request_body_size,
-        },
+        limits: front_limits(ostler),
         runtime,
         trusted_uids: trusted_uids?,
         active_health: ActiveHealthOptions {
@@ -214,6 +204,29 @@ fn static_files(args: &RunArgs, settings: &Settings) -> Option<StaticFileOptions
         serve_unknown_file_types: files.serve_unknown_file_types,
         navigation_fallback: files.navigation_fallback.clone(),
     })
+}
+
+/// What clients may do.
+pub(crate) fn front_limits(ostler: &OstlerConfig) -> FrontLimits {
+    let limits = &ostler.limits;
+    FrontLimits {
+        http1: Limits {
+            request_line: limits.request_line,
+            head: limits.head,
+            fields: limits.fields,
+        },
+        keep_alive_timeout: limits.keep_alive_timeout,
+        head_timeout: limits.head_timeout,
+        max_request_body_size: limits.max_request_body_size,
+        min_request_body_data_rate: limits.min_request_body_data_rate,
+        min_response_data_rate: limits.min_response_data_rate,
+        entity_body_timeout: limits.entity_body_timeout,
+        max_concurrent_connections: limits.max_concurrent_connections,
+        max_concurrent_upgraded_connections: limits.max_concurrent_upgraded_connections,
+        max_connections_per_address: limits.max_connections_per_address,
+        allowed_hosts: ostler.allowed_hosts.clone(),
+        http2: limits.http2,
+    }
 }
 
 /// A user by number, or by name in `/etc/passwd`.

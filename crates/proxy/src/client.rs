@@ -72,6 +72,11 @@ impl Client {
         self.socket.as_fd()
     }
 
+    /// The socket itself.
+    pub(crate) fn socket(&self) -> Rc<OwnedFd> {
+        Rc::clone(&self.socket)
+    }
+
     /// Registers for something else. Writing is not asked for unless somebody waits to write: each
     /// time a target's response empties the buffer, the front would be woken for nothing.
     pub(crate) fn set_interest(&mut self, interest: Interest) -> io::Result<()> {
@@ -166,7 +171,29 @@ impl Client {
         self.send_registered(pieces, timeout).await
     }
 
-    /// The same where the socket is registered for writing already.
+    /// The same for one who has only half of the connection: it must be registered for writing
+    /// ([`Interest::ReadsAndWrites`]).
+    pub(crate) async fn send_half(
+        &self,
+        mut pieces: &mut [IoSlice<'_>],
+        timeout: Duration,
+    ) -> io::Result<()> {
+        match ostler_shm::send(self.as_fd(), pieces) {
+            Ok(sent) => IoSlice::advance_slices(&mut pieces, sent),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        self.send_registered(pieces, timeout).await
+    }
+
+    /// The socket, for somebody else to serve.
+    pub(crate) fn into_socket(mut self) -> io::Result<(OwnedFd, ConnectionFacts)> {
+        // One registration a descriptor, and whoever watches the connection keeps its own.
+        self.registration = None;
+        Ok((self.socket.try_clone()?, self.facts))
+    }
+
+    /// Waits for room for all pieces.
     pub(crate) async fn send_registered(
         &self,
         mut pieces: &mut [IoSlice<'_>],

@@ -19,6 +19,7 @@ use crate::health::{HealthSignal, Watched};
 pub struct ExchangeContext<'a> {
     head: &'a RequestHead,
     client: Option<SocketAddr>,
+    client_version: http::Version,
     route: Arc<RouteModel>,
     cluster: Arc<ClusterState>,
     all: Arc<[Arc<DestinationState>]>,
@@ -45,6 +46,7 @@ impl<'a> ExchangeContext<'a> {
     pub(crate) fn new(
         head: &'a RequestHead,
         client: Option<SocketAddr>,
+        client_version: http::Version,
         route: Arc<RouteModel>,
         cluster: Arc<ClusterState>,
     ) -> Self {
@@ -52,6 +54,7 @@ impl<'a> ExchangeContext<'a> {
         Self {
             head,
             client,
+            client_version,
             route,
             all: Arc::clone(&destinations.all),
             available: Available::Many(Arc::clone(&destinations.available)),
@@ -74,6 +77,24 @@ impl<'a> ExchangeContext<'a> {
     /// The client's address.
     pub fn client_address(&self) -> Option<SocketAddr> {
         self.client
+    }
+
+    /// What the client speaks. The head reads alike whatever it is: an HTTP/2 request stands there
+    /// as HTTP/1.1 would have it, and an extended CONNECT as an upgrade.
+    pub fn client_version(&self) -> http::Version {
+        self.client_version
+    }
+
+    /// A gRPC call, which may go on for as long and as far as it likes (reference part B, 13).
+    pub(crate) fn is_grpc(&self) -> bool {
+        let is_grpc = |value: &[u8]| {
+            let media_type = value.split(|byte| *byte == b';').next().unwrap_or_default();
+            media_type
+                .trim_ascii()
+                .eq_ignore_ascii_case(b"application/grpc")
+        };
+        self.client_version == http::Version::HTTP_2
+            && self.head.field("content-type").is_some_and(is_grpc)
     }
 
     /// The route that matched.

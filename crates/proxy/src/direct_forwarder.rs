@@ -248,7 +248,7 @@ mod tests {
         };
         let (one, other) = (build(), build());
         assert_ne!(one.cluster().id(), other.cluster().id());
-        let clients = Clients::new();
+        let clients = Clients::new(Arc::default());
         let model = one.destination().model();
         let before = clients.destination(1, one.cluster(), &model).unwrap();
         clients.sweep(crate::clock::now(), |_| false);

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use ostler_config::{AllowedHosts, DataRate, Http2Limits};
 use ostler_delegation::QueueName;
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_http1::Limits;
@@ -15,7 +16,9 @@ use ostler_model::ProxyModel;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::connections::Connections;
 use crate::delegation::{QueueRegistry, Trust};
+use crate::forwarder::ConnectionLimits;
 use crate::health::{self, ActiveHealthOptions, HealthSignal};
 use crate::listener::{ListenUrl, bind};
 use crate::pipeline::Pipeline;
@@ -23,7 +26,7 @@ use crate::static_files::{StaticFileOptions, StaticFiles};
 use crate::worker::Worker;
 
 /// What a client may send, and how long it may take.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct FrontLimits {
     /// Bounds of a request's head.
     pub http1: Limits,
@@ -34,6 +37,24 @@ pub struct FrontLimits {
     /// Most bytes of a request's body where its route does not say otherwise. 30,000,000 by
     /// default; `None` is any number.
     pub max_request_body_size: Option<u64>,
+    /// The least a client must send of a body that is waited for; `None` is nothing.
+    pub min_request_body_data_rate: Option<DataRate>,
+    /// The least a client must take of a response; `None` is nothing.
+    pub min_response_data_rate: Option<DataRate>,
+    /// How long a body that is waited for may be silent, whatever the rate; `None` is for ever.
+    pub entity_body_timeout: Option<Duration>,
+    /// Most connections, upgraded ones excepted; one more is closed at once. `None` is any number.
+    pub max_concurrent_connections: Option<usize>,
+    /// Most upgraded connections; one more is not upgraded. Those that a target has taken over are
+    /// not known here and do not count. `None` is any number.
+    pub max_concurrent_upgraded_connections: Option<usize>,
+    /// Most connections of one IPv4 address or one /64 of IPv6, of those that came since there is
+    /// this limit. `None` is any number.
+    pub max_connections_per_address: Option<usize>,
+    /// The hosts that requests may name; another is answered 400.
+    pub allowed_hosts: AllowedHosts,
+    /// What a client may ask of an HTTP/2 connection.
+    pub http2: Http2Limits,
 }
 
 impl Default for FrontLimits {
@@ -43,6 +64,14 @@ impl Default for FrontLimits {
             keep_alive_timeout: Duration::from_secs(120),
             head_timeout: Duration::from_secs(30),
             max_request_body_size: Some(30_000_000),
+            min_request_body_data_rate: Some(DataRate::default()),
+            min_response_data_rate: Some(DataRate::default()),
+            entity_body_timeout: None,
+            max_concurrent_connections: None,
+            max_concurrent_upgraded_connections: None,
+            max_connections_per_address: None,
+            allowed_hosts: AllowedHosts::default(),
+            http2: Http2Limits::default(),
         }
     }
 }
@@ -80,18 +109,25 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) model: Arc<ProxyModel>,
-    pub(crate) limits: FrontLimits,
+    pub(crate) connections: Arc<Connections>,
     pub(crate) queues: Arc<QueueRegistry>,
     pub(crate) resets: Resets,
     pub(crate) health: HealthSignal,
     pub(crate) static_files: Option<StaticFiles>,
+    pub(crate) connection_limits: Arc<ConnectionLimits>,
     pipeline: ArcSwap<Pipeline>,
     pipeline_revision: AtomicU64,
+    limits: ArcSwap<FrontLimits>,
 }
 
 impl Shared {
     pub(crate) fn pipeline(&self) -> Arc<Pipeline> {
         self.pipeline.load_full()
+    }
+
+    /// The limits in force.
+    pub(crate) fn limits(&self) -> Arc<FrontLimits> {
+        self.limits.load_full()
     }
 
     pub(crate) fn pipeline_revision(&self) -> u64 {
@@ -196,13 +232,15 @@ impl Front {
             QueueRegistry::new(options.runtime.clone(), Trust::new(trusted), ring_capacity);
         let shared = Arc::new(Shared {
             model,
-            limits: options.limits,
+            connections: Arc::default(),
             queues: Arc::new(queues),
             resets: Resets::default(),
             health: HealthSignal::default(),
             static_files: options.static_files.clone().map(StaticFiles::new),
+            connection_limits: Arc::default(),
             pipeline: ArcSwap::from_pointee(pipeline),
             pipeline_revision: AtomicU64::new(0),
+            limits: ArcSwap::from_pointee(options.limits.clone()),
         });
         let phase = watch::Sender::new(Phase::Running);
         let mut front = Self {
@@ -253,6 +291,15 @@ impl Front {
             .pipeline_revision
             .fetch_add(1, Ordering::Release);
         Ok(())
+    }
+
+    /// Replaces the limits, within a tenth of a second: connections and requests that come then are
+    /// bound by them. Those of heads stay as they were, since what carries heads has been made for
+    /// them; HTTP/2's hold for new connections.
+    pub fn set_limits(&self, limits: FrontLimits) {
+        let http1 = self.shared.limits.load().http1;
+        let limits = FrontLimits { http1, ..limits };
+        self.shared.limits.store(Arc::new(limits));
     }
 
     /// Lets go of a queue's instances; they are connected to anew by the next request (YARP's

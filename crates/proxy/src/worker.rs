@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ostler_delegation::control::ConnectionFacts;
 use ostler_delegation::{QueueError, QueueName};
@@ -20,10 +20,8 @@ use crate::forwarder::{Clients, Destination, RequestError};
 use crate::front::{FrontLimits, Phase, Shared};
 use crate::health::HealthSignal;
 use crate::pipeline::Pipeline;
+use crate::slow_timer::TICK;
 use crate::static_files::StaticFiles;
-
-/// How often the worker looks at what is under way.
-const TICK: Duration = Duration::from_millis(100);
 
 /// The state of one thread. Nothing in it is locked, and nothing of it is seen by another.
 #[derive(Debug)]
@@ -31,6 +29,9 @@ pub(crate) struct Worker {
     shared: Arc<Shared>,
     snapshot: RefCell<Arc<Snapshot>>,
     pipeline: RefCell<(u64, Arc<Pipeline>)>,
+    /// Those in force, looked up once a tick; an `Rc` of this thread's own, so that no request
+    /// touches a count that all threads share.
+    limits: RefCell<Rc<FrontLimits>>,
     queues: RefCell<HashMap<QueueName, Rc<Queue>>>,
     rules: Rules,
     resets: Cell<u64>,
@@ -61,11 +62,12 @@ impl Worker {
         Rc::new(Self {
             snapshot: RefCell::new(shared.model.snapshot()),
             pipeline: RefCell::new((0, shared.pipeline())),
+            limits: RefCell::new(Rc::new(FrontLimits::clone(&shared.limits()))),
             queues: RefCell::default(),
             rules: Rules::default(),
             resets: Cell::new(0),
             flush: Rc::default(),
-            clients: Clients::new(),
+            clients: Clients::new(Arc::clone(&shared.connection_limits)),
             random: RefCell::new(FastRandom::new(seed)),
             connections: RefCell::default(),
             now: Cell::new(crate::clock::now()),
@@ -93,8 +95,8 @@ impl Worker {
         Arc::clone(&pipeline.1)
     }
 
-    pub(crate) fn limits(&self) -> &FrontLimits {
-        &self.shared.limits
+    pub(crate) fn limits(&self) -> Rc<FrontLimits> {
+        Rc::clone(&self.limits.borrow())
     }
 
     /// The files to answer from, if there are any.
@@ -212,6 +214,14 @@ impl Worker {
         loop {
             match listener.accept().await {
                 Ok((stream, client)) => {
+                    let admitted = self.shared.connections.admit(client.ip(), &self.limits());
+                    let counted = match admitted {
+                        Ok(counted) => counted,
+                        Err(refused) => {
+                            tracing::debug!(%client, ?refused, "a connection is closed at once");
+                            continue;
+                        }
+                    };
                     let local = stream.local_addr().ok();
                     let Ok(stream) = stream.into_std() else {
                         continue;
@@ -222,7 +232,8 @@ impl Worker {
                         local,
                         accepted_ns,
                     };
-                    tokio::task::spawn_local(serve(Rc::clone(&self), OwnedFd::from(stream), facts));
+                    let socket = OwnedFd::from(stream);
+                    tokio::task::spawn_local(serve(Rc::clone(&self), socket, facts, counted));
                 }
                 Err(error) => {
                     // Out of descriptors, most likely: others will give some back.
@@ -237,9 +248,16 @@ impl Worker {
         let mut interval = tokio::time::interval(TICK);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut slow = 0u32;
+        let mut limits = self.shared.limits();
         loop {
             interval.tick().await;
             self.now.set(crate::clock::now());
+            crate::slow_timer::advance(self.now.get());
+            let in_force = self.shared.limits();
+            if !Arc::ptr_eq(&limits, &in_force) {
+                self.limits.replace(Rc::new(FrontLimits::clone(&in_force)));
+                limits = in_force;
+            }
             let resets = self.shared.resets.current();
             if self.resets.replace(resets) != resets {
                 self.shared.resets.apply(|name| {
@@ -257,7 +275,16 @@ impl Worker {
                 self.clients
                     .sweep(self.now.get(), |id| snapshot.clusters.find(id).is_some());
                 self.check(self.is_draining());
+                self.judge_data_rates();
             }
+        }
+    }
+
+    /// Cuts off clients that send or take too slowly.
+    fn judge_data_rates(&self) {
+        let limits = self.limits();
+        for (_, watch) in self.connections.borrow().iter() {
+            watch.judge_data_rate(self.now.get(), &limits);
         }
     }
 

@@ -93,7 +93,7 @@ pub(crate) async fn run<S, B>(
         sent.first_byte_ns = ostler_shm::monotonic_nanoseconds();
     }
     let (mut parts, _body) = response.into_parts();
-    exchange.add_directives(&mut parts.headers);
+    exchange.change_switching(&mut parts.headers);
     switched.store(true, Ordering::Release);
     if answer_sender
         .send(http::Response::from_parts(parts, Nothing))

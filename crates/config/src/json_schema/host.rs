@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::shape::{boolean, integer, list, map, object, open, text_like, texts, time_span};
+use super::shape::{
+    boolean, integer, list, map, number, object, open, text_like, texts, time_span,
+};
 
 pub(super) fn urls() -> Value {
     text_like("Where to listen, separated by ;.", "http://localhost:5000")
@@ -25,13 +27,31 @@ pub(super) fn kestrel() -> Value {
                 "MaxRequestBodySize",
                 integer("In bytes; 30000000 by default, -1 is no limit."),
             ),
-            ("MaxRequestBufferSize", anything()),
-            ("MaxResponseBufferSize", anything()),
-            ("MinRequestBodyDataRate", anything()),
-            ("MinResponseDataRate", anything()),
-            ("MaxConcurrentConnections", anything()),
-            ("MaxConcurrentUpgradedConnections", anything()),
-            ("Http2", anything()),
+            (
+                "MaxRequestBufferSize",
+                integer("Without effect: bodies are not buffered."),
+            ),
+            (
+                "MaxResponseBufferSize",
+                integer("Without effect: bodies are not buffered."),
+            ),
+            (
+                "MinRequestBodyDataRate",
+                data_rate("The least a client must send of a body."),
+            ),
+            (
+                "MinResponseDataRate",
+                data_rate("The least a client must take of a response."),
+            ),
+            (
+                "MaxConcurrentConnections",
+                integer("Upgraded ones excepted; any number by default."),
+            ),
+            (
+                "MaxConcurrentUpgradedConnections",
+                integer("Any number by default."),
+            ),
+            ("Http2", http2()),
             ("Http3", anything()),
         ],
     );
@@ -41,7 +61,114 @@ pub(super) fn kestrel() -> Value {
         "ASP.NET's server.",
         vec![
             ("Limits", limits),
+            (
+                "AddServerHeader",
+                boolean("Without effect: no Server field is added."),
+            ),
+            ("AllowHostHeaderOverride", boolean("Not implemented yet.")),
+            ("AllowAlternateSchemes", boolean("Not implemented yet.")),
+            ("AllowResponseHeaderCompression", boolean("Without effect.")),
+            ("AllowSynchronousIO", boolean("Without effect.")),
+            ("DisableStringReuse", boolean("Without effect.")),
             ("Endpoints", map("Endpoints by name.", endpoint)),
+        ],
+    )
+}
+
+fn data_rate(description: &str) -> Value {
+    object(
+        description,
+        vec![
+            ("BytesPerSecond", number("240 by default.")),
+            ("GracePeriod", time_span("5 seconds by default.")),
+        ],
+    )
+}
+
+pub(super) fn allowed_hosts() -> Value {
+    text_like(
+        "Hosts that requests may name, separated by ;. Any by default.",
+        "example.com;*.example.com",
+    )
+}
+
+pub(super) fn http_sys() -> Value {
+    let timeouts = object(
+        "Zero is the default.",
+        vec![
+            (
+                "EntityBody",
+                time_span("How long a request's body may be silent."),
+            ),
+            ("DrainEntityBody", time_span("Without effect on a front.")),
+            ("RequestQueue", time_span("Without effect on a front.")),
+            (
+                "IdleConnection",
+                time_span("As Kestrel:Limits:KeepAliveTimeout."),
+            ),
+            (
+                "HeaderWait",
+                time_span("As Kestrel:Limits:RequestHeadersTimeout."),
+            ),
+            (
+                "MinSendBytesPerSecond",
+                integer("As Kestrel:Limits:MinResponseDataRate; 4294967295 is none."),
+            ),
+        ],
+    );
+    let elsewhere = |key| (key, json!({ "description": "Without effect on a front." }));
+    object(
+        "Limits by http.sys' names; Kestrel:Limits comes first.",
+        vec![
+            ("MaxConnections", integer("Any number by default, or -1.")),
+            (
+                "MaxRequestBodySize",
+                integer("In bytes; 30000000 by default, -1 is no limit."),
+            ),
+            ("Timeouts", timeouts),
+            elsewhere("RequestQueueLimit"),
+            elsewhere("Http503Verbosity"),
+            elsewhere("RequestQueueMode"),
+            elsewhere("RequestQueueName"),
+            elsewhere("RequestQueueSecurityDescriptor"),
+            elsewhere("UrlPrefixes"),
+            elsewhere("Authentication"),
+            elsewhere("ClientCertificateMethod"),
+            elsewhere("EnableResponseCaching"),
+            elsewhere("EnableKernelResponseBuffering"),
+            elsewhere("MaxAccepts"),
+            elsewhere("AllowSynchronousIO"),
+            elsewhere("ThrowWriteExceptions"),
+            elsewhere("UnsafePreferInlineScheduling"),
+            elsewhere("UseLatin1RequestHeaders"),
+        ],
+    )
+}
+
+fn http2() -> Value {
+    object(
+        "What a client may ask of an HTTP/2 connection.",
+        vec![
+            ("MaxStreamsPerConnection", integer("100 by default.")),
+            ("HeaderTableSize", integer("In bytes; 4096 by default.")),
+            (
+                "MaxFrameSize",
+                integer("In bytes; 16384 by default, 16777215 at most."),
+            ),
+            (
+                "MaxRequestHeaderFieldSize",
+                integer("In bytes; 32768 by default."),
+            ),
+            (
+                "InitialConnectionWindowSize",
+                integer("In bytes; 1048576 by default, 65535 at least."),
+            ),
+            (
+                "InitialStreamWindowSize",
+                integer("In bytes; 786432 by default, 65535 at least."),
+            ),
+            ("KeepAlivePingDelay", time_span("Off by default.")),
+            ("KeepAlivePingTimeout", time_span("20 seconds by default.")),
         ],
     )
 }
@@ -93,6 +220,16 @@ pub(super) fn ostler() -> Value {
             (
                 "TrustedUsers",
                 texts("Users whose targets are handed client sockets."),
+            ),
+            (
+                "Limits",
+                object(
+                    "What ASP.NET has no limit for.",
+                    vec![(
+                        "MaxConnectionsPerAddress",
+                        integer("Of one IPv4 address or IPv6 /64; any number by default."),
+                    )],
+                ),
             ),
             ("DataProtection", data_protection),
             ("HealthChecks", checks),

@@ -60,6 +60,10 @@ pub(super) fn integer(description: &str) -> Value {
         "description": description })
 }
 
+pub(super) fn number(description: &str) -> Value {
+    json!({ "type": ["number", "string", "null"], "description": description, "examples": [1] })
+}
+
 /// `D.HH:MM:SS.fffffff`, `HH:MM` or days.
 pub(super) fn time_span(description: &str) -> Value {
     let pattern =

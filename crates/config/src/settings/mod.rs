@@ -1,13 +1,21 @@
 //! Settings outside `ReverseProxy`: where to listen, limits, and our own section.
 
+mod allowed_hosts;
 mod data_protection;
+mod data_rate;
 mod health_checks;
+mod http2_limits;
+mod http_sys;
+mod kestrel;
 mod limits;
 mod static_files;
 mod urls;
 
+pub use allowed_hosts::AllowedHosts;
 pub use data_protection::{DataProtectionConfig, ProtectionKeyConfig};
+pub use data_rate::DataRate;
 pub use health_checks::HealthCheckDefaults;
+pub use http2_limits::Http2Limits;
 pub use limits::FrontLimits;
 pub use static_files::StaticFilesConfig;
 
@@ -54,8 +62,10 @@ pub struct OstlerConfig {
     pub data_protection: DataProtectionConfig,
     /// `Ostler:HealthChecks`: what YARP lets code alone set.
     pub health_checks: HealthCheckDefaults,
-    /// `Kestrel:Limits`.
+    /// `Kestrel:Limits`, `HttpSys` and `Ostler:Limits`.
     pub limits: FrontLimits,
+    /// `AllowedHosts`.
+    pub allowed_hosts: AllowedHosts,
 }
 
 impl Settings {
@@ -82,10 +92,12 @@ fn ostler(
     let section = tree.section("Ostler:DataProtection");
     let data_protection = data_protection::read(section.clone(), diagnostics);
     data_protection::warn_of_missing_keys(&section, proxy, &data_protection, diagnostics);
-    let limits = limits::read(tree.section("Kestrel:Limits"), diagnostics);
+    let limits = limits(tree, diagnostics);
+    kestrel::warn(&tree.section("Kestrel"), diagnostics);
+    let allowed_hosts = allowed_hosts::read(&tree.section("AllowedHosts"), diagnostics);
     let health_checks = health_checks::read(tree.section("Ostler:HealthChecks"), diagnostics);
     let mut reader = Reader::new(tree.section("Ostler"), diagnostics);
-    reader.allow(["HealthChecks", "DataProtection"]);
+    reader.allow(["HealthChecks", "DataProtection", "Limits"]);
     let threads = reader.parsed("Threads", |text| match leaf::int32(text)? {
         threads @ 0..=MOST_THREADS => Ok(threads.unsigned_abs() as usize),
         _ => Err(format!("{text:?} is not from 0 to {MOST_THREADS}")),
@@ -106,5 +118,16 @@ fn ostler(
         data_protection,
         health_checks,
         limits,
+        allowed_hosts,
     }
+}
+
+/// The first of these that says something about a limit: `Kestrel:Limits`, `HttpSys`.
+fn limits(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) -> FrontLimits {
+    let kestrel = tree.section("Kestrel:Limits");
+    let mut limits = limits::read(kestrel.clone(), diagnostics);
+    let http_sys = tree.section("HttpSys");
+    http_sys::read(http_sys, &kestrel, &mut limits, diagnostics);
+    limits::read_own(tree.section("Ostler:Limits"), &mut limits, diagnostics);
+    limits
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Response, StatusCode};
 use ostler_config::schema::{MatchConfig, RouteConfig};
+use ostler_http1::{FieldTransform, ResponseTransforms};
 
 use super::*;
 use crate::random::FastRandom;
@@ -397,6 +398,11 @@ fn response_fields() {
         ),
         ("ResponseHeadersAllowed: X-B; x-a", ok, &["1", "2"]),
         ("ResponseHeadersAllowed: X-B", ok, &[]),
+        (
+            "ResponseHeadersAllowed: X-B + ResponseHeader: X-A | Append: v",
+            ok,
+            &["v"],
+        ),
     ] {
         let mut fields = HeaderMap::new();
         fields.append("x-a", HeaderValue::from_static("1"));
@@ -414,6 +420,54 @@ fn response_fields() {
             values,
             "{trailers}"
         );
+    }
+}
+
+#[test]
+fn what_a_target_is_to_do_is_written_down_once() {
+    let encoded = |items: &str| {
+        let transforms = built(items);
+        match transforms.delegated_response() {
+            DelegatedResponse::Encoded(bytes) => ResponseTransforms::decode(bytes).unwrap(),
+            other => panic!("{items}: {other:?}"),
+        }
+    };
+    let unchanged = built("PathSet: /x + ResponseHeadersCopy: true");
+    assert!(matches!(
+        unchanged.delegated_response(),
+        DelegatedResponse::Unchanged
+    ));
+    let made = encoded(
+        "ResponseHeader: X-A | Set: v | When: Always + ResponseTrailerRemove: X-T \
+         + ResponseHeadersAllowed: a;b + ResponseHeader: X-B | Append: w",
+    );
+    assert_eq!((made.copies_fields, made.copies_trailers), (false, true));
+    assert_eq!((made.fields.len(), made.trailers.len()), (3, 1));
+    assert!(!encoded("ResponseTrailersCopy: false").copies_trailers);
+
+    // Text that is no value drops the field.
+    let made = encoded("ResponseHeader: X-A | Set: a\u{7f}b");
+    assert!(matches!(made.fields[..], [FieldTransform::Remove { .. }]));
+}
+
+#[test]
+fn what_cannot_be_written_down_is_relayed() {
+    struct Nothing;
+    impl ResponseTransform for Nothing {
+        fn apply(&self, _: &mut OutgoingResponse<'_>) {}
+    }
+    let provider = |_: &RouteConfig, transforms: &mut TransformsBuilder| {
+        transforms.add_response_transform(Nothing);
+    };
+    let providers: [Arc<dyn TransformProvider>; 1] = [Arc::new(provider)];
+    let code = Transforms::build(&route(""), &providers, &mut Vec::new()).unwrap();
+    let long = format!("ResponseHeader: X-A | Set: {}", "v".repeat(17_000));
+    for (transforms, text) in [(code, "is code"), (built(&long), "too long")] {
+        let DelegatedResponse::Relayed(reason) = transforms.delegated_response() else {
+            panic!("{text}: it was written down");
+        };
+        assert!(reason.text().ends_with(text));
+        assert!(reason.is_news() && !reason.is_news());
     }
 }
 

@@ -124,6 +124,11 @@ impl Channel {
         look(&self.front.borrow().welcome().url_prefixes)
     }
 
+    /// Whether the target transforms its responses as a request says.
+    pub(crate) fn transforms_responses(&self) -> bool {
+        self.front.borrow().transforms_responses()
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.front.borrow().welcome().pid
     }
@@ -198,6 +203,13 @@ impl Channel {
         if !self.dead.get() {
             self.front.borrow_mut().client_gone(key);
             self.mark_dirty();
+        }
+    }
+
+    /// Tells the target that the body it waits for comes too slowly.
+    pub(crate) fn body_too_slow(&self, key: ExchangeKey) {
+        if !self.dead.get() {
+            self.front.borrow_mut().body_too_slow(key);
         }
     }
 
@@ -285,6 +297,7 @@ impl Channel {
         for handoff in handoffs.iter() {
             if let Some(key) = handoff.key() {
                 handoff.check(now, front.stage(key), wait_timeout, has_sibling && !moves);
+                handoff.set_awaits_body(front.awaits_body(key));
             }
         }
         drop((front, handoffs));

@@ -5,6 +5,7 @@ mod delegator;
 mod handoff;
 mod queue;
 mod relay;
+mod responses;
 mod rules;
 mod transformed;
 
@@ -12,7 +13,7 @@ pub(crate) use channel::{Channel, NotTaken, Place};
 pub(crate) use delegator::{Delegated, PlaceKey, Unanswered, delegate, place_key};
 pub(crate) use handoff::{Handoff, Record};
 pub(crate) use queue::{Queue, QueueRegistry, Trust};
-pub(crate) use relay::{RelayPlace, RelayTarget};
+pub(crate) use relay::{RelayPlaces, RelayTarget};
 pub(crate) use rules::{Rule, Rules};
 
 pub(crate) use transformed::{Transformed, transformed};

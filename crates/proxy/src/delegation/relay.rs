@@ -33,6 +33,37 @@ pub(crate) struct RelayPlace {
     pub(crate) sender: Sender,
 }
 
+/// The connections to relayed targets that are open for a client and carry nothing now.
+#[derive(Debug, Default)]
+pub(crate) struct RelayPlaces(RefCell<Vec<RelayPlace>>);
+
+impl RelayPlaces {
+    /// One to this target, opened where there is none.
+    pub(crate) async fn take(
+        &self,
+        target: &Rc<RelayTarget>,
+        facts: ConnectionFacts,
+    ) -> Result<RelayPlace, ChannelError> {
+        let idle = {
+            let mut places = self.0.borrow_mut();
+            places.retain(|place| !place.target.is_dead() && place.sender.is_open());
+            let at = places
+                .iter()
+                .position(|place| Rc::ptr_eq(&place.target, target));
+            at.map(|at| places.swap_remove(at))
+        };
+        match idle {
+            Some(place) => Ok(place),
+            None => target.connect(facts).await,
+        }
+    }
+
+    /// Gives back one whose exchange is over.
+    pub(crate) fn give_back(&self, place: RelayPlace) {
+        self.0.borrow_mut().push(place);
+    }
+}
+
 /// Counts an exchange at its instance.
 #[derive(Debug)]
 pub(crate) struct RelayGuard(Rc<RelayTarget>);

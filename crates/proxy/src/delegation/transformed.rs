@@ -6,8 +6,8 @@ use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderVa
 use ostler_http1::{HeadDecoder, HeadProgress, RequestHead};
 use ostler_model::transforms::{ConnectionEnds, OutgoingRequest};
 
-use crate::connection::Connection;
 use crate::context::ExchangeContext;
+use crate::downstream::Downstream;
 use crate::facts::Facts;
 use crate::forwarder::{Answer, is_hop_by_hop, is_listed_in_connection};
 
@@ -25,7 +25,7 @@ pub(crate) enum Transformed {
 
 /// Applies the transforms of the exchange's route.
 pub(crate) fn transformed(
-    connection: &Connection,
+    downstream: &Downstream<'_>,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
 ) -> Transformed {
@@ -35,7 +35,7 @@ pub(crate) fn transformed(
     if head.is_connect() {
         return Transformed::Not;
     }
-    let client = connection.client.facts();
+    let client = downstream.facts();
     let ends = ConnectionEnds {
         remote: client.client,
         local: client.local,
@@ -47,14 +47,14 @@ pub(crate) fn transformed(
         return Transformed::Failed;
     };
     let facts = Facts(head);
-    let made = connection.worker.with_random(|random| {
+    let made = downstream.worker().with_random(|random| {
         let copied = || copied(head);
         transforms.delegated_request(&facts, ends, method, &host, copied, random)
     });
     match made {
         None => Transformed::Not,
         Some(Err(answer)) => Transformed::Answered(answer),
-        Some(Ok(outgoing)) => match encode(connection, head, &outgoing) {
+        Some(Ok(outgoing)) => match encode(downstream, head, &outgoing) {
             Some(head) => Transformed::Head(Box::new(head)),
             None => {
                 let route = &context.route().config.route_id;
@@ -89,7 +89,7 @@ fn copied(head: &RequestHead) -> HeaderMap {
 }
 
 fn encode(
-    connection: &Connection,
+    downstream: &Downstream<'_>,
     head: &RequestHead,
     outgoing: &OutgoingRequest<'_>,
 ) -> Option<RequestHead> {
@@ -123,7 +123,7 @@ fn encode(
     }
     bytes.extend_from_slice(b"\r\n");
     let mut made = RequestHead::default();
-    let decoded = HeadDecoder::new(connection.worker.limits().http1).decode(&bytes, &mut made);
+    let decoded = HeadDecoder::new(downstream.worker().limits().http1).decode(&bytes, &mut made);
     let is_whole = decoded
         == Ok(HeadProgress::Complete {
             consumed: bytes.len(),

@@ -56,11 +56,12 @@ impl RequestError {
 /// and `Forwarded` are removed.
 pub(crate) fn to_destination(
     head: &RequestHead,
+    version: Version,
     destination: &Destination,
     ends: ConnectionEnds,
 ) -> Result<(http::request::Parts, bool), RequestError> {
     let target = target(head, &destination.prefix);
-    let (mut parts, upgrade) = common(head, &target, fields(head)?)?;
+    let (mut parts, upgrade) = common(head, &target, fields(head, version)?)?;
     let fields = &mut parts.headers;
     fields.insert(header::HOST, destination.host.clone());
     for name in [
@@ -88,24 +89,28 @@ pub(crate) fn to_destination(
 }
 
 /// The request for a relayed target, which sees it as the client sent it.
-pub(crate) fn to_target(head: &RequestHead) -> Result<(http::request::Parts, bool), RequestError> {
+pub(crate) fn to_target(
+    head: &RequestHead,
+    version: Version,
+) -> Result<(http::request::Parts, bool), RequestError> {
     let target = match (head.path(), head.query()) {
         (path, Some(query)) => format!("{path}?{query}"),
         (path, None) => path.to_owned(),
     };
-    common(head, &target, fields(head)?)
+    common(head, &target, fields(head, version)?)
 }
 
 /// The request that a route's transforms make, or the answer of one of them.
 pub(crate) fn transformed(
     head: &RequestHead,
+    version: Version,
     transforms: &Transforms,
     destination: &Destination,
     ends: ConnectionEnds,
     random: &mut dyn RandomSource,
 ) -> Result<Result<(http::request::Parts, bool), Answer>, RequestError> {
     // Checked here so that copying cannot fail later.
-    let copied = fields(head)?;
+    let copied = fields(head, version)?;
     let method = Method::from_bytes(head.method().as_bytes()).map_err(http::Error::from)?;
     let facts = Facts(head);
     let made = transforms.request(&facts, ends, method, &destination.host, || copied, random);
@@ -188,7 +193,8 @@ fn is_forwarded_upgrade(upgrade: &[u8]) -> bool {
             .is_some_and(|start| start.eq_ignore_ascii_case(b"spdy/"))
 }
 
-fn fields(head: &RequestHead) -> Result<HeaderMap, http::Error> {
+/// The fields that are passed on from a client that speaks `version`.
+fn fields(head: &RequestHead, version: Version) -> Result<HeaderMap, http::Error> {
     let mut fields = HeaderMap::with_capacity(head.field_ranges().len() + 4);
     for field in head.fields() {
         let name = HeaderName::from_bytes(field.name.as_bytes())?;
@@ -196,6 +202,15 @@ fn fields(head: &RequestHead) -> Result<HeaderMap, http::Error> {
             continue;
         }
         fields.append(name, HeaderValue::from_bytes(field.value)?);
+    }
+    // Only HTTP/2 has it mean the same from end to end; gRPC needs it (reference part B, 7.2).
+    let takes_trailers = |value: &[u8]| {
+        value
+            .split(|byte| *byte == b',')
+            .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+    };
+    if version == Version::HTTP_2 && head.fields_named("te").any(takes_trailers) {
+        fields.insert(header::TE, HeaderValue::from_static("trailers"));
     }
     Ok(fields)
 }

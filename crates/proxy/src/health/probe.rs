@@ -20,7 +20,7 @@ use ostler_model::{
 
 use super::ActiveHealthOptions;
 use super::through_queue::{self, QueueProbeError};
-use crate::forwarder::{Clients, ForwardBody, RequestError, SendError};
+use crate::forwarder::{Clients, ForwardBody, RequestError, SendError, Sending};
 use crate::front::Shared;
 use crate::respond::Chain;
 
@@ -75,10 +75,10 @@ impl Prober {
         runtime: RuntimeFolder,
     ) -> Self {
         Self {
+            clients: Clients::new(Arc::clone(&shared.connection_limits)),
             shared,
             options,
             runtime,
-            clients: Clients::new(),
             turn: Cell::new(0),
         }
     }
@@ -197,16 +197,17 @@ impl Prober {
         };
         let to = self.clients.endpoint(cluster, &base)?;
         let target = target(&to.prefix, checks)?;
-        let request = request(target.into(), to.host.clone())?;
-        let (mut parts, body) = request.into_parts();
+        let (mut parts, body) = request(target.into(), to.host.clone())?.into_parts();
         to.messages.prepare(&mut parts, Framing::None, false)?;
-        let request = Request::from_parts(parts, body);
-        let (response, lease) = to.pool(false).send(request, false).await?;
-        let status = response.status().as_u16();
+        let sending = Sending {
+            upgrade: false,
+            again: &|| Some(parts.clone()),
+            interim: None,
+        };
+        let request = Request::from_parts(parts.clone(), body);
         // The body is not read; the connection is of use again only where there is none.
-        drop(response);
-        lease.give_back();
-        Ok(status)
+        let response = to.pool(false).send(request, sending).await?;
+        Ok(response.status().as_u16())
     }
 }
 

@@ -6,60 +6,58 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
+    CONTENT_LENGTH, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
+    RANGE,
 };
 use http::{HeaderValue, Method, Request, Response};
 use http_body::Body;
-use ostler_http1::{
-    BodyEncoder, BodyLength, Framing, RequestFacts, RequestHead, ResponseBody, encode_response_head,
-};
+use ostler_http1::{BodyLength, Framing, RequestHead};
 use ostler_model::Found;
 
 use super::is_read;
-use crate::connection::Connection;
+use crate::downstream::{Downstream, Head, ResponseWriter};
 use crate::exchange::After;
-use crate::respond::Chain;
 
 /// How long a client may take no byte.
 const SEND_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Answers from a file before routes are looked at, if the request is for one. A front without files
 /// pays nothing for this but the look: what serving one needs has a place of its own.
-pub(crate) async fn answer(connection: &mut Connection, head: &RequestHead) -> Option<After> {
-    connection.worker.static_files()?;
-    Box::pin(answer_from_file(connection, head)).await
+pub(crate) async fn answer(downstream: &mut Downstream<'_>, head: &RequestHead) -> Option<After> {
+    downstream.worker().static_files()?;
+    Box::pin(answer_from_file(downstream, head)).await
 }
 
-async fn answer_from_file(connection: &mut Connection, head: &RequestHead) -> Option<After> {
-    let worker = std::rc::Rc::clone(&connection.worker);
+async fn answer_from_file(downstream: &mut Downstream<'_>, head: &RequestHead) -> Option<After> {
+    let worker = std::rc::Rc::clone(downstream.worker());
     let files = worker.static_files()?;
     // Nothing is made of those that are for the routes in any case.
     if !matches!(head.method(), "GET" | "HEAD") {
         return None;
     }
     let response = files.serve(request(head)?).await?;
-    Some(send(connection, head, response).await)
+    Some(send(downstream, head, response).await)
 }
 
 /// Answers with the navigation fallback where no route matches. It is as a route for GET and HEAD
 /// behind all others: where it is all that matches but for the method, it says so.
 pub(crate) async fn answer_unmatched<'a>(
-    connection: &mut Connection,
+    downstream: &mut Downstream<'_>,
     head: &RequestHead,
     found: Found<'a>,
 ) -> Result<After, Found<'a>> {
-    if connection.worker.static_files().is_none() {
+    if downstream.worker().static_files().is_none() {
         return Err(found);
     }
-    Box::pin(answer_with_fallback(connection, head, found)).await
+    Box::pin(answer_with_fallback(downstream, head, found)).await
 }
 
 async fn answer_with_fallback<'a>(
-    connection: &mut Connection,
+    downstream: &mut Downstream<'_>,
     head: &RequestHead,
     found: Found<'a>,
 ) -> Result<After, Found<'a>> {
-    let worker = std::rc::Rc::clone(&connection.worker);
+    let worker = std::rc::Rc::clone(downstream.worker());
     let Some(files) = worker
         .static_files()
         .filter(|files| files.falls_back(head.path()))
@@ -83,7 +81,7 @@ async fn answer_with_fallback<'a>(
         return Err(Found::MethodNotAllowed { allow });
     }
     match files.serve_fallback(request).await {
-        Some(response) => Ok(send(connection, head, response).await),
+        Some(response) => Ok(send(downstream, head, response).await),
         // The route is there, its file is not.
         None => Err(Found::NotFound),
     }
@@ -120,81 +118,76 @@ fn request(head: &RequestHead) -> Option<Request<()>> {
 }
 
 /// Sends a response with any body.
-async fn send<B>(connection: &mut Connection, head: &RequestHead, response: Response<B>) -> After
+async fn send<B>(
+    downstream: &mut Downstream<'_>,
+    head: &RequestHead,
+    response: Response<B>,
+) -> After
 where
     B: Body<Data = Bytes>,
     B::Error: std::error::Error + 'static,
 {
     // A request's body is nothing to a file; one that is still to come ends the connection.
-    let prefix = connection.body_prefix(head.framing()).len() as u64;
-    let is_whole = match head.framing() {
-        Framing::None => true,
-        Framing::Length(length) => prefix >= length,
-        Framing::Chunked => false,
+    let framing = head.framing();
+    let is_whole = match (&*downstream, framing) {
+        (_, Framing::None) => true,
+        (Downstream::Http1(connection), Framing::Length(length)) => {
+            connection.body_prefix(framing).len() as u64 >= length
+        }
+        _ => false,
     };
-    let facts = RequestFacts::from(head);
-    let facts = RequestFacts {
-        keep_alive: facts.keep_alive && is_whole,
-        ..facts
+    let Some((_body, mut writer)) = downstream.halves(head) else {
+        return After::Close;
     };
+    let keep_alive = match write(&mut writer, response, is_whole).await {
+        Ok(keep_alive) => keep_alive,
+        // Only the end of the connection or the stream says that it is not whole.
+        Err(error) => {
+            tracing::debug!(%error, "a file's response breaks off");
+            writer.abort();
+            return After::Close;
+        }
+    };
+    if let (true, Downstream::Http1(connection)) = (keep_alive, &mut *downstream) {
+        connection.consume_prefix(framing, Vec::new());
+    }
+    downstream.after_response(keep_alive, is_whole).await
+}
+
+/// True when the connection may carry another request.
+async fn write<B>(
+    writer: &mut ResponseWriter<'_>,
+    response: Response<B>,
+    keep_alive: bool,
+) -> Result<bool, Box<dyn std::error::Error>>
+where
+    B: Body<Data = Bytes>,
+    B::Error: std::error::Error + 'static,
+{
     let (parts, body) = response.into_parts();
-    let length = match body.size_hint().exact() {
+    let stated = parts.headers.get(CONTENT_LENGTH);
+    let stated = stated.and_then(|length| length.to_str().ok()?.parse().ok());
+    let length = match stated.or(body.size_hint().exact()) {
         Some(length) => BodyLength::Known(length),
         None => BodyLength::Unknown,
     };
-    let mut out = Vec::with_capacity(512);
-    let date = crate::clock::date();
-    let fields = &parts.headers;
-    let framing = encode_response_head(
-        &mut out,
-        facts,
-        parts.status,
-        None,
-        fields,
-        &[],
+    let may_follow = writer.head(Head {
+        status: parts.status,
+        reason: None,
+        fields: parts.headers,
+        added: &[],
         length,
-        &date,
-    );
-    let mut encoder = BodyEncoder::new(framing.body);
+        keep_alive,
+    });
     let mut body = pin!(body);
-    let mut ended = framing.body == ResponseBody::None;
-    loop {
-        let mut data = Bytes::new();
-        let mut suffix = &b""[..];
-        if !ended {
-            match poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
-                Some(Ok(frame)) => data = frame.into_data().unwrap_or_default(),
-                // The file has become shorter, or cannot be read: only closing says so.
-                None if encoder.finish(None, &mut out).is_err() => return After::Close,
-                None => ended = true,
-                Some(Err(error)) => {
-                    tracing::warn!(error = %Chain(&error), "a file cannot be read");
-                    return After::Close;
-                }
-            }
-        }
-        if !data.is_empty() {
-            match encoder.begin_data(data.len(), &mut out) {
-                Ok(behind) => suffix = behind,
-                Err(_) => return After::Close,
-            }
-        }
-        let mut pieces = [&out[..], &data[..], suffix].map(std::io::IoSlice::new);
-        if pieces.iter().any(|piece| !piece.is_empty()) {
-            let sent = connection.client.send_pieces(&mut pieces, SEND_TIMEOUT);
-            if sent.await.is_err() {
-                return After::Close;
-            }
-        }
-        out.clear();
-        if ended {
+    while may_follow {
+        let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await else {
             break;
+        };
+        let data = frame?.into_data().unwrap_or_default();
+        if !data.is_empty() {
+            writer.data(data, SEND_TIMEOUT).await?;
         }
     }
-    if framing.keep_alive {
-        connection.consume_prefix(head.framing(), Vec::new());
-        return After::Keep;
-    }
-    connection.client.linger().await;
-    After::Close
+    Ok(writer.end(None, SEND_TIMEOUT).await?)
 }

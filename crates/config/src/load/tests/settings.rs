@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::settings::DataProtectionConfig;
-use crate::settings::{FrontLimits, HealthCheckDefaults, OstlerConfig};
+use crate::settings::{AllowedHosts, FrontLimits, HealthCheckDefaults, OstlerConfig};
 
 #[test]
 fn our_own_section_and_the_limits_are_read() {
@@ -36,7 +36,9 @@ fn our_own_section_and_the_limits_are_read() {
                 keep_alive_timeout: Duration::from_secs(60),
                 head_timeout: Duration::from_secs(100 * 365 * 86_400),
                 max_request_body_size: Some(30_000_000),
+                ..FrontLimits::default()
             },
+            allowed_hosts: AllowedHosts::default(),
         }
     );
 }

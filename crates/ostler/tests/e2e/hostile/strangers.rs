@@ -92,7 +92,8 @@ const SPEC: RegionSpec = RegionSpec {
 };
 
 fn hello() -> Vec<u8> {
-    FrontMessage::HelloRings { pid: 1, spec: SPEC }.encode()
+    let (minor, pid, spec) = (u8::MAX, 1, SPEC);
+    FrontMessage::HelloRings { minor, pid, spec }.encode()
 }
 
 fn nowhere() -> ConnectionFacts {
@@ -251,6 +252,7 @@ fn a_stranger_who_misuses_a_channel() {
                     body: 0,
                     timeout_status: offset(),
                 },
+                transforms: b"",
                 directives: b"\xff\xff\xff\xff",
                 prefix: b"",
             };

@@ -3,6 +3,7 @@
 mod both_ways;
 mod client;
 mod hostile_target;
+pub(crate) mod http2_client;
 mod mischief;
 mod process;
 pub(crate) mod routes_both_ways;

@@ -3,16 +3,19 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use ostler_config::schema::{
-    DestinationConfig, HttpClientConfig, HttpRequestConfig, HttpVersion, HttpVersionPolicy,
+    ClusterConfig, DestinationConfig, HttpClientConfig, HttpRequestConfig, HttpVersion,
+    HttpVersionPolicy,
 };
 
 use super::connect::{Connector, Protocols};
+use super::connection_limit::ConnectionLimits;
 use super::endpoint::{Destination, Endpoint};
 use super::messages::Messages;
-use super::pool::Pool;
+use super::pool::{Pool, PoolOptions};
 use super::tls::{self, TlsConfigs};
 use super::web_proxy::{Via, WebProxy};
 use crate::forwarder::request::RequestError;
@@ -20,6 +23,9 @@ use crate::forwarder::request::RequestError;
 /// The client of one cluster on one thread.
 #[derive(Debug)]
 pub(super) struct ClusterClient {
+    cluster_id: String,
+    max_connections: Option<u32>,
+    limits: Arc<ConnectionLimits>,
     http_client: HttpClientConfig,
     http_request: HttpRequestConfig,
     /// Made when the first https destination needs it: reading the system's roots takes a while.
@@ -31,13 +37,16 @@ pub(super) struct ClusterClient {
 
 impl ClusterClient {
     pub(super) fn new(
-        http_client: &HttpClientConfig,
-        http_request: &HttpRequestConfig,
+        config: &ClusterConfig,
+        limits: Arc<ConnectionLimits>,
         now: Rc<Cell<Instant>>,
     ) -> Self {
         Self {
-            http_client: http_client.clone(),
-            http_request: http_request.clone(),
+            cluster_id: config.cluster_id.clone(),
+            max_connections: config.max_connections_per_server,
+            limits,
+            http_client: config.http_client.clone(),
+            http_request: config.http_request.clone(),
             tls: OnceCell::new(),
             pools: RefCell::default(),
             now,
@@ -45,12 +54,10 @@ impl ClusterClient {
     }
 
     /// Whether a new client would be the same as this one.
-    pub(super) fn is_made_of(
-        &self,
-        http_client: &HttpClientConfig,
-        http_request: &HttpRequestConfig,
-    ) -> bool {
-        self.http_client == *http_client && self.http_request == *http_request
+    pub(super) fn is_made_of(&self, config: &ClusterConfig) -> bool {
+        self.http_client == config.http_client
+            && self.http_request == config.http_request
+            && self.max_connections == config.max_connections_per_server
     }
 
     /// Where requests for a destination go.
@@ -93,7 +100,17 @@ impl ClusterClient {
             }
         };
         let connector = Connector::new(endpoint.clone(), protocols, tls, via);
-        let pool = Rc::new(Pool::new(connector, Rc::clone(&self.now)));
+        let limit = self
+            .max_connections
+            .map(|most| self.limits.of(&self.cluster_id, endpoint, most));
+        let options = PoolOptions {
+            several_http2: self
+                .http_client
+                .enable_multiple_http2_connections
+                .unwrap_or(true),
+            limit,
+        };
+        let pool = Pool::new(connector, options, Rc::clone(&self.now));
         self.pools.borrow_mut().insert(key, Rc::clone(&pool));
         Ok(pool)
     }
