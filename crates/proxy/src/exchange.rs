@@ -30,9 +30,9 @@ pub(crate) enum After {
 
 /// Answers one request:
 ///
-/// 1. take the configuration in force, which the exchange keeps, and see to the host (400);
-/// 2. answer from a file, where there is one; else match a route (404, 405, or 500 where routes are
-///    ambiguous);
+/// 1. see to the host (400), and answer from a file, where there is one;
+/// 2. take the configuration in force, which the exchange keeps, and match a route (404, 405, or 500
+///    where routes are ambiguous);
 /// 3. find its cluster (503);
 /// 4. ask the policies that the route names, any of which may answer;
 /// 5. run the pipeline, each step of which may narrow the destinations or answer;

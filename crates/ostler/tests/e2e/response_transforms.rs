@@ -559,6 +559,7 @@ fn a_response_transform_that_is_code_makes_exchanges_relayed() {
         runtime: RuntimeFolder::new(sandbox.runtime()),
         trusted_uids: vec![own_uid()],
         active_health: ActiveHealthOptions::default(),
+        static_files: None,
     };
     let front = Front::start(model, pipeline, &options).unwrap();
     let mut client = Client::connect(front.addresses()[0].port());

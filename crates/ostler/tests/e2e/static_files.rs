@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use crate::support::http2_client::{Http2Client, run, url};
 use crate::support::{BothWays, Client, Front, Response, Sandbox};
 
 const ON: &str = r#""StaticFiles": { "Enabled": true },"#;
@@ -319,5 +320,33 @@ fn the_folder_and_unknown_types_are_settings() {
     crate::support::eventually("it is told", || {
         let log = site.front.process.errors().join("\n");
         log.contains("there is no folder with static files")
+    });
+}
+
+#[test]
+fn streams_are_served_as_connections_are() {
+    let site = Site::new(&format!("{ON}{FALLBACK}"));
+    let bytes: Vec<u8> = (0..2_000_000_u32).map(|at| (at % 251) as u8).collect();
+    std::fs::write(site.root().join("large.bin"), &bytes).unwrap();
+    run(async {
+        let client = Http2Client::connect(site.front.port).await;
+        let css = client.get("/style.css").await;
+        assert_eq!((css.status(), css.text()), (200, "p { }"));
+        assert_eq!(css.head.headers["content-type"], "text/css");
+        assert_eq!(css.head.headers["content-length"], "5");
+        assert!(client.get("/large.bin").await.body == bytes);
+        let head = http::Request::head(url("/large.bin")).body(()).unwrap();
+        let head = client.ask(head).await;
+        assert_eq!(head.head.headers["content-length"], "2000000");
+        assert!(head.body.is_empty());
+        let tag = css.head.headers["etag"].clone();
+        let again = http::Request::get(url("/style.css")).header("if-none-match", tag);
+        assert_eq!(client.ask(again.body(()).unwrap()).await.status(), 304);
+        assert_eq!(client.get("/docs").await.status(), 301);
+        assert_eq!(client.get("/orders/1").await.text(), PAGE);
+        assert_eq!(client.get("/no-such.txt").await.status(), 404);
+        assert_eq!(client.post("/orders/1", b"x").await.status(), 405);
+        let echo = client.post("/forwarded/echo", b"hello").await.json();
+        assert_eq!(echo["length"], 5);
     });
 }

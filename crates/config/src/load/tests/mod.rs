@@ -484,7 +484,7 @@ fn a_route_without_a_cluster_is_answered_503_which_is_a_warning() {
 #[test]
 fn what_is_not_implemented_yet_is_a_warning() {
     let loaded = load_text(
-        r#"{ "StaticFiles": { "Enabled": true }, "ReverseProxy": { "Pipeline": [ "HttpSysDelegation" ],
+        r#"{ "Kestrel": { "Limits": { "Http3": { "MaxRequestHeaderFieldSize": 1 } } }, "ReverseProxy": { "Pipeline": [ "HttpSysDelegation" ],
         "Routes": { "r": { "ClusterId": "c", "Match": { "Path": "/" }, "Transforms": [ { "ResponseHeader": "X", "Set": "x" } ] },
             "no": { "ClusterId": "c", "Match": { "Path": "/a" }, "Transforms": [ { "PathSet": "/x" } ] } },
         "Clusters": { "c": { "SessionAffinity": { "Enabled": true, "AffinityKeyName": "k" },
@@ -492,7 +492,7 @@ fn what_is_not_implemented_yet_is_a_warning() {
                 "q": { "Address": "http://*:80/", "Metadata": { "HttpSysDelegationQueue": "q" } } } } } } }"#,
     );
     assert!(!loaded.diagnostics.has_errors());
-    assert_eq!(warning_paths(&loaded), ["StaticFiles:Enabled"]);
+    assert_eq!(warning_paths(&loaded), ["Kestrel:Limits:Http3"]);
 }
 
 /// A value of some shape where any of our keys may stand.
