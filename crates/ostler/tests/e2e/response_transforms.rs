@@ -554,7 +554,6 @@ fn a_response_transform_that_is_code_makes_exchanges_relayed() {
     let options = FrontOptions {
         urls: vec![ListenUrl::parse("http://127.0.0.1:0").unwrap()],
         threads: 1,
-        static_files: None,
         limits: FrontLimits::default(),
         runtime: RuntimeFolder::new(sandbox.runtime()),
         trusted_uids: vec![own_uid()],
