@@ -42,8 +42,9 @@ pub use json_schema::json_schema;
 pub use load::{Loaded, RouteValidator, load, load_with};
 pub use policy_kind::PolicyKind;
 pub use settings::{
-    DataProtectionConfig, FrontLimits, HealthCheckDefaults, OstlerConfig, ProtectionKeyConfig,
-    Settings,
+    CertificateConfig, ClientCertificateMode, DataProtectionConfig, EndpointConfig, FrontLimits,
+    HealthCheckDefaults, HttpProtocols, OstlerConfig, Password, ProtectionKeyConfig, Settings,
+    TlsConfig, TlsHostConfig,
 };
 pub use tree::{ConfigurationTree, Section};
 pub use validate::{Items, Sourced, validate};

@@ -37,7 +37,7 @@ const LIMITS: &str = "Kestrel:Limits";
 
 const IGNORED: &str = "this is not implemented yet and has no effect";
 
-/// Everything that is not implemented yet, but for https listeners.
+/// Everything that is not implemented yet.
 #[rustfmt::skip]
 const NOT_YET: &[Line] = &[
     // Routes.
@@ -118,12 +118,6 @@ fn transforms_of_delegated(tree: &ConfigurationTree, diagnostics: &mut Diagnosti
             note(diagnostics, Severity::Warning, &transforms, message, None);
         }
     }
-}
-
-/// Warns that a URL is not listened on.
-pub(crate) fn https_listener(at: &Section<'_>, url: &str, diagnostics: &mut Diagnostics) {
-    let message = format!("https is not implemented yet: {url:?} is not listened on");
-    note(diagnostics, Severity::Warning, at, message, None);
 }
 
 /// The keys of an object that are not implemented yet.

@@ -23,6 +23,15 @@ pub struct ConnectionFacts {
     pub accepted_ns: u64,
 }
 
+/// What a client's handshake said, for targets that the client's bytes are relayed to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFacts {
+    /// The version as on the wire: 0x0303 is TLS 1.2, 0x0304 is TLS 1.3.
+    pub version: u16,
+    /// The host that the client asked for.
+    pub server_name: Option<String>,
+}
+
 /// From front to target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FrontMessage {
@@ -52,6 +61,8 @@ pub enum FrontMessage {
     RelayConnection {
         /// The client's connection, not this one's.
         facts: ConnectionFacts,
+        /// If the client speaks TLS. Only for a target whose welcome said that it knows this.
+        tls: Option<TlsFacts>,
     },
     /// The front will send no further request on this channel.
     Goodbye,
@@ -66,6 +77,8 @@ pub enum TargetMessage {
     Welcome {
         /// The target's process id.
         pid: u32,
+        /// Whether it takes in a relayed client's [`TlsFacts`].
+        knows_tls: bool,
         /// Most client connections it will hold on this channel.
         max_connections: u32,
         /// Its text for people.
@@ -129,9 +142,18 @@ impl FrontMessage {
                 out.put_u32(*generation);
                 put_facts(&mut out, facts);
             }
-            Self::RelayConnection { facts } => {
+            Self::RelayConnection { facts, tls: None } => {
                 out.put_u8(4);
                 put_facts(&mut out, facts);
+            }
+            Self::RelayConnection {
+                facts,
+                tls: Some(tls),
+            } => {
+                out.put_u8(7);
+                put_facts(&mut out, facts);
+                out.put_u16(tls.version);
+                out.put_string(tls.server_name.as_deref().unwrap_or_default());
             }
             Self::Goodbye => out.put_u8(5),
             Self::Query => out.put_u8(6),
@@ -177,6 +199,16 @@ impl FrontMessage {
             }
             4 => Self::RelayConnection {
                 facts: read_facts(&mut reader)?,
+                tls: None,
+            },
+            7 => Self::RelayConnection {
+                facts: read_facts(&mut reader)?,
+                tls: Some(TlsFacts {
+                    version: reader.u16()?,
+                    server_name: Some(reader.string()?)
+                        .filter(|name| !name.is_empty())
+                        .map(str::to_owned),
+                }),
             },
             5 => Self::Goodbye,
             6 => Self::Query,
@@ -194,12 +226,13 @@ impl TargetMessage {
         match self {
             Self::Welcome {
                 pid,
+                knows_tls,
                 max_connections,
                 label,
                 url_prefixes,
             } => {
                 out.put_u8(1);
-                out.put_u8(0);
+                out.put_u8(u8::from(*knows_tls));
                 out.put_u16(PROTOCOL_VERSION);
                 out.put_u32(*pid);
                 out.put_u32(*max_connections);
@@ -240,8 +273,9 @@ impl TargetMessage {
         let mut reader = Reader::new(packet, "a control message");
         let message = match reader.u8()? {
             1 => {
-                check_version(&mut reader)?;
+                let features = check_version(&mut reader)?;
                 Self::Welcome {
+                    knows_tls: features & 1 != 0,
                     pid: reader.u32()?,
                     max_connections: reader.u32()?,
                     label: reader.string()?.to_owned(),
@@ -268,10 +302,11 @@ impl TargetMessage {
     }
 }
 
-fn check_version(reader: &mut Reader<'_>) -> Result<(), WireError> {
-    reader.u8()?;
+/// The byte before the version: bits of what a target knows, zero of a front.
+fn check_version(reader: &mut Reader<'_>) -> Result<u8, WireError> {
+    let features = reader.u8()?;
     match reader.u16()? {
-        PROTOCOL_VERSION => Ok(()),
+        PROTOCOL_VERSION => Ok(features),
         theirs => Err(WireError::Version {
             theirs,
             ours: PROTOCOL_VERSION,
@@ -339,7 +374,24 @@ mod tests {
                 generation: 4,
                 facts: facts(),
             },
-            FrontMessage::RelayConnection { facts: facts() },
+            FrontMessage::RelayConnection {
+                facts: facts(),
+                tls: None,
+            },
+            FrontMessage::RelayConnection {
+                facts: facts(),
+                tls: Some(TlsFacts {
+                    version: 0x0304,
+                    server_name: Some("shop.example".into()),
+                }),
+            },
+            FrontMessage::RelayConnection {
+                facts: facts(),
+                tls: Some(TlsFacts {
+                    version: 0x0303,
+                    server_name: None,
+                }),
+            },
             FrontMessage::Goodbye,
             FrontMessage::Query,
         ] {
@@ -353,6 +405,7 @@ mod tests {
         for message in [
             TargetMessage::Welcome {
                 pid: 1,
+                knows_tls: true,
                 max_connections: 2,
                 label: "shop".into(),
                 url_prefixes: url_prefixes.clone(),

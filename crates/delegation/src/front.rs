@@ -103,6 +103,7 @@ impl Opening {
                 max_connections,
                 label,
                 url_prefixes,
+                ..
             } => Welcome {
                 pid,
                 max_connections,

@@ -12,7 +12,7 @@ use ostler_shm::{
     Sleeper, Waker, full_fence,
 };
 
-use crate::control::{ConnectionFacts, FrontMessage, TargetMessage};
+use crate::control::{ConnectionFacts, FrontMessage, TargetMessage, TlsFacts};
 use crate::entry::{Completed, ExchangeKey, FrontEntry, RequestEntry, connection_of};
 use crate::error::{ChannelError, WireError};
 use crate::front::MAX_SLOTS;
@@ -56,6 +56,7 @@ pub fn accept(control: ControlSocket, greeting: &Greeting) -> Result<Accepted, C
     };
     let welcome = TargetMessage::Welcome {
         pid: std::process::id(),
+        knows_tls: true,
         max_connections: greeting.max_connections,
         label: greeting.label.clone(),
         url_prefixes: greeting.url_prefixes.clone(),
@@ -489,6 +490,17 @@ pub struct RelayChannel {
     packet: Vec<u8>,
 }
 
+/// A connection over which a front speaks HTTP/1.1 for a client.
+#[derive(Debug)]
+pub struct RelayedConnection {
+    /// This connection.
+    pub socket: OwnedFd,
+    /// The client's connection.
+    pub facts: ConnectionFacts,
+    /// What the client's handshake said, if it speaks TLS.
+    pub tls: Option<TlsFacts>,
+}
+
 impl RelayChannel {
     /// The socket to wait on.
     pub fn control(&self) -> &ControlSocket {
@@ -500,23 +512,23 @@ impl RelayChannel {
         self.front_pid
     }
 
-    /// The next relayed connection.
+    /// The next relayed connection, whose client it is and what that said if it speaks TLS.
     ///
     /// # Errors
     ///
     /// [`ChannelError::Closed`] when the front is gone or will send none; others when it is no
     /// correct front.
-    pub fn poll_connection(&mut self) -> Result<Option<(OwnedFd, ConnectionFacts)>, ChannelError> {
+    pub fn poll_connection(&mut self) -> Result<Option<RelayedConnection>, ChannelError> {
         let received = match self.control.receive(&mut self.packet) {
             Ok(received) => received,
             Err(ReceiveError::WouldBlock) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         match FrontMessage::decode(&self.packet)? {
-            FrontMessage::RelayConnection { facts } => {
+            FrontMessage::RelayConnection { facts, tls } => {
                 let socket = received.descriptors.into_iter().next();
                 let socket = socket.ok_or(WireError::MissingDescriptor("a relayed connection"))?;
-                Ok(Some((socket, facts)))
+                Ok(Some(RelayedConnection { socket, facts, tls }))
             }
             FrontMessage::Goodbye => Err(ChannelError::Closed),
             _ => Err(WireError::Invalid("a message of a front").into()),

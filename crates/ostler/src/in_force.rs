@@ -51,6 +51,11 @@ impl InForce {
         })
     }
 
+    /// What was read last and was good.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.current
+    }
+
     /// Reads the sources again and puts in force what they say, if that is something else.
     pub(crate) fn reload(&mut self, front: &Front, runtime: &RuntimeFolder) {
         let loaded = match self.sources.read() {
@@ -99,13 +104,25 @@ impl InForce {
     }
 }
 
-/// Whether something has changed that only a start reads. Protection keys are not among it.
+/// Whether something has changed that only a start reads. Protection keys and certificates
+/// are not among it.
 fn takes_a_restart(settings: &Settings, started: &Settings) -> bool {
     let ostler = |settings: &Settings| OstlerConfig {
         data_protection: DataProtectionConfig::default(),
+        client_certificate_authorities: None,
         ..settings.ostler.clone()
     };
-    settings.urls != started.urls || ostler(settings) != ostler(started)
+    let listening = |settings: &Settings| -> Vec<_> {
+        let endpoints = settings.endpoints.iter();
+        endpoints
+            .map(|endpoint| {
+                // What an https endpoint tells its clients is replaced as it runs.
+                let protocols = endpoint.tls.is_none().then_some(endpoint.protocols);
+                (endpoint.url.clone(), protocols)
+            })
+            .collect()
+    };
+    listening(settings) != listening(started) || ostler(settings) != ostler(started)
 }
 
 /// Says in the log how a reload went.

@@ -11,13 +11,14 @@ use ostler_delegation::status::StatusListener;
 use ostler_http1::Limits;
 use ostler_model::health::TransportFailureRateOptions;
 use ostler_model::{PolicyRegistry, ProxyModel};
-use ostler_proxy::{ActiveHealthOptions, Front, FrontLimits, FrontOptions, ListenUrl, Pipeline};
+use ostler_proxy::{ActiveHealthOptions, Endpoint, Front, FrontLimits, FrontOptions, Pipeline};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::EXIT_CONFIGURATION;
 use crate::args::RunArgs;
 use crate::configuration::{self, Sources};
+use crate::endpoints::{self, Certificates};
 use crate::in_force::InForce;
 use crate::protection_keys;
 use crate::reload::FileChanges;
@@ -52,10 +53,21 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         }
     };
     protection_keys::put_in_force(&model, keys);
+    let certificate_changes = endpoints::changes(&settings);
+    let endpoints = match endpoints::build(&settings) {
+        Ok(endpoints) => endpoints,
+        Err(mistakes) => {
+            // Not there when the configuration was checked: a file has changed since.
+            for mistake in mistakes {
+                eprintln!("error: {mistake}");
+            }
+            return Ok(ExitCode::from(EXIT_CONFIGURATION));
+        }
+    };
     let in_force = InForce::start(sources, settings.clone(), &model)?;
     // What reading took and nobody needs any more.
     ostler_shm::release_free_memory();
-    let options = options(args, &settings)?;
+    let options = options(args, &settings, endpoints)?;
     let pipeline = pipeline(&settings)?;
 
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -70,9 +82,11 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         let mut keys = SigningKeys::default();
         keys.follow(model.bearer_scheme());
         let front = Front::start(Arc::clone(&model), pipeline, &options)?;
+        let listening = &options.endpoints;
+        let mut certificates = Certificates::follow(listening, &settings, certificate_changes);
         let mut in_force = in_force;
-        for address in front.addresses() {
-            println!("listening on http://{address}");
+        for url in front.urls() {
+            println!("listening on {url}");
         }
         let status = StatusListener::bind(&options.runtime).ok();
         loop {
@@ -81,10 +95,12 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
                 _ = interrupt.recv() => break,
                 _ = hang_up.recv() => {
                     in_force.reload(&front, &options.runtime);
+                    certificates.reload(in_force.settings());
                     keys.follow(model.bearer_scheme());
                 },
                 Some(()) = changes.recv() => {
                     in_force.reload(&front, &options.runtime);
+                    certificates.reload(in_force.settings());
                     keys.follow(model.bearer_scheme());
                 },
                 () = answer_status(status.as_ref(), &front) => {}
@@ -152,12 +168,11 @@ pub(crate) fn pipeline(settings: &Settings) -> anyhow::Result<Pipeline> {
     })
 }
 
-fn options(args: &RunArgs, settings: &Settings) -> anyhow::Result<FrontOptions> {
-    let urls: Result<Vec<_>, _> = settings
-        .urls
-        .iter()
-        .map(|url| ListenUrl::parse(url))
-        .collect();
+fn options(
+    args: &RunArgs,
+    settings: &Settings,
+    endpoints: Vec<Endpoint>,
+) -> anyhow::Result<FrontOptions> {
     let ostler = &settings.ostler;
     let limits = &ostler.limits;
     let runtime = match &ostler.runtime_folder {
@@ -170,7 +185,7 @@ fn options(args: &RunArgs, settings: &Settings) -> anyhow::Result<FrontOptions> 
         .map(|user| uid_of(user))
         .collect();
     Ok(FrontOptions {
-        urls: urls?,
+        endpoints,
         threads: args.threads.unwrap_or(ostler.threads),
         limits: FrontLimits {
             http1: Limits {

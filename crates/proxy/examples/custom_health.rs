@@ -26,7 +26,9 @@ use ostler_model::{
     ActiveHealthCheckPolicy, AvailableDestinationsPolicy, ClusterState, DestinationHealth,
     DestinationState, PassiveHealthCheckPolicy, PolicyRegistry, ProxyModel,
 };
-use ostler_proxy::{ActiveHealthOptions, Front, FrontLimits, FrontOptions, ListenUrl, Pipeline};
+use ostler_proxy::{
+    ActiveHealthOptions, Endpoint, Front, FrontLimits, FrontOptions, ListenUrl, Pipeline,
+};
 
 /// Unhealthy for a second after three answers of 5xx, or failures, in a row.
 #[derive(Default)]
@@ -124,7 +126,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let model = Arc::new(ProxyModel::with_policies(registry));
     model.apply(&configuration(&[("first", &first), ("second", &second)]))?;
     let options = FrontOptions {
-        urls: vec![ListenUrl::parse("http://127.0.0.1:0")?],
+        endpoints: vec![Endpoint::clear(ListenUrl::parse("http://127.0.0.1:0")?)],
         threads: 1,
         limits: FrontLimits::default(),
         runtime: RuntimeFolder::from_environment(),

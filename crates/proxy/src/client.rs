@@ -1,4 +1,5 @@
-//! A client's socket in the front: one registration whose interest follows what the exchange needs.
+//! A client's socket in the front: one registration whose interest follows what the exchange needs,
+//! and the TLS session that stands between the socket and what is said over it.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -8,7 +9,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use ostler_delegation::control::ConnectionFacts;
+use ostler_model::transforms::ConnectionEnds;
+use rustls::ServerConnection;
 use tokio::io::unix::AsyncFd;
+
+use crate::tls::{ClientFacts, TlsFacts, TlsSession};
 
 /// Bytes asked of the kernel at a time. Together with the longest head it bounds what travels with
 /// a request.
@@ -45,16 +50,23 @@ pub(crate) struct Client {
     socket: Rc<OwnedFd>,
     registration: Option<AsyncFd<Rc<OwnedFd>>>,
     interest: Interest,
-    facts: ConnectionFacts,
+    facts: ClientFacts,
+    tls: Option<Box<TlsSession>>,
 }
 
 impl Client {
-    pub(crate) fn new(socket: OwnedFd, facts: ConnectionFacts) -> io::Result<Self> {
+    /// A connection in clear text, or one whose handshake is over.
+    pub(crate) fn new(
+        socket: OwnedFd,
+        facts: ClientFacts,
+        session: Option<ServerConnection>,
+    ) -> io::Result<Self> {
         let mut client = Self {
             socket: Rc::new(socket),
             registration: None,
             interest: Interest::Breaks,
             facts,
+            tls: session.map(|session| Box::new(TlsSession::new(session))),
         };
         client.set_interest(Interest::Reads)?;
         Ok(client)
@@ -65,16 +77,47 @@ impl Client {
     }
 
     pub(crate) fn facts(&self) -> &ConnectionFacts {
-        &self.facts
+        &self.facts.connection
     }
 
-    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+    /// What the handshake said, if the client speaks TLS.
+    pub(crate) fn tls(&self) -> Option<&TlsFacts> {
+        self.facts.tls.as_deref()
+    }
+
+    pub(crate) fn is_https(&self) -> bool {
+        self.facts.tls.is_some()
+    }
+
+    /// The connection's ends, as transforms speak of them.
+    pub(crate) fn ends(&self) -> ConnectionEnds<'_> {
+        let certificate = self.tls().and_then(|tls| tls.client_certificate.as_deref());
+        ConnectionEnds {
+            remote: self.facts.connection.client,
+            local: self.facts.connection.local,
+            is_https: self.is_https(),
+            client_certificate: certificate,
+        }
+    }
+
+    /// The socket, for whoever speaks HTTP over it as it is: there is none for a client that speaks
+    /// TLS, so that nothing can be sent to it in clear text.
+    pub(crate) fn clear_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.tls.is_none().then(|| self.as_fd())
+    }
+
+    fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
 
     /// Registers for something else. Writing is not asked for unless somebody waits to write: each
     /// time a target's response empties the buffer, the front would be woken for nothing.
     pub(crate) fn set_interest(&mut self, interest: Interest) -> io::Result<()> {
+        // A session may have something to say whenever it hears something.
+        let interest = match interest {
+            Interest::Reads if self.tls.is_some() => Interest::ReadsAndWrites,
+            interest => interest,
+        };
         if self.interest == interest && self.registration.is_some() {
             return Ok(());
         }
@@ -121,9 +164,57 @@ impl Client {
         out: &mut Vec<u8>,
         max: usize,
     ) -> Poll<io::Result<usize>> {
+        match &self.tls {
+            None => self.poll_recv_with(cx, max, |socket| ostler_shm::recv(socket, out, max)),
+            Some(tls) => self.poll_recv_tls(tls, cx, out, max),
+        }
+    }
+
+    fn poll_recv_tls(
+        &self,
+        tls: &TlsSession,
+        cx: &mut Context<'_>,
+        out: &mut Vec<u8>,
+        max: usize,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let taken = tls.take(out, max);
+            // What the session answers by itself, an alert say, does not wait for a response.
+            let flushed = self.poll_flush(tls, cx);
+            if let Some(taken) = taken? {
+                return Poll::Ready(Ok(taken));
+            }
+            if let Poll::Ready(Err(error)) = flushed {
+                return Poll::Ready(Err(error));
+            }
+            let receive = |socket: BorrowedFd<'_>| tls.receive(socket);
+            ready!(self.poll_recv_with(cx, TlsSession::RECEIVES, receive))?;
+        }
+    }
+
+    /// Gives the socket everything that the session wants to send.
+    fn poll_flush(&self, tls: &TlsSession, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while tls.wants_send() {
+            let mut guard = ready!(self.registration().poll_write_ready(cx))?;
+            match guard.try_io(|_| tls.send(self.as_fd())) {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => return Poll::Ready(Err(error)),
+                Err(_would_block) => {}
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads by `receive`, which is to ask for `max` bytes.
+    fn poll_recv_with(
+        &self,
+        cx: &mut Context<'_>,
+        max: usize,
+        mut receive: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
         loop {
             let mut guard = ready!(self.registration().poll_read_ready(cx))?;
-            match guard.try_io(|_| ostler_shm::recv(self.as_fd(), out, max)) {
+            match guard.try_io(|_| receive(self.as_fd())) {
                 Ok(Ok(received)) => {
                     // Less than asked means there is no more: the kernel says when there is.
                     if received > 0 && received < max {
@@ -152,6 +243,10 @@ impl Client {
         mut pieces: &mut [IoSlice<'_>],
         timeout: Duration,
     ) -> io::Result<()> {
+        if self.tls.is_some() {
+            self.set_interest(Interest::ReadsAndWrites)?;
+            return self.send_registered(pieces, timeout).await;
+        }
         match ostler_shm::send(self.as_fd(), pieces) {
             Ok(sent) => IoSlice::advance_slices(&mut pieces, sent),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -172,6 +267,9 @@ impl Client {
         mut pieces: &mut [IoSlice<'_>],
         timeout: Duration,
     ) -> io::Result<()> {
+        if let Some(tls) = &self.tls {
+            return self.send_tls(tls, pieces, timeout).await;
+        }
         while !pieces.is_empty() {
             let send = poll_fn(|cx| self.poll_send(cx, pieces));
             let sent = tokio::time::timeout(timeout, send).await;
@@ -179,6 +277,55 @@ impl Client {
             IoSlice::advance_slices(&mut pieces, sent);
         }
         Ok(())
+    }
+
+    async fn send_tls(
+        &self,
+        tls: &TlsSession,
+        mut pieces: &mut [IoSlice<'_>],
+        timeout: Duration,
+    ) -> io::Result<()> {
+        loop {
+            let taken = tls.put(pieces)?;
+            IoSlice::advance_slices(&mut pieces, taken);
+            if pieces.is_empty() && !tls.wants_send() {
+                return Ok(());
+            }
+            // Usually there is room, and nothing to wait for.
+            match tls.send(self.as_fd()) {
+                Ok(_) => continue,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+            let send = poll_fn(|cx| self.poll_send_some(tls, cx));
+            let sent = tokio::time::timeout(timeout, send).await;
+            sent.map_err(|_elapsed| io::Error::from(io::ErrorKind::TimedOut))??;
+        }
+    }
+
+    fn poll_send_some(&self, tls: &TlsSession, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        loop {
+            let mut guard = ready!(self.registration().poll_write_ready(cx))?;
+            if let Ok(sent) = guard.try_io(|_| tls.send(self.as_fd())) {
+                return Poll::Ready(sent);
+            }
+        }
+    }
+
+    /// Gives a few bytes to the socket, which has room for them: nothing is waited for.
+    pub(crate) fn send_now(&self, bytes: &[u8]) -> io::Result<()> {
+        let pieces = [IoSlice::new(bytes)];
+        match &self.tls {
+            None => ostler_shm::send(self.as_fd(), &pieces).map(drop),
+            Some(tls) => {
+                tls.put(&pieces)?;
+                match tls.send(self.as_fd()) {
+                    // The next read takes it along.
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+                    sent => sent.map(drop),
+                }
+            }
+        }
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
@@ -204,9 +351,17 @@ impl Client {
     pub(crate) async fn linger(&mut self) {
         const MOST: usize = 256 * 1024;
         const LONGEST: Duration = Duration::from_secs(2);
-        if ostler_shm::shutdown_write(self.as_fd()).is_err()
-            || self.set_interest(Interest::Reads).is_err()
-        {
+        if self.set_interest(Interest::Reads).is_err() {
+            return;
+        }
+        if let Some(tls) = &self.tls {
+            tls.close();
+            let flush = poll_fn(|cx| self.poll_flush(tls, cx));
+            if !matches!(tokio::time::timeout(LONGEST, flush).await, Ok(Ok(()))) {
+                return;
+            }
+        }
+        if ostler_shm::shutdown_write(self.as_fd()).is_err() {
             return;
         }
         let drain = async {
@@ -214,7 +369,10 @@ impl Client {
             let mut left = MOST;
             while left > 0 {
                 sink.clear();
-                match self.recv(&mut sink, READ).await {
+                // As it comes: nobody reads it.
+                let mut receive =
+                    |socket: BorrowedFd<'_>| ostler_shm::recv(socket, &mut sink, READ);
+                match poll_fn(|cx| self.poll_recv_with(cx, READ, &mut receive)).await {
                     Ok(0) | Err(_) => return,
                     Ok(received) => left = left.saturating_sub(received),
                 }
@@ -229,8 +387,20 @@ impl Client {
         let _ = rustix::net::connect_unspec(self.as_fd());
     }
 
+    /// What was being said to the client is not whole, and the end of the connection is to show it:
+    /// a session that is closed properly would say that it is (RFC 8446 section 6.1).
+    pub(crate) fn cut_short(&self) {
+        if let Some(tls) = &self.tls {
+            tls.cut_short();
+        }
+    }
+
     /// Ends both directions, whoever else holds the socket.
     pub(crate) fn shutdown(&self) {
+        if let Some(tls) = &self.tls {
+            tls.close();
+            let _ = tls.send(self.as_fd());
+        }
         let _ = ostler_shm::shutdown_both(self.as_fd());
     }
 }

@@ -8,7 +8,6 @@ use std::task::{Poll, Waker};
 use std::time::Instant;
 
 use http::StatusCode;
-use ostler_delegation::control::ConnectionFacts;
 use ostler_delegation::front::SlotKey;
 use ostler_http1::{
     Framing, HeadDecoder, HeadError, HeadProgress, RequestFacts, RequestHead, Version,
@@ -17,6 +16,7 @@ use ostler_http1::{
 use crate::client::{Client, Interest, READ};
 use crate::delegation::{Channel, Handoff, NotTaken, Place, PlaceKey, RelayPlace, place_key};
 use crate::exchange::{After, exchange};
+use crate::tls::ClientFacts;
 use crate::worker::Worker;
 
 /// A client's connection and everything that belongs to it for longer than an exchange.
@@ -64,10 +64,15 @@ enum Next {
     TimedOut,
 }
 
-/// Serves a connection until it is over.
-pub(crate) async fn serve(worker: Rc<Worker>, socket: OwnedFd, facts: ConnectionFacts) {
+/// Serves a connection until it is over: over its TLS session, if there is one.
+pub(crate) async fn serve(
+    worker: Rc<Worker>,
+    socket: OwnedFd,
+    facts: ClientFacts,
+    session: Option<rustls::ServerConnection>,
+) {
     let _ = ostler_shm::set_no_delay(std::os::fd::AsFd::as_fd(&socket));
-    let Ok(client) = Client::new(socket, facts) else {
+    let Ok(client) = Client::new(socket, facts, session) else {
         return;
     };
     let handoff = Rc::new(Handoff::default());

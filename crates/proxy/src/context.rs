@@ -18,6 +18,7 @@ use crate::admission::Deadline;
 pub struct ExchangeContext<'a> {
     head: &'a RequestHead,
     client: Option<SocketAddr>,
+    is_https: bool,
     route: Arc<RouteModel>,
     cluster: Arc<ClusterState>,
     all: Arc<[Arc<DestinationState>]>,
@@ -42,6 +43,7 @@ impl<'a> ExchangeContext<'a> {
     pub(crate) fn new(
         head: &'a RequestHead,
         client: Option<SocketAddr>,
+        is_https: bool,
         route: Arc<RouteModel>,
         cluster: Arc<ClusterState>,
     ) -> Self {
@@ -49,6 +51,7 @@ impl<'a> ExchangeContext<'a> {
         Self {
             head,
             client,
+            is_https,
             route,
             all: Arc::clone(&destinations.all),
             available: Available::Many(Arc::clone(&destinations.available)),
@@ -70,6 +73,11 @@ impl<'a> ExchangeContext<'a> {
     /// The client's address.
     pub fn client_address(&self) -> Option<SocketAddr> {
         self.client
+    }
+
+    /// Whether the client speaks TLS.
+    pub fn is_https(&self) -> bool {
+        self.is_https
     }
 
     /// The route that matched.

@@ -13,7 +13,7 @@ use crate::admission::{Admission, Admitted, admit};
 use crate::affinity;
 use crate::connection::Connection;
 use crate::context::ExchangeContext;
-use crate::delegation::{Delegated, Record, Transformed, Unanswered, delegate, transformed};
+use crate::delegation::{Delegated, Record, Transformed, Unanswered, Way, delegate, transformed};
 use crate::forwarder::{self, Forwarded};
 use crate::outcome::{ForwarderError, Mode, Outcome};
 use crate::pipeline::{Flow, Pipeline, Step};
@@ -43,7 +43,8 @@ pub(crate) async fn exchange(connection: &mut Connection, head: &RequestHead) ->
     let worker = std::rc::Rc::clone(&connection.worker);
 
     let snapshot = worker.snapshot();
-    let route = match snapshot.routes.find(&crate::facts::Facts(head)) {
+    let is_https = connection.client.is_https();
+    let route = match snapshot.routes.find(&crate::facts::Facts(head, is_https)) {
         Found::Route(route) => Arc::clone(route),
         other => return no_route(connection, head, other).await,
     };
@@ -61,7 +62,7 @@ pub(crate) async fn exchange(connection: &mut Connection, head: &RequestHead) ->
     };
 
     let client = connection.client.facts().client;
-    let mut context = ExchangeContext::new(head, client, route, cluster);
+    let mut context = ExchangeContext::new(head, client, is_https, route, cluster);
     let admitted = match admit(connection, &mut context, worker.limits()).await {
         Admission::Admitted(admitted) => admitted,
         Admission::Answered(response) => {
@@ -143,7 +144,11 @@ async fn delegated(
 ) -> After {
     let facts = RequestFacts::from(head);
     let worker = std::rc::Rc::clone(&connection.worker);
-    let rule = match worker.rule(&destination.model()) {
+    let way = match connection.client.clear_fd() {
+        Some(_) => Way::Trust,
+        None => Way::Relay,
+    };
+    let rule = match worker.rule(&destination.model(), way) {
         Ok(rule) => rule,
         Err(error) => {
             tracing::error!(destination = destination.id(), %error, "no delegation rule can be made");

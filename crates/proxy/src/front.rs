@@ -17,7 +17,8 @@ use tokio::sync::watch;
 
 use crate::delegation::{QueueRegistry, Trust};
 use crate::health::{self, ActiveHealthOptions, HealthSignal};
-use crate::listener::{ListenUrl, bind};
+use crate::listener::{Endpoint, bind};
+
 use crate::pipeline::Pipeline;
 use crate::worker::Worker;
 
@@ -50,7 +51,7 @@ impl Default for FrontLimits {
 #[derive(Debug, Clone)]
 pub struct FrontOptions {
     /// Where to listen.
-    pub urls: Vec<ListenUrl>,
+    pub endpoints: Vec<Endpoint>,
     /// Threads, each with its own connections; 0 is one a CPU.
     pub threads: usize,
     /// What clients may do.
@@ -130,6 +131,7 @@ pub struct Front {
     phase: watch::Sender<Phase>,
     threads: Vec<JoinHandle<()>>,
     addresses: Vec<SocketAddr>,
+    urls: Vec<String>,
 }
 
 /// A front did not start.
@@ -174,14 +176,20 @@ impl Front {
             threads => threads,
         };
         ostler_shm::raise_open_file_limit();
-        let mut listeners: Vec<Vec<std::net::TcpListener>> =
+        let mut listeners: Vec<Vec<(std::net::TcpListener, Endpoint)>> =
             (0..threads).map(|_| Vec::new()).collect();
-        let mut addresses = Vec::new();
-        for url in &options.urls {
-            for bound in bind(url, threads).map_err(StartError::Listen)? {
+        let (mut addresses, mut urls) = (Vec::new(), Vec::new());
+        for endpoint in &options.endpoints {
+            for bound in bind(&endpoint.url, threads).map_err(StartError::Listen)? {
                 addresses.push(bound.address);
+                let scheme = if endpoint.tls.is_some() {
+                    "https"
+                } else {
+                    "http"
+                };
+                urls.push(format!("{scheme}://{}", bound.address));
                 for (thread, socket) in listeners.iter_mut().zip(bound.sockets) {
-                    thread.push(socket);
+                    thread.push((socket, endpoint.clone()));
                 }
             }
         }
@@ -205,6 +213,7 @@ impl Front {
             phase,
             threads: Vec::new(),
             addresses,
+            urls,
         };
         for (number, listeners) in listeners.into_iter().enumerate() {
             let shared = Arc::clone(&front.shared);
@@ -228,6 +237,11 @@ impl Front {
     /// The addresses listened on, ports included.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The same with their schemes: `https://127.0.0.1:443`.
+    pub fn urls(&self) -> &[String] {
+        &self.urls
     }
 
     /// Replaces the pipeline; exchanges under way keep the one they have.
@@ -297,7 +311,7 @@ fn ring_capacity(limits: &FrontLimits) -> usize {
 fn run(
     shared: Arc<Shared>,
     number: u64,
-    listeners: Vec<std::net::TcpListener>,
+    listeners: Vec<(std::net::TcpListener, Endpoint)>,
     phase: watch::Receiver<Phase>,
 ) {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -312,8 +326,10 @@ fn run(
         }
     };
     runtime.block_on(async move {
-        let listeners: io::Result<Vec<_>> =
-            listeners.into_iter().map(TcpListener::from_std).collect();
+        let listeners: io::Result<Vec<_>> = listeners
+            .into_iter()
+            .map(|(listener, endpoint)| Ok((TcpListener::from_std(listener)?, endpoint)))
+            .collect();
         match listeners {
             Ok(listeners) => {
                 let seed = ostler_shm::monotonic_nanoseconds() ^ (number << 48);

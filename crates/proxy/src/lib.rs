@@ -18,6 +18,7 @@ mod flush;
 mod forwarder;
 mod front;
 mod health;
+mod http2;
 mod listener;
 mod outcome;
 mod pipeline;
@@ -25,12 +26,17 @@ mod readiness;
 mod respond;
 mod step_registry;
 mod support;
+mod tls;
 mod worker;
 
 pub use context::ExchangeContext;
 pub use front::{Front, FrontLimits, FrontOptions, StartError};
 pub use health::ActiveHealthOptions;
-pub use listener::{ListenUrl, ListenUrlError};
+pub use listener::{Endpoint, ListenUrl, ListenUrlError};
 pub use outcome::{ForwarderError, Mode, Outcome};
 pub use pipeline::{Flow, Pipeline, PipelineStep, StepFuture, UnknownStep};
 pub use step_registry::{DuplicateStep, StepRegistry};
+pub use tls::{
+    Certificate, CertificateError, TlsEndpoint, TlsHostOptions, TlsOptions, TlsSetupError,
+    authorities,
+};

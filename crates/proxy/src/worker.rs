@@ -14,12 +14,14 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::connection::{Watch, serve};
-use crate::delegation::{Queue, Rule, Rules};
+use crate::delegation::{Queue, Rule, Rules, Way};
 use crate::flush::Flush;
 use crate::forwarder::{Clients, Destination, RequestError};
 use crate::front::{FrontLimits, Phase, Shared};
 use crate::health::HealthSignal;
+use crate::listener::Endpoint;
 use crate::pipeline::Pipeline;
+use crate::tls::{self, ClientFacts};
 
 /// How often the worker looks at what is under way.
 const TICK: Duration = Duration::from_millis(100);
@@ -30,8 +32,10 @@ pub(crate) struct Worker {
     shared: Arc<Shared>,
     snapshot: RefCell<Arc<Snapshot>>,
     pipeline: RefCell<(u64, Arc<Pipeline>)>,
-    queues: RefCell<HashMap<QueueName, Rc<Queue>>>,
+    queues: RefCell<HashMap<(QueueName, Way), Rc<Queue>>>,
     rules: Rules,
+    /// The same for clients whose sockets cannot be handed over.
+    relayed_rules: Rules,
     resets: Cell<u64>,
     flush: Rc<Flush>,
     clients: Clients,
@@ -62,6 +66,7 @@ impl Worker {
             pipeline: RefCell::new((0, shared.pipeline())),
             queues: RefCell::default(),
             rules: Rules::default(),
+            relayed_rules: Rules::default(),
             resets: Cell::new(0),
             flush: Rc::default(),
             clients: Clients::new(),
@@ -125,22 +130,28 @@ impl Worker {
         draw(&mut self.random.borrow_mut())
     }
 
-    /// The delegation rule of a destination.
-    pub(crate) fn rule(&self, model: &Arc<DestinationModel>) -> Result<Rc<Rule>, QueueError> {
+    /// The delegation rule of a destination, whose queue is reached in one of two ways.
+    pub(crate) fn rule(
+        &self,
+        model: &Arc<DestinationModel>,
+        way: Way,
+    ) -> Result<Rc<Rule>, QueueError> {
         let revision = self.snapshot.borrow().revision;
         let name = model.queue.as_deref().unwrap_or_default();
-        self.rules
-            .of(revision, model, name, |rule| self.queue(rule.queue()))
+        let rules = match way {
+            Way::Trust => &self.rules,
+            Way::Relay => &self.relayed_rules,
+        };
+        rules.of(revision, model, name, |rule| self.queue(rule.queue(), way))
     }
 
-    fn queue(&self, name: &QueueName) -> Rc<Queue> {
-        if let Some(queue) = self.queues.borrow().get(name) {
+    fn queue(&self, name: &QueueName, way: Way) -> Rc<Queue> {
+        let key = (name.clone(), way);
+        if let Some(queue) = self.queues.borrow().get(&key) {
             return Rc::clone(queue);
         }
-        let queue = Queue::open(name, &self.shared.queues, &self.flush);
-        self.queues
-            .borrow_mut()
-            .insert(name.clone(), Rc::clone(&queue));
+        let queue = Queue::open(name, way, &self.shared.queues, &self.flush);
+        self.queues.borrow_mut().insert(key, Rc::clone(&queue));
         queue
     }
 
@@ -162,7 +173,7 @@ impl Worker {
     /// Accepts and serves until the front stops, then until what is under way has ended.
     pub(crate) async fn run(
         self: Rc<Self>,
-        listeners: Vec<TcpListener>,
+        listeners: Vec<(TcpListener, Endpoint)>,
         mut phase: watch::Receiver<Phase>,
     ) {
         self.flush.pace_thread();
@@ -170,7 +181,9 @@ impl Worker {
         let ticks = tokio::task::spawn_local(Rc::clone(&self).tick());
         let accepts: Vec<_> = listeners
             .into_iter()
-            .map(|listener| tokio::task::spawn_local(Rc::clone(&self).accept(listener)))
+            .map(|(listener, endpoint)| {
+                tokio::task::spawn_local(Rc::clone(&self).accept(listener, endpoint))
+            })
             .collect();
         let _ = phase.wait_for(|phase| *phase != Phase::Running).await;
         self.phase.set(Phase::Draining);
@@ -202,21 +215,32 @@ impl Worker {
         self.connections.borrow().len() > with_targets
     }
 
-    async fn accept(self: Rc<Self>, listener: TcpListener) {
+    async fn accept(self: Rc<Self>, listener: TcpListener, endpoint: Endpoint) {
         loop {
             match listener.accept().await {
                 Ok((stream, client)) => {
                     let local = stream.local_addr().ok();
-                    let Ok(stream) = stream.into_std() else {
-                        continue;
-                    };
                     let accepted_ns = ostler_shm::monotonic_nanoseconds();
                     let facts = ConnectionFacts {
                         client: Some(client),
                         local,
                         accepted_ns,
                     };
-                    tokio::task::spawn_local(serve(Rc::clone(&self), OwnedFd::from(stream), facts));
+                    let worker = Rc::clone(&self);
+                    if let Some(tls) = &endpoint.tls {
+                        let tls = Arc::clone(tls);
+                        tokio::task::spawn_local(tls::serve(worker, stream, tls, facts));
+                        continue;
+                    }
+                    let facts = ClientFacts::clear(facts);
+                    if !endpoint.protocols.has_http1() {
+                        tokio::task::spawn_local(crate::http2::serve(worker, stream, facts));
+                        continue;
+                    }
+                    let Ok(stream) = stream.into_std() else {
+                        continue;
+                    };
+                    tokio::task::spawn_local(serve(worker, OwnedFd::from(stream), facts, None));
                 }
                 Err(error) => {
                     // Out of descriptors, most likely: others will give some back.
@@ -237,8 +261,10 @@ impl Worker {
             let resets = self.shared.resets.current();
             if self.resets.replace(resets) != resets {
                 self.shared.resets.apply(|name| {
-                    if let Some(queue) = self.queues.borrow().get(name) {
-                        queue.reset();
+                    for way in [Way::Trust, Way::Relay] {
+                        if let Some(queue) = self.queues.borrow().get(&(name.clone(), way)) {
+                            queue.reset();
+                        }
                     }
                 });
             }

@@ -7,6 +7,8 @@ mod http_client;
 mod http_request;
 mod session_affinity;
 
+pub(crate) use http_client::ssl_protocols;
+
 use crate::diagnostics::Diagnostics;
 use crate::load::RouteValidator;
 use crate::policy_kind::PolicyKind;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::shape::{boolean, integer, list, map, object, open, text_like, texts, time_span};
+use super::shape::{boolean, integer, list, object, open, text_like, texts, time_span};
 
 pub(super) fn urls() -> Value {
     text_like("Where to listen, separated by ;.", "http://localhost:5000")
@@ -35,15 +35,9 @@ pub(super) fn kestrel() -> Value {
             ("Http3", anything()),
         ],
     );
-    let url = text_like("Where to listen.", "http://*:8080");
-    let endpoint = open("An endpoint; only Url is read.", vec![("Url", url)]);
-    open(
-        "ASP.NET's server.",
-        vec![
-            ("Limits", limits),
-            ("Endpoints", map("Endpoints by name.", endpoint)),
-        ],
-    )
+    let mut sections = super::endpoints::of_kestrel();
+    sections.push(("Limits", limits));
+    open("ASP.NET's server.", sections)
 }
 
 pub(super) fn ostler() -> Value {
@@ -79,6 +73,16 @@ pub(super) fn ostler() -> Value {
         "What the affinity policies Cookie and CustomHeader encrypt with.",
         vec![("Keys", list("The first encrypts, all decrypt.", key))],
     );
+    let tls = object(
+        "TLS from clients.",
+        vec![(
+            "ClientCertificateAuthorities",
+            text_like(
+                "A PEM file of those who vouch for clients; absent: whom the system trusts.",
+                "/etc/ostler/clients.pem",
+            ),
+        )],
+    );
     object(
         "What YARP has no setting for.",
         vec![
@@ -94,6 +98,7 @@ pub(super) fn ostler() -> Value {
                 "TrustedUsers",
                 texts("Users whose targets are handed client sockets."),
             ),
+            ("Tls", tls),
             ("DataProtection", data_protection),
             ("HealthChecks", checks),
         ],

@@ -1,11 +1,15 @@
 //! Settings outside `ReverseProxy`: where to listen, limits, and our own section.
 
 mod data_protection;
+mod endpoints;
 mod health_checks;
 mod limits;
-mod urls;
 
 pub use data_protection::{DataProtectionConfig, ProtectionKeyConfig};
+pub use endpoints::{
+    CertificateConfig, ClientCertificateMode, EndpointConfig, HttpProtocols, Password, TlsConfig,
+    TlsHostConfig,
+};
 pub use health_checks::HealthCheckDefaults;
 pub use limits::FrontLimits;
 
@@ -21,15 +25,13 @@ const MOST_THREADS: i32 = 1024;
 /// Everything a front is started with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// Where to listen, clear-text http only. The first of these that says anything:
+    /// Where to listen, and how. The first of these that says anything:
     ///
-    /// 1. `Urls`, separated by `;`, from any source (an environment variable `URLS`, too);
-    /// 2. the environment variables `ASPNETCORE_URLS` and `DOTNET_URLS`;
-    /// 3. `Kestrel:Endpoints:<name>:Url`;
+    /// 1. `Kestrel:Endpoints`;
+    /// 2. `Urls`, separated by `;`, from any source (an environment variable `URLS`, too);
+    /// 3. the environment variables `ASPNETCORE_URLS` and `DOTNET_URLS`;
     /// 4. `http://localhost:5000`.
-    ///
-    /// In ASP.NET the third comes first. Here it does not, so that `--urls` always wins.
-    pub urls: Vec<String>,
+    pub endpoints: Vec<EndpointConfig>,
     /// The `ReverseProxy` section.
     pub proxy: ProxyConfig,
     /// The `Ostler` section and limits.
@@ -50,6 +52,9 @@ pub struct OstlerConfig {
     pub data_protection: DataProtectionConfig,
     /// `Ostler:HealthChecks`: what YARP lets code alone set.
     pub health_checks: HealthCheckDefaults,
+    /// `Ostler:Tls:ClientCertificateAuthorities`: a PEM file of those who vouch for clients. Absent is
+    /// what the system trusts.
+    pub client_certificate_authorities: Option<String>,
     /// `Kestrel:Limits`.
     pub limits: FrontLimits,
 }
@@ -62,7 +67,7 @@ impl Settings {
         diagnostics: &mut Diagnostics,
     ) -> Self {
         Self {
-            urls: urls::read(tree, diagnostics),
+            endpoints: endpoints::read(tree, diagnostics),
             ostler: ostler(tree, &proxy, diagnostics),
             proxy,
         }
@@ -79,8 +84,11 @@ fn ostler(
     data_protection::warn_of_missing_keys(&section, proxy, &data_protection, diagnostics);
     let limits = limits::read(tree.section("Kestrel:Limits"), diagnostics);
     let health_checks = health_checks::read(tree.section("Ostler:HealthChecks"), diagnostics);
+    let mut reader = Reader::new(tree.section("Ostler:Tls"), diagnostics);
+    let client_certificate_authorities = reader.text("ClientCertificateAuthorities");
+    reader.finish();
     let mut reader = Reader::new(tree.section("Ostler"), diagnostics);
-    reader.allow(["HealthChecks", "DataProtection"]);
+    reader.allow(["HealthChecks", "DataProtection", "Tls"]);
     let threads = reader.parsed("Threads", |text| match leaf::int32(text)? {
         threads @ 0..=MOST_THREADS => Ok(threads.unsigned_abs() as usize),
         _ => Err(format!("{text:?} is not from 0 to {MOST_THREADS}")),
@@ -100,6 +108,7 @@ fn ostler(
         trusted_users,
         data_protection,
         health_checks,
+        client_certificate_authorities,
         limits,
     }
 }

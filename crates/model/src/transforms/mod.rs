@@ -83,7 +83,7 @@ impl Transforms {
     pub fn request<'a>(
         &'a self,
         original: &'a dyn RequestFacts,
-        ends: ConnectionEnds,
+        ends: ConnectionEnds<'a>,
         method: Method,
         host: &'a HeaderValue,
         copied: impl FnOnce() -> HeaderMap,
@@ -100,7 +100,7 @@ impl Transforms {
         &'a self,
         steps: &[request::Step],
         original: &'a dyn RequestFacts,
-        ends: ConnectionEnds,
+        ends: ConnectionEnds<'a>,
         method: Method,
         host: &'a HeaderValue,
         copied: impl FnOnce() -> HeaderMap,
@@ -124,7 +124,7 @@ impl Transforms {
     pub fn delegated_request<'a>(
         &'a self,
         original: &'a dyn RequestFacts,
-        ends: ConnectionEnds,
+        ends: ConnectionEnds<'a>,
         method: Method,
         host: &'a HeaderValue,
         copied: impl FnOnce() -> HeaderMap,

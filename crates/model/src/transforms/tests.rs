@@ -97,6 +97,7 @@ fn sent(client: &Client, items: &str) -> (String, Vec<String>) {
     let ends = ConnectionEnds {
         remote: "192.0.2.7:4711".parse().ok(),
         local: "[2001:db8::1]:80".parse().ok(),
+        ..ConnectionEnds::default()
     };
     let host = HeaderValue::from_static("destination");
     let request = transforms

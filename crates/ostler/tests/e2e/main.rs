@@ -25,5 +25,6 @@ mod relay;
 mod reload;
 mod routing;
 mod timeouts;
+mod tls;
 mod transforms;
 mod upgrades;

@@ -54,7 +54,7 @@ pub(super) async fn acquire(
             connection.worker.settle();
         }
         let client = context.client_address().map(|client| client.ip());
-        let acquired = limiter.acquire(now(), client, &Facts(context.head()));
+        let acquired = limiter.acquire(now(), client, &Facts(context.head(), context.is_https()));
         let acquired = match acquired {
             Acquired::Permit(permit) => Ok(permit),
             Acquired::Rejected(rejected) => Err(rejected),

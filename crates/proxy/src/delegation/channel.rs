@@ -130,10 +130,12 @@ impl Channel {
 
     /// Makes a client's connection known to the target.
     pub(crate) fn open_connection(self: &Rc<Self>, client: &Client) -> Result<Place, NotTaken> {
+        // A client that speaks TLS has no socket to hand over: its exchanges are relayed.
+        let socket = client.clear_fd().ok_or(NotTaken::Full)?;
         let opened = self
             .front
             .borrow_mut()
-            .open_connection(client.as_fd(), *client.facts());
+            .open_connection(socket, *client.facts());
         match opened {
             Ok(slot) => Ok(Place {
                 channel: Rc::clone(self),

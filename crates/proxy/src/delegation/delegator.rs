@@ -109,7 +109,14 @@ pub(crate) async fn delegate(
             Err(error) => return Delegated::Unanswered(Unanswered::Rule(error), record),
         };
         let channel = match taker {
-            Taker::Relay(target) => return Delegated::Relay(target, record),
+            Taker::Relay(target) => {
+                let reason = match connection.client.is_https() {
+                    true => "the client speaks TLS",
+                    false => "the target's user is not trusted",
+                };
+                tracing::debug!(instance = target.id(), reason, "an exchange is relayed");
+                return Delegated::Relay(target, record);
+            }
             Taker::Channel(channel) => channel,
             Taker::Nobody => {
                 if queue.is_full() {
@@ -428,7 +435,10 @@ fn read_ahead(connection: &mut Connection, channel: &Rc<Channel>) -> Ahead {
             Err(_) => Ahead::Broken,
         };
     }
-    let received = ostler_shm::recv(connection.client.as_fd(), &mut connection.input, room);
+    let Some(socket) = connection.client.clear_fd() else {
+        return Ahead::Broken;
+    };
+    let received = ostler_shm::recv(socket, &mut connection.input, room);
     match received {
         Ok(0) => {
             connection.read_closed = true;

@@ -11,7 +11,7 @@ mod transformed;
 pub(crate) use channel::{Channel, NotTaken, Place};
 pub(crate) use delegator::{Delegated, PlaceKey, Unanswered, delegate, place_key};
 pub(crate) use handoff::{Handoff, Record};
-pub(crate) use queue::{Queue, QueueRegistry, Trust};
+pub(crate) use queue::{Queue, QueueRegistry, Trust, Way};
 pub(crate) use relay::{RelayPlace, RelayTarget};
 pub(crate) use rules::{Rule, Rules};
 

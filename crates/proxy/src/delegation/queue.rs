@@ -107,10 +107,20 @@ impl QueueRegistry {
     }
 }
 
-/// One queue, for one thread.
+/// How a queue's instances are reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Way {
+    /// Each as its user is trusted.
+    Trust,
+    /// All by relay: for clients whose sockets cannot be handed over, since they speak TLS.
+    Relay,
+}
+
+/// One queue, for one thread and one way.
 #[derive(Debug)]
 pub(crate) struct Queue {
     name: QueueName,
+    way: Way,
     folder: QueueFolder,
     registry: Arc<QueueRegistry>,
     shared: Arc<QueueShared>,
@@ -140,11 +150,13 @@ pub(crate) enum Taker {
 impl Queue {
     pub(crate) fn open(
         name: &QueueName,
+        way: Way,
         registry: &Arc<QueueRegistry>,
         flush: &Rc<Flush>,
     ) -> Rc<Self> {
         let queue = Rc::new(Self {
             name: name.clone(),
+            way,
             folder: registry.runtime.queue(name),
             shared: registry.shared(name),
             registry: Arc::clone(registry),
@@ -345,7 +357,7 @@ impl Queue {
         let peer = control.peer_credentials()?;
         let queue = Rc::downgrade(self);
         let id = id.to_owned();
-        if self.registry.trust.includes(peer.uid) {
+        if self.way == Way::Trust && self.registry.trust.includes(peer.uid) {
             let opening = Opening::start(control, self.registry.ring_capacity)?;
             tokio::task::spawn_local(async move {
                 let result = tokio::time::timeout(WELCOME_TIMEOUT, welcomed(opening)).await;
@@ -398,7 +410,14 @@ impl Queue {
     }
 
     fn add_relay(self: &Rc<Self>, relay: Rc<RelayTarget>, uid: u32) {
-        tracing::info!(queue = %self.name, instance = relay.id(), uid, "a target of an untrusted user joins, relayed to");
+        match self.way {
+            Way::Trust => {
+                tracing::info!(queue = %self.name, instance = relay.id(), uid, "a target of an untrusted user joins, relayed to");
+            }
+            Way::Relay => {
+                tracing::info!(queue = %self.name, instance = relay.id(), uid, "a target joins, relayed to for clients over TLS");
+            }
+        }
         self.relays.borrow_mut().push(Rc::clone(&relay));
         let queue = Rc::downgrade(self);
         tokio::task::spawn_local(relay.drive(move || {

@@ -14,6 +14,7 @@ use ostler_shm::{ControlSocket, ReceiveError};
 
 use super::queue::watch_control;
 use crate::forwarder::{Sender, handshake};
+use crate::tls::TlsFacts;
 
 /// An instance that is relayed to. No memory is shared with it.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(crate) struct RelayTarget {
     id: String,
     control: ControlSocket,
     url_prefixes: RefCell<Vec<String>>,
+    /// Whether it takes in what is said of a client's TLS.
+    knows_tls: Cell<bool>,
     load: Arc<AtomicUsize>,
     draining: Cell<bool>,
     dead: Cell<bool>,
@@ -60,6 +63,7 @@ impl RelayTarget {
             id,
             control,
             url_prefixes: RefCell::default(),
+            knows_tls: Cell::new(false),
             load,
             draining: Cell::new(false),
             dead: Cell::new(false),
@@ -116,7 +120,12 @@ impl RelayTarget {
         let control = watch_control(&self.control)?;
         loop {
             match self.receive()? {
-                Some(TargetMessage::Welcome { url_prefixes, .. }) => {
+                Some(TargetMessage::Welcome {
+                    url_prefixes,
+                    knows_tls,
+                    ..
+                }) => {
+                    self.knows_tls.set(knows_tls);
                     self.url_prefixes.replace(url_prefixes);
                     return Ok(());
                 }
@@ -132,10 +141,15 @@ impl RelayTarget {
     /// Opens a connection for a client.
     pub(crate) async fn connect(
         self: &Rc<Self>,
-        facts: ConnectionFacts,
+        facts: &ConnectionFacts,
+        tls: Option<&TlsFacts>,
     ) -> Result<RelayPlace, ChannelError> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
-        let message = FrontMessage::RelayConnection { facts };
+        let tls = tls.filter(|_| self.knows_tls.get());
+        let message = FrontMessage::RelayConnection {
+            facts: *facts,
+            tls: tls.map(TlsFacts::to_target),
+        };
         self.control.send(&message.encode(), &[theirs.as_fd()])?;
         ours.set_nonblocking(true)?;
         let ours = tokio::net::UnixStream::from_std(ours)?;

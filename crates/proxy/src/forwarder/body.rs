@@ -190,10 +190,7 @@ impl Upload {
                 Err(_) => return Err(Side::Client),
             }
             if std::mem::take(&mut self.expects_continue) {
-                let sent = ostler_shm::send(
-                    connection.client.as_fd(),
-                    &[std::io::IoSlice::new(CONTINUE)],
-                );
+                let sent = connection.client.send_now(CONTINUE);
                 sent.map_err(|_| Side::Client)?;
             }
             match connection

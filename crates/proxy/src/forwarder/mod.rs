@@ -18,9 +18,8 @@ use http::header::{CONTENT_LENGTH, HeaderMap};
 use hyper::body::Incoming;
 use ostler_http1::{Framing, RequestFacts, RequestHead};
 use ostler_model::DestinationState;
-use ostler_model::transforms::ConnectionEnds;
 
-use crate::client::Interest;
+use crate::client::{Client, Interest};
 use crate::connection::Connection;
 use crate::context::ExchangeContext;
 use crate::delegation::RelayTarget;
@@ -29,7 +28,7 @@ use crate::outcome::ForwarderError;
 use crate::respond::{Chain, respond};
 
 pub(crate) use body::ForwardBody;
-pub(crate) use clients::{Clients, Destination, SendError, Sender, handshake};
+pub(crate) use clients::{Clients, Destination, SendError, Sender, handshake, system_roots};
 pub(crate) use request::{Answer, RequestError, is_hop_by_hop, is_listed_in_connection};
 
 /// How a forwarded exchange ended.
@@ -39,6 +38,15 @@ pub(crate) struct Forwarded {
     pub(crate) status: u16,
     pub(crate) bytes_sent: u64,
     pub(crate) error: Option<ForwarderError>,
+}
+
+impl Forwarded {
+    /// A response that has begun and is not whole does not end as if it were.
+    fn show_if_cut_short(&self, client: &Client) {
+        if self.error.is_some() && self.bytes_sent > 0 {
+            client.cut_short();
+        }
+    }
 }
 
 /// YARP's default `HttpRequest:ActivityTimeout`.
@@ -58,10 +66,7 @@ pub(crate) async fn forward(
         Some(ostler_config::schema::ActivityTimeout::Infinite) => None,
     };
     let worker = std::rc::Rc::clone(&connection.worker);
-    let ends = ConnectionEnds {
-        remote: connection.client.facts().client,
-        local: connection.client.facts().local,
-    };
+    let ends = connection.client.ends();
     let made = worker
         .forwarding(context.cluster(), &destination.model())
         .and_then(|to| {
@@ -90,6 +95,7 @@ pub(crate) async fn forward(
         Ok(response)
     };
     let forwarded = run(connection, head, context, parts, upgrade, timeout, send).await;
+    forwarded.show_if_cut_short(&connection.client);
     if let Some(lease) = lease.take() {
         lease.give_back();
     }
@@ -113,7 +119,10 @@ pub(crate) async fn relay(
         .position(|place| std::rc::Rc::ptr_eq(&place.target, target));
     let mut place = match place {
         Some(at) => connection.relays.swap_remove(at),
-        None => match target.connect(*connection.client.facts()).await {
+        None => match target
+            .connect(connection.client.facts(), connection.client.tls())
+            .await
+        {
             Ok(place) => place,
             Err(error) => {
                 tracing::warn!(instance = target.id(), error = %Chain(&error), "cannot relay");
@@ -141,6 +150,7 @@ pub(crate) async fn relay(
     let sender = &mut place.sender;
     let send = async |request| sender.send(request).await;
     let forwarded = run(connection, head, context, parts, upgrade, None, send).await;
+    forwarded.show_if_cut_short(&connection.client);
     // Of one that failed, the target may still be busy with what was asked.
     if forwarded.error.is_none() {
         connection.relays.push(place);

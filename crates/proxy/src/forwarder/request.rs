@@ -32,7 +32,7 @@ pub(crate) enum RequestError {
 pub(crate) fn to_destination(
     head: &RequestHead,
     destination: &Destination,
-    ends: ConnectionEnds,
+    ends: ConnectionEnds<'_>,
 ) -> Result<(http::request::Parts, bool), RequestError> {
     let target = target(head, &destination.prefix);
     let (mut parts, upgrade) = common(head, &target, fields(head)?)?;
@@ -58,7 +58,8 @@ pub(crate) fn to_destination(
         let host = HeaderValue::from_str(head.authority()).map_err(http::Error::from)?;
         fields.insert("x-forwarded-host", host);
     }
-    fields.insert("x-forwarded-proto", HeaderValue::from_static("http"));
+    let scheme = if ends.is_https { "https" } else { "http" };
+    fields.insert("x-forwarded-proto", HeaderValue::from_static(scheme));
     Ok((parts, upgrade))
 }
 
@@ -76,13 +77,13 @@ pub(crate) fn transformed(
     head: &RequestHead,
     transforms: &Transforms,
     destination: &Destination,
-    ends: ConnectionEnds,
+    ends: ConnectionEnds<'_>,
     random: &mut dyn RandomSource,
 ) -> Result<Result<(http::request::Parts, bool), Answer>, RequestError> {
     // Checked here so that copying cannot fail later.
     let copied = fields(head)?;
     let method = Method::from_bytes(head.method().as_bytes()).map_err(http::Error::from)?;
-    let facts = Facts(head);
+    let facts = Facts(head, ends.is_https);
     let made = transforms.request(&facts, ends, method, &destination.host, || copied, random);
     let outgoing = match made {
         Ok(outgoing) => outgoing,

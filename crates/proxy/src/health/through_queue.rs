@@ -56,7 +56,7 @@ pub(super) async fn ask(
                     local: None,
                     accepted_ns: ostler_shm::monotonic_nanoseconds(),
                 };
-                let mut place = target.connect(facts).await?;
+                let mut place = target.connect(&facts, None).await?;
                 return Ok(place.sender.send(request).await?.status().as_u16());
             }
             Err(QueueProbeError::Channel(error)) => {

@@ -135,7 +135,10 @@ fn a_stranger_who_cannot_say_hello() {
                 generation: 1,
                 facts: nowhere(),
             },
-            FrontMessage::RelayConnection { facts: nowhere() },
+            FrontMessage::RelayConnection {
+                facts: nowhere(),
+                tls: None,
+            },
             FrontMessage::Goodbye,
         ];
         for message in others {

@@ -130,6 +130,7 @@ impl<'a> Hello<'a> {
     pub(crate) fn welcome() -> TargetMessage {
         TargetMessage::Welcome {
             pid: std::process::id(),
+            knows_tls: false,
             max_connections: 1000,
             label: "hostile".into(),
             url_prefixes: vec!["http://*:80/".into()],

@@ -6,6 +6,7 @@ mod hostile_target;
 mod mischief;
 mod process;
 pub(crate) mod routes_both_ways;
+mod tls_client;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ pub(crate) use hostile_target::{Hello, HostileChannel, HostileQueue, answered};
 pub(crate) use mischief::{Mischief, RegionBytes};
 pub(crate) use process::Process;
 use tempfile::TempDir;
+pub(crate) use tls_client::{Authority, Identity, TlsClient, TlsSettings, tls};
 
 /// How long anything may take before a test gives up; never how long something should take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

@@ -26,7 +26,7 @@ use super::request::RequestError;
 
 use cluster_client::ClusterClient;
 pub(crate) use endpoint::Destination;
-pub(crate) use tls::TlsError;
+pub(crate) use tls::{TlsError, system_roots};
 
 /// The clients of one thread.
 #[derive(Debug)]
