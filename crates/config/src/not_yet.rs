@@ -34,6 +34,7 @@ struct Use<'a> {
 const ROUTE: &str = "ReverseProxy:Routes:*";
 const CLUSTER: &str = "ReverseProxy:Clusters:*";
 const LIMITS: &str = "Kestrel:Limits";
+const ENDPOINT: &str = "Kestrel:Endpoints:*";
 
 const IGNORED: &str = "this is not implemented yet and has no effect";
 
@@ -60,6 +61,8 @@ const NOT_YET: &[Line] = &[
     // The application around the proxy.
     Line { owner: "StaticFiles", key: "Enabled", is_used: on, message: IGNORED },
     Line { owner: "", key: "NavigationFallback", is_used: there, message: IGNORED },
+    Line { owner: ENDPOINT, key: "Protocols", is_used: is_http_2,
+        message: "HTTP/2 from clients is not implemented yet: connections to this endpoint are closed" },
     Line { owner: LIMITS, key: "MaxRequestBufferSize", is_used: there, message: IGNORED },
     Line { owner: LIMITS, key: "MaxResponseBufferSize", is_used: there, message: IGNORED },
     Line { owner: LIMITS, key: "MinRequestBodyDataRate", is_used: there, message: IGNORED },
@@ -178,6 +181,10 @@ fn needs_http_3(at: &Use<'_>) -> bool {
     says(at, &policies) && version == Some(Ok(HttpVersion::Http3))
 }
 
+fn is_http_2(at: &Use<'_>) -> bool {
+    says(at, &["Http2"])
+}
+
 fn is_http_1_0(at: &Use<'_>) -> bool {
     at.value.value().map(leaf::http_version) == Some(Ok(HttpVersion::Http10))
 }
@@ -265,6 +272,11 @@ mod tests {
                 CLUSTER,
                 r#"{ "HttpRequest": { "Version": "3", "VersionPolicy": "1" } }"#,
                 "HttpRequest:VersionPolicy",
+            ),
+            (
+                "",
+                r#"{ "Kestrel": { "Endpoints": { "a": { "Protocols": "http2" } } } }"#,
+                "Kestrel:Endpoints:a:Protocols",
             ),
             (
                 "",

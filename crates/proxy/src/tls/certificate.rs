@@ -212,3 +212,136 @@ fn encrypted_section(file: &[u8]) -> Option<&str> {
     let end = text.find(END_ENCRYPTED)? + END_ENCRYPTED.len();
     text.get(..end)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    macro_rules! fixture {
+        ($name:literal) => {
+            &include_bytes!(concat!("fixtures/", $name))[..]
+        };
+    }
+
+    const SERVER: &[u8] = include_bytes!("fixtures/server.der");
+
+    #[test]
+    fn every_format_gives_the_certificate_with_its_chain() {
+        let secret = Some("secret");
+        for (what, file, key, password, length) in [
+            (
+                "PEM",
+                fixture!("server.pem"),
+                Some(fixture!("server.key")),
+                None,
+                1,
+            ),
+            (
+                "SEC1",
+                fixture!("chain.pem"),
+                Some(fixture!("sec1.key")),
+                None,
+                2,
+            ),
+            (
+                "PBES2",
+                fixture!("chain.pem"),
+                Some(fixture!("encrypted.key")),
+                secret,
+                2,
+            ),
+            (
+                "DER",
+                fixture!("server.der"),
+                Some(fixture!("server.key")),
+                None,
+                1,
+            ),
+            // Issuers stand in no order in these; the root is not sent.
+            ("AES", fixture!("modern.pfx"), None, secret, 2),
+            ("3DES", fixture!("3des.pfx"), None, secret, 2),
+            ("RC2", fixture!("rc2.pfx"), None, secret, 2),
+            ("empty password", fixture!("no-password.pfx"), None, None, 2),
+        ] {
+            let read = Certificate::read(file, key, password);
+            let read = read.unwrap_or_else(|error| panic!("{what}: {error:?}"));
+            let chain = &read.certified_key().cert;
+            assert_eq!(&*chain[0], SERVER, "{what}");
+            assert_eq!(chain.len(), length, "{what}");
+        }
+        let together = [fixture!("encrypted.key"), fixture!("chain.pem")].concat();
+        assert!(Certificate::read(&together, None, secret).is_ok());
+        // A password that nothing asks for is left alone.
+        let key = Some(fixture!("server.key"));
+        assert!(Certificate::read(fixture!("chain.pem"), key, secret).is_ok());
+    }
+
+    #[test]
+    fn each_mistake_has_an_error_and_a_remedy() {
+        let (chain, key) = (fixture!("chain.pem"), fixture!("server.key"));
+        let encrypted = Some(fixture!("encrypted.key"));
+        let traditional = Some(fixture!("traditional.key"));
+        let damaged = &SERVER[..SERVER.len() - 1];
+        let (secret, wrong) = (Some("secret"), Some("wrong"));
+        let modern = fixture!("modern.pfx");
+        for (file, key, password, words, remedy) in [
+            (key, None, None, "no certificate", "certificate first"),
+            (chain, None, None, "no private key", "KeyPath"),
+            (chain, encrypted, None, "there is no password", "Password"),
+            (chain, encrypted, wrong, "does not fit", "Password"),
+            (
+                chain,
+                traditional,
+                secret,
+                "before PKCS#8",
+                "openssl pkcs8 -topk8",
+            ),
+            (
+                fixture!("above.pem"),
+                Some(key),
+                None,
+                "does not belong",
+                "KeyPath",
+            ),
+            (modern, None, wrong, "does not fit", "Password"),
+            (modern, None, None, "does not fit", "Password"),
+            (
+                &modern[..100],
+                None,
+                secret,
+                "neither PEM nor PKCS#12",
+                "export",
+            ),
+            (
+                fixture!("no-key.pfx"),
+                None,
+                secret,
+                "no private key",
+                "KeyPath",
+            ),
+            (
+                damaged,
+                Some(key),
+                None,
+                "neither PEM nor PKCS#12",
+                "export",
+            ),
+            (b"", None, None, "neither PEM nor PKCS#12", "export"),
+        ] {
+            let error = Certificate::read(file, key, password).unwrap_err();
+            assert!(error.to_string().contains(words), "{words}: {error:?}");
+            assert!(
+                error.remedy().contains(remedy),
+                "{words}: {}",
+                error.remedy()
+            );
+        }
+    }
+
+    #[test]
+    fn authorities_are_all_that_a_file_holds() {
+        assert_eq!(authorities(fixture!("above.pem")).unwrap().len(), 2);
+        let nobody = authorities(fixture!("server.key")).unwrap_err();
+        assert!(matches!(nobody, CertificateError::NoCertificate));
+    }
+}

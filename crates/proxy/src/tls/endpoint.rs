@@ -232,3 +232,93 @@ fn config(
     }
     Ok(config)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(
+        protocols: HttpProtocols,
+        client_certificates: ClientCertificateMode,
+    ) -> TlsHostOptions {
+        let (certificate, key) = (
+            include_bytes!("fixtures/chain.pem"),
+            include_bytes!("fixtures/server.key"),
+        );
+        TlsHostOptions {
+            certificate: Certificate::read(certificate, Some(key), None).unwrap(),
+            protocols,
+            ssl_protocols: SslProtocols::NONE,
+            client_certificates,
+        }
+    }
+
+    #[test]
+    fn a_name_is_found_exactly_then_by_the_longest_suffix_then_by_the_star() {
+        // Reference part B, 20.3. Which one is found shows in its protocols.
+        let host = |protocols| options(protocols, ClientCertificateMode::NoCertificate);
+        let (one, two, both) = (
+            HttpProtocols::Http1,
+            HttpProtocols::Http2,
+            HttpProtocols::Http1AndHttp2,
+        );
+        let mut tls = TlsOptions {
+            hosts: vec![
+                ("A.example".into(), host(one)),
+                ("*.example".into(), host(two)),
+                ("*.a.example".into(), host(both)),
+            ],
+            ..TlsOptions::default()
+        };
+        let found = |hosts: &Hosts, name| hosts.find(name).map(|host| host.protocols);
+        let hosts = Hosts::new(&tls).unwrap();
+        for (name, expected) in [
+            (Some("a.example"), Some(one)),
+            (Some("A.EXAMPLE"), Some(one)),
+            (Some("a.example."), Some(one)),
+            (Some("b.example"), Some(two)),
+            (Some("c.b.example"), Some(two)),
+            (Some("b.a.example"), Some(both)),
+            (Some("example"), None),
+            (Some("aexample"), None),
+            (Some("a.example.org"), None),
+            (Some(""), None),
+            (None, None),
+        ] {
+            assert_eq!(found(&hosts, name), expected, "{name:?}");
+        }
+        tls.hosts.push(("*".into(), host(both)));
+        let hosts = Hosts::new(&tls).unwrap();
+        assert_eq!(found(&hosts, Some("a.example.org")), Some(both));
+        assert_eq!(found(&hosts, Some("b.example")), Some(two));
+        assert_eq!(found(&hosts, None), Some(both));
+    }
+
+    #[test]
+    fn what_cannot_be_set_up_changes_nothing() {
+        let mut tls = TlsOptions {
+            any: Some(options(
+                HttpProtocols::Http1,
+                ClientCertificateMode::RequireCertificate,
+            )),
+            client_certificate_authorities: Some(vec![vec![1, 2, 3].into()]),
+            ..TlsOptions::default()
+        };
+        let error = TlsEndpoint::new(&tls).unwrap_err();
+        assert!(matches!(error, TlsSetupError::Authority(_)), "{error:?}");
+        // Nobody asks for client certificates, so nobody needs to vouch for them.
+        let any = options(HttpProtocols::Http1, ClientCertificateMode::NoCertificate);
+        tls.any = Some(any.clone());
+        let endpoint = TlsEndpoint::new(&tls).unwrap();
+        tls.any = Some(TlsHostOptions {
+            ssl_protocols: SslProtocols::TLS11,
+            protocols: HttpProtocols::Http2,
+            ..any
+        });
+        let error = endpoint.replace(&tls).unwrap_err();
+        assert!(matches!(error, TlsSetupError::NoVersion), "{error:?}");
+        let host = endpoint.host(None).unwrap();
+        assert_eq!(host.protocols, HttpProtocols::Http1);
+        assert_eq!(host.config.alpn_protocols, [b"http/1.1".to_vec()]);
+    }
+}

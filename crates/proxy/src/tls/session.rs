@@ -140,3 +140,167 @@ impl Write for Socket<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+    use std::sync::Arc;
+
+    use ostler_config::schema::SslProtocols;
+    use ostler_config::{ClientCertificateMode, HttpProtocols};
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, ServerName};
+    use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+    use super::*;
+    use crate::tls::{Certificate, TlsEndpoint, TlsHostOptions, TlsOptions};
+
+    type Client = StreamOwned<ClientConnection, UnixStream>;
+
+    /// A session whose handshake is over, its socket, and a client at the other end.
+    fn pair() -> (TlsSession, UnixStream, Client) {
+        let (certificate, key) = (
+            include_bytes!("fixtures/chain.pem"),
+            include_bytes!("fixtures/server.key"),
+        );
+        let host = TlsHostOptions {
+            certificate: Certificate::read(certificate, Some(key), None).unwrap(),
+            protocols: HttpProtocols::Http1,
+            ssl_protocols: SslProtocols::NONE,
+            client_certificates: ClientCertificateMode::NoCertificate,
+        };
+        let tls = TlsOptions {
+            any: Some(host),
+            ..TlsOptions::default()
+        };
+        let endpoint = TlsEndpoint::new(&tls).unwrap();
+        let server = ServerConnection::new(endpoint.host(None).unwrap().config).unwrap();
+        let mut roots = RootCertStore::empty();
+        // The authority in the middle is trusted as it is.
+        let middle = include_bytes!("fixtures/middle.pem");
+        roots
+            .add(CertificateDer::from_pem_slice(middle).unwrap())
+            .unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = ServerName::try_from("localhost").unwrap();
+        let client = ClientConnection::new(Arc::new(config), name).unwrap();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let mut client = StreamOwned::new(client, theirs);
+        let handshake = std::thread::spawn(move || {
+            while client.conn.is_handshaking() {
+                client.conn.complete_io(&mut client.sock).unwrap();
+            }
+            client
+        });
+        let (mut server, mut socket) = (server, ours);
+        while server.is_handshaking() {
+            server.complete_io(&mut socket).unwrap();
+        }
+        (TlsSession::new(server), socket, handshake.join().unwrap())
+    }
+
+    /// What is there to take, however it comes.
+    fn heard(session: &TlsSession, socket: &UnixStream, max: usize) -> io::Result<Vec<u8>> {
+        let mut out = Vec::new();
+        loop {
+            match session.take(&mut out, max)? {
+                Some(0) => return Ok(out),
+                Some(_) => {}
+                None => match session.receive(socket.as_fd()) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(out),
+                    received => drop(received?),
+                },
+            }
+        }
+    }
+
+    #[test]
+    fn everything_is_heard_whatever_is_asked_for_at_a_time() {
+        for max in [1, 100, 4096, 16 * 1024, 1_000_000] {
+            let (session, socket, mut client) = pair();
+            let said: Vec<u8> = (0..100_000u32).map(|at| (at % 251) as u8).collect();
+            client.write_all(&said).unwrap();
+            client.conn.send_close_notify();
+            client.flush().unwrap();
+            assert_eq!(heard(&session, &socket, max).unwrap(), said, "{max}");
+            let received = session.received.borrow();
+            assert_eq!(received.bytes.capacity(), 0, "an idle session holds memory");
+        }
+    }
+
+    #[test]
+    fn a_socket_that_ends_without_a_word_is_an_error() {
+        let (session, socket, mut client) = pair();
+        client.write_all(b"half").unwrap();
+        client.sock.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut out = Vec::new();
+        while out.is_empty() {
+            session.receive(socket.as_fd()).unwrap();
+            session.take(&mut out, 100).unwrap();
+        }
+        assert_eq!(out, b"half");
+        let error = heard(&session, &socket, 100).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn garbage_is_an_error_that_the_client_is_told() {
+        let (session, socket, mut client) = pair();
+        let garbage = [
+            23, 3, 3, 0, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        ];
+        client.sock.write_all(&garbage).unwrap();
+        let error = heard(&session, &socket, 100).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        assert!(session.wants_send());
+        session.send(socket.as_fd()).unwrap();
+        let told = client.read(&mut [0; 10]).unwrap_err().to_string();
+        assert!(told.contains("BadRecordMac"), "{told}");
+    }
+
+    #[test]
+    fn what_the_socket_does_not_take_is_sent_later_and_cutting_short_says_nothing() {
+        for cut_short in [false, true] {
+            let (session, socket, client) = pair();
+            let said = vec![7; 2_000_000];
+            let reader = std::thread::spawn(move || {
+                let (mut client, mut heard) = (client, Vec::new());
+                let ended = client.read_to_end(&mut heard).map_err(|error| error.kind());
+                (heard, ended.map(drop))
+            });
+            let mut rest = &said[..];
+            while !rest.is_empty() || session.wants_send() {
+                let taken = session.put(&[IoSlice::new(rest)]).unwrap();
+                rest = &rest[taken..];
+                match session.send(socket.as_fd()) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        std::thread::yield_now();
+                    }
+                    sent => drop(sent.unwrap()),
+                }
+            }
+            if cut_short {
+                session.cut_short();
+            }
+            session.close();
+            while session.wants_send() {
+                session.send(socket.as_fd()).unwrap();
+            }
+            drop(socket);
+            let (heard, ended) = reader.join().unwrap();
+            assert_eq!(heard, said);
+            let expected = match cut_short {
+                true => Err(io::ErrorKind::UnexpectedEof),
+                false => Ok(()),
+            };
+            assert_eq!(ended, expected);
+        }
+    }
+}

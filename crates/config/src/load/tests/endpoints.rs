@@ -30,7 +30,7 @@ fn names_inherit_from_endpoints_and_endpoints_from_the_defaults() {
             "EndpointDefaults": { "Protocols": "Http1", "SslProtocols": [ "Tls13" ] },
             "Endpoints": {
                 "A": { "Url": "https://*:1" },
-                "B": { "Url": "HTTPS://*:2", "Protocols": "http2", "ClientCertificateMode": "allowcertificate",
+                "B": { "Url": "HTTPS://*:2", "Protocols": "http1andhttp2", "ClientCertificateMode": "allowcertificate",
                     "Certificate": { "Path": "b.pem" },
                     "Sni": { "a.example": { "SslProtocols": [ "Tls12", "Tls13" ] },
                         "*": { "Certificate": { "Path": "any.pem" }, "ClientCertificateMode": "NoCertificate" } } },
@@ -46,7 +46,7 @@ fn names_inherit_from_endpoints_and_endpoints_from_the_defaults() {
     let default = certificate("Kestrel:Certificates:Default", "default.pem");
     let own = certificate("Kestrel:Endpoints:B:Certificate", "b.pem");
     let any = certificate("Kestrel:Endpoints:B:Sni:*:Certificate", "any.pem");
-    let (http1, http2) = (HttpProtocols::Http1, HttpProtocols::Http2);
+    let (http1, both_of_http) = (HttpProtocols::Http1, HttpProtocols::Http1AndHttp2);
     let none = ClientCertificateMode::NoCertificate;
     let allow = ClientCertificateMode::AllowCertificate;
     assert_eq!(
@@ -64,11 +64,14 @@ fn names_inherit_from_endpoints_and_endpoints_from_the_defaults() {
             EndpointConfig {
                 path: "Kestrel:Endpoints:B:Url".into(),
                 url: "HTTPS://*:2".into(),
-                protocols: http2,
+                protocols: both_of_http,
                 tls: Some(TlsConfig {
                     hosts: vec![
-                        ("*".into(), host(any, http2, SslProtocols::TLS13, none)),
-                        ("a.example".into(), host(own, http2, both, allow)),
+                        (
+                            "*".into(),
+                            host(any, both_of_http, SslProtocols::TLS13, none)
+                        ),
+                        ("a.example".into(), host(own, both_of_http, both, allow)),
                     ],
                     any: None,
                 }),
