@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use ostler_config::{
@@ -11,8 +11,8 @@ use ostler_config::{
     Settings, Severity, TlsConfig, TlsHostConfig,
 };
 use ostler_proxy::{
-    Certificate, CertificateError, Endpoint, ListenUrl, TlsEndpoint, TlsHostOptions, TlsOptions,
-    TlsSetupError, authorities,
+    Certificate, CertificateError, Endpoint, Front, ListenUrl, TlsEndpoint, TlsHostOptions,
+    TlsOptions, TlsSetupError, authorities,
 };
 use tokio::task::JoinHandle;
 
@@ -46,37 +46,40 @@ pub(crate) fn build(settings: &Settings) -> Result<Vec<Endpoint>, Vec<Mistake>> 
     let mut files = Files::default();
     let mut built = Vec::new();
     for config in &settings.endpoints {
-        let url = ListenUrl::parse(&config.url).map_err(|error| Mistake {
-            at: config.path.clone(),
-            message: error.to_string(),
-            remedy: "set it to a URL such as https://*:8443".to_owned(),
-        });
-        let tls = config.tls.as_ref().map(|tls| {
-            let options = options(tls, settings, &mut files, &mut mistakes)?;
-            let made = TlsEndpoint::new(&options);
-            made.map_err(|error| mistakes.push(setup(config, &error)))
-                .ok()
-        });
-        match (url, tls) {
-            (Ok(url), None) => built.push(Endpoint {
-                url,
-                protocols: config.protocols,
-                tls: None,
-            }),
-            (Ok(url), Some(Some(tls))) => built.push(Endpoint {
-                url,
-                protocols: config.protocols,
-                tls: Some(Arc::new(tls)),
-            }),
-            // Said above, or by the configuration itself.
-            (Ok(_), Some(None)) => {}
-            (Err(mistake), _) => mistakes.push(mistake),
-        }
+        built.extend(build_one(config, settings, &mut files, &mut mistakes));
     }
     match mistakes.is_empty() {
         true => Ok(built),
         false => Err(mistakes),
     }
+}
+
+fn build_one(
+    config: &EndpointConfig,
+    settings: &Settings,
+    files: &mut Files,
+    mistakes: &mut Vec<Mistake>,
+) -> Option<Endpoint> {
+    let url = ListenUrl::parse(&config.url).map_err(|error| Mistake {
+        at: config.path.clone(),
+        message: error.to_string(),
+        remedy: "set it to a URL such as https://*:8443".to_owned(),
+    });
+    let tls = match &config.tls {
+        None => Some(None),
+        // What is missing is said by the configuration itself, or below.
+        Some(tls) => options(tls, settings, files, mistakes).and_then(|options| {
+            let made = TlsEndpoint::new(&options);
+            let made = made.map_err(|error| mistakes.push(setup(config, &error)));
+            Some(Some(Arc::new(made.ok()?)))
+        }),
+    };
+    let url = url.map_err(|mistake| mistakes.push(mistake)).ok();
+    Some(Endpoint {
+        url: url?,
+        protocols: config.protocols,
+        tls: tls?,
+    })
 }
 
 /// Adds what is wrong with a configuration's endpoints to what is wrong with it otherwise.
@@ -235,23 +238,42 @@ fn wrong_file(at: &str, path: &str, error: &CertificateError) -> Mistake {
     }
 }
 
-/// An https endpoint that is listened on.
+/// An endpoint that is listened on.
 #[derive(Debug, Clone)]
 struct Listening {
     path: String,
     url: String,
-    tls: Arc<TlsEndpoint>,
+    endpoint: Endpoint,
 }
 
-/// Keeps what endpoints tell their clients up to date with configuration and files.
+impl Listening {
+    fn new(config: &EndpointConfig, endpoint: Endpoint) -> Self {
+        Self {
+            path: config.path.clone(),
+            url: config.url.clone(),
+            endpoint,
+        }
+    }
+
+    /// Whether a configuration speaks of this endpoint: what else it says of an https endpoint can be
+    /// put in force as it is listened on.
+    fn is_of(&self, config: &EndpointConfig) -> bool {
+        self.path == config.path
+            && self.url == config.url
+            && self.endpoint.tls.is_some() == config.tls.is_some()
+            && (config.tls.is_some() || self.endpoint.protocols == config.protocols)
+    }
+}
+
+/// Keeps what is listened on, and what clients are told, up to date with configuration and files.
 #[derive(Debug)]
-pub(crate) struct Certificates {
+pub(crate) struct Endpoints {
     listening: Vec<Listening>,
     settings: Settings,
     task: Option<JoinHandle<()>>,
 }
 
-impl Certificates {
+impl Endpoints {
     /// Looks after endpoints that were built of these settings, on the runtime that calls. `changes`
     /// was made before their files were read, so that no change is missed.
     pub(crate) fn follow(
@@ -260,25 +282,20 @@ impl Certificates {
         changes: FileChanges,
     ) -> Self {
         let listening = settings.endpoints.iter().zip(endpoints);
-        let listening = listening.filter_map(|(config, endpoint)| {
-            Some(Listening {
-                path: config.path.clone(),
-                url: config.url.clone(),
-                tls: Arc::clone(endpoint.tls.as_ref()?),
-            })
-        });
-        let mut certificates = Self {
+        let listening =
+            listening.map(|(config, endpoint)| Listening::new(config, endpoint.clone()));
+        let mut endpoints = Self {
             listening: listening.collect(),
             settings: settings.clone(),
             task: None,
         };
-        certificates.watch(changes);
-        certificates
+        endpoints.watch(changes);
+        endpoints
     }
 
-    /// The configuration says something else. Endpoints that are still there tell clients what it
-    /// says now.
-    pub(crate) fn reload(&mut self, settings: &Settings) {
+    /// The configuration may say something else. Endpoints that are still there tell clients what it
+    /// says now; others begin and end.
+    pub(crate) fn reload(&mut self, settings: &Settings, front: &mut Front) {
         if settings.endpoints == self.settings.endpoints
             && settings.ostler.client_certificate_authorities
                 == self.settings.ostler.client_certificate_authorities
@@ -286,8 +303,31 @@ impl Certificates {
             return;
         }
         let changes = changes(settings);
+        let (mut files, mut mistakes) = (Files::default(), Vec::new());
+        let mut listening = Vec::new();
+        for config in &settings.endpoints {
+            let mut known = self.listening.iter();
+            let endpoint = match known.find(|known| known.is_of(config)) {
+                Some(known) => {
+                    let endpoint = known.endpoint.clone();
+                    replace(&endpoint, config, settings, &mut files, &mut mistakes);
+                    Some(endpoint)
+                }
+                None => build_one(config, settings, &mut files, &mut mistakes),
+            };
+            listening.extend(endpoint.map(|endpoint| Listening::new(config, endpoint)));
+        }
+        log(&mistakes);
+        let before = front.urls();
+        let endpoints: Vec<_> = listening.iter().map(|one| one.endpoint.clone()).collect();
+        for error in front.set_endpoints(&endpoints) {
+            tracing::error!("{:#}", anyhow::Error::new(error));
+        }
+        for url in front.urls().iter().filter(|url| !before.contains(url)) {
+            println!("listening on {url}");
+        }
+        self.listening = listening;
         self.settings = settings.clone();
-        replace(&self.listening, settings);
         self.watch(changes);
     }
 
@@ -302,7 +342,16 @@ impl Certificates {
         self.task = Some(tokio::spawn(async move {
             loop {
                 changes.changed().await;
-                if replace(&listening, &settings) {
+                let (mut files, mut mistakes) = (Files::default(), Vec::new());
+                for listening in &listening {
+                    let mut configs = settings.endpoints.iter();
+                    if let Some(config) = configs.find(|config| listening.is_of(config)) {
+                        let endpoint = &listening.endpoint;
+                        replace(endpoint, config, &settings, &mut files, &mut mistakes);
+                    }
+                }
+                log(&mistakes);
+                if mistakes.is_empty() {
                     tracing::info!("certificates are reloaded");
                 }
             }
@@ -310,7 +359,7 @@ impl Certificates {
     }
 }
 
-impl Drop for Certificates {
+impl Drop for Endpoints {
     fn drop(&mut self) {
         if let Some(task) = self.task.take() {
             task.abort();
@@ -320,53 +369,43 @@ impl Drop for Certificates {
 
 /// Watches the files of certificates from now on.
 pub(crate) fn changes(settings: &Settings) -> FileChanges {
-    let mut paths: Vec<PathBuf> = Vec::new();
-    let mut add = |path: &str| paths.push(Path::new(path).to_owned());
-    let mut is_tls = false;
-    for tls in settings
-        .endpoints
-        .iter()
-        .filter_map(|endpoint| endpoint.tls.as_ref())
-    {
-        is_tls = true;
+    let mut paths: Vec<&Path> = Vec::new();
+    let endpoints = settings.endpoints.iter();
+    for tls in endpoints.filter_map(|endpoint| endpoint.tls.as_ref()) {
         let hosts = tls.hosts.iter().map(|(_, host)| host).chain(&tls.any);
-        for host in hosts {
-            add(&host.certificate.path);
-            if let Some(path) = &host.certificate.key_path {
-                add(path);
-            }
+        for certificate in hosts.map(|host| &host.certificate) {
+            paths.push(Path::new(&certificate.path));
+            paths.extend(certificate.key_path.as_ref().map(Path::new));
         }
-    }
-    if let (true, Some(path)) = (is_tls, &settings.ostler.client_certificate_authorities) {
-        add(path);
+        let authorities = &settings.ostler.client_certificate_authorities;
+        paths.extend(authorities.as_ref().map(Path::new));
     }
     paths.sort();
     paths.dedup();
-    let paths: Vec<_> = paths.iter().map(PathBuf::as_path).collect();
     FileChanges::new(&paths)
 }
 
-/// Has each endpoint tell clients what configuration and files say now. Where they say nothing that
-/// can be used, it goes on as it was; false then.
-fn replace(listening: &[Listening], settings: &Settings) -> bool {
-    let mut mistakes = Vec::new();
-    let mut files = Files::default();
-    for Listening { path, url, tls } in listening {
-        let mut configured = settings.endpoints.iter();
-        let config = configured.find(|config| config.path == *path && config.url == *url);
-        let Some((config, wanted)) = config.and_then(|config| Some((config, config.tls.as_ref()?)))
-        else {
-            // It is gone, which takes a restart.
-            continue;
-        };
-        if let Some(options) = options(wanted, settings, &mut files, &mut mistakes)
-            && let Err(error) = tls.replace(&options)
-        {
-            mistakes.push(setup(config, &error));
-        }
+/// Has an endpoint tell clients what configuration and files say now. Where they say nothing that can
+/// be used, it goes on as it was.
+fn replace(
+    endpoint: &Endpoint,
+    config: &EndpointConfig,
+    settings: &Settings,
+    files: &mut Files,
+    mistakes: &mut Vec<Mistake>,
+) {
+    let (Some(current), Some(wanted)) = (&endpoint.tls, &config.tls) else {
+        return;
+    };
+    if let Some(options) = options(wanted, settings, files, mistakes)
+        && let Err(error) = current.replace(&options)
+    {
+        mistakes.push(setup(config, &error));
     }
-    for mistake in &mistakes {
+}
+
+fn log(mistakes: &[Mistake]) {
+    for mistake in mistakes {
         tracing::error!("a certificate stays as it was: {mistake}");
     }
-    mistakes.is_empty()
 }

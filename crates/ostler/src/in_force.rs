@@ -86,9 +86,7 @@ impl InForce {
             }
         };
         if takes_a_restart(&settings, &self.started) {
-            tracing::warn!(
-                "where to listen, limits or the Ostler section have changed: that takes a restart"
-            );
+            tracing::warn!("limits or the Ostler section have changed: that takes a restart");
         }
         let replaced =
             pipeline(&settings).and_then(|pipeline| Ok(front.set_pipeline(pipeline, runtime)?));
@@ -104,25 +102,15 @@ impl InForce {
     }
 }
 
-/// Whether something has changed that only a start reads. Protection keys and certificates
-/// are not among it.
+/// Whether something has changed that only a start reads. Protection keys, and where and how
+/// to listen, are not among it.
 fn takes_a_restart(settings: &Settings, started: &Settings) -> bool {
     let ostler = |settings: &Settings| OstlerConfig {
         data_protection: DataProtectionConfig::default(),
         client_certificate_authorities: None,
         ..settings.ostler.clone()
     };
-    let listening = |settings: &Settings| -> Vec<_> {
-        let endpoints = settings.endpoints.iter();
-        endpoints
-            .map(|endpoint| {
-                // What an https endpoint tells its clients is replaced as it runs.
-                let protocols = endpoint.tls.is_none().then_some(endpoint.protocols);
-                (endpoint.url.clone(), protocols)
-            })
-            .collect()
-    };
-    listening(settings) != listening(started) || ostler(settings) != ostler(started)
+    ostler(settings) != ostler(started)
 }
 
 /// Says in the log how a reload went.

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use crate::EXIT_CONFIGURATION;
 use crate::args::RunArgs;
 use crate::configuration::{self, Sources};
-use crate::endpoints::{self, Certificates};
+use crate::endpoints::{self, Endpoints};
 use crate::in_force::InForce;
 use crate::protection_keys;
 use crate::reload::FileChanges;
@@ -81,9 +81,9 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         let mut changes = watch_files(changes);
         let mut keys = SigningKeys::default();
         keys.follow(model.bearer_scheme());
-        let front = Front::start(Arc::clone(&model), pipeline, &options)?;
+        let mut front = Front::start(Arc::clone(&model), pipeline, &options)?;
         let listening = &options.endpoints;
-        let mut certificates = Certificates::follow(listening, &settings, certificate_changes);
+        let mut endpoints = Endpoints::follow(listening, &settings, certificate_changes);
         let mut in_force = in_force;
         for url in front.urls() {
             println!("listening on {url}");
@@ -95,12 +95,12 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
                 _ = interrupt.recv() => break,
                 _ = hang_up.recv() => {
                     in_force.reload(&front, &options.runtime);
-                    certificates.reload(in_force.settings());
+                    endpoints.reload(in_force.settings(), &mut front);
                     keys.follow(model.bearer_scheme());
                 },
                 Some(()) = changes.recv() => {
                     in_force.reload(&front, &options.runtime);
-                    certificates.reload(in_force.settings());
+                    endpoints.reload(in_force.settings(), &mut front);
                     keys.follow(model.bearer_scheme());
                 },
                 () = answer_status(status.as_ref(), &front) => {}

@@ -134,7 +134,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         active_health: ActiveHealthOptions::default(),
     };
     let front = Front::start(Arc::clone(&model), Pipeline::yarp_default(), &options)?;
-    let address = *front.addresses().first().ok_or("nothing is listened on")?;
+    let address = front.addresses().into_iter().next();
+    let address = address.ok_or("nothing is listened on")?;
     let snapshot = model.snapshot();
     let cluster = snapshot.clusters.find("app").ok_or("no cluster")?;
     show("at first", cluster);

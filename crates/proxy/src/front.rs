@@ -12,13 +12,13 @@ use ostler_delegation::QueueName;
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_http1::Limits;
 use ostler_model::ProxyModel;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::delegation::{QueueRegistry, Trust};
 use crate::health::{self, ActiveHealthOptions, HealthSignal};
 use crate::listener::{Endpoint, bind};
 
+use crate::listening::{Change, EndpointId};
 use crate::pipeline::Pipeline;
 use crate::worker::Worker;
 
@@ -130,8 +130,18 @@ pub struct Front {
     shared: Arc<Shared>,
     phase: watch::Sender<Phase>,
     threads: Vec<JoinHandle<()>>,
+    /// To each thread with connections.
+    changes: Vec<mpsc::UnboundedSender<Change>>,
+    listening: Vec<ListeningEndpoint>,
+    next_endpoint: EndpointId,
+}
+
+/// An endpoint that is listened on.
+#[derive(Debug)]
+struct ListeningEndpoint {
+    id: EndpointId,
+    endpoint: Endpoint,
     addresses: Vec<SocketAddr>,
-    urls: Vec<String>,
 }
 
 /// A front did not start.
@@ -176,23 +186,8 @@ impl Front {
             threads => threads,
         };
         ostler_shm::raise_open_file_limit();
-        let mut listeners: Vec<Vec<(std::net::TcpListener, Endpoint)>> =
-            (0..threads).map(|_| Vec::new()).collect();
-        let (mut addresses, mut urls) = (Vec::new(), Vec::new());
-        for endpoint in &options.endpoints {
-            for bound in bind(&endpoint.url, threads).map_err(StartError::Listen)? {
-                addresses.push(bound.address);
-                let scheme = if endpoint.tls.is_some() {
-                    "https"
-                } else {
-                    "http"
-                };
-                urls.push(format!("{scheme}://{}", bound.address));
-                for (thread, socket) in listeners.iter_mut().zip(bound.sockets) {
-                    thread.push((socket, endpoint.clone()));
-                }
-            }
-        }
+        let (changes, receivers): (Vec<_>, Vec<_>) =
+            (0..threads).map(|_| mpsc::unbounded_channel()).unzip();
         let mut trusted = options.trusted_uids.clone();
         trusted.push(rustix::process::geteuid().as_raw());
         let ring_capacity = ring_capacity(&options.limits);
@@ -212,15 +207,19 @@ impl Front {
             shared,
             phase,
             threads: Vec::new(),
-            addresses,
-            urls,
+            changes,
+            listening: Vec::new(),
+            next_endpoint: 0,
         };
-        for (number, listeners) in listeners.into_iter().enumerate() {
+        for endpoint in &options.endpoints {
+            front.listen(endpoint).map_err(StartError::Listen)?;
+        }
+        for (number, changes) in receivers.into_iter().enumerate() {
             let shared = Arc::clone(&front.shared);
             let phase = front.phase.subscribe();
             let thread = std::thread::Builder::new()
                 .name(format!("front-{number}"))
-                .spawn(move || run(shared, number as u64, listeners, phase))
+                .spawn(move || run(shared, number as u64, changes, phase))
                 .map_err(StartError::Thread)?;
             front.threads.push(thread);
         }
@@ -235,13 +234,85 @@ impl Front {
     }
 
     /// The addresses listened on, ports included.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let listening = self.listening.iter();
+        listening
+            .flat_map(|listening| listening.addresses.iter().copied())
+            .collect()
     }
 
     /// The same with their schemes: `https://127.0.0.1:443`.
-    pub fn urls(&self) -> &[String] {
-        &self.urls
+    pub fn urls(&self) -> Vec<String> {
+        self.listening
+            .iter()
+            .flat_map(ListeningEndpoint::urls)
+            .collect()
+    }
+
+    /// Listens on these endpoints and no others from now on. An endpoint that is the same (URL,
+    /// protocols, and the very [`TlsEndpoint`](crate::TlsEndpoint)) goes on as it is. The connections
+    /// of one that is no longer there have five seconds to end.
+    ///
+    /// # Errors
+    ///
+    /// For each endpoint that cannot be listened on; the others are.
+    pub fn set_endpoints(&mut self, endpoints: &[Endpoint]) -> Vec<StartError> {
+        let stays = |listening: &ListeningEndpoint| {
+            let mut wanted = endpoints.iter();
+            wanted.any(|wanted| wanted.is_same(&listening.endpoint))
+        };
+        let ending: Vec<_> = self.listening.extract_if(.., |one| !stays(one)).collect();
+        for listening in ending {
+            self.end(&listening);
+        }
+        let mut errors = Vec::new();
+        for endpoint in endpoints {
+            let mut listening = self.listening.iter();
+            if listening.any(|listening| listening.endpoint.is_same(endpoint)) {
+                continue;
+            }
+            if let Err(error) = self.listen(endpoint) {
+                errors.push(StartError::Listen(error));
+            }
+        }
+        errors
+    }
+
+    fn listen(&mut self, endpoint: &Endpoint) -> io::Result<()> {
+        let bound = bind(&endpoint.url, self.changes.len())?;
+        let id = self.next_endpoint;
+        self.next_endpoint += 1;
+        let addresses = bound.iter().map(|bound| bound.address).collect();
+        let mut sockets: Vec<_> = bound
+            .into_iter()
+            .map(|bound| bound.sockets.into_iter())
+            .collect();
+        for thread in &self.changes {
+            let own = sockets.iter_mut().filter_map(Iterator::next).collect();
+            // A thread that has ended takes no connections.
+            let _ = thread.send(Change::Begin(id, endpoint.clone(), own));
+        }
+        self.listening.push(ListeningEndpoint {
+            id,
+            endpoint: endpoint.clone(),
+            addresses,
+        });
+        Ok(())
+    }
+
+    fn end(&self, listening: &ListeningEndpoint) {
+        // A thread that does not answer is busy beyond reason; its sockets close when it is not.
+        const PATIENCE: Duration = Duration::from_secs(1);
+        let (sender, ended) = std::sync::mpsc::channel();
+        for thread in &self.changes {
+            let _ = thread.send(Change::End(listening.id, sender.clone()));
+        }
+        for _ in &self.changes {
+            let _ = ended.recv_timeout(PATIENCE);
+        }
+        for url in listening.urls() {
+            tracing::info!(url, "no longer listened on");
+        }
     }
 
     /// Replaces the pipeline; exchanges under way keep the one they have.
@@ -301,6 +372,17 @@ impl Front {
     }
 }
 
+impl ListeningEndpoint {
+    fn urls(&self) -> impl Iterator<Item = String> {
+        let scheme = match self.endpoint.tls {
+            Some(_) => "https",
+            None => "http",
+        };
+        let addresses = self.addresses.iter();
+        addresses.map(move |address| format!("{scheme}://{address}"))
+    }
+}
+
 /// A ring must hold the largest head, its index and what was read behind it, four times.
 fn ring_capacity(limits: &FrontLimits) -> usize {
     let index = limits.http1.fields * 8;
@@ -311,7 +393,7 @@ fn ring_capacity(limits: &FrontLimits) -> usize {
 fn run(
     shared: Arc<Shared>,
     number: u64,
-    listeners: Vec<(std::net::TcpListener, Endpoint)>,
+    changes: mpsc::UnboundedReceiver<Change>,
     phase: watch::Receiver<Phase>,
 ) {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -326,16 +408,7 @@ fn run(
         }
     };
     runtime.block_on(async move {
-        let listeners: io::Result<Vec<_>> = listeners
-            .into_iter()
-            .map(|(listener, endpoint)| Ok((TcpListener::from_std(listener)?, endpoint)))
-            .collect();
-        match listeners {
-            Ok(listeners) => {
-                let seed = ostler_shm::monotonic_nanoseconds() ^ (number << 48);
-                Worker::new(shared, seed).run(listeners, phase).await;
-            }
-            Err(error) => tracing::error!(%error, "cannot wait on a listener"),
-        }
+        let seed = ostler_shm::monotonic_nanoseconds() ^ (number << 48);
+        Worker::new(shared, seed).run(changes, phase).await;
     });
 }

@@ -20,6 +20,7 @@ mod front;
 mod health;
 mod http2;
 mod listener;
+mod listening;
 mod outcome;
 mod pipeline;
 mod readiness;

@@ -23,6 +23,16 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// Whether this is listened on already where `other` is.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let same_tls = match (&self.tls, &other.tls) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, None) => self.protocols == other.protocols,
+            _ => false,
+        };
+        self.url == other.url && same_tls
+    }
+
     /// One in clear text.
     pub fn clear(url: ListenUrl) -> Self {
         Self {

@@ -11,7 +11,7 @@ use ostler_delegation::control::ConnectionFacts;
 use ostler_delegation::{QueueError, QueueName};
 use ostler_model::{ClusterState, DestinationModel, FastRandom, Snapshot};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::connection::{Watch, serve};
 use crate::delegation::{Queue, Rule, Rules, Way};
@@ -20,6 +20,7 @@ use crate::forwarder::{Clients, Destination, RequestError};
 use crate::front::{FrontLimits, Phase, Shared};
 use crate::health::HealthSignal;
 use crate::listener::Endpoint;
+use crate::listening::{self, Change, Listening, Open};
 use crate::pipeline::Pipeline;
 use crate::tls::{self, ClientFacts};
 
@@ -173,23 +174,21 @@ impl Worker {
     /// Accepts and serves until the front stops, then until what is under way has ended.
     pub(crate) async fn run(
         self: Rc<Self>,
-        listeners: Vec<(TcpListener, Endpoint)>,
+        mut changes: mpsc::UnboundedReceiver<Change>,
         mut phase: watch::Receiver<Phase>,
     ) {
         self.flush.pace_thread();
         let flush = tokio::task::spawn_local(Rc::clone(&self.flush).run());
         let ticks = tokio::task::spawn_local(Rc::clone(&self).tick());
-        let accepts: Vec<_> = listeners
-            .into_iter()
-            .map(|(listener, endpoint)| {
-                tokio::task::spawn_local(Rc::clone(&self).accept(listener, endpoint))
-            })
-            .collect();
-        let _ = phase.wait_for(|phase| *phase != Phase::Running).await;
-        self.phase.set(Phase::Draining);
-        for accept in accepts {
-            accept.abort();
+        let mut listening = Listening::default();
+        loop {
+            tokio::select! {
+                _ = phase.wait_for(|phase| *phase != Phase::Running) => break,
+                Some(change) = changes.recv() => listening.change(&self, change).await,
+            }
         }
+        self.phase.set(Phase::Draining);
+        listening.end();
         self.check(true);
         while self.is_busy() && *phase.borrow() != Phase::Stopping {
             tokio::select! {
@@ -215,7 +214,13 @@ impl Worker {
         self.connections.borrow().len() > with_targets
     }
 
-    async fn accept(self: Rc<Self>, listener: TcpListener, endpoint: Endpoint) {
+    /// Accepts connections of an endpoint, which are among those that are `open` while they last.
+    pub(crate) async fn accept(
+        self: Rc<Self>,
+        listener: TcpListener,
+        endpoint: Endpoint,
+        open: Open,
+    ) {
         loop {
             match listener.accept().await {
                 Ok((stream, client)) => {
@@ -229,18 +234,18 @@ impl Worker {
                     let worker = Rc::clone(&self);
                     if let Some(tls) = &endpoint.tls {
                         let tls = Arc::clone(tls);
-                        tokio::task::spawn_local(tls::serve(worker, stream, tls, facts));
+                        listening::spawn(&open, tls::serve(worker, stream, tls, facts));
                         continue;
                     }
                     let facts = ClientFacts::clear(facts);
                     if !endpoint.protocols.has_http1() {
-                        tokio::task::spawn_local(crate::http2::serve(worker, stream, facts));
+                        listening::spawn(&open, crate::http2::serve(worker, stream, facts));
                         continue;
                     }
                     let Ok(stream) = stream.into_std() else {
                         continue;
                     };
-                    tokio::task::spawn_local(serve(worker, OwnedFd::from(stream), facts, None));
+                    listening::spawn(&open, serve(worker, OwnedFd::from(stream), facts, None));
                 }
                 Err(error) => {
                     // Out of descriptors, most likely: others will give some back.

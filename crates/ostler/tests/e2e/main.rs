@@ -12,6 +12,7 @@ mod command_line;
 mod cors;
 mod delegation_rules;
 mod destinations;
+mod endpoints;
 mod failures;
 mod forwarding;
 mod health;

@@ -31,8 +31,8 @@ pub(crate) fn front(model: &Arc<ProxyModel>, pipeline: Pipeline) -> Result<Front
 }
 
 pub(crate) fn address(front: &Front) -> Result<SocketAddr, Failure> {
-    let first = front.addresses().first();
-    Ok(*first.ok_or("nothing is listened on")?)
+    let first = front.addresses().into_iter().next();
+    Ok(first.ok_or("nothing is listened on")?)
 }
 
 pub(crate) fn stop(front: Front) {
