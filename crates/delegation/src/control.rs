@@ -427,6 +427,25 @@ mod tests {
     }
 
     #[test]
+    fn unknown_features_of_a_welcome_are_ignored() {
+        let welcome = |knows_tls| TargetMessage::Welcome {
+            pid: 1,
+            knows_tls,
+            max_connections: 2,
+            label: String::new(),
+            url_prefixes: Vec::new(),
+        };
+        let mut packet = welcome(false).encode();
+        // What targets from before there were features say.
+        assert_eq!(packet[1], 0);
+        assert_eq!(TargetMessage::decode(&packet), Ok(welcome(false)));
+        packet[1] = 0xfe;
+        assert_eq!(TargetMessage::decode(&packet), Ok(welcome(false)));
+        packet[1] = 0xff;
+        assert_eq!(TargetMessage::decode(&packet), Ok(welcome(true)));
+    }
+
+    #[test]
     fn another_version_is_named() {
         let mut packet = FrontMessage::HelloRelay { pid: 7 }.encode();
         packet[2] = 99;

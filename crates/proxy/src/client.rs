@@ -293,6 +293,8 @@ impl Client {
             }
             // Usually there is room, and nothing to wait for.
             match tls.send(self.as_fd()) {
+                // A session that takes nothing and has nothing to send is closed.
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(_) => continue,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
