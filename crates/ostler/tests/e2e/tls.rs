@@ -708,3 +708,88 @@ fn check_finds_certificates_that_cannot_be_used() {
     let mut client: TlsClient = TlsSettings::new(&authority).connect(port.parse().unwrap());
     assert_eq!(client.ask("GET", "/").status, 404);
 }
+
+#[test]
+fn a_front_that_stops_finishes_what_it_relays_and_takes_its_leave() {
+    let sandbox = Sandbox::new();
+    let authority = authority(&sandbox);
+    let both = BothWays::new(&sandbox);
+    let front = start(
+        &sandbox,
+        &both.configuration("", &kestrel(&sandbox, json!({}))),
+    );
+    let mut idle = TlsSettings::new(&authority).connect(front.port);
+    assert_eq!(idle.ask("GET", "/delegated/").status, 200);
+    let mut busy: Vec<_> = WAYS
+        .iter()
+        .map(|way| {
+            let mut client = TlsSettings::new(&authority).connect(front.port);
+            client.send(format!("GET {way}/delay/1000 HTTP/1.1\r\nHost: x\r\n\r\n"));
+            client
+        })
+        .collect();
+    // Each is under way once another, asked later, is answered.
+    for way in WAYS {
+        assert_eq!(idle.ask("GET", &format!("{way}/")).status, 200);
+    }
+    front.process.signal("TERM");
+    // A proper end: reading to it is no error.
+    assert_eq!(idle.stream().read(&mut [0; 1]).unwrap(), 0);
+    for client in &mut busy {
+        assert_eq!(client.response().status, 200);
+        assert_eq!(client.stream().read(&mut [0; 1]).unwrap(), 0);
+    }
+    assert!(front.process.wait().success());
+}
+
+#[test]
+fn clients_that_go_leave_nothing_behind() {
+    let sandbox = Sandbox::new();
+    let authority = authority(&sandbox);
+    let both = BothWays::new(&sandbox);
+    let front = start(
+        &sandbox,
+        &both.configuration("", &kestrel(&sandbox, json!({}))),
+    );
+    let config = TlsSettings::new(&authority).config();
+    let round = || {
+        for number in 0..60 {
+            let mut client = tls(front.port, "localhost", config.clone());
+            match number % 6 {
+                // In the middle of a handshake, of a response, of a request's body; after an answer.
+                0 => {
+                    let stream = client.stream();
+                    stream.conn.write_tls(&mut stream.sock).unwrap();
+                }
+                1 | 2 => {
+                    let way = WAYS[number % 2];
+                    client.send(format!(
+                        "GET {way}/stream/3000000 HTTP/1.1\r\nHost: x\r\n\r\n"
+                    ));
+                    assert_eq!(client.try_head().unwrap().0, 200);
+                }
+                3 | 4 => {
+                    let way = WAYS[number % 2];
+                    client.send(format!(
+                        "POST {way}/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf"
+                    ));
+                }
+                _ => assert_eq!(client.ask("GET", "/delegated/").status, 200),
+            }
+        }
+    };
+    round();
+    let settled = |process: &Process| {
+        let mut last = usize::MAX;
+        eventually("descriptors stay as they are", || {
+            std::mem::replace(&mut last, process.descriptors()) == last
+        });
+        last
+    };
+    // Connections to the destination are kept for a while; more rounds need no more of them.
+    let before = (settled(&front.process), settled(&both.target));
+    round();
+    eventually("all is given back", || {
+        front.process.descriptors() <= before.0 + 4 && both.target.descriptors() <= before.1 + 4
+    });
+}
