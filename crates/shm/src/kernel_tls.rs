@@ -146,6 +146,17 @@ impl KernelTls {
         Ok(Self { offered })
     }
 
+    /// What a kernel without TLS offers.
+    pub const fn nothing() -> Self {
+        Self { offered: 0 }
+    }
+
+    /// Claims to offer everything, untried: for tests of what a false claim leads to.
+    #[doc(hidden)]
+    pub const fn claimed() -> Self {
+        Self { offered: u8::MAX }
+    }
+
     /// Whether records of this version and cipher can be left to the kernel.
     pub fn offers(&self, version: KernelTlsVersion, cipher: KernelTlsCipher) -> bool {
         self.offered & bit(version, cipher) != 0

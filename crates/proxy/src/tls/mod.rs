@@ -5,6 +5,8 @@ mod accept;
 mod certificate;
 mod endpoint;
 mod facts;
+mod kernel;
+mod records;
 mod session;
 
 pub(crate) use accept::serve;
