@@ -43,8 +43,8 @@ pub use load::{Loaded, RouteValidator, load, load_with};
 pub use policy_kind::PolicyKind;
 pub use settings::{
     CertificateConfig, ClientCertificateMode, DataProtectionConfig, EndpointConfig, FrontLimits,
-    HealthCheckDefaults, HttpProtocols, OstlerConfig, Password, ProtectionKeyConfig, Settings,
-    TlsConfig, TlsHostConfig,
+    HealthCheckDefaults, HttpProtocols, KernelTls, OstlerConfig, Password, ProtectionKeyConfig,
+    Settings, TlsConfig, TlsHostConfig,
 };
 pub use tree::{ConfigurationTree, Section};
 pub use validate::{Items, Sourced, validate};

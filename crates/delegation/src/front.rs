@@ -14,7 +14,7 @@ use ostler_shm::{
     RegionSpec, Sleeper, Waker, event_descriptor, full_fence,
 };
 
-use crate::control::{ConnectionFacts, FrontMessage, TargetMessage};
+use crate::control::{ConnectionFacts, FrontMessage, TargetMessage, TlsFacts};
 use crate::entry::{self, Completed, ExchangeKey, RequestEntry};
 use crate::error::{ChannelError, OpenConnectionError, WireError};
 use crate::handover::{Disposition, Stage, withdrawn_byte};
@@ -263,6 +263,7 @@ impl FrontChannel {
         &mut self,
         client: BorrowedFd<'_>,
         facts: ConnectionFacts,
+        tls: Option<TlsFacts>,
     ) -> Result<SlotKey, OpenConnectionError> {
         let limit = MAX_SLOTS.min(self.welcome.max_connections as usize);
         let slot = match self.free.last() {
@@ -286,6 +287,7 @@ impl FrontChannel {
             slot,
             generation,
             facts,
+            tls,
         };
         match self.control.send(&message.encode(), &[client]) {
             Ok(()) => {}

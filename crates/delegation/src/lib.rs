@@ -41,4 +41,4 @@ pub use rule::{DelegationRule, RuleError};
 pub use url_prefix::UrlPrefix;
 
 /// Version of the wire: control messages, ring entries, region layout. Both ends must agree.
-pub const PROTOCOL_VERSION: u16 = 2;
+pub const PROTOCOL_VERSION: u16 = 3;

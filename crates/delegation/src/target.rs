@@ -127,6 +127,9 @@ pub enum Event<'a> {
         client: OwnedFd,
         /// Its two ends.
         facts: ConnectionFacts,
+        /// What its handshake said, if the client speaks TLS, which the kernel then does for whoever
+        /// uses the socket.
+        tls: Option<TlsFacts>,
     },
     /// A request.
     Request(ExchangeKey, RequestEntry<'a>),
@@ -143,6 +146,35 @@ pub enum Event<'a> {
     Goodbye,
 }
 
+/// A connection whose message has been read.
+#[derive(Debug)]
+struct Connected {
+    slot: u32,
+    generation: u32,
+    client: OwnedFd,
+    facts: ConnectionFacts,
+    tls: Option<TlsFacts>,
+}
+
+impl From<Connected> for Event<'_> {
+    fn from(connected: Connected) -> Self {
+        let Connected {
+            slot,
+            generation,
+            client,
+            facts,
+            tls,
+        } = connected;
+        Self::Connection {
+            slot,
+            generation,
+            client,
+            facts,
+            tls,
+        }
+    }
+}
+
 /// The target's end of a channel: requests in, completions out.
 #[derive(Debug)]
 pub struct TargetChannel {
@@ -155,7 +187,7 @@ pub struct TargetChannel {
     /// The generation in use of each slot; 0 is none.
     generations: Vec<u32>,
     /// Control messages read while looking for a connection that an entry spoke of.
-    connections: VecDeque<(u32, u32, OwnedFd, ConnectionFacts)>,
+    connections: VecDeque<Connected>,
     goodbye: bool,
     /// The front has said goodbye.
     leaving: bool,
@@ -251,13 +283,8 @@ impl TargetChannel {
     ///
     /// When the front is gone or is no correct front: the channel is dead.
     pub fn poll_event(&mut self) -> Result<Option<Event<'_>>, ChannelError> {
-        if let Some((slot, generation, client, facts)) = self.connections.pop_front() {
-            return Ok(Some(Event::Connection {
-                slot,
-                generation,
-                client,
-                facts,
-            }));
+        if let Some(connected) = self.connections.pop_front() {
+            return Ok(Some(connected.into()));
         }
         if !self.again && !self.consumer.try_pop(&mut self.entry)? {
             return Ok(None);
@@ -269,16 +296,9 @@ impl TargetChannel {
             // The socket was sent before the entry was written, so it is there to be read.
             self.read_connections()?;
             let known = self.knows(slot, generation);
-            if let Some((slot, generation, client, facts)) =
-                self.connections.pop_front().filter(|_| known)
-            {
+            if let Some(connected) = self.connections.pop_front().filter(|_| known) {
                 self.again = true;
-                return Ok(Some(Event::Connection {
-                    slot,
-                    generation,
-                    client,
-                    facts,
-                }));
+                return Ok(Some(connected.into()));
             }
             return Err(ChannelError::UnknownExchange { slot, exchange: 0 });
         }
@@ -301,15 +321,7 @@ impl TargetChannel {
         if std::mem::take(&mut self.goodbye) {
             return Ok(Some(Event::Goodbye));
         }
-        Ok(self
-            .connections
-            .pop_front()
-            .map(|(slot, generation, client, facts)| Event::Connection {
-                slot,
-                generation,
-                client,
-                facts,
-            }))
+        Ok(self.connections.pop_front().map(Event::from))
     }
 
     /// Says that this end is about to sleep. Look for events once more before doing so.
@@ -343,6 +355,7 @@ impl TargetChannel {
                     slot,
                     generation,
                     facts,
+                    tls,
                 } => {
                     let client = received.descriptors.into_iter().next();
                     let client = client.ok_or(WireError::MissingDescriptor("a connection"))?;
@@ -354,8 +367,13 @@ impl TargetChannel {
                         self.generations.resize(at + 1, 0);
                     }
                     self.generations[at] = generation;
-                    self.connections
-                        .push_back((slot, generation, client, facts));
+                    self.connections.push_back(Connected {
+                        slot,
+                        generation,
+                        client,
+                        facts,
+                        tls,
+                    });
                 }
                 // Behind a goodbye nothing comes: a second one is somebody's idea of a flood.
                 FrontMessage::Goodbye if !self.leaving => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use ostler_config::Settings;
+use ostler_config::{KernelTls, Settings};
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_delegation::status::StatusListener;
 use ostler_http1::Limits;
@@ -199,6 +199,7 @@ fn options(
         },
         runtime,
         trusted_uids: trusted_uids?,
+        kernel_tls: ostler.kernel_tls == KernelTls::Auto,
         active_health: ActiveHealthOptions {
             default_interval: ostler.health_checks.active_default_interval,
             default_timeout: ostler.health_checks.active_default_timeout,

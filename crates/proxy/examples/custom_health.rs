@@ -131,6 +131,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         limits: FrontLimits::default(),
         runtime: RuntimeFolder::from_environment(),
         trusted_uids: Vec::new(),
+        kernel_tls: false,
         active_health: ActiveHealthOptions::default(),
     };
     let front = Front::start(Arc::clone(&model), Pipeline::yarp_default(), &options)?;

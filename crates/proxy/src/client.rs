@@ -10,14 +10,20 @@ use std::time::Duration;
 
 use ostler_delegation::control::ConnectionFacts;
 use ostler_model::transforms::ConnectionEnds;
-use rustls::ServerConnection;
+use ostler_shm::kernel_tls::KernelTls;
 use tokio::io::unix::AsyncFd;
 
-use crate::tls::{ClientFacts, TlsFacts, TlsSession};
+use crate::tls::{ClientFacts, KernelSocket, SpentError, Stays, TlsFacts, TlsSession, ToKernel};
 
 /// Bytes asked of the kernel at a time. Together with the longest head it bounds what travels with
 /// a request.
 pub(crate) const READ: usize = 16 * 1024;
+
+/// How long a connection that is being closed is listened to, or waited for.
+const LONGEST: Duration = Duration::from_secs(2);
+
+/// How long a record may take that has begun and holds a session back.
+const RECORD_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// What wakes the connection's task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +58,8 @@ pub(crate) struct Client {
     interest: Interest,
     facts: ClientFacts,
     tls: Option<Box<TlsSession>>,
+    /// The session has moved into the kernel.
+    kernel: Option<KernelSocket>,
 }
 
 impl Client {
@@ -59,14 +67,15 @@ impl Client {
     pub(crate) fn new(
         socket: OwnedFd,
         facts: ClientFacts,
-        session: Option<ServerConnection>,
+        session: Option<TlsSession>,
     ) -> io::Result<Self> {
         let mut client = Self {
             socket: Rc::new(socket),
             registration: None,
             interest: Interest::Breaks,
             facts,
-            tls: session.map(|session| Box::new(TlsSession::new(session))),
+            tls: session.map(Box::new),
+            kernel: None,
         };
         client.set_interest(Interest::Reads)?;
         Ok(client)
@@ -100,9 +109,9 @@ impl Client {
         }
     }
 
-    /// The socket, for whoever speaks HTTP over it as it is: there is none for a client that speaks
-    /// TLS, so that nothing can be sent to it in clear text.
-    pub(crate) fn clear_fd(&self) -> Option<BorrowedFd<'_>> {
+    /// The socket, for whoever speaks HTTP over it as it is: there is none while a session of this
+    /// process encrypts what is sent, so that nothing can be sent in clear text.
+    pub(crate) fn plain_fd(&self) -> Option<BorrowedFd<'_>> {
         self.tls.is_none().then(|| self.as_fd())
     }
 
@@ -165,9 +174,30 @@ impl Client {
         max: usize,
     ) -> Poll<io::Result<usize>> {
         match &self.tls {
-            None => self.poll_recv_with(cx, max, |socket| ostler_shm::recv(socket, out, max)),
+            None => match &self.kernel {
+                None => self.poll_recv_with(cx, max, |socket| ostler_shm::recv(socket, out, max)),
+                // Whatever it gives, there may be more.
+                Some(kernel) => self.poll_recv_with(cx, 0, |socket| kernel.recv(socket, out, max)),
+            },
             Some(tls) => self.poll_recv_tls(tls, cx, out, max),
         }
+    }
+
+    /// Appends what has arrived, up to `max` bytes, without waiting. From a client whose session is in
+    /// this process nothing is read like this.
+    pub(crate) fn recv_now(&self, out: &mut Vec<u8>, max: usize) -> io::Result<usize> {
+        let socket = self.plain_fd().ok_or(io::ErrorKind::Unsupported)?;
+        let received = match &self.kernel {
+            None => ostler_shm::recv(socket, out, max),
+            Some(kernel) => return kernel.recv(socket, out, max),
+        };
+        if received
+            .as_ref()
+            .is_ok_and(|&received| 0 < received && received < max)
+        {
+            self.clear_readable();
+        }
+        received
     }
 
     fn poll_recv_tls(
@@ -348,11 +378,105 @@ impl Client {
         }
     }
 
+    /// Moves the client's session into the kernel, so that others can use the socket; what of it has
+    /// been decrypted by then is appended to `input`, which is to have at most `most` bytes.
+    ///
+    /// # Errors
+    ///
+    /// When the session can neither move nor stay: the connection is lost, and shut down.
+    pub(crate) async fn move_into_kernel(
+        &mut self,
+        input: &mut Vec<u8>,
+        most: usize,
+        offered: KernelTls,
+    ) -> Result<Result<(), Stays>, SpentError> {
+        let Some(tls) = &self.tls else {
+            return Ok(Ok(()));
+        };
+        if let Err(stays) = self.complete_records(tls, input, most).await {
+            return Ok(Err(stays));
+        }
+        let Some(tls) = self.tls.take() else {
+            return Ok(Ok(()));
+        };
+        match tls.into_kernel(self.as_fd(), offered) {
+            ToKernel::Moved => self.kernel = Some(KernelSocket::default()),
+            ToKernel::Stays(tls, stays) => {
+                self.tls = Some(Box::new(tls));
+                return Ok(Err(stays));
+            }
+            ToKernel::Spent(error) => {
+                // Before anybody writes to it.
+                let _ = ostler_shm::shutdown_both(self.as_fd());
+                return Err(error);
+            }
+        }
+        // Registered anew, the socket says what it holds now; what it said before was of bytes, not
+        // of records.
+        self.registration = None;
+        self.set_interest(self.interest)
+            .map_err(SpentError::Socket)?;
+        Ok(Ok(()))
+    }
+
+    /// Takes out what has been received, up to the end of a record.
+    async fn complete_records(
+        &self,
+        tls: &TlsSession,
+        input: &mut Vec<u8>,
+        most: usize,
+    ) -> Result<(), Stays> {
+        loop {
+            match tls.take(input, usize::MAX) {
+                Ok(Some(0)) => return Err(Stays::NotNow("the client has ended its stream")),
+                Ok(_) => {}
+                Err(_) => return Err(Stays::NotNow("the client's records are broken")),
+            }
+            if input.len() > most {
+                return Err(Stays::NotNow(
+                    "more has been received than travels with a request",
+                ));
+            }
+            if tls.missing() == 0 {
+                return Ok(());
+            }
+            let receive = |socket: BorrowedFd<'_>| tls.receive_missing(socket);
+            let received = poll_fn(|cx| self.poll_recv_with(cx, 0, receive));
+            match tokio::time::timeout(RECORD_TIMEOUT, received).await {
+                Ok(Ok(1..)) => {}
+                Ok(_) => return Err(Stays::NotNow("the client has gone")),
+                Err(_elapsed) => return Err(Stays::NotNow("a record is not whole")),
+            }
+        }
+    }
+
+    /// Where the kernel writes the records: waits for a moment until it has room for all of them, then
+    /// says that nothing more comes.
+    pub(crate) async fn close_records(&mut self) {
+        let Some(kernel) = &self.kernel else { return };
+        match kernel.close(self.as_fd()) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            _ => return,
+        }
+        if self.set_interest(Interest::ReadsAndWrites).is_err() {
+            return;
+        }
+        let Some(kernel) = &self.kernel else { return };
+        let close = poll_fn(|cx| {
+            loop {
+                let mut guard = ready!(self.registration().poll_write_ready(cx))?;
+                if let Ok(closed) = guard.try_io(|_| kernel.close(self.as_fd())) {
+                    return Poll::Ready(closed);
+                }
+            }
+        });
+        let _ = tokio::time::timeout(LONGEST, close).await;
+    }
+
     /// Ends the front's direction and takes in for a moment what the client still sends: closing
     /// with bytes unread would destroy the response on its way (RFC 9112 section 9.6).
     pub(crate) async fn linger(&mut self) {
         const MOST: usize = 256 * 1024;
-        const LONGEST: Duration = Duration::from_secs(2);
         if self.set_interest(Interest::Reads).is_err() {
             return;
         }
@@ -363,6 +487,7 @@ impl Client {
                 return;
             }
         }
+        self.close_records().await;
         if ostler_shm::shutdown_write(self.as_fd()).is_err() {
             return;
         }
@@ -386,7 +511,10 @@ impl Client {
     /// Resets the connection now, whoever else holds the socket: closing would leave it to the last
     /// holder.
     pub(crate) fn reset(&self) {
-        let _ = rustix::net::connect_unspec(self.as_fd());
+        if self.kernel.is_some() || rustix::net::connect_unspec(self.as_fd()).is_err() {
+            // Kernels do not disconnect sockets whose records they write.
+            let _ = ostler_shm::shutdown_both(self.as_fd());
+        }
     }
 
     /// What was being said to the client is not whole, and the end of the connection is to show it:
@@ -394,6 +522,9 @@ impl Client {
     pub(crate) fn cut_short(&self) {
         if let Some(tls) = &self.tls {
             tls.cut_short();
+        }
+        if let Some(kernel) = &self.kernel {
+            kernel.cut_short();
         }
     }
 

@@ -16,7 +16,7 @@ use ostler_http1::{
 use crate::client::{Client, Interest, READ};
 use crate::delegation::{Channel, Handoff, NotTaken, Place, PlaceKey, RelayPlace, place_key};
 use crate::exchange::{After, exchange};
-use crate::tls::ClientFacts;
+use crate::tls::{ClientFacts, TlsSession};
 use crate::worker::Worker;
 
 /// A client's connection and everything that belongs to it for longer than an exchange.
@@ -69,7 +69,7 @@ pub(crate) async fn serve(
     worker: Rc<Worker>,
     socket: OwnedFd,
     facts: ClientFacts,
-    session: Option<rustls::ServerConnection>,
+    session: Option<TlsSession>,
 ) {
     let _ = ostler_shm::set_no_delay(std::os::fd::AsFd::as_fd(&socket));
     let Ok(client) = Client::new(socket, facts, session) else {
@@ -115,7 +115,7 @@ pub(crate) async fn serve(
             }
         }
     }
-    connection.close();
+    connection.close().await;
 }
 
 /// The request of a head that could not be read: an answer to it closes the connection.
@@ -276,7 +276,8 @@ impl Connection {
         self.places.clear();
     }
 
-    fn close(mut self) {
+    async fn close(mut self) {
+        self.client.close_records().await;
         // Targets hold the socket too, so closing it here would not end it.
         self.client.shutdown();
         self.places.clear();

@@ -13,7 +13,9 @@ use crate::admission::{Admission, Admitted, admit};
 use crate::affinity;
 use crate::connection::Connection;
 use crate::context::ExchangeContext;
-use crate::delegation::{Delegated, Record, Transformed, Unanswered, Way, delegate, transformed};
+use crate::delegation::{
+    Delegated, Record, Transformed, Unanswered, delegate, transformed, way_to_targets,
+};
 use crate::forwarder::{self, Forwarded};
 use crate::outcome::{ForwarderError, Mode, Outcome};
 use crate::pipeline::{Flow, Pipeline, Step};
@@ -144,9 +146,8 @@ async fn delegated(
 ) -> After {
     let facts = RequestFacts::from(head);
     let worker = std::rc::Rc::clone(&connection.worker);
-    let way = match connection.client.clear_fd() {
-        Some(_) => Way::Trust,
-        None => Way::Relay,
+    let Some(way) = way_to_targets(connection, head).await else {
+        return After::Close;
     };
     let rule = match worker.rule(&destination.model(), way) {
         Ok(rule) => rule,
@@ -176,9 +177,14 @@ async fn delegated(
     };
     match delegate(connection, head, &rule, &context, record).await {
         Delegated::Keep => After::Keep,
-        Delegated::Close | Delegated::ClientGone => After::Close,
+        Delegated::Close => After::Close,
+        Delegated::ClientGone => {
+            connection.client.cut_short();
+            After::Close
+        }
         Delegated::Detached => After::Detached,
         Delegated::CutShort(record) => {
+            connection.client.cut_short();
             let end = Forwarded {
                 after: After::Close,
                 status: 0,

@@ -12,6 +12,7 @@ use ostler_delegation::QueueName;
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_http1::Limits;
 use ostler_model::ProxyModel;
+use ostler_shm::kernel_tls::KernelTls;
 use tokio::sync::{mpsc, watch};
 
 use crate::delegation::{QueueRegistry, Trust};
@@ -20,6 +21,7 @@ use crate::listener::{Endpoint, bind};
 
 use crate::listening::{Change, EndpointId};
 use crate::pipeline::Pipeline;
+use crate::respond::Chain;
 use crate::worker::Worker;
 
 /// What a client may send, and how long it may take.
@@ -62,6 +64,9 @@ pub struct FrontOptions {
     pub trusted_uids: Vec<u32>,
     /// Probes, where clusters do not say.
     pub active_health: ActiveHealthOptions,
+    /// Whether the kernel may encrypt for clients whose sockets are handed to targets. Where it
+    /// cannot, or may not, exchanges over TLS are relayed.
+    pub kernel_tls: bool,
 }
 
 /// How far the front is with stopping.
@@ -82,6 +87,7 @@ pub(crate) struct Shared {
     pub(crate) queues: Arc<QueueRegistry>,
     pub(crate) resets: Resets,
     pub(crate) health: HealthSignal,
+    pub(crate) kernel_tls: Option<KernelTls>,
     pipeline: ArcSwap<Pipeline>,
     pipeline_revision: AtomicU64,
 }
@@ -199,6 +205,7 @@ impl Front {
             queues: Arc::new(queues),
             resets: Resets::default(),
             health: HealthSignal::default(),
+            kernel_tls: kernel_tls(options),
             pipeline: ArcSwap::from_pointee(pipeline),
             pipeline_revision: AtomicU64::new(0),
         });
@@ -380,6 +387,25 @@ impl ListeningEndpoint {
         };
         let addresses = self.addresses.iter();
         addresses.map(move |address| format!("{scheme}://{address}"))
+    }
+}
+
+/// What the kernel does of TLS, where somebody listens for it and nobody has ruled it out.
+fn kernel_tls(options: &FrontOptions) -> Option<KernelTls> {
+    let wanted = options.kernel_tls && options.endpoints.iter().any(|to| to.tls.is_some());
+    if !wanted {
+        return None;
+    }
+    match KernelTls::probe() {
+        Ok(offered) => {
+            tracing::info!("the kernel does TLS: exchanges over TLS can be delegated");
+            Some(offered)
+        }
+        Err(error) => {
+            let reason = Chain(&error).to_string();
+            tracing::info!(reason, "exchanges over TLS are relayed to targets");
+            None
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use ostler_delegation::control::ConnectionFacts;
 use ostler_delegation::{QueueError, QueueName};
 use ostler_model::{ClusterState, DestinationModel, FastRandom, Snapshot};
+use ostler_shm::kernel_tls::KernelTls;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
@@ -100,6 +101,11 @@ impl Worker {
 
     pub(crate) fn limits(&self) -> &FrontLimits {
         &self.shared.limits
+    }
+
+    /// What the kernel does of TLS, for clients whose sockets are handed over; `None` if nothing.
+    pub(crate) fn kernel_tls(&self) -> Option<KernelTls> {
+        self.shared.kernel_tls
     }
 
     /// Where requests that are forwarded to a destination go.

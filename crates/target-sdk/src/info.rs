@@ -58,6 +58,7 @@ pub struct RequestInfo {
 impl RequestInfo {
     pub(crate) fn delegated(
         facts: &ConnectionFacts,
+        tls: Option<Arc<TlsInfo>>,
         head_received_ns: u64,
         queued_ns: u64,
         received_ns: u64,
@@ -66,7 +67,7 @@ impl RequestInfo {
             client: facts.client,
             local: facts.local,
             arrival: Arrival::Delegated,
-            tls: None,
+            tls,
             accepted_ns: facts.accepted_ns,
             head_received_ns,
             queued_ns,
@@ -81,8 +82,7 @@ impl RequestInfo {
     ) -> Self {
         Self {
             arrival: Arrival::Relayed,
-            tls,
-            ..Self::delegated(facts, 0, 0, received_ns)
+            ..Self::delegated(facts, tls, 0, 0, received_ns)
         }
     }
 

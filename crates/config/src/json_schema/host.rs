@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::shape::{boolean, integer, list, object, open, text_like, texts, time_span};
+use super::shape::{boolean, choice, integer, list, object, open, text_like, texts, time_span};
 
 pub(super) fn urls() -> Value {
     text_like("Where to listen, separated by ;.", "http://localhost:5000")
@@ -99,6 +99,13 @@ pub(super) fn ostler() -> Value {
                 texts("Users whose targets are handed client sockets."),
             ),
             ("Tls", tls),
+            (
+                "KernelTls",
+                choice(
+                    "Whether exchanges over TLS are delegated where the kernel can encrypt; auto by default.",
+                    &["auto", "off"],
+                ),
+            ),
             ("DataProtection", data_protection),
             ("HealthChecks", checks),
         ],

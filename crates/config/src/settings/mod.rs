@@ -3,6 +3,7 @@
 mod data_protection;
 mod endpoints;
 mod health_checks;
+mod kernel_tls;
 mod limits;
 
 pub use data_protection::{DataProtectionConfig, ProtectionKeyConfig};
@@ -11,6 +12,7 @@ pub use endpoints::{
     TlsHostConfig,
 };
 pub use health_checks::HealthCheckDefaults;
+pub use kernel_tls::KernelTls;
 pub use limits::FrontLimits;
 
 use crate::diagnostics::Diagnostics;
@@ -55,6 +57,8 @@ pub struct OstlerConfig {
     /// `Ostler:Tls:ClientCertificateAuthorities`: a PEM file of those who vouch for clients. Absent is
     /// what the system trusts.
     pub client_certificate_authorities: Option<String>,
+    /// `Ostler:KernelTls`.
+    pub kernel_tls: KernelTls,
     /// `Kestrel:Limits`.
     pub limits: FrontLimits,
 }
@@ -94,6 +98,7 @@ fn ostler(
         _ => Err(format!("{text:?} is not from 0 to {MOST_THREADS}")),
     });
     let runtime_folder = reader.text("RuntimeFolder");
+    let kernel_tls = kernel_tls::read(&mut reader);
     let mut trusted_users = Vec::new();
     for (at, user) in reader.list("TrustedUsers") {
         match user.as_str() {
@@ -109,6 +114,7 @@ fn ostler(
         data_protection,
         health_checks,
         client_certificate_authorities,
+        kernel_tls,
         limits,
     }
 }

@@ -18,6 +18,7 @@ mod forwarding;
 mod health;
 mod hostile;
 mod http;
+mod kernel_tls;
 mod leaks;
 mod malformed;
 mod mistakes;

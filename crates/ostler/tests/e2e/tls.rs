@@ -21,7 +21,7 @@ fn start(sandbox: &Sandbox, json: &str) -> Front {
     start_logging(sandbox, json, "info")
 }
 
-fn start_logging(sandbox: &Sandbox, json: &str, log: &str) -> Front {
+pub(crate) fn start_logging(sandbox: &Sandbox, json: &str, log: &str) -> Front {
     start_with_file(sandbox, &sandbox.configuration(json), log)
 }
 
@@ -40,7 +40,7 @@ fn start_with_file(sandbox: &Sandbox, path: &Path, log: &str) -> Front {
 }
 
 /// `"Kestrel": {...},` with one https endpoint, whose certificate is `PEM` and `KEY` in the sandbox.
-fn kestrel(sandbox: &Sandbox, endpoint: Value) -> String {
+pub(crate) fn kestrel(sandbox: &Sandbox, endpoint: Value) -> String {
     let mut all = json!({ "Url": "https://127.0.0.1:0", "Certificate": {
         "Path": sandbox.path().join("server.pem"), "KeyPath": sandbox.path().join("server.key") } });
     for (key, value) in endpoint.as_object().unwrap() {
@@ -51,14 +51,14 @@ fn kestrel(sandbox: &Sandbox, endpoint: Value) -> String {
 }
 
 /// A certificate for `localhost` in the sandbox, and who vouches for it.
-fn authority(sandbox: &Sandbox) -> Authority {
+pub(crate) fn authority(sandbox: &Sandbox) -> Authority {
     let authority = Authority::new("Test Root");
     let identity = authority.issue(&["localhost"]);
     identity.write(sandbox.path(), "server");
     authority
 }
 
-fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

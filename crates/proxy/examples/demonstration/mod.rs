@@ -25,6 +25,7 @@ pub(crate) fn front(model: &Arc<ProxyModel>, pipeline: Pipeline) -> Result<Front
         limits: FrontLimits::default(),
         runtime: RuntimeFolder::from_environment(),
         trusted_uids: Vec::new(),
+        kernel_tls: false,
         active_health: ActiveHealthOptions::default(),
     };
     Ok(Front::start(Arc::clone(model), pipeline, &options)?)

@@ -110,9 +110,9 @@ pub(crate) async fn delegate(
         };
         let channel = match taker {
             Taker::Relay(target) => {
-                let reason = match connection.client.is_https() {
-                    true => "the client speaks TLS",
-                    false => "the target's user is not trusted",
+                let reason = match connection.client.plain_fd() {
+                    None => "the client speaks TLS",
+                    Some(_) => "the target's user is not trusted",
                 };
                 tracing::debug!(instance = target.id(), reason, "an exchange is relayed");
                 return Delegated::Relay(target, record);
@@ -435,10 +435,7 @@ fn read_ahead(connection: &mut Connection, channel: &Rc<Channel>) -> Ahead {
             Err(_) => Ahead::Broken,
         };
     }
-    let Some(socket) = connection.client.clear_fd() else {
-        return Ahead::Broken;
-    };
-    let received = ostler_shm::recv(socket, &mut connection.input, room);
+    let received = connection.client.recv_now(&mut connection.input, room);
     match received {
         Ok(0) => {
             connection.read_closed = true;
@@ -446,10 +443,7 @@ fn read_ahead(connection: &mut Connection, channel: &Rc<Channel>) -> Ahead {
                 .handoff
                 .client_fell_silent(connection.worker.now(), SILENCE);
         }
-        Ok(received) => {
-            if received < room {
-                connection.client.clear_readable();
-            }
+        Ok(_) => {
             want_completion(connection, channel);
             return Ahead::More;
         }

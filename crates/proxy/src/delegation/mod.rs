@@ -7,6 +7,7 @@ mod queue;
 mod relay;
 mod rules;
 mod transformed;
+mod way;
 
 pub(crate) use channel::{Channel, NotTaken, Place};
 pub(crate) use delegator::{Delegated, PlaceKey, Unanswered, delegate, place_key};
@@ -14,5 +15,6 @@ pub(crate) use handoff::{Handoff, Record};
 pub(crate) use queue::{Queue, QueueRegistry, Trust, Way};
 pub(crate) use relay::{RelayPlace, RelayTarget};
 pub(crate) use rules::{Rule, Rules};
+pub(crate) use way::way_to_targets;
 
 pub(crate) use transformed::{Transformed, transformed};

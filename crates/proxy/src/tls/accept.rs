@@ -14,6 +14,8 @@ use tokio_rustls::server::TlsStream;
 
 use super::endpoint::TlsEndpoint;
 use super::facts::{ClientFacts, TlsFacts};
+use super::records::Followed;
+use super::session::TlsSession;
 use crate::respond::Chain;
 use crate::worker::Worker;
 
@@ -60,7 +62,8 @@ pub(crate) async fn serve(
     if is_http2 {
         return crate::http2::serve(worker, stream, facts).await;
     }
-    let (stream, session) = stream.into_inner();
+    let (Followed { stream, boundary }, session) = stream.into_inner();
+    let session = TlsSession::new(session, boundary);
     match stream.into_std() {
         Ok(stream) => {
             crate::connection::serve(worker, OwnedFd::from(stream), facts, Some(session)).await;
@@ -73,7 +76,8 @@ pub(crate) async fn serve(
 async fn handshake(
     stream: TcpStream,
     endpoint: &TlsEndpoint,
-) -> Result<(TlsStream<TcpStream>, bool), HandshakeError> {
+) -> Result<(TlsStream<Followed<TcpStream>>, bool), HandshakeError> {
+    let stream = Followed::new(stream);
     let mut start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
     let name = start.client_hello().server_name().map(str::to_owned);
     let Some(host) = endpoint.host(name.as_deref()) else {

@@ -221,6 +221,8 @@ fn config(
         .map_err(setup)?
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(resolver));
+    // For sessions that move into the kernel; their keys go nowhere else.
+    config.enable_secret_extraction = true;
     // Tickets hold the session, encrypted with a key of this configuration alone: what was agreed
     // with one host, a client's certificate say, resumes no session with another.
     config.ticketer = aws_lc_rs::Ticketer::new().map_err(setup)?;

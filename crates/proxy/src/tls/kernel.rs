@@ -20,11 +20,11 @@ use rustls::{
 
 /// What became of a session.
 #[derive(Debug)]
-pub(crate) enum ToKernel {
+pub(crate) enum ToKernel<S> {
     /// The kernel has it.
     Moved,
     /// It is as it was.
-    Stays(Box<ServerConnection>, Stays),
+    Stays(S, Stays),
     /// It is spent, and the kernel does not have it: the connection is to be closed, and nothing
     /// sent before.
     Spent(SpentError),
@@ -53,6 +53,8 @@ pub(crate) enum SpentError {
     Cipher,
     #[error("the kernel does not take a session's keys")]
     Kernel(#[from] KernelTlsError),
+    #[error("the socket cannot be waited for")]
+    Socket(#[source] io::Error),
 }
 
 /// Moves a session whose handshake was configured with `enable_secret_extraction`. Everything it
@@ -61,7 +63,7 @@ pub(crate) fn to_kernel(
     mut session: Box<ServerConnection>,
     socket: BorrowedFd<'_>,
     offered: KernelTls,
-) -> ToKernel {
+) -> ToKernel<Box<ServerConnection>> {
     let version = match can_move(&mut session, offered) {
         Ok(version) => version,
         Err(stays) => return ToKernel::Stays(session, stays),

@@ -6,6 +6,7 @@ mod certificate;
 mod endpoint;
 mod facts;
 mod kernel;
+mod kernel_socket;
 mod records;
 mod session;
 
@@ -13,6 +14,8 @@ pub(crate) use accept::serve;
 pub use certificate::{Certificate, CertificateError, authorities};
 pub use endpoint::{TlsEndpoint, TlsHostOptions, TlsOptions, TlsSetupError};
 pub(crate) use facts::{ClientFacts, TlsFacts};
+pub(crate) use kernel::{SpentError, Stays, ToKernel};
+pub(crate) use kernel_socket::KernelSocket;
 pub(crate) use session::TlsSession;
 
 /// Whether HTTP/2 is offered to clients.

@@ -4,7 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::io::{self, BufRead, IoSlice, Write};
 use std::os::fd::BorrowedFd;
 
+use ostler_shm::kernel_tls::KernelTls;
 use rustls::ServerConnection;
+
+use super::kernel::{ToKernel, to_kernel};
+use super::records::RecordBoundary;
 
 /// Bytes asked of the kernel at a time: two records of the largest size.
 const READ: usize = 32 * 1024;
@@ -14,7 +18,7 @@ const READ: usize = 32 * 1024;
 /// Both directions of a tunnel use it at once, in one task: nothing is borrowed between two calls.
 #[derive(Debug)]
 pub(crate) struct TlsSession {
-    connection: RefCell<ServerConnection>,
+    connection: RefCell<Box<ServerConnection>>,
     /// Received and not decrypted yet. Idle connections hold no memory for it.
     received: RefCell<Received>,
     cut_short: Cell<bool>,
@@ -24,13 +28,20 @@ pub(crate) struct TlsSession {
 struct Received {
     bytes: Vec<u8>,
     start: usize,
+    /// Where the records end that have been decrypted, and those of the handshake before them.
+    boundary: RecordBoundary,
 }
 
 impl TlsSession {
-    pub(crate) fn new(connection: ServerConnection) -> Self {
+    /// A session whose handshake is over, and how far into a record it has read.
+    pub(crate) fn new(connection: ServerConnection, boundary: RecordBoundary) -> Self {
+        let received = Received {
+            boundary,
+            ..Received::default()
+        };
         Self {
-            connection: RefCell::new(connection),
-            received: RefCell::default(),
+            connection: RefCell::new(Box::new(connection)),
+            received: RefCell::new(received),
             cut_short: Cell::new(false),
         }
     }
@@ -71,6 +82,37 @@ impl TlsSession {
             self.connection.borrow_mut().read_tls(&mut io::empty())?;
         }
         Ok(read)
+    }
+
+    /// Bytes that are to come of a record whose beginning has been received, as far as is known; 0 when
+    /// the socket's next byte begins a record, once everything has been taken.
+    pub(crate) fn missing(&self) -> usize {
+        self.received.borrow().boundary.missing()
+    }
+
+    /// Reads from the socket what is missing of a record, and no more.
+    pub(crate) fn receive_missing(&self, socket: BorrowedFd<'_>) -> io::Result<usize> {
+        let mut received = self.received.borrow_mut();
+        let missing = received.boundary.missing();
+        ostler_shm::recv(socket, &mut received.bytes, missing)
+    }
+
+    /// Moves the session into the kernel, once nothing is [`missing`](Self::missing) and everything
+    /// has been taken.
+    pub(crate) fn into_kernel(self, socket: BorrowedFd<'_>, offered: KernelTls) -> ToKernel<Self> {
+        let received = self.received.into_inner();
+        match to_kernel(self.connection.into_inner(), socket, offered) {
+            ToKernel::Moved => ToKernel::Moved,
+            ToKernel::Spent(error) => ToKernel::Spent(error),
+            ToKernel::Stays(connection, stays) => {
+                let session = Self {
+                    connection: RefCell::new(connection),
+                    received: RefCell::new(received),
+                    cut_short: self.cut_short,
+                };
+                ToKernel::Stays(session, stays)
+            }
+        }
     }
 
     /// How much a full [`receive`](Self::receive) reads.
@@ -114,9 +156,10 @@ impl Received {
         // Takes a few kilobytes at a time. There is room for it, since everything decrypted has been
         // taken out.
         let read = connection.read_tls(&mut rest)?;
+        self.boundary.pass(&self.bytes[self.start..][..read]);
         self.start += read;
         if self.start == self.bytes.len() {
-            *self = Self::default();
+            (self.bytes, self.start) = (Vec::new(), 0);
         }
         let decrypted = connection.process_new_packets();
         decrypted.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;

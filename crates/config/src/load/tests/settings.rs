@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::*;
 use crate::settings::DataProtectionConfig;
-use crate::settings::{FrontLimits, HealthCheckDefaults, OstlerConfig};
+use crate::settings::{FrontLimits, HealthCheckDefaults, KernelTls, OstlerConfig};
 
 #[test]
 fn our_own_section_and_the_limits_are_read() {
     let loaded = load_text(
-        r#"{ "Ostler": { "Threads": 3, "RuntimeFolder": "/run/x", "TrustedUsers": [ "app", 1000 ],
+        r#"{ "Ostler": { "Threads": 3, "RuntimeFolder": "/run/x", "TrustedUsers": [ "app", 1000 ], "KernelTls": "OFF",
                 "Tls": { "ClientCertificateAuthorities": "roots.pem" },
                 "HealthChecks": { "Active": { "DefaultInterval": "00:00:01", "DefaultTimeout": "00:00:02" },
                     "Passive": { "DetectionWindow": "00:00:03", "MinimalTotalCount": 4 } } },
@@ -31,6 +31,7 @@ fn our_own_section_and_the_limits_are_read() {
                 passive_detection_window: Duration::from_secs(3),
                 passive_minimal_total_count: 4,
             },
+            kernel_tls: KernelTls::Off,
             limits: FrontLimits {
                 request_line: 100,
                 head: 65_535,
@@ -54,6 +55,7 @@ fn the_defaults() {
         ),
         (0, None, 0)
     );
+    assert_eq!(ostler.kernel_tls, KernelTls::Auto);
     let limits = ostler.limits;
     assert_eq!(
         (limits.request_line, limits.head, limits.fields),
@@ -98,6 +100,7 @@ fn wrong_limits_are_errors() {
     for (key, value, path, words) in [
         ("Threads", "-1", "Threads", "not from 0 to 1024"),
         ("Threads", "1025", "Threads", "not from 0 to 1024"),
+        ("KernelTls", "\"on\"", "KernelTls", "neither \"auto\""),
         (
             "TrustedUsers",
             "[ \"\" ]",
