@@ -76,7 +76,10 @@ fn requests_are_forwarded_and_relayed_over_one_connection() {
     let sandbox = Sandbox::new();
     let authority = authority(&sandbox);
     let both = BothWays::new(&sandbox);
-    let json = both.configuration("", &kestrel(&sandbox, json!({})));
+    // Whatever the kernel could do.
+    let off = r#""Ostler": { "KernelTls": "off" },"#;
+    let kestrel = kestrel(&sandbox, json!({}));
+    let json = both.configuration("", &format!("{off} {kestrel}"));
     let front = start_logging(&sandbox, &json, "ostler=debug,ostler_proxy=debug,info");
     let large: Vec<u8> = (0..5_000_000u32).map(|at| (at % 251) as u8).collect();
     for version in rustls::ALL_VERSIONS {

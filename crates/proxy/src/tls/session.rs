@@ -246,7 +246,8 @@ mod tests {
         while server.is_handshaking() {
             server.complete_io(&mut socket).unwrap();
         }
-        (TlsSession::new(server), socket, handshake.join().unwrap())
+        let session = TlsSession::new(server, RecordBoundary::default());
+        (session, socket, handshake.join().unwrap())
     }
 
     /// What is there to take, however it comes.
