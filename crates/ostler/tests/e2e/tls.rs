@@ -206,9 +206,14 @@ fn a_request_over_tls_waits_for_its_target() {
     let first = sandbox.target("q", &["--mode", "create"]);
     let delegating = delegating_to(&["q"]);
     let json = delegating.replacen('{', &format!("{{ {}", kestrel(&sandbox, json!({}))), 1);
-    let front = start(&sandbox, &json);
+    let front = start_logging(&sandbox, &json, "ostler::exchange=debug,info");
     let mut client = TlsSettings::new(&authority).connect(front.port);
     assert_eq!(client.ask("GET", "/").pid(), first.pid());
+    // Where it is delegated, the target tells the front of its end after the client.
+    eventually("the exchange is over for the front", || {
+        let lines = front.process.errors();
+        lines.iter().any(|line| line.contains("mode="))
+    });
     first.kill();
     client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     let second = sandbox.target("q", &["--mode", "create"]);
