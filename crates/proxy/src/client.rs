@@ -461,16 +461,21 @@ impl Client {
         if self.set_interest(Interest::ReadsAndWrites).is_err() {
             return;
         }
-        let Some(kernel) = &self.kernel else { return };
-        let close = poll_fn(|cx| {
-            loop {
-                let mut guard = ready!(self.registration().poll_write_ready(cx))?;
-                if let Ok(closed) = guard.try_io(|_| kernel.close(self.as_fd())) {
-                    return Poll::Ready(closed);
-                }
-            }
-        });
+        // On the heap, since it is rare.
+        let close = Box::pin(poll_fn(|cx| self.poll_close_records(cx)));
         let _ = tokio::time::timeout(LONGEST, close).await;
+    }
+
+    fn poll_close_records(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(kernel) = &self.kernel else {
+            return Poll::Ready(Ok(()));
+        };
+        loop {
+            let mut guard = ready!(self.registration().poll_write_ready(cx))?;
+            if let Ok(closed) = guard.try_io(|_| kernel.close(self.as_fd())) {
+                return Poll::Ready(closed);
+            }
+        }
     }
 
     /// Ends the front's direction and takes in for a moment what the client still sends: closing

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -87,7 +87,8 @@ pub(crate) struct Shared {
     pub(crate) queues: Arc<QueueRegistry>,
     pub(crate) resets: Resets,
     pub(crate) health: HealthSignal,
-    pub(crate) kernel_tls: Option<KernelTls>,
+    /// What the kernel does of TLS, once somebody has asked; `None` if nothing, or if it may not.
+    kernel_tls: OnceLock<Option<KernelTls>>,
     pipeline: ArcSwap<Pipeline>,
     pipeline_revision: AtomicU64,
 }
@@ -95,6 +96,12 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn pipeline(&self) -> Arc<Pipeline> {
         self.pipeline.load_full()
+    }
+
+    /// What the kernel does of TLS, for clients whose sockets are handed over; `None` if nothing. Tried
+    /// out when it is first asked for.
+    pub(crate) fn kernel_tls(&self) -> Option<KernelTls> {
+        *self.kernel_tls.get_or_init(try_kernel_tls)
     }
 
     pub(crate) fn pipeline_revision(&self) -> u64 {
@@ -205,10 +212,15 @@ impl Front {
             queues: Arc::new(queues),
             resets: Resets::default(),
             health: HealthSignal::default(),
-            kernel_tls: kernel_tls(options),
+            kernel_tls: OnceLock::new(),
             pipeline: ArcSwap::from_pointee(pipeline),
             pipeline_revision: AtomicU64::new(0),
         });
+        if !options.kernel_tls {
+            let _ = shared.kernel_tls.set(None);
+        } else if options.endpoints.iter().any(|to| to.tls.is_some()) {
+            shared.kernel_tls();
+        }
         let phase = watch::Sender::new(Phase::Running);
         let mut front = Self {
             shared,
@@ -390,12 +402,7 @@ impl ListeningEndpoint {
     }
 }
 
-/// What the kernel does of TLS, where somebody listens for it and nobody has ruled it out.
-fn kernel_tls(options: &FrontOptions) -> Option<KernelTls> {
-    let wanted = options.kernel_tls && options.endpoints.iter().any(|to| to.tls.is_some());
-    if !wanted {
-        return None;
-    }
+fn try_kernel_tls() -> Option<KernelTls> {
     match KernelTls::probe() {
         Ok(offered) => {
             tracing::info!("the kernel does TLS: exchanges over TLS can be delegated");

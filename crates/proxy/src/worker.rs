@@ -105,7 +105,7 @@ impl Worker {
 
     /// What the kernel does of TLS, for clients whose sockets are handed over; `None` if nothing.
     pub(crate) fn kernel_tls(&self) -> Option<KernelTls> {
-        self.shared.kernel_tls
+        self.shared.kernel_tls()
     }
 
     /// Where requests that are forwarded to a destination go.

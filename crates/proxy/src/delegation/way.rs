@@ -20,7 +20,8 @@ pub(crate) async fn way_to_targets(connection: &mut Connection, head: &RequestHe
     // What travels with a request is counted on where the size of rings is decided.
     let most = (connection.worker.limits().http1.head + READ).saturating_sub(head.raw().len());
     let Connection { client, input, .. } = connection;
-    match client.move_into_kernel(input, most, offered).await {
+    // On the heap, so that connections in clear text do not carry the room for it.
+    match Box::pin(client.move_into_kernel(input, most, offered)).await {
         Ok(Ok(())) => Some(Way::Trust),
         Ok(Err(reason)) => {
             tracing::debug!(client = ?client.facts().client, reason = %Chain(&reason), "a client's TLS stays in this process");
