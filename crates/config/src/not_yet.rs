@@ -37,7 +37,7 @@ const LIMITS: &str = "Kestrel:Limits";
 
 const IGNORED: &str = "this is not implemented yet and has no effect";
 
-/// Everything that is not implemented yet, but for https listeners.
+/// Everything that is not implemented yet.
 #[rustfmt::skip]
 const NOT_YET: &[Line] = &[
     // Routes.
@@ -71,12 +71,6 @@ pub(crate) fn warn(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) {
             }
         }
     }
-}
-
-/// Warns that a URL is not listened on.
-pub(crate) fn https_listener(at: &Section<'_>, url: &str, diagnostics: &mut Diagnostics) {
-    let message = format!("https is not implemented yet: {url:?} is not listened on");
-    note(diagnostics, Severity::Warning, at, message, None);
 }
 
 /// The keys of an object that are not implemented yet.

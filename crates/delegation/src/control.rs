@@ -23,6 +23,15 @@ pub struct ConnectionFacts {
     pub accepted_ns: u64,
 }
 
+/// What a client's handshake said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFacts {
+    /// The version as on the wire: 0x0303 is TLS 1.2, 0x0304 is TLS 1.3.
+    pub version: u16,
+    /// The host that the client asked for.
+    pub server_name: Option<String>,
+}
+
 /// From front to target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FrontMessage {
@@ -49,11 +58,16 @@ pub enum FrontMessage {
         generation: u32,
         /// Its two ends.
         facts: ConnectionFacts,
+        /// If the client speaks TLS. The kernel encrypts what is sent on the socket and decrypts
+        /// what is received.
+        tls: Option<TlsFacts>,
     },
     /// A connection over which the front speaks HTTP/1.1 for one client. Descriptor: the socket.
     RelayConnection {
         /// The client's connection, not this one's.
         facts: ConnectionFacts,
+        /// If the client speaks TLS. Only for a target whose welcome said that it knows this.
+        tls: Option<TlsFacts>,
     },
     /// The front will send no further request on this channel.
     Goodbye,
@@ -125,17 +139,29 @@ impl FrontMessage {
                 slot,
                 generation,
                 facts,
+                tls,
             } => {
-                out.put_u8(3);
+                out.put_u8(if tls.is_some() { 8 } else { 3 });
                 out.put_u8(0);
                 out.put_u16(0);
                 out.put_u32(*slot);
                 out.put_u32(*generation);
                 put_facts(&mut out, facts);
+                if let Some(tls) = tls {
+                    put_tls(&mut out, tls);
+                }
             }
-            Self::RelayConnection { facts } => {
+            Self::RelayConnection { facts, tls: None } => {
                 out.put_u8(4);
                 put_facts(&mut out, facts);
+            }
+            Self::RelayConnection {
+                facts,
+                tls: Some(tls),
+            } => {
+                out.put_u8(7);
+                put_facts(&mut out, facts);
+                put_tls(&mut out, tls);
             }
             Self::Goodbye => out.put_u8(5),
             Self::Query => out.put_u8(6),
@@ -172,16 +198,25 @@ impl FrontMessage {
                 read_version(&mut reader)?;
                 Self::HelloRelay { pid: reader.u32()? }
             }
-            3 => {
+            kind @ (3 | 8) => {
                 reader.bytes(3)?;
                 Self::Connection {
                     slot: reader.u32()?,
                     generation: reader.u32()?,
                     facts: read_facts(&mut reader)?,
+                    tls: match kind {
+                        8 => Some(read_tls(&mut reader)?),
+                        _ => None,
+                    },
                 }
             }
             4 => Self::RelayConnection {
                 facts: read_facts(&mut reader)?,
+                tls: None,
+            },
+            7 => Self::RelayConnection {
+                facts: read_facts(&mut reader)?,
+                tls: Some(read_tls(&mut reader)?),
             },
             5 => Self::Goodbye,
             6 => Self::Query,
@@ -302,6 +337,20 @@ fn read_facts(reader: &mut Reader<'_>) -> Result<ConnectionFacts, WireError> {
     })
 }
 
+fn put_tls(out: &mut Vec<u8>, tls: &TlsFacts) {
+    out.put_u16(tls.version);
+    out.put_string(tls.server_name.as_deref().unwrap_or_default());
+}
+
+fn read_tls(reader: &mut Reader<'_>) -> Result<TlsFacts, WireError> {
+    Ok(TlsFacts {
+        version: reader.u16()?,
+        server_name: Some(reader.string()?)
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned),
+    })
+}
+
 fn put_strings(out: &mut Vec<u8>, strings: &[String]) {
     let count = u16::try_from(strings.len()).unwrap_or(u16::MAX);
     out.put_u16(count);
@@ -347,8 +396,35 @@ mod tests {
                 slot: 3,
                 generation: 4,
                 facts: facts(),
+                tls: None,
             },
-            FrontMessage::RelayConnection { facts: facts() },
+            FrontMessage::Connection {
+                slot: 3,
+                generation: 4,
+                facts: facts(),
+                tls: Some(TlsFacts {
+                    version: 0x0304,
+                    server_name: Some("shop.example".into()),
+                }),
+            },
+            FrontMessage::RelayConnection {
+                facts: facts(),
+                tls: None,
+            },
+            FrontMessage::RelayConnection {
+                facts: facts(),
+                tls: Some(TlsFacts {
+                    version: 0x0304,
+                    server_name: Some("shop.example".into()),
+                }),
+            },
+            FrontMessage::RelayConnection {
+                facts: facts(),
+                tls: Some(TlsFacts {
+                    version: 0x0303,
+                    server_name: None,
+                }),
+            },
             FrontMessage::Goodbye,
             FrontMessage::Query,
         ] {

@@ -14,7 +14,7 @@ use ostler_shm::{
     RegionSpec, Sleeper, Waker, event_descriptor, full_fence,
 };
 
-use crate::control::{ConnectionFacts, FrontMessage, TargetMessage};
+use crate::control::{ConnectionFacts, FrontMessage, TargetMessage, TlsFacts};
 use crate::entry::{self, Completed, ExchangeKey, RequestEntry};
 use crate::error::{ChannelError, OpenConnectionError, WireError};
 use crate::handover::{Disposition, Stage, is_body_awaited, too_slow_byte, withdrawn_byte};
@@ -111,6 +111,7 @@ impl Opening {
                 max_connections,
                 label,
                 url_prefixes,
+                ..
             } => Welcome {
                 minor,
                 pid,
@@ -276,6 +277,7 @@ impl FrontChannel {
         &mut self,
         client: BorrowedFd<'_>,
         facts: ConnectionFacts,
+        tls: Option<TlsFacts>,
     ) -> Result<SlotKey, OpenConnectionError> {
         let limit = MAX_SLOTS.min(self.welcome.max_connections as usize);
         let slot = match self.free.last() {
@@ -299,6 +301,7 @@ impl FrontChannel {
             slot,
             generation,
             facts,
+            tls,
         };
         match self.control.send(&message.encode(), &[client]) {
             Ok(()) => {}

@@ -41,7 +41,7 @@ pub use rule::{DelegationRule, RuleError};
 pub use url_prefix::UrlPrefix;
 
 /// Version of the wire: control messages, ring entries, region layout. Both ends must agree.
-pub const PROTOCOL_VERSION: u16 = 2;
+pub const PROTOCOL_VERSION: u16 = 3;
 
 /// What this end speaks beyond that version's first form: 1 is response transforms in request
 /// entries. A channel speaks the lower of its two ends' numbers.

@@ -13,7 +13,7 @@ use ostler_shm::{
 };
 
 use crate::PROTOCOL_MINOR;
-use crate::control::{ConnectionFacts, FrontMessage, TargetMessage};
+use crate::control::{ConnectionFacts, FrontMessage, TargetMessage, TlsFacts};
 use crate::entry::{Completed, ExchangeKey, FrontEntry, RequestEntry, connection_of};
 use crate::error::{ChannelError, WireError};
 use crate::front::MAX_SLOTS;
@@ -130,6 +130,9 @@ pub enum Event<'a> {
         client: OwnedFd,
         /// Its two ends.
         facts: ConnectionFacts,
+        /// What its handshake said, if the client speaks TLS, which the kernel then does for whoever
+        /// uses the socket.
+        tls: Option<TlsFacts>,
     },
     /// A request.
     Request(ExchangeKey, RequestEntry<'a>),
@@ -146,6 +149,35 @@ pub enum Event<'a> {
     Goodbye,
 }
 
+/// A connection whose message has been read.
+#[derive(Debug)]
+struct Connected {
+    slot: u32,
+    generation: u32,
+    client: OwnedFd,
+    facts: ConnectionFacts,
+    tls: Option<TlsFacts>,
+}
+
+impl From<Connected> for Event<'_> {
+    fn from(connected: Connected) -> Self {
+        let Connected {
+            slot,
+            generation,
+            client,
+            facts,
+            tls,
+        } = connected;
+        Self::Connection {
+            slot,
+            generation,
+            client,
+            facts,
+            tls,
+        }
+    }
+}
+
 /// The target's end of a channel: requests in, completions out.
 #[derive(Debug)]
 pub struct TargetChannel {
@@ -158,7 +190,7 @@ pub struct TargetChannel {
     /// The generation in use of each slot; 0 is none.
     generations: Vec<u32>,
     /// Control messages read while looking for a connection that an entry spoke of.
-    connections: VecDeque<(u32, u32, OwnedFd, ConnectionFacts)>,
+    connections: VecDeque<Connected>,
     goodbye: bool,
     /// The front has said goodbye.
     leaving: bool,
@@ -254,13 +286,8 @@ impl TargetChannel {
     ///
     /// When the front is gone or is no correct front: the channel is dead.
     pub fn poll_event(&mut self) -> Result<Option<Event<'_>>, ChannelError> {
-        if let Some((slot, generation, client, facts)) = self.connections.pop_front() {
-            return Ok(Some(Event::Connection {
-                slot,
-                generation,
-                client,
-                facts,
-            }));
+        if let Some(connected) = self.connections.pop_front() {
+            return Ok(Some(connected.into()));
         }
         if !self.again && !self.consumer.try_pop(&mut self.entry)? {
             return Ok(None);
@@ -272,16 +299,9 @@ impl TargetChannel {
             // The socket was sent before the entry was written, so it is there to be read.
             self.read_connections()?;
             let known = self.knows(slot, generation);
-            if let Some((slot, generation, client, facts)) =
-                self.connections.pop_front().filter(|_| known)
-            {
+            if let Some(connected) = self.connections.pop_front().filter(|_| known) {
                 self.again = true;
-                return Ok(Some(Event::Connection {
-                    slot,
-                    generation,
-                    client,
-                    facts,
-                }));
+                return Ok(Some(connected.into()));
             }
             return Err(ChannelError::UnknownExchange { slot, exchange: 0 });
         }
@@ -304,15 +324,7 @@ impl TargetChannel {
         if std::mem::take(&mut self.goodbye) {
             return Ok(Some(Event::Goodbye));
         }
-        Ok(self
-            .connections
-            .pop_front()
-            .map(|(slot, generation, client, facts)| Event::Connection {
-                slot,
-                generation,
-                client,
-                facts,
-            }))
+        Ok(self.connections.pop_front().map(Event::from))
     }
 
     /// Says that this end is about to sleep. Look for events once more before doing so.
@@ -346,6 +358,7 @@ impl TargetChannel {
                     slot,
                     generation,
                     facts,
+                    tls,
                 } => {
                     let client = received.descriptors.into_iter().next();
                     let client = client.ok_or(WireError::MissingDescriptor("a connection"))?;
@@ -357,8 +370,13 @@ impl TargetChannel {
                         self.generations.resize(at + 1, 0);
                     }
                     self.generations[at] = generation;
-                    self.connections
-                        .push_back((slot, generation, client, facts));
+                    self.connections.push_back(Connected {
+                        slot,
+                        generation,
+                        client,
+                        facts,
+                        tls,
+                    });
                 }
                 // Behind a goodbye nothing comes: a second one is somebody's idea of a flood.
                 FrontMessage::Goodbye if !self.leaving => {
@@ -517,6 +535,17 @@ pub struct RelayChannel {
     packet: Vec<u8>,
 }
 
+/// A connection over which a front speaks HTTP/1.1 for a client.
+#[derive(Debug)]
+pub struct RelayedConnection {
+    /// This connection.
+    pub socket: OwnedFd,
+    /// The client's connection.
+    pub facts: ConnectionFacts,
+    /// What the client's handshake said, if it speaks TLS.
+    pub tls: Option<TlsFacts>,
+}
+
 impl RelayChannel {
     /// The socket to wait on.
     pub fn control(&self) -> &ControlSocket {
@@ -528,23 +557,23 @@ impl RelayChannel {
         self.front_pid
     }
 
-    /// The next relayed connection.
+    /// The next relayed connection, whose client it is and what that said if it speaks TLS.
     ///
     /// # Errors
     ///
     /// [`ChannelError::Closed`] when the front is gone or will send none; others when it is no
     /// correct front.
-    pub fn poll_connection(&mut self) -> Result<Option<(OwnedFd, ConnectionFacts)>, ChannelError> {
+    pub fn poll_connection(&mut self) -> Result<Option<RelayedConnection>, ChannelError> {
         let received = match self.control.receive(&mut self.packet) {
             Ok(received) => received,
             Err(ReceiveError::WouldBlock) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         match FrontMessage::decode(&self.packet)? {
-            FrontMessage::RelayConnection { facts } => {
+            FrontMessage::RelayConnection { facts, tls } => {
                 let socket = received.descriptors.into_iter().next();
                 let socket = socket.ok_or(WireError::MissingDescriptor("a relayed connection"))?;
-                Ok(Some((socket, facts)))
+                Ok(Some(RelayedConnection { socket, facts, tls }))
             }
             FrontMessage::Goodbye => Err(ChannelError::Closed),
             _ => Err(WireError::Invalid("a message of a front").into()),

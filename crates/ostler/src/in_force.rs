@@ -53,6 +53,11 @@ impl InForce {
         })
     }
 
+    /// What was read last and was good.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.current
+    }
+
     /// Reads the sources again and puts in force what they say, if that is something else.
     pub(crate) fn reload(&mut self, front: &Front, runtime: &RuntimeFolder) {
         let loaded = match self.sources.read() {
@@ -84,8 +89,8 @@ impl InForce {
         };
         if takes_a_restart(&settings, &self.started) {
             tracing::warn!(
-                "where to listen, limits of heads, static files or the Ostler section have changed: \
-                 that takes a restart"
+                "limits of heads, static files or the Ostler section have changed: that takes a \
+                 restart"
             );
         }
         let replaced =
@@ -103,13 +108,14 @@ impl InForce {
     }
 }
 
-/// Whether something has changed that only a start reads. Protection keys are not among it, nor
-/// limits but those of heads.
+/// Whether something has changed that only a start reads. Protection keys, where and how to listen,
+/// and limits but those of heads are not among it.
 fn takes_a_restart(settings: &Settings, started: &Settings) -> bool {
     let ostler = |settings: &Settings| {
         let limits = &settings.ostler.limits;
         OstlerConfig {
             data_protection: DataProtectionConfig::default(),
+            client_certificate_authorities: None,
             allowed_hosts: AllowedHosts::default(),
             limits: FrontLimits {
                 request_line: limits.request_line,
@@ -120,9 +126,7 @@ fn takes_a_restart(settings: &Settings, started: &Settings) -> bool {
             ..settings.ostler.clone()
         }
     };
-    settings.urls != started.urls
-        || settings.static_files != started.static_files
-        || ostler(settings) != ostler(started)
+    settings.static_files != started.static_files || ostler(settings) != ostler(started)
 }
 
 /// Says in the log how a reload went.

@@ -8,7 +8,7 @@ use std::task::{Poll, Waker};
 use std::time::Instant;
 
 use http::StatusCode;
-use ostler_delegation::control::ConnectionFacts;
+use ostler_config::HttpProtocols;
 use ostler_delegation::front::SlotKey;
 use ostler_http1::{
     Framing, HeadDecoder, HeadError, HeadProgress, RequestFacts, RequestHead, Version,
@@ -23,6 +23,7 @@ use crate::downstream::Downstream;
 use crate::exchange::{After, exchange};
 use crate::front::FrontLimits;
 use crate::http2::{self, Preface};
+use crate::tls::{ClientFacts, TlsSession};
 use crate::worker::Worker;
 
 /// A client's connection and everything that belongs to it for longer than an exchange.
@@ -54,6 +55,16 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
+    pub(crate) fn new(socket: Rc<OwnedFd>, counted: Counted) -> Rc<Self> {
+        Rc::new(Self {
+            handoff: Rc::default(),
+            data_rates: DataRates::new(socket),
+            counted,
+            deadline: Cell::new(None),
+            waker: RefCell::new(None),
+        })
+    }
+
     /// Wakes the connection if its time is up, or if it waits for a request and `draining`.
     pub(crate) fn check(&self, now: Instant, draining: bool) {
         self.handoff.rouse();
@@ -118,27 +129,41 @@ enum Next {
     TimedOut,
     /// The client speaks HTTP/2 from the start (RFC 9113 section 3.3).
     Http2,
+    /// It does not, and nothing else is spoken here.
+    NotHttp2,
 }
 
-/// Serves a connection until it is over.
-pub(crate) async fn serve(
-    worker: Rc<Worker>,
-    socket: OwnedFd,
-    facts: ConnectionFacts,
-    counted: Counted,
-) {
+/// A connection that has been accepted, and shaken hands with if it speaks TLS.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub(crate) socket: OwnedFd,
+    pub(crate) facts: ClientFacts,
+    pub(crate) session: Option<TlsSession>,
+    /// What may be spoken in clear text.
+    pub(crate) protocols: HttpProtocols,
+    pub(crate) counted: Counted,
+}
+
+/// Serves a connection until it is over: over its TLS session, if there is one.
+pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
+    let Accepted {
+        socket,
+        facts,
+        session,
+        protocols,
+        counted,
+    } = accepted;
+    // Over TLS the handshake has said what is spoken.
+    let mut begins_with = match session {
+        None => protocols,
+        Some(_) => HttpProtocols::Http1,
+    };
     let _ = ostler_shm::set_no_delay(std::os::fd::AsFd::as_fd(&socket));
-    let Ok(client) = Client::new(socket, facts) else {
+    let Ok(client) = Client::new(socket, facts, session) else {
         return;
     };
-    let handoff = Rc::new(Handoff::default());
-    let watch = Rc::new(Watch {
-        handoff: Rc::clone(&handoff),
-        data_rates: DataRates::new(client.socket()),
-        counted,
-        deadline: Cell::new(None),
-        waker: RefCell::new(None),
-    });
+    let watch = Watch::new(client.socket(), counted);
+    let handoff = Rc::clone(&watch.handoff);
     let _registered = worker.register(Rc::clone(&watch));
     let decoder = HeadDecoder::new(worker.limits().http1);
     let mut connection = Connection {
@@ -153,10 +178,9 @@ pub(crate) async fn serve(
         places: Vec::new(),
     };
     let mut head = RequestHead::default();
-    let mut is_first = true;
     loop {
-        let next = connection.next_head(&mut head, is_first).await;
-        is_first = false;
+        let next = connection.next_head(&mut head, begins_with).await;
+        begins_with = HttpProtocols::Http1;
         match next {
             Next::Head => match exchange(&mut Downstream::Http1(&mut connection), &head).await {
                 After::Keep if connection.worker.is_draining() => break,
@@ -175,9 +199,15 @@ pub(crate) async fn serve(
                 break;
             }
             Next::Http2 => return connection.serve_http2().await,
+            Next::NotHttp2 => {
+                let status = StatusCode::BAD_REQUEST;
+                let text = "only HTTP/2 is spoken here";
+                crate::respond::refuse(&mut connection, refused_facts(), status, text).await;
+                break;
+            }
         }
     }
-    connection.close();
+    connection.close().await;
 }
 
 /// The request of a head that could not be read: an answer to it closes the connection.
@@ -191,8 +221,8 @@ fn refused_facts() -> RequestFacts {
 }
 
 impl Connection {
-    /// Reads until a whole head is here.
-    async fn next_head(&mut self, head: &mut RequestHead, is_first: bool) -> Next {
+    /// Reads until a whole head is here, or HTTP/2's preface where that may come.
+    async fn next_head(&mut self, head: &mut RequestHead, begins_with: HttpProtocols) -> Next {
         self.decoder.reset();
         if self.client.set_interest(self.reading_interest()).is_err() {
             return Next::Over;
@@ -204,14 +234,19 @@ impl Connection {
             .set(Some(self.worker.now() + limits.keep_alive_timeout));
         let mut begun = false;
         loop {
-            let progress = match http2::preface(&self.input) {
-                Preface::Whole if is_first => {
+            let preface = match begins_with {
+                HttpProtocols::Http1 => Preface::Not,
+                _ => http2::preface(&self.input),
+            };
+            let progress = match preface {
+                Preface::Whole => {
                     self.watch.set_deadline(None);
                     return Next::Http2;
                 }
-                Preface::Begun if is_first => Ok(HeadProgress::Incomplete),
-                _ if self.input.is_empty() => Ok(HeadProgress::Incomplete),
-                _ => self.decoder.decode(&self.input, head),
+                Preface::Begun => Ok(HeadProgress::Incomplete),
+                Preface::Not if self.input.is_empty() => Ok(HeadProgress::Incomplete),
+                Preface::Not if !begins_with.has_http1() => return Next::NotHttp2,
+                Preface::Not => self.decoder.decode(&self.input, head),
             };
             match progress {
                 Ok(HeadProgress::Complete { consumed }) => {
@@ -356,7 +391,8 @@ impl Connection {
         http2::serve(worker, tokio::io::join(reader, writer), facts, watch).await;
     }
 
-    fn close(mut self) {
+    async fn close(mut self) {
+        self.client.close_records().await;
         // Targets hold the socket too, so closing it here would not end it.
         self.client.shutdown();
         self.places.clear();

@@ -20,6 +20,7 @@ pub struct ExchangeContext<'a> {
     head: &'a RequestHead,
     client: Option<SocketAddr>,
     client_version: http::Version,
+    is_https: bool,
     route: Arc<RouteModel>,
     cluster: Arc<ClusterState>,
     all: Arc<[Arc<DestinationState>]>,
@@ -47,6 +48,7 @@ impl<'a> ExchangeContext<'a> {
         head: &'a RequestHead,
         client: Option<SocketAddr>,
         client_version: http::Version,
+        is_https: bool,
         route: Arc<RouteModel>,
         cluster: Arc<ClusterState>,
     ) -> Self {
@@ -55,6 +57,7 @@ impl<'a> ExchangeContext<'a> {
             head,
             client,
             client_version,
+            is_https,
             route,
             all: Arc::clone(&destinations.all),
             available: Available::Many(Arc::clone(&destinations.available)),
@@ -95,6 +98,11 @@ impl<'a> ExchangeContext<'a> {
         };
         self.client_version == http::Version::HTTP_2
             && self.head.field("content-type").is_some_and(is_grpc)
+    }
+
+    /// Whether the client speaks TLS.
+    pub fn is_https(&self) -> bool {
+        self.is_https
     }
 
     /// The route that matched.

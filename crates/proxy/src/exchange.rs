@@ -12,7 +12,9 @@ use ostler_model::{DestinationState, Found, RandomSource, RouteModel};
 use crate::admission::{Admission, Admitted, admit};
 use crate::affinity;
 use crate::context::ExchangeContext;
-use crate::delegation::{Delegated, Record, Transformed, Unanswered, delegate, transformed};
+use crate::delegation::{
+    Delegated, Lost, Record, Transformed, Unanswered, delegate, make_delegable, transformed,
+};
 use crate::downstream::{BodyRead, Downstream};
 use crate::forwarder::{self, Forwarded};
 use crate::outcome::{ForwarderError, Mode, Outcome};
@@ -50,7 +52,8 @@ pub(crate) async fn exchange(downstream: &mut Downstream<'_>, head: &RequestHead
         return after;
     }
     let snapshot = worker.snapshot();
-    let route = match snapshot.routes.find(&crate::facts::Facts(head)) {
+    let is_https = downstream.is_https();
+    let route = match snapshot.routes.find(&crate::facts::Facts(head, is_https)) {
         Found::Route(route) => Arc::clone(route),
         other => return no_route(downstream, head, other).await,
     };
@@ -60,9 +63,9 @@ pub(crate) async fn exchange(downstream: &mut Downstream<'_>, head: &RequestHead
         return local(downstream, head, status, &[], &[]).await;
     };
 
-    let client = downstream.facts().client;
     let version = downstream.version(head);
-    let mut context = ExchangeContext::new(head, client, version, route, cluster);
+    let client = downstream.facts().client;
+    let mut context = ExchangeContext::new(head, client, version, is_https, route, cluster);
     if context.is_grpc() {
         downstream.watch().data_rates.switch_off();
     }
@@ -150,6 +153,9 @@ async fn delegated(
     record: Record,
 ) -> After {
     let worker = std::rc::Rc::clone(downstream.worker());
+    if let Err(Lost) = make_delegable(downstream, head).await {
+        return After::Close;
+    }
     let rule = match worker.rule(&destination.model()) {
         Ok(rule) => rule,
         Err(error) => {
@@ -202,9 +208,14 @@ async fn delegated(
     drop(upgraded);
     match delegated {
         Delegated::Keep => After::Keep,
-        Delegated::Close | Delegated::ClientGone => After::Close,
+        Delegated::Close => After::Close,
+        Delegated::ClientGone => {
+            downstream.cut_short();
+            After::Close
+        }
         Delegated::Detached => After::Detached,
         Delegated::CutShort(record) => {
+            downstream.cut_short();
             let end = Forwarded {
                 after: After::Close,
                 status: 0,

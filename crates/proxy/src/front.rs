@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -13,15 +13,18 @@ use ostler_delegation::QueueName;
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_http1::{Limits, ResponseTransforms};
 use ostler_model::ProxyModel;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use ostler_shm::kernel_tls::KernelTls;
+use tokio::sync::{mpsc, watch};
 
 use crate::connections::Connections;
 use crate::delegation::{QueueRegistry, Trust};
 use crate::forwarder::ConnectionLimits;
 use crate::health::{self, ActiveHealthOptions, HealthSignal};
-use crate::listener::{ListenUrl, bind};
+use crate::listener::{Endpoint, bind};
+
+use crate::listening::{Change, EndpointId};
 use crate::pipeline::Pipeline;
+use crate::respond::Chain;
 use crate::static_files::{StaticFileOptions, StaticFiles};
 use crate::worker::Worker;
 
@@ -80,7 +83,7 @@ impl Default for FrontLimits {
 #[derive(Debug, Clone)]
 pub struct FrontOptions {
     /// Where to listen.
-    pub urls: Vec<ListenUrl>,
+    pub endpoints: Vec<Endpoint>,
     /// Threads, each with its own connections; 0 is one a CPU.
     pub threads: usize,
     /// What clients may do.
@@ -93,6 +96,9 @@ pub struct FrontOptions {
     pub active_health: ActiveHealthOptions,
     /// Files to answer from, if any.
     pub static_files: Option<StaticFileOptions>,
+    /// Whether the kernel may encrypt for clients whose sockets are handed to targets. Where it
+    /// cannot, or may not, exchanges over TLS are relayed.
+    pub kernel_tls: bool,
 }
 
 /// How far the front is with stopping.
@@ -115,6 +121,8 @@ pub(crate) struct Shared {
     pub(crate) health: HealthSignal,
     pub(crate) connection_limits: Arc<ConnectionLimits>,
     pub(crate) static_files: Option<StaticFiles>,
+    /// What the kernel does of TLS, once somebody has asked; `None` if nothing, or if it may not.
+    kernel_tls: OnceLock<Option<KernelTls>>,
     pipeline: ArcSwap<Pipeline>,
     pipeline_revision: AtomicU64,
     limits: ArcSwap<FrontLimits>,
@@ -128,6 +136,12 @@ impl Shared {
     /// The limits in force.
     pub(crate) fn limits(&self) -> Arc<FrontLimits> {
         self.limits.load_full()
+    }
+
+    /// What the kernel does of TLS, for clients whose sockets are handed over; `None` if nothing. Tried
+    /// out when it is first asked for.
+    pub(crate) fn kernel_tls(&self) -> Option<KernelTls> {
+        *self.kernel_tls.get_or_init(try_kernel_tls)
     }
 
     pub(crate) fn pipeline_revision(&self) -> u64 {
@@ -169,6 +183,17 @@ pub struct Front {
     shared: Arc<Shared>,
     phase: watch::Sender<Phase>,
     threads: Vec<JoinHandle<()>>,
+    /// To each thread with connections.
+    changes: Vec<mpsc::UnboundedSender<Change>>,
+    listening: Vec<ListeningEndpoint>,
+    next_endpoint: EndpointId,
+}
+
+/// An endpoint that is listened on.
+#[derive(Debug)]
+struct ListeningEndpoint {
+    id: EndpointId,
+    endpoint: Endpoint,
     addresses: Vec<SocketAddr>,
 }
 
@@ -214,17 +239,8 @@ impl Front {
             threads => threads,
         };
         ostler_shm::raise_open_file_limit();
-        let mut listeners: Vec<Vec<std::net::TcpListener>> =
-            (0..threads).map(|_| Vec::new()).collect();
-        let mut addresses = Vec::new();
-        for url in &options.urls {
-            for bound in bind(url, threads).map_err(StartError::Listen)? {
-                addresses.push(bound.address);
-                for (thread, socket) in listeners.iter_mut().zip(bound.sockets) {
-                    thread.push(socket);
-                }
-            }
-        }
+        let (changes, receivers): (Vec<_>, Vec<_>) =
+            (0..threads).map(|_| mpsc::unbounded_channel()).unzip();
         let mut trusted = options.trusted_uids.clone();
         trusted.push(rustix::process::geteuid().as_raw());
         let ring_capacity = ring_capacity(&options.limits);
@@ -238,23 +254,34 @@ impl Front {
             health: HealthSignal::default(),
             connection_limits: Arc::default(),
             static_files: options.static_files.clone().map(StaticFiles::new),
+            kernel_tls: OnceLock::new(),
             pipeline: ArcSwap::from_pointee(pipeline),
             pipeline_revision: AtomicU64::new(0),
             limits: ArcSwap::from_pointee(options.limits.clone()),
         });
+        if !options.kernel_tls {
+            let _ = shared.kernel_tls.set(None);
+        } else if options.endpoints.iter().any(|to| to.tls.is_some()) {
+            shared.kernel_tls();
+        }
         let phase = watch::Sender::new(Phase::Running);
         let mut front = Self {
             shared,
             phase,
             threads: Vec::new(),
-            addresses,
+            changes,
+            listening: Vec::new(),
+            next_endpoint: 0,
         };
-        for (number, listeners) in listeners.into_iter().enumerate() {
+        for endpoint in &options.endpoints {
+            front.listen(endpoint).map_err(StartError::Listen)?;
+        }
+        for (number, changes) in receivers.into_iter().enumerate() {
             let shared = Arc::clone(&front.shared);
             let phase = front.phase.subscribe();
             let thread = std::thread::Builder::new()
                 .name(format!("front-{number}"))
-                .spawn(move || run(shared, number as u64, listeners, phase))
+                .spawn(move || run(shared, number as u64, changes, phase))
                 .map_err(StartError::Thread)?;
             front.threads.push(thread);
         }
@@ -269,8 +296,85 @@ impl Front {
     }
 
     /// The addresses listened on, ports included.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let listening = self.listening.iter();
+        listening
+            .flat_map(|listening| listening.addresses.iter().copied())
+            .collect()
+    }
+
+    /// The same with their schemes: `https://127.0.0.1:443`.
+    pub fn urls(&self) -> Vec<String> {
+        self.listening
+            .iter()
+            .flat_map(ListeningEndpoint::urls)
+            .collect()
+    }
+
+    /// Listens on these endpoints and no others from now on. An endpoint that is the same (URL,
+    /// protocols, and the very [`TlsEndpoint`](crate::TlsEndpoint)) goes on as it is. The connections
+    /// of one that is no longer there have five seconds to end.
+    ///
+    /// # Errors
+    ///
+    /// For each endpoint that cannot be listened on; the others are.
+    pub fn set_endpoints(&mut self, endpoints: &[Endpoint]) -> Vec<StartError> {
+        let stays = |listening: &ListeningEndpoint| {
+            let mut wanted = endpoints.iter();
+            wanted.any(|wanted| wanted.is_same(&listening.endpoint))
+        };
+        let ending: Vec<_> = self.listening.extract_if(.., |one| !stays(one)).collect();
+        for listening in ending {
+            self.end(&listening);
+        }
+        let mut errors = Vec::new();
+        for endpoint in endpoints {
+            let mut listening = self.listening.iter();
+            if listening.any(|listening| listening.endpoint.is_same(endpoint)) {
+                continue;
+            }
+            if let Err(error) = self.listen(endpoint) {
+                errors.push(StartError::Listen(error));
+            }
+        }
+        errors
+    }
+
+    fn listen(&mut self, endpoint: &Endpoint) -> io::Result<()> {
+        let bound = bind(&endpoint.url, self.changes.len())?;
+        let id = self.next_endpoint;
+        self.next_endpoint += 1;
+        let addresses = bound.iter().map(|bound| bound.address).collect();
+        let mut sockets: Vec<_> = bound
+            .into_iter()
+            .map(|bound| bound.sockets.into_iter())
+            .collect();
+        for thread in &self.changes {
+            let own = sockets.iter_mut().filter_map(Iterator::next).collect();
+            // A thread that has ended takes no connections.
+            let _ = thread.send(Change::Begin(id, endpoint.clone(), own));
+        }
+        self.listening.push(ListeningEndpoint {
+            id,
+            endpoint: endpoint.clone(),
+            addresses,
+        });
+        Ok(())
+    }
+
+    fn end(&self, listening: &ListeningEndpoint) {
+        // A thread that does not answer is busy beyond reason; its sockets close when it is not.
+        const PATIENCE: Duration = Duration::from_secs(1);
+        let (sender, ended) = std::sync::mpsc::channel();
+        for thread in &self.changes {
+            let _ = thread.send(Change::End(listening.id, sender.clone()));
+        }
+        for _ in &self.changes {
+            let _ = ended.recv_timeout(PATIENCE);
+        }
+        for url in listening.urls() {
+            tracing::info!(url, "no longer listened on");
+        }
     }
 
     /// Replaces the pipeline; exchanges under way keep the one they have.
@@ -339,6 +443,31 @@ impl Front {
     }
 }
 
+impl ListeningEndpoint {
+    fn urls(&self) -> impl Iterator<Item = String> {
+        let scheme = match self.endpoint.tls {
+            Some(_) => "https",
+            None => "http",
+        };
+        let addresses = self.addresses.iter();
+        addresses.map(move |address| format!("{scheme}://{address}"))
+    }
+}
+
+fn try_kernel_tls() -> Option<KernelTls> {
+    match KernelTls::probe() {
+        Ok(offered) => {
+            tracing::info!("the kernel does TLS: exchanges over TLS can be delegated");
+            Some(offered)
+        }
+        Err(error) => {
+            let reason = Chain(&error).to_string();
+            tracing::info!(reason, "exchanges over TLS are relayed to targets");
+            None
+        }
+    }
+}
+
 /// A ring must hold the largest head, its index, a route's response transforms and what was read
 /// behind the head, four times.
 fn ring_capacity(limits: &FrontLimits) -> usize {
@@ -351,7 +480,7 @@ fn ring_capacity(limits: &FrontLimits) -> usize {
 fn run(
     shared: Arc<Shared>,
     number: u64,
-    listeners: Vec<std::net::TcpListener>,
+    changes: mpsc::UnboundedReceiver<Change>,
     phase: watch::Receiver<Phase>,
 ) {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -366,14 +495,7 @@ fn run(
         }
     };
     runtime.block_on(async move {
-        let listeners: io::Result<Vec<_>> =
-            listeners.into_iter().map(TcpListener::from_std).collect();
-        match listeners {
-            Ok(listeners) => {
-                let seed = ostler_shm::monotonic_nanoseconds() ^ (number << 48);
-                Worker::new(shared, seed).run(listeners, phase).await;
-            }
-            Err(error) => tracing::error!(%error, "cannot wait on a listener"),
-        }
+        let seed = ostler_shm::monotonic_nanoseconds() ^ (number << 48);
+        Worker::new(shared, seed).run(changes, phase).await;
     });
 }

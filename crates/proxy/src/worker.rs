@@ -10,18 +10,22 @@ use std::time::Instant;
 use ostler_delegation::control::ConnectionFacts;
 use ostler_delegation::{QueueError, QueueName};
 use ostler_model::{ClusterState, DestinationModel, FastRandom, Snapshot};
+use ostler_shm::kernel_tls::KernelTls;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
-use crate::connection::{Watch, serve};
+use crate::connection::{Accepted, Watch, serve};
 use crate::delegation::{Queue, Rule, Rules};
 use crate::flush::Flush;
 use crate::forwarder::{Clients, Destination, RequestError};
 use crate::front::{FrontLimits, Phase, Shared};
 use crate::health::HealthSignal;
+use crate::listener::Endpoint;
+use crate::listening::{self, Change, Listening, Open};
 use crate::pipeline::Pipeline;
 use crate::slow_timer::TICK;
 use crate::static_files::StaticFiles;
+use crate::tls::{self, ClientFacts};
 
 /// The state of one thread. Nothing in it is locked, and nothing of it is seen by another.
 #[derive(Debug)]
@@ -104,6 +108,11 @@ impl Worker {
         self.shared.static_files.as_ref()
     }
 
+    /// What the kernel does of TLS, for clients whose sockets are handed over; `None` if nothing.
+    pub(crate) fn kernel_tls(&self) -> Option<KernelTls> {
+        self.shared.kernel_tls()
+    }
+
     /// Where requests that are forwarded to a destination go.
     pub(crate) fn forwarding(
         &self,
@@ -170,21 +179,21 @@ impl Worker {
     /// Accepts and serves until the front stops, then until what is under way has ended.
     pub(crate) async fn run(
         self: Rc<Self>,
-        listeners: Vec<TcpListener>,
+        mut changes: mpsc::UnboundedReceiver<Change>,
         mut phase: watch::Receiver<Phase>,
     ) {
         self.flush.pace_thread();
         let flush = tokio::task::spawn_local(Rc::clone(&self.flush).run());
         let ticks = tokio::task::spawn_local(Rc::clone(&self).tick());
-        let accepts: Vec<_> = listeners
-            .into_iter()
-            .map(|listener| tokio::task::spawn_local(Rc::clone(&self).accept(listener)))
-            .collect();
-        let _ = phase.wait_for(|phase| *phase != Phase::Running).await;
-        self.phase.set(Phase::Draining);
-        for accept in accepts {
-            accept.abort();
+        let mut listening = Listening::default();
+        loop {
+            tokio::select! {
+                _ = phase.wait_for(|phase| *phase != Phase::Running) => break,
+                Some(change) = changes.recv() => listening.change(&self, change).await,
+            }
         }
+        self.phase.set(Phase::Draining);
+        listening.end();
         self.check(true);
         while self.is_busy() && *phase.borrow() != Phase::Stopping {
             tokio::select! {
@@ -210,7 +219,13 @@ impl Worker {
         self.connections.borrow().len() > with_targets
     }
 
-    async fn accept(self: Rc<Self>, listener: TcpListener) {
+    /// Accepts connections of an endpoint, which are among those that are `open` while they last.
+    pub(crate) async fn accept(
+        self: Rc<Self>,
+        listener: TcpListener,
+        endpoint: Endpoint,
+        open: Open,
+    ) {
         loop {
             match listener.accept().await {
                 Ok((stream, client)) => {
@@ -223,17 +238,29 @@ impl Worker {
                         }
                     };
                     let local = stream.local_addr().ok();
-                    let Ok(stream) = stream.into_std() else {
-                        continue;
-                    };
                     let accepted_ns = ostler_shm::monotonic_nanoseconds();
                     let facts = ConnectionFacts {
                         client: Some(client),
                         local,
                         accepted_ns,
                     };
-                    let socket = OwnedFd::from(stream);
-                    tokio::task::spawn_local(serve(Rc::clone(&self), socket, facts, counted));
+                    let worker = Rc::clone(&self);
+                    if let Some(tls) = &endpoint.tls {
+                        let tls = Arc::clone(tls);
+                        listening::spawn(&open, tls::serve(worker, stream, tls, facts, counted));
+                        continue;
+                    }
+                    let Ok(stream) = stream.into_std() else {
+                        continue;
+                    };
+                    let accepted = Accepted {
+                        socket: OwnedFd::from(stream),
+                        facts: ClientFacts::clear(facts),
+                        session: None,
+                        protocols: endpoint.protocols,
+                        counted,
+                    };
+                    listening::spawn(&open, serve(worker, accepted));
                 }
                 Err(error) => {
                     // Out of descriptors, most likely: others will give some back.

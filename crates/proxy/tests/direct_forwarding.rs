@@ -11,7 +11,7 @@ use ostler_config::{ConfigurationTree, load};
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_model::ProxyModel;
 use ostler_proxy::{
-    ActiveHealthOptions, DirectForwarder, ExchangeContext, Flow, ForwarderError, Front,
+    ActiveHealthOptions, DirectForwarder, Endpoint, ExchangeContext, Flow, ForwarderError, Front,
     FrontLimits, FrontOptions, ListenUrl, Outcome, Pipeline, PipelineStep, StepFuture,
 };
 
@@ -114,7 +114,10 @@ impl Running {
             .use_step(step)
             .use_load_balancing();
         let options = FrontOptions {
-            urls: vec![ListenUrl::parse("http://127.0.0.1:0").unwrap()],
+            endpoints: vec![Endpoint::clear(
+                ListenUrl::parse("http://127.0.0.1:0").unwrap(),
+            )],
+            kernel_tls: false,
             threads: 1,
             limits: FrontLimits::default(),
             runtime: RuntimeFolder::from_environment(),

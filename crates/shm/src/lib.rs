@@ -56,6 +56,12 @@ mod error;
 mod heap;
 #[cfg(not(loom))]
 mod inotify;
+#[cfg(not(loom))]
+#[expect(
+    unsafe_code,
+    reason = "sets socket options and passes control messages that rustix does not know"
+)]
+pub mod kernel_tls;
 mod layout;
 #[cfg(test)]
 #[cfg(loom)]

@@ -146,6 +146,7 @@ where
     };
     parts.extensions.insert(RequestInfo::delegated(
         client.facts(),
+        client.tls().cloned(),
         entry.head_received_ns,
         entry.queued_ns,
         received_ns,
@@ -349,6 +350,10 @@ impl Exchange {
         if keep_alive && !self.is_orphaned() {
             self.complete(Disposition::Keep, ending, leftover);
             return;
+        }
+        if self.client.tls().is_some() {
+            let end = poll_fn(|cx| self.client.poll_close_notify(cx, self.body.is_some()));
+            let _ = tokio::time::timeout(self.context.timeouts.send, end).await;
         }
         if self.body.is_some() {
             let linger = self.client.linger(LINGER_MOST);

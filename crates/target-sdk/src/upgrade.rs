@@ -120,6 +120,15 @@ struct ClientIo {
     switched: Arc<AtomicBool>,
 }
 
+impl Drop for ClientIo {
+    /// Letting go of the connection is its regular end, as it is in clear text.
+    fn drop(&mut self) {
+        if self.switched.load(Ordering::Acquire) {
+            self.client.close_notify_now();
+        }
+    }
+}
+
 impl Read for ClientIo {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -160,7 +169,8 @@ impl Write for ClientIo {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        ready!(self.client.poll_close_notify(cx, true))?;
         Poll::Ready(ostler_shm::shutdown_write(self.client.as_fd()))
     }
 

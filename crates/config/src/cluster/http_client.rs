@@ -45,7 +45,8 @@ pub(super) fn read(
     (config, connections)
 }
 
-fn ssl_protocols(reader: &mut Reader<'_, '_>) -> Option<SslProtocols> {
+/// Reads `SslProtocols`.
+pub(crate) fn ssl_protocols(reader: &mut Reader<'_, '_>) -> Option<SslProtocols> {
     let mut all = None;
     for (at, text) in reader.list("SslProtocols") {
         match leaf::flags(&text, SSL_PROTOCOLS) {

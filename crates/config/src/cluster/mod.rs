@@ -9,6 +9,8 @@ mod http_request;
 mod session_affinity;
 mod web_proxy;
 
+pub(crate) use http_client::ssl_protocols;
+
 use crate::diagnostics::Diagnostics;
 use crate::load::RouteValidator;
 use crate::policy_kind::PolicyKind;

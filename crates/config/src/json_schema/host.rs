@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::shape::{
-    boolean, integer, list, map, number, object, open, text_like, texts, time_span,
+    boolean, choice, integer, list, number, object, open, text_like, texts, time_span,
 };
 
 pub(super) fn urls() -> Value {
@@ -55,24 +55,20 @@ pub(super) fn kestrel() -> Value {
             ("Http3", anything()),
         ],
     );
-    let url = text_like("Where to listen.", "http://*:8080");
-    let endpoint = open("An endpoint; only Url is read.", vec![("Url", url)]);
-    open(
-        "ASP.NET's server.",
-        vec![
-            ("Limits", limits),
-            (
-                "AddServerHeader",
-                boolean("Without effect: no Server field is added."),
-            ),
-            ("AllowHostHeaderOverride", boolean("Not implemented yet.")),
-            ("AllowAlternateSchemes", boolean("Not implemented yet.")),
-            ("AllowResponseHeaderCompression", boolean("Without effect.")),
-            ("AllowSynchronousIO", boolean("Without effect.")),
-            ("DisableStringReuse", boolean("Without effect.")),
-            ("Endpoints", map("Endpoints by name.", endpoint)),
-        ],
-    )
+    let mut sections = super::endpoints::of_kestrel();
+    sections.extend([
+        ("Limits", limits),
+        (
+            "AddServerHeader",
+            boolean("Without effect: no Server field is added."),
+        ),
+        ("AllowHostHeaderOverride", boolean("Not implemented yet.")),
+        ("AllowAlternateSchemes", boolean("Not implemented yet.")),
+        ("AllowResponseHeaderCompression", boolean("Without effect.")),
+        ("AllowSynchronousIO", boolean("Without effect.")),
+        ("DisableStringReuse", boolean("Without effect.")),
+    ]);
+    open("ASP.NET's server.", sections)
 }
 
 fn data_rate(description: &str) -> Value {
@@ -206,6 +202,16 @@ pub(super) fn ostler() -> Value {
         "What the affinity policies Cookie and CustomHeader encrypt with.",
         vec![("Keys", list("The first encrypts, all decrypt.", key))],
     );
+    let tls = object(
+        "TLS from clients.",
+        vec![(
+            "ClientCertificateAuthorities",
+            text_like(
+                "A PEM file of those who vouch for clients; absent: whom the system trusts.",
+                "/etc/ostler/clients.pem",
+            ),
+        )],
+    );
     object(
         "What YARP has no setting for.",
         vec![
@@ -229,6 +235,14 @@ pub(super) fn ostler() -> Value {
                         "MaxConnectionsPerAddress",
                         integer("Of one IPv4 address or IPv6 /64; any number by default."),
                     )],
+                ),
+            ),
+            ("Tls", tls),
+            (
+                "KernelTls",
+                choice(
+                    "Whether exchanges over TLS are delegated where the kernel can encrypt; auto by default.",
+                    &["auto", "off"],
                 ),
             ),
             ("DataProtection", data_protection),

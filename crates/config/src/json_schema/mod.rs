@@ -3,6 +3,7 @@
 //!
 //! Of a new section the shape joins in [`sections`], in one line.
 
+mod endpoints;
 mod host;
 mod policies;
 mod proxy;

@@ -78,6 +78,11 @@ pub(super) fn member(description: &str, names: &[&str]) -> Value {
         { "type": "string", "pattern": "^\\s*[+-]?[0-9]+\\s*$" }], "description": description })
 }
 
+/// A name out of a few.
+pub(super) fn choice(description: &str, names: &[&str]) -> Value {
+    json!({ "enum": names, "description": description })
+}
+
 /// A name out of a few, or one that an application has added.
 pub(super) fn policy(description: &str, names: &[&str]) -> Value {
     json!({ "type": ["string", "null"], "description": description, "examples": names })

@@ -160,8 +160,7 @@ impl<'a> Item<'a> {
             return self.forwarded(list, builder);
         }
         if let Some(header) = get("ClientCert") {
-            // There are no client certificates yet: what the client says of one is removed.
-            builder.request(Step::HeaderRemove(name(header)?));
+            builder.request(Step::ClientCertificate(name(header)?));
         } else if let Some(from) = get("HttpMethodChange") {
             let to = get("Set").ok_or("HttpMethodChange needs Set")?;
             let to = method(to)?;

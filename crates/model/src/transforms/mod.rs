@@ -85,7 +85,7 @@ impl Transforms {
     pub fn request<'a>(
         &'a self,
         original: &'a dyn RequestFacts,
-        ends: ConnectionEnds,
+        ends: ConnectionEnds<'a>,
         method: Method,
         host: &'a HeaderValue,
         copied: impl FnOnce() -> HeaderMap,
@@ -102,7 +102,7 @@ impl Transforms {
         &'a self,
         steps: &[request::Step],
         original: &'a dyn RequestFacts,
-        ends: ConnectionEnds,
+        ends: ConnectionEnds<'a>,
         method: Method,
         host: &'a HeaderValue,
         copied: impl FnOnce() -> HeaderMap,
@@ -126,7 +126,7 @@ impl Transforms {
     pub fn delegated_request<'a>(
         &'a self,
         original: &'a dyn RequestFacts,
-        ends: ConnectionEnds,
+        ends: ConnectionEnds<'a>,
         method: Method,
         host: &'a HeaderValue,
         copied: impl FnOnce() -> HeaderMap,

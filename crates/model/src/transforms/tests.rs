@@ -15,6 +15,7 @@ struct Client {
     path: &'static str,
     query: Option<&'static str>,
     fields: &'static [(&'static str, &'static str)],
+    is_https: bool,
 }
 
 impl RequestFacts for Client {
@@ -31,7 +32,7 @@ impl RequestFacts for Client {
         "client.example:81"
     }
     fn is_https(&self) -> bool {
-        false
+        self.is_https
     }
     fn for_each_field_value(&self, name: &str, visit: &mut dyn FnMut(&[u8])) {
         for (have, value) in self.fields {
@@ -55,7 +56,10 @@ const CLIENT: Client = Client {
         ("X-Forwarded-Prefix", "/spoofed"),
         ("Forwarded", "for=192.0.2.1"),
     ],
+    is_https: false,
 };
+
+const DER: [u8; 5] = [0, 0xff, 0x10, 0x83, 0x3e];
 
 fn route(items: &str) -> RouteConfig {
     let transforms = items.split(" + ").filter(|item| !item.is_empty());
@@ -98,6 +102,8 @@ fn sent(client: &Client, items: &str) -> (String, Vec<String>) {
     let ends = ConnectionEnds {
         remote: "192.0.2.7:4711".parse().ok(),
         local: "[2001:db8::1]:80".parse().ok(),
+        is_https: client.is_https,
+        client_certificate: client.is_https.then_some(&DER),
     };
     let host = HeaderValue::from_static("destination");
     let request = transforms
@@ -211,6 +217,7 @@ fn a_percent_sign_never_becomes_a_slash() {
             path,
             query: None,
             fields: &[],
+            is_https: false,
         };
         for items in ["PathPattern: /{**rest}", "PathRemovePrefix: /api/1"] {
             assert_eq!(
@@ -529,4 +536,42 @@ fn a_transform_of_ones_own_may_answer() {
         &mut FastRandom::new(1),
     );
     assert_eq!(answer.unwrap_err().status(), StatusCode::IM_A_TEAPOT);
+}
+
+#[test]
+fn what_the_handshake_said_is_sent_on() {
+    let client = Client {
+        is_https: true,
+        fields: &[("X-Cert", "forged"), ("X-Forwarded-Proto", "http")],
+        ..CLIENT
+    };
+    // Reference part B, 3.8: base64 of the DER bytes, whatever the client says of itself.
+    let (_, fields) = sent(&client, "ClientCert: X-Cert");
+    assert!(
+        fields.contains(&"x-cert: AP8Qgz4=".to_owned()),
+        "{fields:?}"
+    );
+    assert!(
+        !fields.iter().any(|field| field.contains("forged")),
+        "{fields:?}"
+    );
+    // 3.6 and 3.7: the scheme that the front sees.
+    assert!(
+        fields.contains(&"x-forwarded-proto: https".to_owned()),
+        "{fields:?}"
+    );
+    let (_, fields) = sent(&client, "Forwarded: proto");
+    assert!(
+        fields.contains(&"forwarded: proto=https".to_owned()),
+        "{fields:?}"
+    );
+    let clear = Client {
+        is_https: false,
+        ..client
+    };
+    let (_, fields) = sent(&clear, "ClientCert: X-Cert");
+    assert!(
+        !fields.iter().any(|field| field.contains("x-cert")),
+        "{fields:?}"
+    );
 }

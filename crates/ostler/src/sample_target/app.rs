@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Json};
 use bytes::Bytes;
 use futures_util::stream;
 use http_body_util::BodyExt as _;
-use ostler_target::{Arrival, RequestInfo};
+use ostler_target::{Arrival, RequestInfo, TlsInfo};
 use sha2::{Digest, Sha256};
 
 use super::bodies;
@@ -137,6 +137,8 @@ async fn echo(request: Request<Body>) -> Response<Body> {
         "sha256": sha256,
         "pid": std::process::id(),
         "arrival": arrival,
+        "scheme": info.map(RequestInfo::scheme),
+        "server_name": info.and_then(RequestInfo::tls).and_then(TlsInfo::server_name),
     }))
     .into_response()
 }

@@ -13,7 +13,9 @@ use ostler_delegation::control::{FrontMessage, TargetMessage};
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_model::transforms::{OutgoingResponse, ResponseTransform, TransformsBuilder};
 use ostler_model::{PolicyRegistry, ProxyModel};
-use ostler_proxy::{ActiveHealthOptions, Front, FrontLimits, FrontOptions, ListenUrl, Pipeline};
+use ostler_proxy::{
+    ActiveHealthOptions, Endpoint, Front, FrontLimits, FrontOptions, ListenUrl, Pipeline,
+};
 use ostler_shm::OwnRegion;
 
 use crate::failures::{at_rest, until_received};
@@ -552,7 +554,10 @@ fn a_response_transform_that_is_code_makes_exchanges_relayed() {
         .unwrap();
     let pipeline = Pipeline::new().use_http_sys_delegation();
     let options = FrontOptions {
-        urls: vec![ListenUrl::parse("http://127.0.0.1:0").unwrap()],
+        endpoints: vec![Endpoint::clear(
+            ListenUrl::parse("http://127.0.0.1:0").unwrap(),
+        )],
+        kernel_tls: false,
         threads: 1,
         limits: FrontLimits::default(),
         runtime: RuntimeFolder::new(sandbox.runtime()),

@@ -50,7 +50,7 @@ pub(super) async fn acquire(
             downstream.worker().settle();
         }
         let client = context.client_address().map(|client| client.ip());
-        let acquired = limiter.acquire(now(), client, &Facts(context.head()));
+        let acquired = limiter.acquire(now(), client, &Facts(context.head(), context.is_https()));
         let acquired = match acquired {
             Acquired::Permit(permit) => Ok(permit),
             Acquired::Rejected(rejected) => Err(rejected),

@@ -21,6 +21,7 @@ use super::handoff::{Event, Handoff, Handoffs, Record};
 use crate::client::Client;
 use crate::flush::Flush;
 use crate::readiness::readable;
+use crate::tls::TlsFacts;
 
 /// An open channel.
 #[derive(Debug)]
@@ -135,10 +136,14 @@ impl Channel {
 
     /// Makes a client's connection known to the target.
     pub(crate) fn open_connection(self: &Rc<Self>, client: &Client) -> Result<Place, NotTaken> {
-        let opened = self
-            .front
-            .borrow_mut()
-            .open_connection(client.as_fd(), *client.facts());
+        // A client whose session is in this process has no socket to hand over: its exchanges are
+        // relayed.
+        let socket = client.plain_fd().ok_or(NotTaken::Full)?;
+        let opened = self.front.borrow_mut().open_connection(
+            socket,
+            *client.facts(),
+            client.tls().map(TlsFacts::to_target),
+        );
         match opened {
             Ok(slot) => Ok(Place {
                 channel: Rc::clone(self),

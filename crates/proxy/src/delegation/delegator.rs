@@ -128,7 +128,11 @@ pub(crate) async fn delegate(
             Err(error) => return Delegated::Unanswered(Unanswered::Rule(error), record),
         };
         let channel = match taker {
-            Taker::Relay(target) => return Delegated::Relay(target, record),
+            Taker::Relay(target) => {
+                let reason = "the target's user is not trusted";
+                tracing::debug!(instance = target.id(), reason, "an exchange is relayed");
+                return Delegated::Relay(target, record);
+            }
             Taker::Channel(channel) => channel,
             Taker::Nobody => {
                 if queue.is_full() {
@@ -422,7 +426,9 @@ async fn watch(
             Seen::Event(Event::BodyTooSlow) => {
                 // The target finds the end of the stream, and why: it answers 408, or closes.
                 channel.body_too_slow(key);
-                let _ = ostler_shm::shutdown_read(connection.client.as_fd());
+                if let Some(socket) = connection.client.plain_fd() {
+                    let _ = ostler_shm::shutdown_read(socket);
+                }
                 handoff.ends_by(connection.worker.now());
             }
             // A target that does not end it by itself is cut off: the connection is shut down.
@@ -469,7 +475,7 @@ fn read_ahead(connection: &mut Connection, channel: &Rc<Channel>) -> Ahead {
             Err(_) => Ahead::Broken,
         };
     }
-    let received = ostler_shm::recv(connection.client.as_fd(), &mut connection.input, room);
+    let received = connection.client.recv_now(&mut connection.input, room);
     match received {
         Ok(0) => {
             connection.read_closed = true;
@@ -477,10 +483,7 @@ fn read_ahead(connection: &mut Connection, channel: &Rc<Channel>) -> Ahead {
                 .handoff
                 .client_fell_silent(connection.worker.now(), SILENCE);
         }
-        Ok(received) => {
-            if received < room {
-                connection.client.clear_readable();
-            }
+        Ok(_) => {
             want_completion(connection, channel);
             return Ahead::More;
         }

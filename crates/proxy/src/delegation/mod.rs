@@ -3,6 +3,7 @@
 mod channel;
 mod delegator;
 mod handoff;
+mod kernel_tls;
 mod queue;
 mod relay;
 mod responses;
@@ -12,6 +13,7 @@ mod transformed;
 pub(crate) use channel::{Channel, NotTaken, Place};
 pub(crate) use delegator::{Delegated, PlaceKey, Unanswered, delegate, place_key};
 pub(crate) use handoff::{Handoff, Record};
+pub(crate) use kernel_tls::{Lost, make_delegable};
 pub(crate) use queue::{Queue, QueueRegistry, Trust};
 pub(crate) use relay::{RelayPlaces, RelayTarget};
 pub(crate) use rules::{Rule, Rules};

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ostler_delegation::ChannelError;
-use ostler_delegation::control::{ConnectionFacts, FrontMessage, TargetMessage};
+use ostler_delegation::control::{FrontMessage, TargetMessage};
 use ostler_shm::{ControlSocket, ReceiveError};
 
 use super::queue::watch_control;
 use crate::forwarder::{Sender, handshake};
+use crate::tls::{ClientFacts, TlsFacts};
 
 /// An instance that is relayed to. No memory is shared with it.
 #[derive(Debug)]
@@ -42,7 +43,7 @@ impl RelayPlaces {
     pub(crate) async fn take(
         &self,
         target: &Rc<RelayTarget>,
-        facts: ConnectionFacts,
+        facts: &ClientFacts,
     ) -> Result<RelayPlace, ChannelError> {
         let idle = {
             let mut places = self.0.borrow_mut();
@@ -163,10 +164,13 @@ impl RelayTarget {
     /// Opens a connection for a client.
     pub(crate) async fn connect(
         self: &Rc<Self>,
-        facts: ConnectionFacts,
+        facts: &ClientFacts,
     ) -> Result<RelayPlace, ChannelError> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
-        let message = FrontMessage::RelayConnection { facts };
+        let message = FrontMessage::RelayConnection {
+            facts: facts.connection,
+            tls: facts.tls.as_deref().map(TlsFacts::to_target),
+        };
         self.control.send(&message.encode(), &[theirs.as_fd()])?;
         ours.set_nonblocking(true)?;
         let ours = tokio::net::UnixStream::from_std(ours)?;

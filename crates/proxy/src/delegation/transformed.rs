@@ -4,7 +4,7 @@
 use http::Method;
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue};
 use ostler_http1::{HeadDecoder, HeadProgress, RequestHead};
-use ostler_model::transforms::{ConnectionEnds, OutgoingRequest};
+use ostler_model::transforms::OutgoingRequest;
 
 use crate::context::ExchangeContext;
 use crate::downstream::Downstream;
@@ -35,18 +35,14 @@ pub(crate) fn transformed(
     if head.is_connect() {
         return Transformed::Not;
     }
-    let client = downstream.facts();
-    let ends = ConnectionEnds {
-        remote: client.client,
-        local: client.local,
-    };
+    let ends = downstream.client_facts().ends();
     let Ok(method) = Method::from_bytes(head.method().as_bytes()) else {
         return Transformed::Failed;
     };
     let Ok(host) = HeaderValue::from_str(head.authority()) else {
         return Transformed::Failed;
     };
-    let facts = Facts(head);
+    let facts = Facts(head, ends.is_https);
     let made = downstream.worker().with_random(|random| {
         let copied = || copied(head);
         transforms.delegated_request(&facts, ends, method, &host, copied, random)

@@ -30,6 +30,7 @@ use crate::delegation::RelayPlaces;
 use crate::exchange::After;
 use crate::http2::Stream;
 use crate::respond::Chain;
+use crate::tls::ClientFacts;
 use crate::worker::Worker;
 
 /// How long a client may take to accept an answer of the front's own.
@@ -77,11 +78,27 @@ impl Downstream<'_> {
         }
     }
 
-    /// The ends of the client's connection.
-    pub(crate) fn facts(&self) -> &ConnectionFacts {
+    /// The client's connection.
+    pub(crate) fn client_facts(&self) -> &ClientFacts {
         match self {
-            Self::Http1(connection) => connection.client.facts(),
+            Self::Http1(connection) => connection.client.client_facts(),
             Self::Http2(stream) => stream.facts(),
+        }
+    }
+
+    /// The two ends of it.
+    pub(crate) fn facts(&self) -> &ConnectionFacts {
+        &self.client_facts().connection
+    }
+
+    pub(crate) fn is_https(&self) -> bool {
+        self.client_facts().is_https()
+    }
+
+    /// What was being said to the client is not whole, and the end of its connection is to show it.
+    pub(crate) fn cut_short(&self) {
+        if let Self::Http1(connection) = self {
+            connection.client.cut_short();
         }
     }
 
@@ -103,10 +120,13 @@ impl Downstream<'_> {
     }
 
     /// The connection, if it can be given to another process: what the client says and hears next is
-    /// this exchange and nothing else, in clear text.
+    /// this exchange and nothing else, in clear text or in records that the kernel writes.
     pub(crate) fn delegable(&mut self) -> Option<&mut Connection> {
         match self {
-            Self::Http1(connection) => Some(connection),
+            Self::Http1(connection) => match connection.client.plain_fd() {
+                Some(_) => Some(connection),
+                None => None,
+            },
             Self::Http2(_) => None,
         }
     }
@@ -235,6 +255,8 @@ impl Downstream<'_> {
             Err(error) => {
                 tracing::debug!(error = %Chain(error.as_ref()), "a response breaks off");
                 writer.abort();
+                drop(writer);
+                self.cut_short();
                 return After::Close;
             }
         };

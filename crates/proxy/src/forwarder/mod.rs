@@ -23,7 +23,6 @@ use hyper_util::rt::TokioIo;
 use ostler_delegation::entry::directives;
 use ostler_http1::RequestHead;
 use ostler_model::DestinationState;
-use ostler_model::transforms::ConnectionEnds;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::context::ExchangeContext;
@@ -39,6 +38,7 @@ use web_socket::{Handshake, InvalidKey};
 pub(crate) use body::ForwardBody;
 pub(crate) use clients::{
     Clients, ConnectionLimits, Destination, ResponseBody, SendError, Sender, Sending, handshake,
+    system_roots,
 };
 pub(crate) use request::{Answer, RequestError, is_hop_by_hop, is_listed_in_connection};
 
@@ -49,6 +49,15 @@ pub(crate) struct Forwarded {
     pub(crate) status: u16,
     pub(crate) bytes_sent: u64,
     pub(crate) error: Option<ForwarderError>,
+}
+
+impl Forwarded {
+    /// A response that has begun and is not whole does not end as if it were.
+    fn show_if_cut_short(&self, downstream: &Downstream<'_>) {
+        if self.error.is_some() && self.bytes_sent > 0 {
+            downstream.cut_short();
+        }
+    }
 }
 
 /// YARP's default `HttpRequest:ActivityTimeout`.
@@ -68,11 +77,10 @@ pub(crate) async fn forward(
         Some(ostler_config::schema::ActivityTimeout::Infinite) => None,
     };
     let worker = std::rc::Rc::clone(downstream.worker());
-    let ends = ConnectionEnds {
-        remote: downstream.facts().client,
-        local: downstream.facts().local,
-    };
     let version = context.client_version();
+    // Of its own, since the exchange goes on with the client's side.
+    let facts = downstream.client_facts().clone();
+    let ends = facts.ends();
     let made = worker
         .forwarding(context.cluster(), &destination.model())
         .and_then(|to| {
@@ -149,7 +157,9 @@ pub(crate) async fn forward(
         interim: &interim,
         timeout,
     };
-    run(downstream, head, context, asked, send).await
+    let forwarded = run(downstream, head, context, asked, send).await;
+    forwarded.show_if_cut_short(downstream);
+    forwarded
 }
 
 /// Relays a request to a target that may not hold the client's socket.
@@ -160,7 +170,7 @@ pub(crate) async fn relay(
     target: &std::rc::Rc<RelayTarget>,
 ) -> Forwarded {
     let _counted = target.begin();
-    let facts = *downstream.facts();
+    let facts = downstream.client_facts();
     let mut place = match downstream.relays().take(target, facts).await {
         Ok(place) => place,
         Err(error) => {
@@ -197,6 +207,7 @@ pub(crate) async fn relay(
         timeout: None,
     };
     let forwarded = run(downstream, head, context, asked, send).await;
+    forwarded.show_if_cut_short(downstream);
     // Of one that failed, the target may still be busy with what was asked.
     if forwarded.error.is_none() {
         downstream.relays().give_back(place);
@@ -299,6 +310,12 @@ where
     drop(counted);
     let passed = response::pass_on(context, response, &mut upload, &mut writer, &activity).await;
     let bytes_sent = writer.bytes_sent();
+    let end = |after, error| Forwarded {
+        after,
+        status: passed.status.as_u16(),
+        bytes_sent,
+        error,
+    };
     let whole = upload.is_complete();
     let error = passed.error.map(|failed| failed.error);
     if let Some(failed) = passed.error {
@@ -311,16 +328,11 @@ where
         }
         // Only an end before its time says that the response is not whole.
         writer.abort();
+        return end(After::Close, error);
     }
-    let keep_alive = passed.keep_alive;
     drop((upload, writer));
-    let after = downstream.after_response(keep_alive, whole).await;
-    Forwarded {
-        after,
-        status: passed.status.as_u16(),
-        bytes_sent,
-        error,
-    }
+    let after = downstream.after_response(passed.keep_alive, whole).await;
+    end(after, None)
 }
 
 /// The fields of a 101, and the connection that it switches. `None` when it proves nothing.

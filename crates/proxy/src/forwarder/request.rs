@@ -59,7 +59,7 @@ pub(crate) fn to_destination(
     head: &RequestHead,
     version: Version,
     destination: &Destination,
-    ends: ConnectionEnds,
+    ends: ConnectionEnds<'_>,
 ) -> Result<(http::request::Parts, bool), RequestError> {
     let target = target(head, &destination.prefix);
     let fields = fields(head, version, is_set_anew)?;
@@ -75,7 +75,8 @@ pub(crate) fn to_destination(
         let host = HeaderValue::from_str(head.authority()).map_err(http::Error::from)?;
         fields.insert(FORWARDED_HOST, host);
     }
-    fields.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+    let scheme = if ends.is_https { "https" } else { "http" };
+    fields.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
     state_no_body(&mut parts, head);
     Ok((parts, upgrade))
 }
@@ -131,13 +132,13 @@ pub(crate) fn transformed(
     version: Version,
     transforms: &Transforms,
     destination: &Destination,
-    ends: ConnectionEnds,
+    ends: ConnectionEnds<'_>,
     random: &mut dyn RandomSource,
 ) -> Result<Result<(http::request::Parts, bool), Answer>, RequestError> {
     // Checked here so that copying cannot fail later.
     let copied = fields(head, version, |_| false)?;
     let method = Method::from_bytes(head.method().as_bytes()).map_err(http::Error::from)?;
-    let facts = Facts(head);
+    let facts = Facts(head, ends.is_https);
     let made = transforms.request(&facts, ends, method, &destination.host, || copied, random);
     let outgoing = match made {
         Ok(outgoing) => outgoing,

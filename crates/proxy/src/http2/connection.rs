@@ -12,7 +12,6 @@ use h2::server::{self, SendResponse};
 use h2::{PingPong, Reason, RecvStream};
 use http::Request;
 use ostler_config::Http2Limits;
-use ostler_delegation::control::ConnectionFacts;
 use ostler_http1::RequestHead;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -23,6 +22,7 @@ use crate::delegation::RelayPlaces;
 use crate::downstream::{BodyRead, Downstream};
 use crate::exchange::exchange;
 use crate::front::FrontLimits;
+use crate::tls::ClientFacts;
 use crate::worker::Worker;
 
 /// Bytes of responses that wait for the client, most of them of one stream.
@@ -32,7 +32,7 @@ const SEND_BUFFER: usize = 256 * 1024;
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(super) worker: Rc<Worker>,
-    pub(super) facts: ConnectionFacts,
+    pub(super) facts: ClientFacts,
     pub(super) relays: RelayPlaces,
     pub(super) watch: Rc<Watch>,
     /// Exchanges under way.
@@ -67,7 +67,7 @@ impl Resets {
 }
 
 /// Serves a connection until it is over.
-pub(crate) async fn serve<T>(worker: Rc<Worker>, io: T, facts: ConnectionFacts, watch: Rc<Watch>)
+pub(crate) async fn serve<T>(worker: Rc<Worker>, io: T, facts: ClientFacts, watch: Rc<Watch>)
 where
     T: AsyncRead + AsyncWrite + Unpin + 'static,
 {
@@ -76,7 +76,7 @@ where
     let Ok(Ok(mut connection)) = tokio::time::timeout(limits.head_timeout, handshake).await else {
         return;
     };
-    let client = facts.client;
+    let client = facts.connection.client;
     let shared = Rc::new(Connection {
         facts,
         relays: RelayPlaces::default(),

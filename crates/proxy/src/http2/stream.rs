@@ -11,13 +11,13 @@ use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
-use ostler_delegation::control::ConnectionFacts;
 use ostler_http1::{BodyEncoder, BodyLength, RequestHead, ResponseBody, is_set_once};
 
 use super::connection::Connection;
 use crate::connection::Watch;
 use crate::delegation::RelayPlaces;
 use crate::downstream::{BodyFailure, Head, Piece, WriteError};
+use crate::tls::ClientFacts;
 use crate::worker::Worker;
 
 /// A stream that a client has opened with a request.
@@ -56,7 +56,7 @@ impl Stream {
         &self.connection.watch
     }
 
-    pub(crate) fn facts(&self) -> &ConnectionFacts {
+    pub(crate) fn facts(&self) -> &ClientFacts {
         &self.connection.facts
     }
 

@@ -1,6 +1,7 @@
 //! Whole configurations: what is read, what is refused, and where it says so.
 
 mod clusters;
+mod endpoints;
 mod limits;
 mod routes;
 mod rules;
@@ -83,7 +84,7 @@ fn the_sample_of_the_issue_loads_with_one_warning() {
         "TargetHttpSysQueueName"
     );
     assert_eq!(proxy.pipeline, None);
-    assert_eq!(loaded.settings.urls, ["http://localhost:5000"]);
+    assert_eq!(loaded.settings.endpoints[0].url, "http://localhost:5000");
 }
 
 #[test]

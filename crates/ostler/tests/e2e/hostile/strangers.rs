@@ -135,8 +135,12 @@ fn a_stranger_who_cannot_say_hello() {
                 slot: 0,
                 generation: 1,
                 facts: nowhere(),
+                tls: None,
             },
-            FrontMessage::RelayConnection { facts: nowhere() },
+            FrontMessage::RelayConnection {
+                facts: nowhere(),
+                tls: None,
+            },
             FrontMessage::Goodbye,
         ];
         for message in others {
@@ -194,6 +198,7 @@ fn a_stranger_who_misuses_a_channel() {
                 slot,
                 generation: 1,
                 facts: nowhere(),
+                tls: None,
             }
             .encode()
         };
@@ -213,7 +218,9 @@ fn a_stranger_who_misuses_a_channel() {
         let mut mischief = Mischief::new(5);
         for at in 0..100 {
             let mut channel = intrusion.channel();
-            let slot = channel.open_connection(server.as_fd(), nowhere()).unwrap();
+            let slot = channel
+                .open_connection(server.as_fd(), nowhere(), None)
+                .unwrap();
             let mut offset = || mischief.number() as u16;
             let fields: Vec<_> = (0..3)
                 .map(|_| FieldRange {

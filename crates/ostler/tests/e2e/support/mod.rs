@@ -8,6 +8,7 @@ mod mischief;
 mod old_target;
 mod process;
 pub(crate) mod routes_both_ways;
+mod tls_client;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ pub(crate) use mischief::{Mischief, RegionBytes};
 pub(crate) use old_target::OldTarget;
 pub(crate) use process::Process;
 use tempfile::TempDir;
+pub(crate) use tls_client::{Authority, Identity, TlsClient, TlsSettings, tls};
 
 /// How long anything may take before a test gives up; never how long something should take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

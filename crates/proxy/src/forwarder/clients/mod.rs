@@ -41,7 +41,7 @@ use http1::{Http1, Http1Body};
 pub(crate) use interim::Interim;
 pub(crate) use pool::{ExtendedConnect, Pool, Sending};
 pub(crate) use response_body::ResponseBody;
-pub(crate) use tls::TlsError;
+pub(crate) use tls::{TlsError, system_roots};
 pub(crate) use tunnel::Http2Tunnel;
 
 /// The clients of one thread.
