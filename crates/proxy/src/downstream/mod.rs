@@ -352,16 +352,18 @@ where
         length,
         keep_alive,
     });
-    while may_follow {
-        let frame = poll_fn(|cx| match writer.poll_gone(cx) {
-            Poll::Ready(()) => Poll::Ready(None),
-            Poll::Pending => body.as_mut().poll_frame(cx),
-        });
-        let Some(frame) = frame.await else { break };
-        if let Ok(data) = frame?.into_data()
-            && !data.is_empty()
-        {
-            writer.data(data, PATIENCE).await?;
+    if may_follow {
+        loop {
+            let frame = poll_fn(|cx| match writer.poll_gone(cx) {
+                Poll::Ready(()) => Poll::Ready(None),
+                Poll::Pending => body.as_mut().poll_frame(cx),
+            });
+            let Some(frame) = frame.await else { break };
+            if let Ok(data) = frame?.into_data()
+                && !data.is_empty()
+            {
+                writer.data(data, PATIENCE).await?;
+            }
         }
     }
     Ok(writer.end(None, PATIENCE).await?)

@@ -195,7 +195,7 @@ impl<'c> Http1Response<'c> {
         }
     }
 
-    async fn interim(&mut self, status: StatusCode, fields: &HeaderMap) -> Result<(), WriteError> {
+    async fn interim(&self, status: StatusCode, fields: &HeaderMap) -> Result<(), WriteError> {
         // HTTP/1.0 knows no interim responses (RFC 9110 section 15.2).
         if self.facts.version == ostler_http1::Version::Http10 {
             return Ok(());

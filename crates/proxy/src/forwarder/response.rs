@@ -136,7 +136,8 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (parts, body) = response.into_parts();
-    let mut body = pin!(body);
+    let body = pin!(body);
+    let encoding = parts.extensions.get::<HeaderEncoding>().copied();
     let length = match body.size_hint().exact() {
         Some(length) => BodyLength::Known(length),
         None => BodyLength::Unknown,
@@ -158,9 +159,35 @@ where
         length,
         keep_alive,
     });
+    let trailers = match may_follow {
+        true => pass_body(context, body, writer, encoding, activity).await?,
+        false => HeaderMap::new(),
+    };
+    let pass = |trailers| pass_fields(parts.status, trailers);
+    let trailers = match transforms {
+        Some(transforms) => transforms.trailers(parts.status, trailers, pass),
+        None => pass(trailers),
+    };
+    let trailers = Some(trailers).filter(|trailers| !trailers.is_empty());
+    let most = activity.at_most(SEND_TIMEOUT);
+    Ok(writer.end(trailers, most).await?)
+}
+
+/// Passes the body on; what comes behind it is its trailers.
+async fn pass_body<B>(
+    context: &ExchangeContext<'_>,
+    mut body: Pin<&mut B>,
+    writer: &mut ResponseWriter<'_>,
+    encoding: Option<HeaderEncoding>,
+    activity: &Activity,
+) -> Result<HeaderMap, PassError>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let mut trailers = HeaderMap::new();
     let mut is_flushed = false;
-    while may_follow {
+    loop {
         match next(body.as_mut(), writer, activity, is_flushed).await {
             Next::Data(data) => {
                 let most = activity.at_most(SEND_TIMEOUT);
@@ -173,12 +200,12 @@ where
                 is_flushed = true;
             }
             Next::Trailers(mut sent) => {
-                if let Some(encoding) = parts.extensions.get::<HeaderEncoding>() {
-                    header_encoding::decode(&mut sent, *encoding);
+                if let Some(encoding) = encoding {
+                    header_encoding::decode(&mut sent, encoding);
                 }
                 trailers = sent;
             }
-            Next::End => break,
+            Next::End => return Ok(trailers),
             Next::Gone => return Err(PassError::of_client_body(Side::ClientGone)),
             Next::Failed(error) => {
                 tracing::warn!(cluster = context.cluster().id(), error = %Chain(error.as_ref()), "the response's body failed");
@@ -189,14 +216,6 @@ where
         }
         activity.happened();
     }
-    let pass = |trailers| pass_fields(parts.status, trailers);
-    let trailers = match transforms {
-        Some(transforms) => transforms.trailers(parts.status, trailers, pass),
-        None => pass(trailers),
-    };
-    let trailers = Some(trailers).filter(|trailers| !trailers.is_empty());
-    let most = activity.at_most(SEND_TIMEOUT);
-    Ok(writer.end(trailers, most).await?)
 }
 
 enum Next {

@@ -61,7 +61,7 @@ pub(super) async fn join(
     let mut to_client = pin!(to_client);
     let mut ceased = pin!(activity.ceased());
     let mut client_ended = false;
-    let error = poll_fn(|cx| {
+    poll_fn(|cx| {
         // The destination's end ends the tunnel; the client's end is passed on, and what the
         // destination still has to say is waited for.
         if let Poll::Ready(ended) = to_client.as_mut().poll(cx) {
@@ -79,6 +79,5 @@ pub(super) async fn join(
             .poll(cx)
             .map(|_| Some(ForwarderError::UpgradeActivityTimeout))
     })
-    .await;
-    error
+    .await
 }
