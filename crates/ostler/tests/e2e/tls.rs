@@ -130,7 +130,7 @@ fn requests_are_forwarded_and_relayed_over_one_connection() {
         let lines = front.process.errors();
         lines.iter().any(|line| line.contains(words))
     };
-    assert!(said("the client speaks TLS"));
+    assert!(said("the client's connection cannot be given away"));
 }
 
 #[test]

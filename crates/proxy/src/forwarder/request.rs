@@ -62,10 +62,12 @@ pub(crate) fn to_destination(
     ends: ConnectionEnds<'_>,
 ) -> Result<(http::request::Parts, bool), RequestError> {
     let target = target(head, &destination.prefix);
-    let fields = fields(head, version, is_set_anew)?;
+    let mut fields = HeaderMap::with_capacity(head.field_ranges().len() + 4);
+    // RFC 9110 section 7.2: first, since it decides who handles the rest.
+    fields.insert(header::HOST, destination.host.clone());
+    copy(head, version, &mut fields, is_set_anew)?;
     let (mut parts, upgrade) = common(head, target, fields)?;
     let fields = &mut parts.headers;
-    fields.insert(header::HOST, destination.host.clone());
     if let Some(client) = ends.remote {
         let ip = client.ip().to_canonical().to_string();
         let ip = HeaderValue::from_maybe_shared(Bytes::from(ip)).map_err(http::Error::from)?;
@@ -123,7 +125,7 @@ pub(crate) fn to_target(
         (path, Some(query)) => format!("{path}?{query}"),
         (path, None) => path.to_owned(),
     };
-    common(head, target, fields(head, version, |_| false)?)
+    common(head, target, copied(head, version)?)
 }
 
 /// The request that a route's transforms make, or the answer of one of them.
@@ -136,7 +138,7 @@ pub(crate) fn transformed(
     random: &mut dyn RandomSource,
 ) -> Result<Result<(http::request::Parts, bool), Answer>, RequestError> {
     // Checked here so that copying cannot fail later.
-    let copied = fields(head, version, |_| false)?;
+    let copied = copied(head, version)?;
     let method = Method::from_bytes(head.method().as_bytes()).map_err(http::Error::from)?;
     let facts = Facts(head, ends.is_https);
     let made = transforms.request(&facts, ends, method, &destination.host, || copied, random);
@@ -221,12 +223,18 @@ fn is_forwarded_upgrade(upgrade: &[u8]) -> bool {
 }
 
 /// The fields that are passed on from a client that speaks `version`.
-fn fields(
+fn copied(head: &RequestHead, version: Version) -> Result<HeaderMap, http::Error> {
+    let mut fields = HeaderMap::with_capacity(head.field_ranges().len() + 4);
+    copy(head, version, &mut fields, |_| false)?;
+    Ok(fields)
+}
+
+fn copy(
     head: &RequestHead,
     version: Version,
+    fields: &mut HeaderMap,
     is_left_out: impl Fn(&HeaderName) -> bool,
-) -> Result<HeaderMap, http::Error> {
-    let mut fields = HeaderMap::with_capacity(head.field_ranges().len() + 4);
+) -> Result<(), http::Error> {
     let lists = head.fields_named("connection").next().is_some();
     for field in head.fields() {
         let name = HeaderName::from_bytes(field.name.as_bytes())?;
@@ -247,7 +255,7 @@ fn fields(
     if version == Version::HTTP_2 && head.fields_named("te").any(takes_trailers) {
         fields.insert(header::TE, HeaderValue::from_static("trailers"));
     }
-    Ok(fields)
+    Ok(())
 }
 
 /// Names that `Connection` lists belong to the connection (RFC 9110 section 7.6.1).
