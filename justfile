@@ -66,3 +66,7 @@ bench *ARGS:
 # The guided tour.
 demo:
     cargo run --release -- demo
+
+# Real clients against the front, installed where they are missing; see tests/clients/run.
+clients *ARGS:
+    tests/clients/run {{ ARGS }}
