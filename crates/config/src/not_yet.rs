@@ -2,9 +2,7 @@
 //!
 //! Whoever implements one deletes its line from [`NOT_YET`].
 //!
-//! Some settings ask for what happens anyway and have no line: the policies `Anonymous` (no
-//! authorization), `Default` and `Disable` of rate limiters and `Disable` of timeouts, of which no
-//! others can exist (reference 11). Unknown policies are errors.
+//! What asks for what happens anyway has no line.
 
 use crate::diagnostics::{Diagnostics, Severity};
 use crate::leaf;

@@ -66,7 +66,7 @@ pub enum FrontMessage {
     RelayConnection {
         /// The client's connection, not this one's.
         facts: ConnectionFacts,
-        /// If the client speaks TLS. Only for a target whose welcome said that it knows this.
+        /// If the client speaks TLS, which the front decrypts.
         tls: Option<TlsFacts>,
     },
     /// The front will send no further request on this channel.

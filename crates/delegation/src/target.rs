@@ -527,7 +527,8 @@ impl TargetShared {
     }
 }
 
-/// A control socket over which a front that does not trust this process sends relayed connections.
+/// A control socket over which a front sends relayed connections: one that does not trust this
+/// process, or has clients whose sockets cannot be handed over.
 #[derive(Debug)]
 pub struct RelayChannel {
     control: ControlSocket,

@@ -2,7 +2,8 @@
 //!
 //! An exchange asks little of the server that read its head: who the client is, the request's body,
 //! a response. HTTP/1.1 gives the whole connection to one exchange at a time; HTTP/2 gives it one of
-//! many streams. Only the former, in clear text, can be given away: see [`Downstream::delegable`].
+//! many streams. Only the former can be given away, in clear text or with a kernel that encrypts: see
+//! [`Downstream::delegable`].
 
 mod request_body;
 mod response_writer;
