@@ -297,7 +297,7 @@ where
         };
         let body = upload.into_body();
         return match switched {
-            Some((fields, upgraded)) => {
+            Some((fields, upgraded, _connection)) => {
                 switch(context, fields, upgraded, body, writer, timeout).await
             }
             None => {
@@ -335,7 +335,8 @@ where
     end(after, None)
 }
 
-/// The fields of a 101, and the connection that it switches. `None` when it proves nothing.
+/// The fields of a 101, the connection that it switches, and what keeps that connection's place
+/// among those to its server for as long. `None` when it proves nothing.
 fn upgraded(
     context: &ExchangeContext<'_>,
     mut response: http::Response<ResponseBody>,
@@ -343,9 +344,10 @@ fn upgraded(
 ) -> Option<(
     HeaderMap,
     impl Future<Output = io::Result<TokioIo<Upgraded>>>,
+    ResponseBody,
 )> {
     let upgrade = hyper::upgrade::on(&mut response);
-    let (mut parts, _body) = response.into_parts();
+    let (mut parts, body) = response.into_parts();
     if handshake.is_some_and(|handshake| !handshake.is_accepted(&mut parts.headers)) {
         tracing::warn!(
             cluster = context.cluster().id(),
@@ -354,7 +356,7 @@ fn upgraded(
         return None;
     }
     let upgraded = async { upgrade.await.map(TokioIo::new).map_err(io::Error::other) };
-    Some((parts.headers, upgraded))
+    Some((parts.headers, upgraded, body))
 }
 
 /// Tells the client that the protocol is switched, and joins the two connections.
