@@ -438,22 +438,33 @@ pub(crate) async fn reply<T>(
     activity: &Activity,
 ) -> Result<T, Failure> {
     loop {
-        let passed_on = match next(upload, writer, reply.as_mut(), interim, activity).await? {
-            Waited::Reply(reply) => return Ok(reply),
+        match next(upload, writer, reply.as_mut(), interim, activity).await? {
+            Waited::Reply(reply) => {
+                // What has arrived together with it comes before it.
+                while let Some(response) = interim.take() {
+                    pass_interim(response, writer).await?;
+                }
+                return Ok(reply);
+            }
             Waited::Wanted => {
                 upload.awaits_continue = false;
-                writer
-                    .interim(StatusCode::CONTINUE, &HeaderMap::new())
-                    .await
+                let mut response = http::Response::new(());
+                *response.status_mut() = StatusCode::CONTINUE;
+                pass_interim(response, writer).await?;
             }
-            Waited::Interim(response) => {
-                let (parts, ()) = response.into_parts();
-                let fields = pass_fields(parts.status, parts.headers);
-                writer.interim(parts.status, &fields).await
-            }
-        };
-        passed_on.map_err(|_| Failure::ClientGone)?;
+            Waited::Interim(response) => pass_interim(response, writer).await?,
+        }
     }
+}
+
+async fn pass_interim(
+    response: http::Response<()>,
+    writer: &mut ResponseWriter<'_>,
+) -> Result<(), Failure> {
+    let (parts, ()) = response.into_parts();
+    let fields = pass_fields(parts.status, parts.headers);
+    let passed_on = writer.interim(parts.status, &fields).await;
+    passed_on.map_err(|_| Failure::ClientGone)
 }
 
 enum Waited<T> {

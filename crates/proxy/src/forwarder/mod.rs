@@ -272,7 +272,10 @@ where
         Ok(Reply::Tunnel(response)) => {
             let (parts, tunnel) = response.into_parts();
             let mut fields = parts.headers;
-            if let Some(handshake) = asked.handshake {
+            // Between two sides of HTTP/2 there is nothing to prove.
+            if context.client_version() != Version::HTTP_2
+                && let Some(handshake) = asked.handshake
+            {
                 handshake.accept(&mut fields);
             }
             let body = upload.into_body();
@@ -385,7 +388,13 @@ async fn switch(
             tunnel::join(&mut body, &mut writer, destination, timeout).await
         }
     };
-    let _ = writer.end(None, SWITCH_TIMEOUT).await;
+    match error {
+        None => {
+            let _ = writer.end(None, SWITCH_TIMEOUT).await;
+        }
+        // RFC 8441 section 5: a connection that breaks resets the stream.
+        Some(_) => writer.abort(),
+    }
     Forwarded {
         after: After::Close,
         status: status.as_u16(),
