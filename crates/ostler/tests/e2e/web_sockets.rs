@@ -307,9 +307,9 @@ fn a_key_that_is_none_is_refused_and_troubles_no_destination() {
     });
     let sandbox = Sandbox::new();
     let destination = Destination::new();
-    let front = crate::uploads::front(&sandbox, "", &destination.address());
+    let before = self::front(&sandbox, "", &destination.address());
     run(async {
-        let client = client(&front).await;
+        let client = client(&before).await;
         let request = connect().header("sec-websocket-key", "short");
         let (response, _stream) = client.begin(request.body(()).unwrap(), false).await;
         assert_eq!(response.await.unwrap().status(), 400);
@@ -323,8 +323,8 @@ fn spdy_is_an_upgrade_of_http1_and_nothing_else() {
     let spdy = "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n";
     let sandbox = Sandbox::new();
     let destination = Destination::new();
-    let front = crate::uploads::front(&sandbox, "", &destination.address());
-    let mut client = front.connect();
+    let before = front(&sandbox, "", &destination.address());
+    let mut client = before.connect();
     client.send(spdy);
     let mut incoming = destination.accept();
     assert_eq!(incoming.head().all("upgrade"), ["SPDY/3.1"]);
@@ -336,7 +336,7 @@ fn spdy_is_an_upgrade_of_http1_and_nothing_else() {
     assert_eq!(incoming.read(5), b"there");
     let other = Sandbox::new();
     let destination = Destination::new();
-    let front = crate::uploads::front(&other, HTTP2, &destination.address());
+    let front = front(&other, HTTP2, &destination.address());
     let mut client = front.connect();
     client.send(spdy);
     assert_eq!(client.response().status, 502);

@@ -108,6 +108,16 @@ pub(crate) async fn forward(
             return unanswered(downstream, head, context, read, status, error).await;
         }
     };
+    if upgrade && !is_web_socket(head) && !to.pool(upgrade).may_upgrade() {
+        // Only a WebSocket has a form in HTTP/2 (reference part B, 12.2).
+        tracing::warn!(
+            destination = destination.id(),
+            "an upgrade needs HTTP/1.1, which the version's policy forbids"
+        );
+        let (status, error) = (StatusCode::BAD_GATEWAY, ForwarderError::RequestCreation);
+        let read = BodyRead::Nothing;
+        return unanswered(downstream, head, context, read, status, error).await;
+    }
     let handshake = match forwarded_handshake(context, head, &mut parts, upgrade, to.pool(upgrade))
     {
         Ok(handshake) => handshake,
