@@ -117,6 +117,13 @@ impl Incoming {
         self.stream.get_mut().write_all(bytes.as_ref()).unwrap();
     }
 
+    /// Everything up to the connection's end; a reset counts as the end.
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let _ = self.stream.read_to_end(&mut bytes);
+        bytes
+    }
+
     pub(crate) fn is_closed(&mut self) -> bool {
         match self.stream.fill_buf() {
             Ok(bytes) => bytes.is_empty(),

@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -24,8 +24,23 @@ use crate::slow_timer::{self, SlowTimer, TICK};
 /// The body as hyper's client takes it.
 #[derive(Debug)]
 pub(crate) struct ForwardBody {
-    receiver: Option<mpsc::Receiver<Result<Frame<Bytes>, Broken>>>,
+    receiver: Option<mpsc::Receiver<Sent>>,
     length: Option<u64>,
+    /// The mark that it is whole has come.
+    is_whole: bool,
+}
+
+/// What the reading half sends. That it falls silent does not make a body whole: it does so too when
+/// the exchange is given up.
+#[derive(Debug)]
+enum Sent {
+    Data {
+        data: Bytes,
+        is_last: bool,
+    },
+    /// The last.
+    Trailers(HeaderMap),
+    End,
 }
 
 impl ForwardBody {
@@ -34,6 +49,7 @@ impl ForwardBody {
         Self {
             receiver: None,
             length: Some(0),
+            is_whole: true,
         }
     }
 }
@@ -51,14 +67,35 @@ impl Body for ForwardBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        match &mut self.receiver {
-            None => Poll::Ready(None),
-            Some(receiver) => receiver.poll_recv(cx),
+        if self.is_whole {
+            return Poll::Ready(None);
         }
+        let Some(receiver) = &mut self.receiver else {
+            return Poll::Ready(Some(Err(Broken)));
+        };
+        let frame = match ready!(receiver.poll_recv(cx)) {
+            Some(Sent::Data { data, is_last }) => {
+                self.is_whole = is_last;
+                Frame::data(data)
+            }
+            Some(Sent::Trailers(trailers)) => {
+                self.is_whole = true;
+                Frame::trailers(trailers)
+            }
+            Some(Sent::End) => {
+                self.is_whole = true;
+                return Poll::Ready(None);
+            }
+            None => {
+                self.receiver = None;
+                return Poll::Ready(Some(Err(Broken)));
+            }
+        };
+        Poll::Ready(Some(Ok(frame)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.receiver.is_none()
+        self.is_whole
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -71,7 +108,8 @@ impl Body for ForwardBody {
 #[derive(Debug)]
 pub(crate) struct Upload<'c> {
     body: RequestBody<'c>,
-    sender: Option<mpsc::Sender<Result<Frame<Bytes>, Broken>>>,
+    /// Without it, a body that was not whole breaks off.
+    sender: Option<mpsc::Sender<Sent>>,
     limit: Option<u64>,
     read: u64,
     /// The client holds the body back until it is asked for it.
@@ -123,7 +161,12 @@ pub(crate) fn upload<'c>(
         read: 0,
         ended,
     };
-    (ForwardBody { receiver, length }, upload)
+    let body = ForwardBody {
+        receiver,
+        length,
+        is_whole: matches!(framing, Framing::None),
+    };
+    (body, upload)
 }
 
 impl<'c> Upload<'c> {
@@ -147,7 +190,8 @@ impl<'c> Upload<'c> {
     /// The response has begun: a client that waits to be asked for its body is not asked any more.
     pub(crate) fn response_has_begun(&mut self) {
         if self.awaits_continue {
-            self.sender = None;
+            // It does not break off by that: an HTTP/1.1 connection would end with it, and the
+            // response too.
             self.ended.get_or_insert(Err(Side::Destination));
         }
     }
@@ -201,11 +245,6 @@ impl<'c> Upload<'c> {
             activity.happened();
             if let Err(side) = moved {
                 self.ended = Some(Err(side));
-                if side != Side::Destination
-                    && let Some(sender) = &self.sender
-                {
-                    let _ = sender.try_send(Err(Broken));
-                }
             }
             if self.ended.is_some() {
                 self.sender = None;
@@ -230,16 +269,20 @@ impl<'c> Upload<'c> {
                 if self.limit.is_some_and(|most| self.read > most) {
                     return Err(Side::ClientTooLarge);
                 }
-                permit.send(Ok(Frame::data(data)));
-                if self.body.is_end() {
+                let is_last = self.body.is_end();
+                permit.send(Sent::Data { data, is_last });
+                if is_last {
                     self.ended = Some(Ok(()));
                 }
             }
             Piece::Trailers(trailers) => {
-                permit.send(Ok(Frame::trailers(trailers)));
+                permit.send(Sent::Trailers(trailers));
                 self.ended = Some(Ok(()));
             }
-            Piece::End => self.ended = Some(Ok(())),
+            Piece::End => {
+                permit.send(Sent::End);
+                self.ended = Some(Ok(()));
+            }
         }
         Ok(())
     }
@@ -395,22 +438,33 @@ pub(crate) async fn reply<T>(
     activity: &Activity,
 ) -> Result<T, Failure> {
     loop {
-        let passed_on = match next(upload, writer, reply.as_mut(), interim, activity).await? {
-            Waited::Reply(reply) => return Ok(reply),
+        match next(upload, writer, reply.as_mut(), interim, activity).await? {
+            Waited::Reply(reply) => {
+                // What has arrived together with it comes before it.
+                while let Some(response) = interim.take() {
+                    pass_interim(response, writer).await?;
+                }
+                return Ok(reply);
+            }
             Waited::Wanted => {
                 upload.awaits_continue = false;
-                writer
-                    .interim(StatusCode::CONTINUE, &HeaderMap::new())
-                    .await
+                let mut response = http::Response::new(());
+                *response.status_mut() = StatusCode::CONTINUE;
+                pass_interim(response, writer).await?;
             }
-            Waited::Interim(response) => {
-                let (parts, ()) = response.into_parts();
-                let fields = pass_fields(parts.status, parts.headers);
-                writer.interim(parts.status, &fields).await
-            }
-        };
-        passed_on.map_err(|_| Failure::ClientGone)?;
+            Waited::Interim(response) => pass_interim(response, writer).await?,
+        }
     }
+}
+
+async fn pass_interim(
+    response: http::Response<()>,
+    writer: &mut ResponseWriter<'_>,
+) -> Result<(), Failure> {
+    let (parts, ()) = response.into_parts();
+    let fields = pass_fields(parts.status, parts.headers);
+    let passed_on = writer.interim(parts.status, &fields).await;
+    passed_on.map_err(|_| Failure::ClientGone)
 }
 
 enum Waited<T> {

@@ -108,6 +108,16 @@ pub(crate) async fn forward(
             return unanswered(downstream, head, context, read, status, error).await;
         }
     };
+    if upgrade && !is_web_socket(head) && !to.pool(upgrade).may_upgrade() {
+        // Only a WebSocket has a form in HTTP/2 (reference part B, 12.2).
+        tracing::warn!(
+            destination = destination.id(),
+            "an upgrade needs HTTP/1.1, which the version's policy forbids"
+        );
+        let (status, error) = (StatusCode::BAD_GATEWAY, ForwarderError::RequestCreation);
+        let read = BodyRead::Nothing;
+        return unanswered(downstream, head, context, read, status, error).await;
+    }
     let handshake = match forwarded_handshake(context, head, &mut parts, upgrade, to.pool(upgrade))
     {
         Ok(handshake) => handshake,
@@ -272,7 +282,10 @@ where
         Ok(Reply::Tunnel(response)) => {
             let (parts, tunnel) = response.into_parts();
             let mut fields = parts.headers;
-            if let Some(handshake) = asked.handshake {
+            // Between two sides of HTTP/2 there is nothing to prove.
+            if context.client_version() != Version::HTTP_2
+                && let Some(handshake) = asked.handshake
+            {
                 handshake.accept(&mut fields);
             }
             let body = upload.into_body();
@@ -297,7 +310,7 @@ where
         };
         let body = upload.into_body();
         return match switched {
-            Some((fields, upgraded)) => {
+            Some((fields, upgraded, _connection)) => {
                 switch(context, fields, upgraded, body, writer, timeout).await
             }
             None => {
@@ -335,7 +348,8 @@ where
     end(after, None)
 }
 
-/// The fields of a 101, and the connection that it switches. `None` when it proves nothing.
+/// The fields of a 101, the connection that it switches, and what keeps that connection's place
+/// among those to its server for as long. `None` when it proves nothing.
 fn upgraded(
     context: &ExchangeContext<'_>,
     mut response: http::Response<ResponseBody>,
@@ -343,9 +357,10 @@ fn upgraded(
 ) -> Option<(
     HeaderMap,
     impl Future<Output = io::Result<TokioIo<Upgraded>>>,
+    ResponseBody,
 )> {
     let upgrade = hyper::upgrade::on(&mut response);
-    let (mut parts, _body) = response.into_parts();
+    let (mut parts, body) = response.into_parts();
     if handshake.is_some_and(|handshake| !handshake.is_accepted(&mut parts.headers)) {
         tracing::warn!(
             cluster = context.cluster().id(),
@@ -354,7 +369,7 @@ fn upgraded(
         return None;
     }
     let upgraded = async { upgrade.await.map(TokioIo::new).map_err(io::Error::other) };
-    Some((parts.headers, upgraded))
+    Some((parts.headers, upgraded, body))
 }
 
 /// Tells the client that the protocol is switched, and joins the two connections.
@@ -383,7 +398,13 @@ async fn switch(
             tunnel::join(&mut body, &mut writer, destination, timeout).await
         }
     };
-    let _ = writer.end(None, SWITCH_TIMEOUT).await;
+    match error {
+        None => {
+            let _ = writer.end(None, SWITCH_TIMEOUT).await;
+        }
+        // RFC 8441 section 5: a connection that breaks resets the stream.
+        Some(_) => writer.abort(),
+    }
     Forwarded {
         after: After::Close,
         status: status.as_u16(),

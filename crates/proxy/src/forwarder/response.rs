@@ -14,6 +14,7 @@ use ostler_http1::BodyLength;
 use ostler_model::transforms::Transforms;
 
 use super::body::{Activity, Ceased, Side, Upload};
+use super::clients::ResponseBody;
 use super::header_encoding;
 use super::request::is_hop_by_hop;
 use crate::context::ExchangeContext;
@@ -84,32 +85,35 @@ impl From<WriteError> for PassError {
 }
 
 /// Passes a response on, and what is left of the request's body the other way.
-pub(super) async fn pass_on<B>(
+pub(super) async fn pass_on(
     context: &ExchangeContext<'_>,
-    response: http::Response<B>,
+    response: http::Response<ResponseBody>,
     upload: &mut Upload<'_>,
     writer: &mut ResponseWriter<'_>,
     activity: &Activity,
-) -> Passed
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
+) -> Passed {
     let status = response.status();
     // What is still to come of the body may go nowhere, once the response is there: an HTTP/1.1
     // connection can carry nothing behind it.
     let keep_alive = upload.is_complete();
     upload.response_has_begun();
-    let mut uploading = pin!(upload.run(activity));
-    let mut passing = pin!(pass(context, response, writer, keep_alive, activity));
-    let ended = poll_fn(|cx| {
-        if let Poll::Ready(ended) = passing.as_mut().poll(cx) {
-            return Poll::Ready(ended);
-        }
-        let broken = uploading.as_mut().poll(cx);
-        broken.map(|side| Err(PassError::of_client_body(side)))
-    })
-    .await;
+    let (parts, mut body) = response.into_parts();
+    let ended = {
+        let response = http::Response::from_parts(parts, Pin::new(&mut body));
+        let mut uploading = pin!(upload.run(activity));
+        let mut passing = pin!(pass(context, response, writer, keep_alive, activity));
+        poll_fn(|cx| {
+            if let Poll::Ready(ended) = passing.as_mut().poll(cx) {
+                return Poll::Ready(ended);
+            }
+            let broken = uploading.as_mut().poll(cx);
+            broken.map(|side| Err(PassError::of_client_body(side)))
+        })
+        .await
+    };
+    if ended.is_ok() && body.has_upload() {
+        finish_upload(&mut body, upload, writer, activity).await;
+    }
     match ended {
         Ok(keep_alive) => Passed {
             status,
@@ -122,6 +126,32 @@ where
             keep_alive: false,
         },
     }
+}
+
+/// The response is whole, and the destination goes on taking the request's body (reference part B,
+/// section 1, step 16). What becomes of it is nothing to the client, which has its answer.
+async fn finish_upload(
+    body: &mut ResponseBody,
+    upload: &mut Upload<'_>,
+    writer: &mut ResponseWriter<'_>,
+    activity: &Activity,
+) {
+    let mut uploading = pin!(upload.finish(activity));
+    let mut is_read = false;
+    let mut is_broken = false;
+    let mut ceased = pin!(activity.ceased());
+    poll_fn(|cx| {
+        if !is_read && let Poll::Ready(ended) = uploading.as_mut().poll(cx) {
+            is_read = true;
+            is_broken = ended.is_err();
+        }
+        let over = is_broken
+            || body.poll_uploaded(cx).is_ready()
+            || writer.poll_gone(cx).is_ready()
+            || ceased.as_mut().poll(cx).is_ready();
+        if over { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
 }
 
 async fn pass<B>(

@@ -43,8 +43,18 @@ pub(super) async fn join(
         let mut buffer = BytesMut::new();
         loop {
             buffer.reserve(BUFFER);
-            let received = reader.read_buf(&mut buffer).await;
-            let received = received.map_err(|_| ForwarderError::UpgradeResponseDestination)?;
+            let received = {
+                let mut received = pin!(reader.read_buf(&mut buffer));
+                poll_fn(|cx| {
+                    // A stream is reset, though its own direction may have ended before.
+                    if writer.poll_gone(cx).is_ready() {
+                        return Poll::Ready(Err(ForwarderError::UpgradeResponseClient));
+                    }
+                    let received = received.as_mut().poll(cx);
+                    received.map_err(|_| ForwarderError::UpgradeResponseDestination)
+                })
+                .await?
+            };
             if received == 0 {
                 return Ok(());
             }

@@ -4,6 +4,7 @@ mod both_ways;
 mod client;
 mod hostile_target;
 pub(crate) mod http2_client;
+pub(crate) mod http2_destination;
 mod mischief;
 mod old_target;
 mod process;

@@ -280,7 +280,7 @@ pub(crate) struct Http2Body {
     data_ended: bool,
     ended: bool,
     /// The rest of the request's body, on its way.
-    _upload: Option<Uploading>,
+    upload: Option<Uploading>,
     _place: StreamPlace,
 }
 
@@ -305,7 +305,7 @@ impl Http2Body {
             given: 0,
             data_ended: ended,
             ended,
-            _upload: upload,
+            upload,
             _place: place,
         };
         Response::from_parts(parts, body)
@@ -357,6 +357,17 @@ impl Http2Body {
 
     pub(super) fn is_end_stream(&self) -> bool {
         self.ended
+    }
+
+    pub(super) fn has_upload(&self) -> bool {
+        self.upload.as_ref().is_some_and(Uploading::goes_on)
+    }
+
+    pub(super) fn poll_uploaded(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.upload {
+            Some(upload) => upload.poll_end(cx),
+            None => Poll::Ready(()),
+        }
     }
 
     pub(super) fn size_hint(&self) -> SizeHint {

@@ -17,6 +17,26 @@ pub(crate) enum ResponseBody {
     Http2(Http2Body),
 }
 
+impl ResponseBody {
+    /// Whether the rest of the request's body is on its way still, to a destination that takes it
+    /// though its response is there.
+    pub(crate) fn has_upload(&self) -> bool {
+        match self {
+            // Nothing can follow a response that is over on such a connection.
+            Self::Http1(_) => false,
+            Self::Http2(body) => body.has_upload(),
+        }
+    }
+
+    /// Ready when nothing of it is on its way any more.
+    pub(crate) fn poll_uploaded(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Http1(_) => Poll::Ready(()),
+            Self::Http2(body) => body.poll_uploaded(cx),
+        }
+    }
+}
+
 /// The body is not whole.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ResponseBodyError {

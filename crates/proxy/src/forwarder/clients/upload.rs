@@ -37,6 +37,20 @@ pub(super) enum Uploaded {
 #[derive(Debug)]
 pub(super) struct Uploading(JoinHandle<()>);
 
+impl Uploading {
+    pub(super) fn goes_on(&self) -> bool {
+        !self.0.is_finished()
+    }
+
+    /// Ready when it does not.
+    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.goes_on() {
+            true => Pin::new(&mut self.0).poll(cx).map(drop),
+            false => Poll::Ready(()),
+        }
+    }
+}
+
 impl Drop for Uploading {
     fn drop(&mut self) {
         self.0.abort();
