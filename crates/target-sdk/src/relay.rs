@@ -1,13 +1,15 @@
-//! Relayed connections: the front speaks HTTP/1.1 over a socket of its own for a client whose
-//! socket it may not hand over. hyper serves them; the handler sees the same requests.
+//! Relayed connections: the front speaks HTTP/1.1 over sockets of its own for clients whose sockets
+//! it may not hand over. hyper serves them; the handler sees the same requests.
 
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 
+use http::header::{HeaderMap, TE};
 use hyper_util::rt::TokioIo;
 use ostler_delegation::ChannelError;
-use ostler_delegation::control::TargetMessage;
+use ostler_delegation::control::{ConnectionFacts, TargetMessage};
+use ostler_delegation::relayed_client::{CLIENT_FIELD, RelayedClient};
 use ostler_delegation::target::{RelayChannel, RelayedConnection};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
@@ -52,6 +54,10 @@ where
             ready = control.readable() => ready?.clear_ready(),
             true = told(&mut stop) => {
                 channel.send(&TargetMessage::Draining);
+                // Those that the front has sent before it hears of that.
+                while let Ok(Some(connection)) = channel.poll_connection() {
+                    connections.spawn(serve_connection(connection, service.clone(), stop.clone()));
+                }
                 break;
             }
             Some(_) = connections.join_next() => {}
@@ -69,22 +75,30 @@ async fn serve_connection<S, B>(
     S: Handler<B>,
     B: ResponseBody,
 {
-    let RelayedConnection { socket, facts, tls } = connection;
-    let tls = tls.map(|tls| Arc::new(TlsInfo::new(tls)));
+    let RelayedConnection { socket, client } = connection;
+    let only = client.map(Client::from);
     let socket = std::os::unix::net::UnixStream::from(socket);
     let socket = socket
         .set_nonblocking(true)
         .and_then(|()| UnixStream::from_std(socket));
     let Ok(socket) = socket else { return };
     let answer =
-        hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
+        hyper::service::service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
             let mut service = service.clone();
             let now = ostler_shm::monotonic_nanoseconds();
-            let info = RequestInfo::relayed(&facts, tls.clone(), now);
+            let client = match &only {
+                Some(only) => Some(only.clone()),
+                None => Client::of(request.headers_mut()),
+            };
             async move {
+                let Some(client) = client else {
+                    let response = bare(http::StatusCode::BAD_REQUEST);
+                    return Ok::<_, Infallible>(response.map(|_nothing| Either::Library));
+                };
+                let info = RequestInfo::relayed(&client.facts, client.tls, now);
                 let mut request = request.map(Body::relayed);
                 request.extensions_mut().insert(info);
-                Ok::<_, Infallible>(match call(&mut service, request).await {
+                Ok(match call(&mut service, request).await {
                     Ok(response) => response.map(|body| Either::Handler { body }),
                     Err(status) => bare(status).map(|_nothing| Either::Library),
                 })
@@ -104,5 +118,41 @@ async fn serve_connection<S, B>(
     if let Err(error) = ended {
         let error: &(dyn std::error::Error + 'static) = &error;
         tracing::debug!(error, "a relayed connection ended");
+    }
+}
+
+/// Whose a request is.
+#[derive(Debug, Clone)]
+struct Client {
+    facts: ConnectionFacts,
+    tls: Option<Arc<TlsInfo>>,
+}
+
+impl From<RelayedClient> for Client {
+    fn from(client: RelayedClient) -> Self {
+        Self {
+            facts: client.facts,
+            tls: client.tls.map(|tls| Arc::new(TlsInfo::new(tls))),
+        }
+    }
+}
+
+impl Client {
+    /// What the front has added to a request's fields, which is taken away: the handler sees what
+    /// the client has sent. `None` if it is no front's.
+    fn of(fields: &mut HeaderMap) -> Option<Self> {
+        let value = fields.remove(CLIENT_FIELD)?;
+        let client = match RelayedClient::decode(value.as_bytes()) {
+            Ok(client) => client,
+            Err(error) => {
+                let error: &(dyn std::error::Error + 'static) = &error;
+                tracing::error!(error, "a relayed request does not say whose it is");
+                return None;
+            }
+        };
+        if !client.sent_te {
+            fields.remove(TE);
+        }
+        Some(client.into())
     }
 }
