@@ -156,3 +156,44 @@ impl Client {
         Some(client.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn fields(client: &str) -> HeaderMap {
+        let mut fields = HeaderMap::new();
+        fields.insert(CLIENT_FIELD, HeaderValue::from_str(client).unwrap());
+        fields.insert(TE, HeaderValue::from_static("trailers"));
+        fields
+    }
+
+    #[test]
+    fn what_the_front_adds_is_taken_away() {
+        for sent_te in [false, true] {
+            let client = RelayedClient {
+                facts: ConnectionFacts {
+                    client: Some("192.0.2.7:4711".parse().unwrap()),
+                    local: None,
+                    accepted_ns: 42,
+                },
+                tls: None,
+                sent_te,
+            };
+            let mut fields = fields(&client.encode());
+            let known = Client::of(&mut fields).unwrap();
+            assert_eq!(known.facts, client.facts);
+            assert_eq!(fields.contains_key(TE), sent_te);
+            assert!(!fields.contains_key(CLIENT_FIELD));
+            assert!(Client::of(&mut fields).is_none());
+        }
+    }
+
+    #[test]
+    fn what_no_front_has_written_is_refused() {
+        for value in ["", "AA", "192.0.2.7"] {
+            assert!(Client::of(&mut fields(value)).is_none(), "{value}");
+        }
+    }
+}

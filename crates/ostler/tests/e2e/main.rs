@@ -31,6 +31,7 @@ mod relay;
 mod reload;
 mod response_transforms;
 mod routing;
+mod shared_relay;
 mod static_files;
 mod timeouts;
 mod tls;

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use http::Response;
 use http::header::{HeaderName, HeaderValue, TE};
 use http::request::Parts;
-use http::Response;
 use ostler_delegation::control::{FrontMessage, TargetMessage};
 use ostler_delegation::handover::is_idempotent;
 use ostler_delegation::relayed_client::CLIENT_FIELD;

@@ -202,7 +202,11 @@ impl Pool {
         let is_bodiless = request.body().is_end_stream();
         match connection.send(request).await {
             Ok(response) => Ok(response.map(|incoming| {
-                ResponseBody::Http1(Http1Body::new(incoming, connection, Home::Pool(Rc::clone(self))))
+                ResponseBody::Http1(Http1Body::new(
+                    incoming,
+                    connection,
+                    Home::Pool(Rc::clone(self)),
+                ))
             })),
             Err(http1::Unanswered {
                 error,
