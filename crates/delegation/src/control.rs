@@ -47,6 +47,8 @@ pub enum FrontMessage {
     },
     /// Opens a channel without shared memory, for relayed connections only.
     HelloRelay {
+        /// The highest minor version it speaks.
+        minor: u8,
         /// The front's process id.
         pid: u32,
     },
@@ -69,6 +71,11 @@ pub enum FrontMessage {
         /// If the client speaks TLS, which the front decrypts.
         tls: Option<TlsFacts>,
     },
+    /// A connection over which the front speaks HTTP/1.1 for any of its clients, one exchange at a
+    /// time. Each request says whose it is ([`RelayedClient`](crate::relayed_client::RelayedClient)).
+    /// Only on a channel of [`SHARED_RELAY_MINOR`](crate::SHARED_RELAY_MINOR). Descriptor: the
+    /// socket.
+    SharedRelayConnection,
     /// The front will send no further request on this channel.
     Goodbye,
     /// Asks for an [`Info`](TargetMessage::Info) and ends.
@@ -129,9 +136,9 @@ impl FrontMessage {
                 out.put_u64(spec.ring_capacity as u64);
                 out.put_u64(spec.slots as u64);
             }
-            Self::HelloRelay { pid } => {
+            Self::HelloRelay { minor, pid } => {
                 out.put_u8(2);
-                out.put_u8(0);
+                out.put_u8(*minor);
                 out.put_u16(PROTOCOL_VERSION);
                 out.put_u32(*pid);
             }
@@ -165,6 +172,7 @@ impl FrontMessage {
             }
             Self::Goodbye => out.put_u8(5),
             Self::Query => out.put_u8(6),
+            Self::SharedRelayConnection => out.put_u8(9),
         }
         out
     }
@@ -194,10 +202,10 @@ impl FrontMessage {
                     },
                 }
             }
-            2 => {
-                read_version(&mut reader)?;
-                Self::HelloRelay { pid: reader.u32()? }
-            }
+            2 => Self::HelloRelay {
+                minor: read_version(&mut reader)?,
+                pid: reader.u32()?,
+            },
             kind @ (3 | 8) => {
                 reader.bytes(3)?;
                 Self::Connection {
@@ -220,6 +228,7 @@ impl FrontMessage {
             },
             5 => Self::Goodbye,
             6 => Self::Query,
+            9 => Self::SharedRelayConnection,
             _ => return Err(WireError::Invalid("the kind of a control message")),
         };
         reader.end()?;
@@ -322,13 +331,13 @@ fn read_version(reader: &mut Reader<'_>) -> Result<u8, WireError> {
     }
 }
 
-fn put_facts(out: &mut Vec<u8>, facts: &ConnectionFacts) {
+pub(crate) fn put_facts(out: &mut Vec<u8>, facts: &ConnectionFacts) {
     out.put_u64(facts.accepted_ns);
     address::put(out, facts.client);
     address::put(out, facts.local);
 }
 
-fn read_facts(reader: &mut Reader<'_>) -> Result<ConnectionFacts, WireError> {
+pub(crate) fn read_facts(reader: &mut Reader<'_>) -> Result<ConnectionFacts, WireError> {
     let accepted_ns = reader.u64()?;
     Ok(ConnectionFacts {
         accepted_ns,
@@ -337,12 +346,12 @@ fn read_facts(reader: &mut Reader<'_>) -> Result<ConnectionFacts, WireError> {
     })
 }
 
-fn put_tls(out: &mut Vec<u8>, tls: &TlsFacts) {
+pub(crate) fn put_tls(out: &mut Vec<u8>, tls: &TlsFacts) {
     out.put_u16(tls.version);
     out.put_string(tls.server_name.as_deref().unwrap_or_default());
 }
 
-fn read_tls(reader: &mut Reader<'_>) -> Result<TlsFacts, WireError> {
+pub(crate) fn read_tls(reader: &mut Reader<'_>) -> Result<TlsFacts, WireError> {
     Ok(TlsFacts {
         version: reader.u16()?,
         server_name: Some(reader.string()?)
@@ -391,7 +400,7 @@ mod tests {
                     slots: 9,
                 },
             },
-            FrontMessage::HelloRelay { pid: 7 },
+            FrontMessage::HelloRelay { minor: 2, pid: 7 },
             FrontMessage::Connection {
                 slot: 3,
                 generation: 4,
@@ -425,6 +434,7 @@ mod tests {
                     server_name: None,
                 }),
             },
+            FrontMessage::SharedRelayConnection,
             FrontMessage::Goodbye,
             FrontMessage::Query,
         ] {
@@ -461,7 +471,7 @@ mod tests {
 
     #[test]
     fn another_version_is_named() {
-        let mut packet = FrontMessage::HelloRelay { pid: 7 }.encode();
+        let mut packet = FrontMessage::HelloRelay { minor: 0, pid: 7 }.encode();
         packet[2] = 99;
         let error = FrontMessage::decode(&packet).unwrap_err();
         assert_eq!(

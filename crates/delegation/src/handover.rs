@@ -176,7 +176,7 @@ pub fn on_target_death(stage: Stage, method: &str) -> OnTargetDeath {
 }
 
 /// Safe or idempotent by definition (RFC 9110 sections 9.2.1 and 9.2.2).
-fn is_idempotent(method: &str) -> bool {
+pub fn is_idempotent(method: &str) -> bool {
     matches!(
         method,
         "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE"

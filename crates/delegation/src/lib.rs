@@ -11,6 +11,7 @@
 //! | [`runtime`] | the runtime folder: which queues exist and who serves them |
 //! | [`queue`] | opening a request queue as a target |
 //! | [`control`] | messages of the control socket |
+//! | [`relayed_client`] | the field by which a relayed request says whose it is |
 //! | [`entry`] | entries of the rings |
 //! | [`handover`] | the states of a handed-over exchange and what each event means in them |
 //! | [`front`] | the front's end of a channel |
@@ -26,6 +27,7 @@ pub mod front;
 pub mod handover;
 pub mod name;
 pub mod queue;
+pub mod relayed_client;
 pub mod rule;
 pub mod runtime;
 pub mod status;
@@ -44,8 +46,13 @@ pub use url_prefix::UrlPrefix;
 pub const PROTOCOL_VERSION: u16 = 3;
 
 /// What this end speaks beyond that version's first form: 1 is response transforms in request
-/// entries. A channel speaks the lower of its two ends' numbers.
-pub const PROTOCOL_MINOR: u8 = 1;
+/// entries, 2 is relayed requests that say whose they are. A channel speaks the lower of its two
+/// ends' numbers.
+pub const PROTOCOL_MINOR: u8 = 2;
 
 /// From this minor version on, request entries may carry response transforms.
 pub const RESPONSE_TRANSFORMS_MINOR: u8 = 1;
+
+/// From this minor version on, relayed connections carry requests of any client, and each request
+/// says whose it is.
+pub const SHARED_RELAY_MINOR: u8 = 2;

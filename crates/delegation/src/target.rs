@@ -12,7 +12,6 @@ use ostler_shm::{
     Sleeper, Waker, full_fence,
 };
 
-use crate::PROTOCOL_MINOR;
 use crate::control::{ConnectionFacts, FrontMessage, TargetMessage, TlsFacts};
 use crate::entry::{Completed, ExchangeKey, FrontEntry, RequestEntry, connection_of};
 use crate::error::{ChannelError, WireError};
@@ -20,6 +19,8 @@ use crate::front::MAX_SLOTS;
 use crate::handover::{
     Disposition, Ending, Stage, too_slow_byte, with_body_awaited, with_stage, withdrawn_byte,
 };
+use crate::relayed_client::RelayedClient;
+use crate::{PROTOCOL_MINOR, SHARED_RELAY_MINOR};
 
 /// What this instance tells a front that connects.
 #[derive(Debug, Clone)]
@@ -89,10 +90,11 @@ pub fn accept(control: ControlSocket, greeting: &Greeting) -> Result<Accepted, C
                 control, own, peer, wakes, pid,
             ))))
         }
-        Ok(FrontMessage::HelloRelay { pid }) => {
-            control.send(&welcome(0).encode(), &[])?;
+        Ok(FrontMessage::HelloRelay { minor, pid }) => {
+            control.send(&welcome(minor).encode(), &[])?;
             Ok(Accepted::Relay(RelayChannel {
                 control,
+                minor: minor.min(PROTOCOL_MINOR),
                 front_pid: pid,
                 packet,
             }))
@@ -532,19 +534,18 @@ impl TargetShared {
 #[derive(Debug)]
 pub struct RelayChannel {
     control: ControlSocket,
+    minor: u8,
     front_pid: u32,
     packet: Vec<u8>,
 }
 
-/// A connection over which a front speaks HTTP/1.1 for a client.
+/// A connection over which a front speaks HTTP/1.1 for clients.
 #[derive(Debug)]
 pub struct RelayedConnection {
     /// This connection.
     pub socket: OwnedFd,
-    /// The client's connection.
-    pub facts: ConnectionFacts,
-    /// What the client's handshake said, if it speaks TLS.
-    pub tls: Option<TlsFacts>,
+    /// The one client it is for; `None` where each request says whose it is.
+    pub client: Option<RelayedClient>,
 }
 
 impl RelayChannel {
@@ -558,7 +559,7 @@ impl RelayChannel {
         self.front_pid
     }
 
-    /// The next relayed connection, whose client it is and what that said if it speaks TLS.
+    /// The next relayed connection.
     ///
     /// # Errors
     ///
@@ -570,15 +571,20 @@ impl RelayChannel {
             Err(ReceiveError::WouldBlock) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        match FrontMessage::decode(&self.packet)? {
-            FrontMessage::RelayConnection { facts, tls } => {
-                let socket = received.descriptors.into_iter().next();
-                let socket = socket.ok_or(WireError::MissingDescriptor("a relayed connection"))?;
-                Ok(Some(RelayedConnection { socket, facts, tls }))
-            }
-            FrontMessage::Goodbye => Err(ChannelError::Closed),
-            _ => Err(WireError::Invalid("a message of a front").into()),
-        }
+        let client = match FrontMessage::decode(&self.packet)? {
+            FrontMessage::RelayConnection { facts, tls } => Some(RelayedClient {
+                facts,
+                tls,
+                // Such a front passes on what the client has sent, and adds nothing.
+                sent_te: true,
+            }),
+            FrontMessage::SharedRelayConnection if self.minor >= SHARED_RELAY_MINOR => None,
+            FrontMessage::Goodbye => return Err(ChannelError::Closed),
+            _ => return Err(WireError::Invalid("a message of a front").into()),
+        };
+        let socket = received.descriptors.into_iter().next();
+        let socket = socket.ok_or(WireError::MissingDescriptor("a relayed connection"))?;
+        Ok(Some(RelayedConnection { socket, client }))
     }
 
     /// Sends a control message.

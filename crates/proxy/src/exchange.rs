@@ -225,7 +225,7 @@ async fn delegated(
             finish(record, Mode::Delegated, end)
         }
         Delegated::Relay(target, record) => {
-            let forwarded = forwarder::relay(downstream, head, &context, &target).await;
+            let forwarded = forwarder::relay(downstream, head, &context, &rule, target).await;
             finish(record, Mode::Relayed, forwarded)
         }
         Delegated::Unanswered(reason, record) => {

@@ -298,6 +298,9 @@ impl Worker {
             }
             slow = (slow + 1) % 10;
             if slow == 0 {
+                for queue in self.queues.borrow().values() {
+                    queue.sweep(self.now.get());
+                }
                 let snapshot = self.snapshot();
                 self.clients
                     .sweep(self.now.get(), |id| snapshot.clusters.find(id).is_some());

@@ -1,13 +1,15 @@
-//! Relayed connections: the front speaks HTTP/1.1 over a socket of its own for a client whose
-//! socket it may not hand over. hyper serves them; the handler sees the same requests.
+//! Relayed connections: the front speaks HTTP/1.1 over sockets of its own for clients whose sockets
+//! it may not hand over. hyper serves them; the handler sees the same requests.
 
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 
+use http::header::{HeaderMap, TE};
 use hyper_util::rt::TokioIo;
 use ostler_delegation::ChannelError;
-use ostler_delegation::control::TargetMessage;
+use ostler_delegation::control::{ConnectionFacts, TargetMessage};
+use ostler_delegation::relayed_client::{CLIENT_FIELD, RelayedClient};
 use ostler_delegation::target::{RelayChannel, RelayedConnection};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
@@ -52,6 +54,10 @@ where
             ready = control.readable() => ready?.clear_ready(),
             true = told(&mut stop) => {
                 channel.send(&TargetMessage::Draining);
+                // Those that the front has sent before it hears of that.
+                while let Ok(Some(connection)) = channel.poll_connection() {
+                    connections.spawn(serve_connection(connection, service.clone(), stop.clone()));
+                }
                 break;
             }
             Some(_) = connections.join_next() => {}
@@ -69,22 +75,30 @@ async fn serve_connection<S, B>(
     S: Handler<B>,
     B: ResponseBody,
 {
-    let RelayedConnection { socket, facts, tls } = connection;
-    let tls = tls.map(|tls| Arc::new(TlsInfo::new(tls)));
+    let RelayedConnection { socket, client } = connection;
+    let only = client.map(Client::from);
     let socket = std::os::unix::net::UnixStream::from(socket);
     let socket = socket
         .set_nonblocking(true)
         .and_then(|()| UnixStream::from_std(socket));
     let Ok(socket) = socket else { return };
     let answer =
-        hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
+        hyper::service::service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
             let mut service = service.clone();
             let now = ostler_shm::monotonic_nanoseconds();
-            let info = RequestInfo::relayed(&facts, tls.clone(), now);
+            let client = match &only {
+                Some(only) => Some(only.clone()),
+                None => Client::of(request.headers_mut()),
+            };
             async move {
+                let Some(client) = client else {
+                    let response = bare(http::StatusCode::BAD_REQUEST);
+                    return Ok::<_, Infallible>(response.map(|_nothing| Either::Library));
+                };
+                let info = RequestInfo::relayed(&client.facts, client.tls, now);
                 let mut request = request.map(Body::relayed);
                 request.extensions_mut().insert(info);
-                Ok::<_, Infallible>(match call(&mut service, request).await {
+                Ok(match call(&mut service, request).await {
                     Ok(response) => response.map(|body| Either::Handler { body }),
                     Err(status) => bare(status).map(|_nothing| Either::Library),
                 })
@@ -104,5 +118,82 @@ async fn serve_connection<S, B>(
     if let Err(error) = ended {
         let error: &(dyn std::error::Error + 'static) = &error;
         tracing::debug!(error, "a relayed connection ended");
+    }
+}
+
+/// Whose a request is.
+#[derive(Debug, Clone)]
+struct Client {
+    facts: ConnectionFacts,
+    tls: Option<Arc<TlsInfo>>,
+}
+
+impl From<RelayedClient> for Client {
+    fn from(client: RelayedClient) -> Self {
+        Self {
+            facts: client.facts,
+            tls: client.tls.map(|tls| Arc::new(TlsInfo::new(tls))),
+        }
+    }
+}
+
+impl Client {
+    /// What the front has added to a request's fields, which is taken away: the handler sees what
+    /// the client has sent. `None` if it is no front's.
+    fn of(fields: &mut HeaderMap) -> Option<Self> {
+        let value = fields.remove(CLIENT_FIELD)?;
+        let client = match RelayedClient::decode(value.as_bytes()) {
+            Ok(client) => client,
+            Err(error) => {
+                let error: &(dyn std::error::Error + 'static) = &error;
+                tracing::error!(error, "a relayed request does not say whose it is");
+                return None;
+            }
+        };
+        if !client.sent_te {
+            fields.remove(TE);
+        }
+        Some(client.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn fields(client: &str) -> HeaderMap {
+        let mut fields = HeaderMap::new();
+        fields.insert(CLIENT_FIELD, HeaderValue::from_str(client).unwrap());
+        fields.insert(TE, HeaderValue::from_static("trailers"));
+        fields
+    }
+
+    #[test]
+    fn what_the_front_adds_is_taken_away() {
+        for sent_te in [false, true] {
+            let client = RelayedClient {
+                facts: ConnectionFacts {
+                    client: Some("192.0.2.7:4711".parse().unwrap()),
+                    local: None,
+                    accepted_ns: 42,
+                },
+                tls: None,
+                sent_te,
+            };
+            let mut fields = fields(&client.encode());
+            let known = Client::of(&mut fields).unwrap();
+            assert_eq!(known.facts, client.facts);
+            assert_eq!(fields.contains_key(TE), sent_te);
+            assert!(!fields.contains_key(CLIENT_FIELD));
+            assert!(Client::of(&mut fields).is_none());
+        }
+    }
+
+    #[test]
+    fn what_no_front_has_written_is_refused() {
+        for value in ["", "AA", "192.0.2.7"] {
+            assert!(Client::of(&mut fields(value)).is_none(), "{value}");
+        }
     }
 }

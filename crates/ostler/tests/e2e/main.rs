@@ -33,6 +33,7 @@ mod relay;
 mod reload;
 mod response_transforms;
 mod routing;
+mod shared_relay;
 mod static_files;
 mod timeouts;
 mod tls;

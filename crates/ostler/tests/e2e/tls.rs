@@ -17,7 +17,7 @@ use crate::support::{
 use crate::upgrades::{converse, say_goodbye};
 
 /// A front that listens where its configuration says, ready; and its first port.
-fn start(sandbox: &Sandbox, json: &str) -> Front {
+pub(crate) fn start(sandbox: &Sandbox, json: &str) -> Front {
     start_logging(sandbox, json, "info")
 }
 
@@ -63,7 +63,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn sent_field(echo: &Value, name: &str) -> Vec<String> {
+pub(crate) fn sent_field(echo: &Value, name: &str) -> Vec<String> {
     let fields = echo["fields"].as_array().unwrap().iter();
     let named = fields.filter(|field| field[0] == name);
     named

@@ -181,6 +181,11 @@ impl Queue {
             channel.retire();
         }
         self.channels.borrow_mut().clear();
+        for relays in [&self.relays, &self.beside] {
+            for relay in relays.borrow().iter() {
+                relay.retire();
+            }
+        }
         self.relays.borrow_mut().clear();
         self.beside.borrow_mut().clear();
         self.known.borrow_mut().clear();

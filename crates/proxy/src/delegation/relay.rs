@@ -1,20 +1,30 @@
-//! Targets that may not hold a client's socket: the front speaks HTTP/1.1 to them over a socket of
-//! its own, one for each client connection.
+//! Targets that may not hold a client's socket: the front speaks HTTP/1.1 to them over sockets of its
+//! own, which all clients of a thread share. Each request says whose it is.
 
 use std::cell::{Cell, RefCell};
-use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
-use ostler_delegation::ChannelError;
+use http::Response;
+use http::header::{HeaderName, HeaderValue, TE};
+use http::request::Parts;
 use ostler_delegation::control::{FrontMessage, TargetMessage};
+use ostler_delegation::handover::is_idempotent;
+use ostler_delegation::relayed_client::CLIENT_FIELD;
+use ostler_delegation::{ChannelError, PROTOCOL_MINOR, SHARED_RELAY_MINOR, WireError};
 use ostler_shm::{ControlSocket, ReceiveError};
 
 use super::queue::watch_control;
-use crate::forwarder::{Sender, handshake};
+use crate::forwarder::{
+    ForwardBody, Interim, NotRelayed, RelayedConnections, ResponseBody, SendError,
+};
 use crate::tls::{ClientFacts, TlsFacts};
+
+const CLIENT: HeaderName = HeaderName::from_static(CLIENT_FIELD);
 
 /// An instance that is relayed to. No memory is shared with it.
 #[derive(Debug)]
@@ -23,45 +33,36 @@ pub(crate) struct RelayTarget {
     control: ControlSocket,
     url_prefixes: RefCell<Vec<String>>,
     load: Arc<AtomicUsize>,
+    /// Connections for any client.
+    shared: Rc<RelayedConnections>,
+    /// What the target speaks, as its welcome says.
+    minor: Cell<u8>,
     draining: Cell<bool>,
     dead: Cell<bool>,
 }
 
-/// A client connection's own connection to a relayed target.
-#[derive(Debug)]
-pub(crate) struct RelayPlace {
-    pub(crate) target: Rc<RelayTarget>,
-    pub(crate) sender: Sender,
-}
-
-/// The connections to relayed targets that are open for a client and carry nothing now.
+/// A client's own connections, to targets that know of none but a single client's.
 #[derive(Debug, Default)]
-pub(crate) struct RelayPlaces(RefCell<Vec<RelayPlace>>);
+pub(crate) struct RelayPlaces(RefCell<Vec<(Rc<RelayTarget>, Rc<RelayedConnections>)>>);
 
 impl RelayPlaces {
-    /// One to this target, opened where there is none.
-    pub(crate) async fn take(
-        &self,
-        target: &Rc<RelayTarget>,
-        facts: &ClientFacts,
-    ) -> Result<RelayPlace, ChannelError> {
-        let idle = {
-            let mut places = self.0.borrow_mut();
-            places.retain(|place| !place.target.is_dead() && place.sender.is_open());
-            let at = places
-                .iter()
-                .position(|place| Rc::ptr_eq(&place.target, target));
-            at.map(|at| places.swap_remove(at))
-        };
-        match idle {
-            Some(place) => Ok(place),
-            None => target.connect(facts).await,
+    /// The connections to this target that the client may use: everybody's where the target knows
+    /// shared ones.
+    pub(crate) fn of(&self, target: &Rc<RelayTarget>) -> Rc<RelayedConnections> {
+        if target.is_shared() {
+            return Rc::clone(&target.shared);
         }
-    }
-
-    /// Gives back one whose exchange is over.
-    pub(crate) fn give_back(&self, place: RelayPlace) {
-        self.0.borrow_mut().push(place);
+        let mut places = self.0.borrow_mut();
+        places.retain(|(target, _)| !target.is_dead());
+        let known = places.iter().find(|(known, _)| Rc::ptr_eq(known, target));
+        match known {
+            Some((_, connections)) => Rc::clone(connections),
+            None => {
+                let connections = Rc::new(RelayedConnections::default());
+                places.push((Rc::clone(target), Rc::clone(&connections)));
+                connections
+            }
+        }
     }
 }
 
@@ -83,6 +84,7 @@ impl RelayTarget {
     ) -> Result<Rc<Self>, ChannelError> {
         control.send(
             &FrontMessage::HelloRelay {
+                minor: PROTOCOL_MINOR,
                 pid: std::process::id(),
             }
             .encode(),
@@ -93,6 +95,8 @@ impl RelayTarget {
             control,
             url_prefixes: RefCell::default(),
             load,
+            shared: Rc::default(),
+            minor: Cell::new(0),
             draining: Cell::new(false),
             dead: Cell::new(false),
         }))
@@ -110,7 +114,7 @@ impl RelayTarget {
             match self.receive() {
                 Ok(Some(message)) => self.take(message),
                 Ok(None) => break,
-                Err(_) => self.dead.set(true),
+                Err(_) => self.die(),
             }
         }
         !self.dead.get() && !self.draining.get()
@@ -118,12 +122,42 @@ impl RelayTarget {
 
     fn take(&self, message: TargetMessage) {
         match message {
-            TargetMessage::Draining => self.draining.set(true),
+            TargetMessage::Draining => {
+                self.draining.set(true);
+                self.shared.close();
+            }
             TargetMessage::Prefixes { url_prefixes } => {
                 self.url_prefixes.replace(url_prefixes);
             }
             _ => {}
         }
+    }
+
+    fn die(&self) {
+        self.dead.set(true);
+        self.shared.close();
+    }
+
+    /// No further exchange comes.
+    pub(crate) fn retire(&self) {
+        self.shared.close();
+    }
+
+    /// Closes connections that nobody has used for a while.
+    pub(crate) fn sweep(&self, now: Instant) {
+        self.shared.sweep(now);
+    }
+
+    /// Whether a connection carries requests of any client.
+    fn is_shared(&self) -> bool {
+        self.minor.get() >= SHARED_RELAY_MINOR
+    }
+
+    /// Whether a request without a body that it has said nothing of may be given to another
+    /// instance: one that stops does not begin it, and of one that died nobody knows (the failure
+    /// table's row "target dies").
+    pub(crate) fn may_have_left_out(&self, method: &str) -> bool {
+        !self.is_open() && (self.draining.get() || is_idempotent(method))
     }
 
     pub(crate) fn is_dead(&self) -> bool {
@@ -148,7 +182,15 @@ impl RelayTarget {
         let control = watch_control(&self.control)?;
         loop {
             match self.receive()? {
-                Some(TargetMessage::Welcome { url_prefixes, .. }) => {
+                Some(TargetMessage::Welcome { minor, .. }) if minor > PROTOCOL_MINOR => {
+                    return Err(WireError::Invalid("the minor version of a welcome").into());
+                }
+                Some(TargetMessage::Welcome {
+                    minor,
+                    url_prefixes,
+                    ..
+                }) => {
+                    self.minor.set(minor);
                     self.url_prefixes.replace(url_prefixes);
                     return Ok(());
                 }
@@ -161,45 +203,62 @@ impl RelayTarget {
         }
     }
 
-    /// Opens a connection for a client.
-    pub(crate) async fn connect(
-        self: &Rc<Self>,
+    /// Sends a client's request over one of `connections`.
+    pub(crate) async fn send(
+        &self,
+        connections: &Rc<RelayedConnections>,
+        make: &dyn Fn() -> Option<Parts>,
+        body: ForwardBody,
         facts: &ClientFacts,
-    ) -> Result<RelayPlace, ChannelError> {
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
-        let message = FrontMessage::RelayConnection {
-            facts: facts.connection,
-            tls: facts.tls.as_deref().map(TlsFacts::to_target),
+        interim: &Interim,
+    ) -> Result<Response<ResponseBody>, NotRelayed> {
+        let make = || {
+            let mut parts = make()?;
+            if self.is_shared() {
+                let sent_te = parts.headers.contains_key(TE);
+                parts.headers.insert(CLIENT, facts.told(sent_te));
+                // What trailers the application sends can be passed on (RFC 9110 section 6.5.1).
+                parts
+                    .headers
+                    .insert(TE, HeaderValue::from_static("trailers"));
+            }
+            Some(parts)
+        };
+        let connect = || self.connect(facts).map_err(SendError::of);
+        connections.send(&make, body, &connect, interim).await
+    }
+
+    /// Opens a connection, for any client or, where the target does not know such, for this one.
+    fn connect(&self, facts: &ClientFacts) -> Result<UnixStream, ChannelError> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let message = match self.is_shared() {
+            true => FrontMessage::SharedRelayConnection,
+            false => FrontMessage::RelayConnection {
+                facts: facts.connection,
+                tls: facts.tls.as_deref().map(TlsFacts::to_target),
+            },
         };
         self.control.send(&message.encode(), &[theirs.as_fd()])?;
-        ours.set_nonblocking(true)?;
-        let ours = tokio::net::UnixStream::from_std(ours)?;
-        let sender = handshake(ours)
-            .await
-            .map_err(|error| ChannelError::Io(io::Error::other(error)))?;
-        Ok(RelayPlace {
-            target: Rc::clone(self),
-            sender,
-        })
+        Ok(ours)
     }
 
     /// Watches the control socket until the target is gone.
     pub(crate) async fn drive(self: Rc<Self>, changed: impl Fn()) {
         let Ok(control) = watch_control(&self.control) else {
-            self.dead.set(true);
+            self.die();
             return changed();
         };
         while !self.dead.get() {
             match self.receive() {
                 Ok(None) => match control.readable().await {
                     Ok(mut guard) => guard.clear_ready(),
-                    Err(_) => self.dead.set(true),
+                    Err(_) => self.die(),
                 },
                 Ok(Some(message)) => {
                     self.take(message);
                     changed();
                 }
-                Err(_) => self.dead.set(true),
+                Err(_) => self.die(),
             }
             // Whoever talks without end does not keep the thread from its other work.
             tokio::task::yield_now().await;

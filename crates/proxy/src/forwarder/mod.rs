@@ -12,7 +12,9 @@ mod response;
 mod tunnel;
 mod web_socket;
 
+use std::cell::RefCell;
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,19 +28,19 @@ use ostler_model::DestinationState;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::context::ExchangeContext;
-use crate::delegation::RelayTarget;
+use crate::delegation::{RelayPlaces, RelayTarget, Rule};
 use crate::downstream::{BodyRead, Downstream, RequestBody, ResponseWriter};
 use crate::exchange::After;
 use crate::outcome::ForwarderError;
 use crate::respond::Chain;
 
-use clients::{ExtendedConnect, Http2Tunnel, Interim, Pool};
+use clients::{ExtendedConnect, Http2Tunnel, Pool};
 use web_socket::{Handshake, InvalidKey};
 
 pub(crate) use body::ForwardBody;
 pub(crate) use clients::{
-    Clients, ConnectionLimits, Destination, ResponseBody, SendError, Sender, Sending, handshake,
-    system_roots,
+    Clients, ConnectionLimits, Destination, Interim, Left, NotRelayed, RelayedConnections,
+    ResponseBody, SendError, Sending, system_roots,
 };
 pub(crate) use request::{Answer, RequestError, is_hop_by_hop, is_listed_in_connection};
 
@@ -76,7 +78,7 @@ pub(crate) async fn forward(
         Some(ostler_config::schema::ActivityTimeout::After(timeout)) => Some(timeout),
         Some(ostler_config::schema::ActivityTimeout::Infinite) => None,
     };
-    let worker = std::rc::Rc::clone(downstream.worker());
+    let worker = Rc::clone(downstream.worker());
     let version = context.client_version();
     // Of its own, since the exchange goes on with the client's side.
     let facts = downstream.client_facts().clone();
@@ -177,37 +179,68 @@ pub(crate) async fn relay(
     downstream: &mut Downstream<'_>,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
-    target: &std::rc::Rc<RelayTarget>,
+    rule: &Rule,
+    target: Rc<RelayTarget>,
 ) -> Forwarded {
-    let _counted = target.begin();
-    let facts = downstream.client_facts();
-    let mut place = match downstream.relays().take(target, facts).await {
-        Ok(place) => place,
-        Err(error) => {
-            tracing::warn!(instance = target.id(), error = %Chain(&error), "cannot relay");
-            let (status, error) = (StatusCode::BAD_GATEWAY, ForwarderError::Request);
-            let read = BodyRead::Nothing;
-            return unanswered(downstream, head, context, read, status, error).await;
-        }
+    // Of its own, since the exchange goes on with the client's side.
+    let facts = downstream.client_facts().clone();
+    let connections = downstream.relays().of(&target);
+    let make = || {
+        let (mut parts, upgrade) = request::to_target(head, context.client_version())?;
+        let handshake = relayed_handshake(context, &mut parts, upgrade);
+        Ok((parts, upgrade, handshake))
     };
-    let (mut parts, upgrade) = match request::to_target(head, context.client_version()) {
-        Ok(made) => made,
+    let (parts, upgrade, handshake) = match make() {
+        Ok((parts, upgrade, Ok(handshake))) => (parts, upgrade, handshake),
+        Ok((_, _, Err(error))) => return refuse_key(downstream, head, context, error).await,
         Err(error) => {
+            let error: RequestError = error;
             tracing::warn!(instance = target.id(), %error, "no request can be made");
             let (status, error) = (StatusCode::BAD_GATEWAY, ForwarderError::RequestCreation);
             let read = BodyRead::Nothing;
             return unanswered(downstream, head, context, read, status, error).await;
         }
     };
-    let handshake = match relayed_handshake(context, &mut parts, upgrade) {
-        Ok(handshake) => handshake,
-        Err(error) => return refuse_key(downstream, head, context, error).await,
+    // What an upgrade is answered with belongs to the key it was asked with.
+    let kept = RefCell::new(Some(parts.clone()));
+    let again = || match upgrade {
+        true => kept.borrow().clone(),
+        false => match kept.take() {
+            Some(parts) => Some(parts),
+            None => Some(make().ok()?.0),
+        },
     };
+    let counted = RefCell::new(target.begin());
     let interim = Interim::default();
-    let sender = &mut place.sender;
-    let send = async |mut request| {
-        interim.watch(&mut request);
-        sender.send(request).await.map(Reply::Response)
+    let send = async |request: http::Request<ForwardBody>| {
+        let mut target = target;
+        let mut connections = connections;
+        let mut body = request.into_body();
+        let mut instead = 0;
+        loop {
+            let sent = target.send(&connections, &again, body, &facts, &interim);
+            let NotRelayed { error, left } = match sent.await {
+                Ok(response) => return Ok(Reply::Response(response)),
+                Err(failed) => failed,
+            };
+            body = match left {
+                Left::Unsent(body) => body,
+                Left::Unheard if target.may_have_left_out(head.method()) => ForwardBody::empty(),
+                Left::Unheard | Left::Nothing => return Err(error),
+            };
+            let other = match instead < MOST_OTHERS {
+                true => rule.queue.relayed_instead(&rule.rule, target.id()).await,
+                false => None,
+            };
+            let Some(other) = other else {
+                return Err(error);
+            };
+            tracing::debug!(instance = target.id(), instead = other.id(), error = %Chain(error.source.as_ref()), "a request is relayed to another instance");
+            instead += 1;
+            counted.replace(other.begin());
+            connections = RelayPlaces::default().of(&other);
+            target = other;
+        }
     };
     let asked = Asked {
         parts,
@@ -218,12 +251,11 @@ pub(crate) async fn relay(
     };
     let forwarded = run(downstream, head, context, asked, send).await;
     forwarded.show_if_cut_short(downstream);
-    // Of one that failed, the target may still be busy with what was asked.
-    if forwarded.error.is_none() {
-        downstream.relays().give_back(place);
-    }
     forwarded
 }
+
+/// How many other instances a relayed request is taken to.
+const MOST_OTHERS: u32 = 3;
 
 /// A request, and how its exchange goes.
 struct Asked<'a> {
@@ -255,7 +287,7 @@ where
 {
     let Asked { timeout, .. } = asked;
     let activity = body::Activity::new(timeout, context.deadline());
-    let watch = std::rc::Rc::clone(downstream.watch());
+    let watch = Rc::clone(downstream.watch());
     // Asked for before the destination is, so that one that may not be upgraded troubles nobody.
     let counted = match asked.upgrade {
         false => None,

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode, Uri, Version};
+use ostler_delegation::relayed_client::CLIENT_FIELD;
 use ostler_http1::{Framing, RequestHead};
 use ostler_model::RandomSource;
 use ostler_model::transforms::{ConnectionEnds, Transforms, path};
@@ -222,7 +223,8 @@ fn is_forwarded_upgrade(upgrade: &[u8]) -> bool {
             .is_some_and(|start| start.eq_ignore_ascii_case(b"spdy/"))
 }
 
-/// The fields that are passed on from a client that speaks `version`.
+/// The fields that are passed on from a client that speaks `version`. The one by which relayed
+/// targets are told of clients is written by fronts alone.
 fn copied(head: &RequestHead, version: Version) -> Result<HeaderMap, http::Error> {
     let mut fields = HeaderMap::with_capacity(head.field_ranges().len() + 4);
     copy(head, version, &mut fields, |_| false)?;
@@ -238,7 +240,7 @@ fn copy(
     let lists = head.fields_named("connection").next().is_some();
     for field in head.fields() {
         let name = HeaderName::from_bytes(field.name.as_bytes())?;
-        if is_hop_by_hop(&name) || is_left_out(&name) {
+        if is_hop_by_hop(&name) || name == CLIENT_FIELD || is_left_out(&name) {
             continue;
         }
         if lists && is_listed_in_connection(head, &name) {

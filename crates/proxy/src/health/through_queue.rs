@@ -10,8 +10,8 @@ use ostler_delegation::rule::RuleError;
 use ostler_delegation::runtime::{QueueFolder, RuntimeFolder};
 use ostler_delegation::{ChannelError, DelegationRule};
 
-use crate::delegation::RelayTarget;
-use crate::forwarder::{ForwardBody, SendError};
+use crate::delegation::{RelayPlaces, RelayTarget};
+use crate::forwarder::{ForwardBody, Interim, SendError};
 use crate::respond::Chain;
 use crate::tls::ClientFacts;
 
@@ -57,8 +57,14 @@ pub(super) async fn ask(
                     local: None,
                     accepted_ns: ostler_shm::monotonic_nanoseconds(),
                 };
-                let mut place = target.connect(&ClientFacts::clear(facts)).await?;
-                return Ok(place.sender.send(request).await?.status().as_u16());
+                let (parts, body) = request.into_parts();
+                let facts = ClientFacts::clear(facts);
+                let make = || Some(parts.clone());
+                let connections = RelayPlaces::default().of(&target);
+                let interim = Interim::default();
+                let sent = target.send(&connections, &make, body, &facts, &interim);
+                let response = sent.await.map_err(|failed| failed.error)?;
+                return Ok(response.status().as_u16());
             }
             Err(QueueProbeError::Channel(error)) => {
                 tracing::debug!(queue = %rule.queue(), error = %Chain(&error), "an instance is not probed");

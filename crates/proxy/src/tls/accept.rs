@@ -62,7 +62,7 @@ pub(crate) async fn serve(
         }
     };
     let tls = Some(Arc::new(TlsFacts::of(stream.get_ref().1)));
-    let facts = ClientFacts { connection, tls };
+    let facts = ClientFacts::new(connection, tls);
     if is_http2 {
         // Whoever watches the connection keeps a descriptor of its own.
         let Ok(socket) = stream.get_ref().0.stream.as_fd().try_clone_to_owned() else {

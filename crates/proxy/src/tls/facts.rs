@@ -1,8 +1,10 @@
 //! What is known of a client's connection beside its socket.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use http::HeaderValue;
 use ostler_delegation::control::{ConnectionFacts, TlsFacts as ToldOfTls};
+use ostler_delegation::relayed_client::RelayedClient;
 use ostler_model::transforms::ConnectionEnds;
 use rustls::ServerConnection;
 use rustls::pki_types::CertificateDer;
@@ -13,19 +15,42 @@ pub(crate) struct ClientFacts {
     pub(crate) connection: ConnectionFacts,
     /// Shared by the requests of a connection.
     pub(crate) tls: Option<Arc<TlsFacts>>,
+    /// What relayed targets are told; made once.
+    told: OnceLock<HeaderValue>,
 }
 
 impl ClientFacts {
     /// Of a connection in clear text.
     pub(crate) fn clear(connection: ConnectionFacts) -> Self {
+        Self::new(connection, None)
+    }
+
+    pub(crate) fn new(connection: ConnectionFacts, tls: Option<Arc<TlsFacts>>) -> Self {
         Self {
             connection,
-            tls: None,
+            tls,
+            told: OnceLock::new(),
         }
     }
-}
 
-impl ClientFacts {
+    /// What a relayed target is told of the client, with each of its requests.
+    pub(crate) fn told(&self, sent_te: bool) -> HeaderValue {
+        match sent_te {
+            true => self.tell(true),
+            false => self.told.get_or_init(|| self.tell(false)).clone(),
+        }
+    }
+
+    fn tell(&self, sent_te: bool) -> HeaderValue {
+        let client = RelayedClient {
+            facts: self.connection,
+            tls: self.tls.as_deref().map(TlsFacts::to_target),
+            sent_te,
+        };
+        // Base64 always is a value. Were it none, the target would refuse the request.
+        HeaderValue::try_from(client.encode()).unwrap_or(HeaderValue::from_static(""))
+    }
+
     pub(crate) fn is_https(&self) -> bool {
         self.tls.is_some()
     }

@@ -2,10 +2,11 @@
 //! must pass through the front.
 
 use std::rc::Rc;
+use std::time::Instant;
 
-use ostler_delegation::ChannelError;
+use ostler_delegation::{ChannelError, DelegationRule};
 
-use super::{Channel, Queue, WELCOME_TIMEOUT};
+use super::{Channel, Queue, Taker, WELCOME_TIMEOUT};
 use crate::delegation::relay::RelayTarget;
 
 impl Queue {
@@ -43,6 +44,28 @@ impl Queue {
             }
         }));
         Ok(target)
+    }
+
+    /// Another instance for a request that was relayed to `failed` in vain, if one is there now.
+    pub(crate) async fn relayed_instead(
+        self: &Rc<Self>,
+        rule: &DelegationRule,
+        failed: &str,
+    ) -> Option<Rc<RelayTarget>> {
+        match self.taker(rule, Some(failed)).ok()? {
+            Taker::Relay(target) => Some(target),
+            Taker::Channel(channel) => self.relay_beside(&channel).await.ok(),
+            Taker::Nobody => None,
+        }
+    }
+
+    /// Closes relayed connections that nobody has used for a while.
+    pub(crate) fn sweep(&self, now: Instant) {
+        for relays in [&self.relays, &self.beside] {
+            for relay in relays.borrow().iter() {
+                relay.sweep(now);
+            }
+        }
     }
 
     fn beside(&self, id: &str) -> Option<Rc<RelayTarget>> {

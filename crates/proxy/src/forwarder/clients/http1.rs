@@ -23,6 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connection_limit::Permit;
 use super::pool::Pool;
+use super::relayed::RelayedConnections;
 use crate::forwarder::body::ForwardBody;
 
 /// The longest response head (reference part B, 16.4).
@@ -174,12 +175,6 @@ where
         self.permit = permit;
         self
     }
-
-    /// Leaves the connection to a task of its own; for those that no pool has.
-    pub(super) fn apart(mut self) -> http1::SendRequest<B> {
-        self.run_apart();
-        self.sender
-    }
 }
 
 /// The task that uses a connection.
@@ -240,22 +235,23 @@ impl Wake for User {
 #[derive(Debug)]
 pub(crate) struct Http1Body {
     incoming: Incoming,
-    /// `None` where the connection is another task's.
-    from: Option<(Http1, Rc<Pool>)>,
+    /// `None` once the connection has been given back.
+    from: Option<(Http1, Home)>,
+}
+
+/// Where a connection is kept that nobody uses.
+#[derive(Debug)]
+pub(super) enum Home {
+    Pool(Rc<Pool>),
+    Relayed(Rc<RelayedConnections>),
 }
 
 impl Http1Body {
-    pub(super) fn new(incoming: Incoming, connection: Http1, pool: Rc<Pool>) -> Self {
+    pub(super) fn new(incoming: Incoming, connection: Http1, home: Home) -> Self {
         Self {
             incoming,
-            from: Some((connection, pool)),
+            from: Some((connection, home)),
         }
-    }
-
-    /// The body of a connection that a task of its own runs.
-    pub(super) fn apart(incoming: Incoming) -> Self {
-        let from = None;
-        Self { incoming, from }
     }
 
     pub(super) fn poll_frame(
@@ -291,12 +287,15 @@ impl Http1Body {
     /// Gives the connection to whoever needs one next if both messages are over. Any other is
     /// closed.
     fn give_back(&mut self) {
-        if let Some((connection, pool)) = self.from.take()
+        if let Some((connection, home)) = self.from.take()
             && connection.is_ready()
         {
             // Whoever has just used it is no longer concerned.
             connection.user.leaves(Waker::noop());
-            pool.put_back(connection);
+            match home {
+                Home::Pool(pool) => pool.put_back(connection),
+                Home::Relayed(connections) => connections.put_back(connection),
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ mod http2;
 mod interim;
 mod messages;
 mod pool;
+mod relayed;
 mod response_body;
 #[cfg(test)]
 mod testing;
@@ -28,18 +29,16 @@ use std::time::Instant;
 
 use ostler_config::schema::DestinationConfig;
 use ostler_model::{ClusterState, DestinationModel};
-use tokio::net::UnixStream;
 
-use super::body::ForwardBody;
 use super::request::RequestError;
 use crate::direct_forwarder::is_direct;
 
 use cluster_client::ClusterClient;
 pub(crate) use connection_limit::ConnectionLimits;
 pub(crate) use endpoint::Destination;
-use http1::{Http1, Http1Body};
 pub(crate) use interim::Interim;
 pub(crate) use pool::{ExtendedConnect, Pool, Sending};
+pub(crate) use relayed::{Left, NotRelayed, RelayedConnections};
 pub(crate) use response_body::ResponseBody;
 pub(crate) use tls::{TlsError, system_roots};
 pub(crate) use tunnel::Http2Tunnel;
@@ -132,30 +131,6 @@ impl Clients {
             exists(id) || (is_in_use && is_direct(id))
         });
     }
-}
-
-/// The client's end of one connection to a relayed target. A task of its own runs it.
-#[derive(Debug)]
-pub(crate) struct Sender(hyper::client::conn::http1::SendRequest<ForwardBody>);
-
-impl Sender {
-    pub(crate) fn is_open(&self) -> bool {
-        !self.0.is_closed()
-    }
-
-    pub(crate) async fn send(
-        &mut self,
-        request: http::Request<ForwardBody>,
-    ) -> Result<http::Response<ResponseBody>, SendError> {
-        self.0.ready().await.map_err(SendError::of)?;
-        let response = self.0.send_request(request).await.map_err(SendError::of)?;
-        Ok(response.map(|incoming| ResponseBody::Http1(Http1Body::apart(incoming))))
-    }
-}
-
-/// Starts HTTP/1.1 on a socket whose other end a relayed target has.
-pub(crate) async fn handshake(socket: UnixStream) -> Result<Sender, hyper::Error> {
-    Ok(Sender(Http1::handshake(socket).await?.apart()))
 }
 
 /// A destination could not be asked.

@@ -16,7 +16,7 @@ use tokio::sync::{Notify, oneshot};
 use super::SendError;
 use super::connect::{Connector, Opened};
 use super::connection_limit::{Asked, ConnectionLimit, Permit, PoolId, Ticket};
-use super::http1::{self, Http1, Http1Body};
+use super::http1::{self, Home, Http1, Http1Body};
 use super::http2::{self, Http2};
 use super::interim::Interim;
 use super::response_body::ResponseBody;
@@ -24,9 +24,9 @@ use super::tunnel::Http2Tunnel;
 use crate::forwarder::body::ForwardBody;
 
 /// How long an unused connection is kept (reference part B, 16.4).
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often a request is sent again that a destination has not processed (reference part B, 10.3).
-const MOST_RETRIES: u32 = 3;
+pub(super) const MOST_RETRIES: u32 = 3;
 
 /// Connections to one endpoint.
 #[derive(Debug)]
@@ -202,7 +202,11 @@ impl Pool {
         let is_bodiless = request.body().is_end_stream();
         match connection.send(request).await {
             Ok(response) => Ok(response.map(|incoming| {
-                ResponseBody::Http1(Http1Body::new(incoming, connection, Rc::clone(self)))
+                ResponseBody::Http1(Http1Body::new(
+                    incoming,
+                    connection,
+                    Home::Pool(Rc::clone(self)),
+                ))
             })),
             Err(http1::Unanswered {
                 error,
