@@ -32,6 +32,10 @@ msrv:
 loom:
     RUSTFLAGS="--cfg loom" cargo test --release -p ostler-shm --lib --target-dir target/loom loom
 
+# Kernel TLS, in a virtual machine whose kernel has it.
+vm *SUITES:
+    tests/vm/run {{ SUITES }}
+
 # Undefined behaviour, where the interpreter can run the code: no sockets, no mapped memory.
 miri:
     cargo +nightly miri test -p ostler-http1 --lib

@@ -153,6 +153,7 @@ fn color(kind: ServerKind) -> &'static str {
         ServerKind::Direct => "#777777",
         ServerKind::Delegated => "#009e73",
         ServerKind::Earlier => "#56b4e9",
+        ServerKind::Relayed => "#cc79a7",
         ServerKind::Forwarded => "#0072b2",
         ServerKind::Nginx => "#e69f00",
         ServerKind::Haproxy => "#d55e00",

@@ -30,6 +30,8 @@ pub(crate) enum ServerKind {
     Delegated,
     /// An earlier Ostler, which delegates to it: what a change costs (`--earlier`).
     Earlier,
+    /// Ostler, which relays to it: the application is another user's. Only root can measure that.
+    Relayed,
     /// Ostler, which forwards to it over HTTP.
     Forwarded,
     /// nginx.
@@ -44,6 +46,7 @@ impl ServerKind {
             Self::Direct => "direct",
             Self::Delegated => "delegated",
             Self::Earlier => "delegated, earlier",
+            Self::Relayed => "relayed",
             Self::Forwarded => "forwarded",
             Self::Nginx => "nginx",
             Self::Haproxy => "HAProxy",
@@ -55,14 +58,19 @@ impl ServerKind {
     fn arrival(self) -> &'static str {
         match self {
             Self::Delegated | Self::Earlier => "delegated",
+            Self::Relayed => "relayed",
             Self::Direct | Self::Forwarded | Self::Nginx | Self::Haproxy => "direct",
         }
     }
 
     /// Whether its program is on this host; Ostler's own is always there.
     pub(crate) fn is_installed(self) -> bool {
+        if self == Self::Relayed && !rustix::process::geteuid().is_root() {
+            return false;
+        }
         let version = match self {
             Self::Direct | Self::Delegated | Self::Earlier | Self::Forwarded => return true,
+            Self::Relayed => Command::new("setpriv").arg("--version").output(),
             Self::Nginx => Command::new("nginx").arg("-v").output(),
             Self::Haproxy => Command::new("haproxy").arg("-v").output(),
         };
@@ -114,14 +122,17 @@ impl Server {
     fn start_in(kind: ServerKind, starter: &Starter<'_>) -> anyhow::Result<Self> {
         // The application first: the front may want to see it.
         let app = free_address()?;
-        let mut processes = vec![starter.app(app)?];
+        let mut processes = vec![match kind {
+            ServerKind::Relayed => starter.app_of_another_user(app)?,
+            _ => starter.app(app)?,
+        }];
         let address = match kind {
             ServerKind::Direct => app,
             _ => free_address()?,
         };
         match kind {
             ServerKind::Direct => {}
-            ServerKind::Delegated | ServerKind::Earlier => {
+            ServerKind::Delegated | ServerKind::Earlier | ServerKind::Relayed => {
                 processes.push(starter.delegating_front(address)?);
             }
             ServerKind::Forwarded => processes.push(starter.forwarding_front(address, app)?),
@@ -248,10 +259,36 @@ impl Starter<'_> {
     }
 
     fn app(&self, address: SocketAddr) -> anyhow::Result<Process> {
-        let mut command = self.ostler();
+        self.app_by(self.ostler(), address)
+    }
+
+    fn app_by(&self, mut command: Command, address: SocketAddr) -> anyhow::Result<Process> {
         command.args(["sample-target", "--threads", "1", "--queue", QUEUE]);
         command.arg("--listen").arg(address.to_string());
         Process::start(Role::App, &mut command, self.folder)
+    }
+
+    /// The front does not hand clients' sockets to what another user runs.
+    fn app_of_another_user(&self, address: SocketAddr) -> anyhow::Result<Process> {
+        use std::os::unix::fs::PermissionsExt as _;
+        // A user nobody is logged in as.
+        const STRANGER: &str = "65534";
+        let queues = self.folder.join("queues");
+        fs::create_dir_all(&queues)?;
+        for folder in [self.folder, &queues] {
+            fs::set_permissions(folder, fs::Permissions::from_mode(0o777))?;
+        }
+        // The program itself may lie where only root can go.
+        let program = self.folder.join("ostler");
+        fs::copy(self.ostler, &program)?;
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", STRANGER, "--regid", STRANGER, "--clear-groups"]);
+        command
+            .arg(program)
+            .env("OSTLER_RUNTIME_DIR", self.folder)
+            .env("OSTLER_LOG", "warn")
+            .current_dir(self.folder);
+        self.app_by(command, address)
     }
 
     fn delegating_front(&self, address: SocketAddr) -> anyhow::Result<Process> {

@@ -112,12 +112,13 @@ impl Diagnostics {
         self.0.extend(others.0);
     }
 
-    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+    /// Adds something.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
         self.0.push(diagnostic);
     }
 
     /// Brings what is said of one file together, in the order one reads it.
-    pub(crate) fn sort(&mut self) {
+    pub fn sort(&mut self) {
         self.0.sort_by(|left, right| {
             let key = |diagnostic: &Diagnostic| {
                 let place = diagnostic.place.as_ref();

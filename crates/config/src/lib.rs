@@ -42,8 +42,10 @@ pub use json_schema::json_schema;
 pub use load::{Loaded, RouteValidator, load, load_with};
 pub use policy_kind::PolicyKind;
 pub use settings::{
-    DataProtectionConfig, FrontLimits, HealthCheckDefaults, OstlerConfig, ProtectionKeyConfig,
-    Settings,
+    AllowedHosts, CertificateConfig, ClientCertificateMode, DataProtectionConfig, DataRate,
+    EndpointConfig, FrontLimits, HealthCheckDefaults, Http2Limits, HttpProtocols, KernelTls,
+    OstlerConfig, Password, ProtectionKeyConfig, Settings, StaticFilesConfig, TlsConfig,
+    TlsHostConfig,
 };
 pub use tree::{ConfigurationTree, Section};
 pub use validate::{Items, Sourced, validate};

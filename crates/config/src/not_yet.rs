@@ -37,7 +37,7 @@ const LIMITS: &str = "Kestrel:Limits";
 
 const IGNORED: &str = "this is not implemented yet and has no effect";
 
-/// Everything that is not implemented yet, but for https listeners.
+/// Everything that is not implemented yet.
 #[rustfmt::skip]
 const NOT_YET: &[Line] = &[
     // Routes.
@@ -47,32 +47,15 @@ const NOT_YET: &[Line] = &[
     // Clusters.
     Line { owner: CLUSTER, key: "HttpClient:SslProtocols", is_used: lists_old_tls,
         message: "of these only TLS 1.2 and TLS 1.3 are spoken" },
-    Line { owner: CLUSTER, key: "HttpClient:MaxConnectionsPerServer", is_used: there, message: IGNORED },
-    Line { owner: CLUSTER, key: "HttpClient:EnableMultipleHttp2Connections", is_used: off, message: IGNORED },
-    Line { owner: CLUSTER, key: "HttpClient:RequestHeaderEncoding", is_used: there, message: IGNORED },
-    Line { owner: CLUSTER, key: "HttpClient:ResponseHeaderEncoding", is_used: there, message: IGNORED },
-    Line { owner: CLUSTER, key: "HttpClient:WebProxy:Address", is_used: there, message: IGNORED },
-    Line { owner: CLUSTER, key: "HttpRequest:Version", is_used: is_http_1_0,
-        message: "HTTP/1.0 to destinations is not implemented yet: HTTP/1.1 is used" },
     Line { owner: CLUSTER, key: "HttpRequest:VersionPolicy", is_used: needs_http_3,
         message: "HTTP/3 to destinations is not implemented yet: requests to these fail" },
 
     // The application around the proxy.
-    Line { owner: "StaticFiles", key: "Enabled", is_used: on, message: IGNORED },
-    Line { owner: "", key: "NavigationFallback", is_used: there, message: IGNORED },
-    Line { owner: LIMITS, key: "MaxRequestBufferSize", is_used: there, message: IGNORED },
-    Line { owner: LIMITS, key: "MaxResponseBufferSize", is_used: there, message: IGNORED },
-    Line { owner: LIMITS, key: "MinRequestBodyDataRate", is_used: there, message: IGNORED },
-    Line { owner: LIMITS, key: "MinResponseDataRate", is_used: there, message: IGNORED },
-    Line { owner: LIMITS, key: "MaxConcurrentConnections", is_used: there, message: IGNORED },
-    Line { owner: LIMITS, key: "MaxConcurrentUpgradedConnections", is_used: there, message: IGNORED },
-    Line { owner: LIMITS, key: "Http2", is_used: there, message: IGNORED },
     Line { owner: LIMITS, key: "Http3", is_used: there, message: IGNORED },
 ];
 
 /// Warns of every use of what is not implemented yet.
 pub(crate) fn warn(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) {
-    transforms_of_delegated(tree, diagnostics);
     for line in NOT_YET {
         for owner in matching(tree.section(""), line.owner) {
             let value = owner.section(line.key);
@@ -88,42 +71,6 @@ pub(crate) fn warn(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) {
             }
         }
     }
-}
-
-/// Warns of response transforms on routes to request queues.
-fn transforms_of_delegated(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) {
-    for route in matching(tree.section(""), ROUTE) {
-        let transforms = route.section("Transforms");
-        let mut items = transforms.children();
-        let changes_responses = items.any(|(_, item)| {
-            let mut keys = item.children();
-            keys.any(|(key, _)| key.get(..8).is_some_and(|start| same(start, "Response")))
-        });
-        // Most routes have none, and there may be thousands.
-        if !changes_responses {
-            continue;
-        }
-        let Some(cluster) = route.section("ClusterId").value() else {
-            continue;
-        };
-        let clusters = tree.section("ReverseProxy:Clusters");
-        let destinations = clusters.child(cluster).section("Destinations");
-        let delegates = destinations.children().any(|(_, destination)| {
-            let queue = destination.section("Metadata:HttpSysDelegationQueue");
-            queue.value().is_some_and(|queue| !queue.is_empty())
-        });
-        if delegates {
-            let message = "responses to delegated requests are not transformed yet: response \
-                           and trailer transforms apply where a request is forwarded or relayed";
-            note(diagnostics, Severity::Warning, &transforms, message, None);
-        }
-    }
-}
-
-/// Warns that a URL is not listened on.
-pub(crate) fn https_listener(at: &Section<'_>, url: &str, diagnostics: &mut Diagnostics) {
-    let message = format!("https is not implemented yet: {url:?} is not listened on");
-    note(diagnostics, Severity::Warning, at, message, None);
 }
 
 /// The keys of an object that are not implemented yet.
@@ -162,14 +109,6 @@ fn lists_old_tls(at: &Use<'_>) -> bool {
     named.any(|name| !spoken.iter().any(|spoken| same(spoken, name)))
 }
 
-fn on(at: &Use<'_>) -> bool {
-    at.value.value().map(leaf::boolean) == Some(Ok(true))
-}
-
-fn off(at: &Use<'_>) -> bool {
-    at.value.value().map(leaf::boolean) == Some(Ok(false))
-}
-
 fn says(at: &Use<'_>, words: &[&str]) -> bool {
     at.value
         .value()
@@ -182,10 +121,6 @@ fn needs_http_3(at: &Use<'_>) -> bool {
     let version = at.owner.section("HttpRequest:Version").value();
     let version = version.map(leaf::http_version);
     says(at, &policies) && version == Some(Ok(HttpVersion::Http3))
-}
-
-fn is_http_1_0(at: &Use<'_>) -> bool {
-    at.value.value().map(leaf::http_version) == Some(Ok(HttpVersion::Http10))
 }
 
 #[cfg(test)]
@@ -239,53 +174,8 @@ mod tests {
             ),
             (
                 CLUSTER,
-                r#"{ "HttpClient": { "MaxConnectionsPerServer": 8 } }"#,
-                "HttpClient:MaxConnectionsPerServer",
-            ),
-            (
-                CLUSTER,
-                r#"{ "HttpClient": { "EnableMultipleHttp2Connections": false } }"#,
-                "HttpClient:EnableMultipleHttp2Connections",
-            ),
-            (
-                CLUSTER,
-                r#"{ "HttpClient": { "RequestHeaderEncoding": "utf-8" } }"#,
-                "HttpClient:RequestHeaderEncoding",
-            ),
-            (
-                CLUSTER,
-                r#"{ "HttpClient": { "ResponseHeaderEncoding": "utf-8" } }"#,
-                "HttpClient:ResponseHeaderEncoding",
-            ),
-            (
-                CLUSTER,
-                r#"{ "HttpClient": { "WebProxy": { "Address": "http://p" } } }"#,
-                "HttpClient:WebProxy:Address",
-            ),
-            (
-                CLUSTER,
-                r#"{ "HttpRequest": { "Version": "1.0" } }"#,
-                "HttpRequest:Version",
-            ),
-            (
-                CLUSTER,
                 r#"{ "HttpRequest": { "Version": "3", "VersionPolicy": "1" } }"#,
                 "HttpRequest:VersionPolicy",
-            ),
-            (
-                "",
-                r#"{ "StaticFiles": { "Enabled": true } }"#,
-                "StaticFiles:Enabled",
-            ),
-            (
-                "",
-                r#"{ "NavigationFallback": { "Path": "/index.html" } }"#,
-                "NavigationFallback",
-            ),
-            (
-                "",
-                r#"{ "Kestrel": { "Limits": { "Http2": { "MaxStreamsPerConnection": 1 } } } }"#,
-                "Kestrel:Limits:Http2",
             ),
         ] {
             let path = if owner.is_empty() {
@@ -318,7 +208,7 @@ mod tests {
             ),
             (
                 CLUSTER,
-                r#"{ "HttpClient": { "EnableMultipleHttp2Connections": true, "WebProxy": { "BypassOnLocal": true } } }"#,
+                r#"{ "HttpClient": { "EnableMultipleHttp2Connections": false, "MaxConnectionsPerServer": 8, "WebProxy": { "BypassOnLocal": true } } }"#,
             ),
             (CLUSTER, r#"{ "HttpRequest": { "Version": "2" } }"#),
             (
@@ -335,7 +225,7 @@ mod tests {
             ),
             (
                 "",
-                r#"{ "StaticFiles": { "Enabled": false }, "NavigationFallback": {}, "Kestrel": { "Limits": {} } }"#,
+                r#"{ "StaticFiles": { "Enabled": true }, "NavigationFallback": {}, "Kestrel": { "Limits": {} } }"#,
             ),
         ] {
             assert_eq!(below(owner, json), Vec::<String>::new(), "{json}");

@@ -23,12 +23,23 @@ pub struct ConnectionFacts {
     pub accepted_ns: u64,
 }
 
+/// What a client's handshake said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFacts {
+    /// The version as on the wire: 0x0303 is TLS 1.2, 0x0304 is TLS 1.3.
+    pub version: u16,
+    /// The host that the client asked for.
+    pub server_name: Option<String>,
+}
+
 /// From front to target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FrontMessage {
     /// Opens a channel over rings. Descriptors: the front's region, the eventfd that wakes the
     /// target, the eventfd that wakes the front, the eventfd that ends the front's pacing sleep.
     HelloRings {
+        /// The highest minor version it speaks.
+        minor: u8,
         /// The front's process id.
         pid: u32,
         /// What the target's region must be.
@@ -47,11 +58,16 @@ pub enum FrontMessage {
         generation: u32,
         /// Its two ends.
         facts: ConnectionFacts,
+        /// If the client speaks TLS. The kernel encrypts what is sent on the socket and decrypts
+        /// what is received.
+        tls: Option<TlsFacts>,
     },
     /// A connection over which the front speaks HTTP/1.1 for one client. Descriptor: the socket.
     RelayConnection {
         /// The client's connection, not this one's.
         facts: ConnectionFacts,
+        /// If the client speaks TLS. Only for a target whose welcome said that it knows this.
+        tls: Option<TlsFacts>,
     },
     /// The front will send no further request on this channel.
     Goodbye,
@@ -64,6 +80,8 @@ pub enum FrontMessage {
 pub enum TargetMessage {
     /// The channel is open. Descriptor, with rings: the target's region.
     Welcome {
+        /// The channel's minor version, not above the front's.
+        minor: u8,
         /// The target's process id.
         pid: u32,
         /// Most client connections it will hold on this channel.
@@ -103,9 +121,9 @@ impl FrontMessage {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(80);
         match self {
-            Self::HelloRings { pid, spec } => {
+            Self::HelloRings { minor, pid, spec } => {
                 out.put_u8(1);
-                out.put_u8(0);
+                out.put_u8(*minor);
                 out.put_u16(PROTOCOL_VERSION);
                 out.put_u32(*pid);
                 out.put_u64(spec.ring_capacity as u64);
@@ -121,17 +139,29 @@ impl FrontMessage {
                 slot,
                 generation,
                 facts,
+                tls,
             } => {
-                out.put_u8(3);
+                out.put_u8(if tls.is_some() { 8 } else { 3 });
                 out.put_u8(0);
                 out.put_u16(0);
                 out.put_u32(*slot);
                 out.put_u32(*generation);
                 put_facts(&mut out, facts);
+                if let Some(tls) = tls {
+                    put_tls(&mut out, tls);
+                }
             }
-            Self::RelayConnection { facts } => {
+            Self::RelayConnection { facts, tls: None } => {
                 out.put_u8(4);
                 put_facts(&mut out, facts);
+            }
+            Self::RelayConnection {
+                facts,
+                tls: Some(tls),
+            } => {
+                out.put_u8(7);
+                put_facts(&mut out, facts);
+                put_tls(&mut out, tls);
             }
             Self::Goodbye => out.put_u8(5),
             Self::Query => out.put_u8(6),
@@ -149,13 +179,14 @@ impl FrontMessage {
         let mut reader = Reader::new(packet, WHAT);
         let message = match reader.u8()? {
             1 => {
-                check_version(&mut reader)?;
+                let minor = read_version(&mut reader)?;
                 let pid = reader.u32()?;
                 let number =
                     |value: u64| usize::try_from(value).map_err(|_| WireError::Invalid(WHAT));
                 let ring_capacity = number(reader.u64()?)?;
                 let slots = number(reader.u64()?)?;
                 Self::HelloRings {
+                    minor,
                     pid,
                     spec: RegionSpec {
                         ring_capacity,
@@ -164,19 +195,28 @@ impl FrontMessage {
                 }
             }
             2 => {
-                check_version(&mut reader)?;
+                read_version(&mut reader)?;
                 Self::HelloRelay { pid: reader.u32()? }
             }
-            3 => {
+            kind @ (3 | 8) => {
                 reader.bytes(3)?;
                 Self::Connection {
                     slot: reader.u32()?,
                     generation: reader.u32()?,
                     facts: read_facts(&mut reader)?,
+                    tls: match kind {
+                        8 => Some(read_tls(&mut reader)?),
+                        _ => None,
+                    },
                 }
             }
             4 => Self::RelayConnection {
                 facts: read_facts(&mut reader)?,
+                tls: None,
+            },
+            7 => Self::RelayConnection {
+                facts: read_facts(&mut reader)?,
+                tls: Some(read_tls(&mut reader)?),
             },
             5 => Self::Goodbye,
             6 => Self::Query,
@@ -193,13 +233,14 @@ impl TargetMessage {
         let mut out = Vec::with_capacity(80);
         match self {
             Self::Welcome {
+                minor,
                 pid,
                 max_connections,
                 label,
                 url_prefixes,
             } => {
                 out.put_u8(1);
-                out.put_u8(0);
+                out.put_u8(*minor);
                 out.put_u16(PROTOCOL_VERSION);
                 out.put_u32(*pid);
                 out.put_u32(*max_connections);
@@ -240,8 +281,9 @@ impl TargetMessage {
         let mut reader = Reader::new(packet, "a control message");
         let message = match reader.u8()? {
             1 => {
-                check_version(&mut reader)?;
+                let minor = read_version(&mut reader)?;
                 Self::Welcome {
+                    minor,
                     pid: reader.u32()?,
                     max_connections: reader.u32()?,
                     label: reader.string()?.to_owned(),
@@ -268,10 +310,11 @@ impl TargetMessage {
     }
 }
 
-fn check_version(reader: &mut Reader<'_>) -> Result<(), WireError> {
-    reader.u8()?;
+/// The minor version, of a message of the right version.
+fn read_version(reader: &mut Reader<'_>) -> Result<u8, WireError> {
+    let minor = reader.u8()?;
     match reader.u16()? {
-        PROTOCOL_VERSION => Ok(()),
+        PROTOCOL_VERSION => Ok(minor),
         theirs => Err(WireError::Version {
             theirs,
             ours: PROTOCOL_VERSION,
@@ -291,6 +334,20 @@ fn read_facts(reader: &mut Reader<'_>) -> Result<ConnectionFacts, WireError> {
         accepted_ns,
         client: address::read(reader)?,
         local: address::read(reader)?,
+    })
+}
+
+fn put_tls(out: &mut Vec<u8>, tls: &TlsFacts) {
+    out.put_u16(tls.version);
+    out.put_string(tls.server_name.as_deref().unwrap_or_default());
+}
+
+fn read_tls(reader: &mut Reader<'_>) -> Result<TlsFacts, WireError> {
+    Ok(TlsFacts {
+        version: reader.u16()?,
+        server_name: Some(reader.string()?)
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned),
     })
 }
 
@@ -327,6 +384,7 @@ mod tests {
     fn front_messages_round_trip() {
         for message in [
             FrontMessage::HelloRings {
+                minor: 1,
                 pid: 7,
                 spec: RegionSpec {
                     ring_capacity: 4096,
@@ -338,8 +396,35 @@ mod tests {
                 slot: 3,
                 generation: 4,
                 facts: facts(),
+                tls: None,
             },
-            FrontMessage::RelayConnection { facts: facts() },
+            FrontMessage::Connection {
+                slot: 3,
+                generation: 4,
+                facts: facts(),
+                tls: Some(TlsFacts {
+                    version: 0x0304,
+                    server_name: Some("shop.example".into()),
+                }),
+            },
+            FrontMessage::RelayConnection {
+                facts: facts(),
+                tls: None,
+            },
+            FrontMessage::RelayConnection {
+                facts: facts(),
+                tls: Some(TlsFacts {
+                    version: 0x0304,
+                    server_name: Some("shop.example".into()),
+                }),
+            },
+            FrontMessage::RelayConnection {
+                facts: facts(),
+                tls: Some(TlsFacts {
+                    version: 0x0303,
+                    server_name: None,
+                }),
+            },
             FrontMessage::Goodbye,
             FrontMessage::Query,
         ] {
@@ -352,6 +437,7 @@ mod tests {
         let url_prefixes = vec!["http://*:80/".to_owned(), String::new()];
         for message in [
             TargetMessage::Welcome {
+                minor: 1,
                 pid: 1,
                 max_connections: 2,
                 label: "shop".into(),

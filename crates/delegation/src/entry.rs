@@ -2,7 +2,9 @@
 //!
 //! Kinds from 16 upward are kept for leases.
 
-use ostler_http1::{FieldRange, Framing, HeadIndex, HeadParts, RequestFacts, Version};
+use ostler_http1::{
+    FieldRange, Framing, HeadIndex, HeadParts, RequestFacts, ResponseTransforms, Version,
+};
 
 use crate::error::WireError;
 use crate::handover::{Disposition, Ending};
@@ -20,17 +22,18 @@ const CONNECT: u8 = 1 << 3;
 const EXPECTS_CONTINUE: u8 = 1 << 4;
 const UPGRADE: u8 = 1 << 5;
 const LIMITED: u8 = 1 << 6;
+const TRANSFORMS: u8 = 1 << 7;
 
 const CHUNKED: u64 = u64::MAX;
 
-/// Which exchange on which connection: the slot, the use of the slot, the number on that use.
+/// Which exchange on which connection: the slot, the use of the slot, the number on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ExchangeKey {
     /// Slot of the connection.
     pub slot: u32,
     /// Which use of the slot.
     pub generation: u32,
-    /// Counts the exchanges of this use, from 1.
+    /// Counts the exchanges of the slot, through all its uses.
     pub exchange: u32,
 }
 
@@ -95,6 +98,10 @@ pub struct RequestEntry<'a> {
     pub queued_ns: u64,
     /// What bounds the exchange.
     pub limits: ExchangeLimits,
+    /// What the target's library does to the response first: [`ResponseTransforms`], encoded; empty
+    /// where it stays as it is. Only for channels whose target
+    /// [does that](crate::front::FrontChannel::transforms_responses).
+    pub transforms: &'a [u8],
     /// Fields the target's library adds to the response, as [`put_directive`] writes them.
     pub directives: &'a [u8],
     /// Body bytes that arrived with the head.
@@ -105,8 +112,8 @@ impl RequestEntry<'_> {
     /// Bytes of the fixed part.
     pub const FIXED: usize = 56;
 
-    /// Writes the fixed part, the limits if any, and the index; the entry is this, the directives, the raw head and
-    /// the prefix, in this order.
+    /// Writes the fixed part, the limits if any, and the index; the entry is this, the response
+    /// transforms, the directives, the raw head and the prefix, in this order.
     pub(crate) fn encode_fixed(&self, key: ExchangeKey, out: &mut Vec<u8>) {
         out.clear();
         let index = &self.head.index;
@@ -119,7 +126,8 @@ impl RequestEntry<'_> {
                 | flag(self.facts.is_connect, CONNECT)
                 | flag(self.expects_continue, EXPECTS_CONTINUE)
                 | flag(self.upgrade, UPGRADE)
-                | flag(self.limits != ExchangeLimits::NONE, LIMITED),
+                | flag(self.limits != ExchangeLimits::NONE, LIMITED)
+                | flag(!self.transforms.is_empty(), TRANSFORMS),
         );
         out.put_u16(index.fields.len() as u16);
         out.put_u32(key.slot);
@@ -224,6 +232,12 @@ impl<'a> FrontEntry<'a> {
                 value_len: at(6),
             }
         }));
+        let transforms = if flags & TRANSFORMS != 0 {
+            let len = ResponseTransforms::check(reader.rest());
+            reader.bytes(len.map_err(|_| WireError::Invalid("response transforms"))?)?
+        } else {
+            &[]
+        };
         let directives = reader.bytes(usize::from(directives_len))?;
         let raw = reader.bytes(head_len as usize)?;
         let prefix = reader.bytes(prefix_len as usize)?;
@@ -258,6 +272,7 @@ impl<'a> FrontEntry<'a> {
                 head_received_ns,
                 queued_ns,
                 limits,
+                transforms,
                 directives,
                 prefix,
             },
@@ -448,6 +463,11 @@ mod tests {
         let mut directives_bytes = Vec::new();
         assert!(put_directive(&mut directives_bytes, b"Set-Cookie", b"a=b"));
         assert!(put_directive(&mut directives_bytes, b"X", b""));
+        let transforms = ResponseTransforms {
+            copies_fields: false,
+            ..ResponseTransforms::default()
+        };
+        let transforms = transforms.encode().unwrap();
         let entry = RequestEntry {
             head: head.parts(),
             facts: RequestFacts::from(&head),
@@ -461,11 +481,13 @@ mod tests {
                 body: 14,
                 timeout_status: 504,
             },
+            transforms: &transforms,
             directives: &directives_bytes,
             prefix: b"first",
         };
         let mut bytes = Vec::new();
         entry.encode_fixed(KEY, &mut bytes);
+        bytes.extend_from_slice(entry.transforms);
         bytes.extend_from_slice(entry.directives);
         bytes.extend_from_slice(entry.head.raw);
         bytes.extend_from_slice(entry.prefix);
@@ -478,6 +500,7 @@ mod tests {
         assert_eq!(read.framing, Framing::Length(9));
         assert_eq!((read.head_received_ns, read.queued_ns), (11, 12));
         assert_eq!(read.limits, entry.limits);
+        assert_eq!(read.transforms, &*transforms);
         assert_eq!(read.prefix, b"first");
         let found: Vec<_> = directives(read.directives).collect();
         assert_eq!(found, [(&b"Set-Cookie"[..], &b"a=b"[..]), (b"X", b"")]);
@@ -487,6 +510,32 @@ mod tests {
             again.fields_named("x-twice").collect::<Vec<_>>(),
             [b"1", b"2"]
         );
+    }
+
+    #[test]
+    fn malformed_response_transforms_are_refused() {
+        let head = head("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+        for transforms in [&b"\0"[..], b"\x06\0\0\0\x09\0\0\0\0\0"] {
+            let entry = RequestEntry {
+                head: head.parts(),
+                facts: RequestFacts::from(&head),
+                framing: Framing::None,
+                expects_continue: false,
+                upgrade: false,
+                head_received_ns: 0,
+                queued_ns: 0,
+                limits: ExchangeLimits::NONE,
+                transforms,
+                directives: &[],
+                prefix: &[],
+            };
+            let mut bytes = Vec::new();
+            entry.encode_fixed(KEY, &mut bytes);
+            bytes.extend_from_slice(entry.transforms);
+            bytes.extend_from_slice(entry.head.raw);
+            let error = FrontEntry::decode(&bytes, &mut Vec::new()).unwrap_err();
+            assert_eq!(error, WireError::Invalid("response transforms"));
+        }
     }
 
     #[test]
@@ -543,6 +592,7 @@ mod tests {
                 head_received_ns: 0,
                 queued_ns: 0,
                 limits,
+                transforms: &[],
                 directives: &[],
                 prefix: &[],
             };
@@ -566,6 +616,7 @@ mod tests {
             if let Ok(FrontEntry::Request(_, request)) = FrontEntry::decode(&entry, &mut fields) {
                 let _ = RequestHead::from_parts(request.head);
                 let _ = directives(request.directives).count();
+                let _ = ResponseTransforms::decode(request.transforms);
             }
             let _ = Completed::decode(&entry);
         }

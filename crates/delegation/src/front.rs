@@ -14,10 +14,11 @@ use ostler_shm::{
     RegionSpec, Sleeper, Waker, event_descriptor, full_fence,
 };
 
-use crate::control::{ConnectionFacts, FrontMessage, TargetMessage};
+use crate::control::{ConnectionFacts, FrontMessage, TargetMessage, TlsFacts};
 use crate::entry::{self, Completed, ExchangeKey, RequestEntry};
 use crate::error::{ChannelError, OpenConnectionError, WireError};
-use crate::handover::{Disposition, Stage, withdrawn_byte};
+use crate::handover::{Disposition, Stage, is_body_awaited, too_slow_byte, withdrawn_byte};
+use crate::{PROTOCOL_MINOR, RESPONSE_TRANSFORMS_MINOR};
 
 /// Connections one channel can hold, unless the target holds fewer.
 pub const MAX_SLOTS: usize = 64 * 1024;
@@ -35,6 +36,8 @@ pub struct Opening {
 /// What a target says of itself when it opens a channel.
 #[derive(Debug, Clone)]
 pub struct Welcome {
+    /// The channel's minor version.
+    pub minor: u8,
     /// Its process id, as it says.
     pub pid: u32,
     /// Most connections it will hold.
@@ -61,6 +64,7 @@ impl Opening {
         let wake_front = event_descriptor()?;
         let pace_front = event_descriptor()?;
         let hello = FrontMessage::HelloRings {
+            minor: PROTOCOL_MINOR,
             pid: std::process::id(),
             spec,
         };
@@ -98,12 +102,18 @@ impl Opening {
             Err(error) => return Err(error.into()),
         };
         let welcome = match TargetMessage::decode(&packet)? {
+            TargetMessage::Welcome { minor, .. } if minor > PROTOCOL_MINOR => {
+                return Err(WireError::Invalid("the minor version of a welcome").into());
+            }
             TargetMessage::Welcome {
+                minor,
                 pid,
                 max_connections,
                 label,
                 url_prefixes,
+                ..
             } => Welcome {
+                minor,
                 pid,
                 max_connections,
                 label,
@@ -215,6 +225,11 @@ impl FrontChannel {
         self.wake_front.as_fd()
     }
 
+    /// Whether the target's library does what a request entry's response transforms say.
+    pub fn transforms_responses(&self) -> bool {
+        self.welcome.minor >= RESPONSE_TRANSFORMS_MINOR
+    }
+
     /// Requests in the ring that the target has not taken.
     pub fn waiting(&self) -> u64 {
         self.producer.pending_entries()
@@ -262,6 +277,7 @@ impl FrontChannel {
         &mut self,
         client: BorrowedFd<'_>,
         facts: ConnectionFacts,
+        tls: Option<TlsFacts>,
     ) -> Result<SlotKey, OpenConnectionError> {
         let limit = MAX_SLOTS.min(self.welcome.max_connections as usize);
         let slot = match self.free.last() {
@@ -285,6 +301,7 @@ impl FrontChannel {
             slot,
             generation,
             facts,
+            tls,
         };
         match self.control.send(&message.encode(), &[client]) {
             Ok(()) => {}
@@ -292,11 +309,10 @@ impl FrontChannel {
             Err(error) => return Err(ChannelError::Io(error).into()),
         }
         self.free.pop();
-        *entry = Slot {
-            generation,
-            exchange: 0,
-            state: SlotState::Idle,
-        };
+        // Exchanges count on: the target's state byte still has the tag of the slot's last one, and
+        // must not be taken for the state of the next.
+        entry.generation = generation;
+        entry.state = SlotState::Idle;
         // The slot's last exchange may have been withdrawn: forget it before its number returns.
         self.own.set_slot(slot as usize, 0);
         Ok(SlotKey { slot, generation })
@@ -315,6 +331,7 @@ impl FrontChannel {
         if !self.flush_deferred()? {
             return Err(PushError::Full);
         }
+        debug_assert!(request.transforms.is_empty() || self.transforms_responses());
         let slot = &mut self.slots[connection.slot as usize];
         debug_assert_eq!(
             (slot.generation, slot.state),
@@ -329,6 +346,7 @@ impl FrontChannel {
         request.encode_fixed(key, &mut self.scratch);
         let parts = [
             &self.scratch[..],
+            request.transforms,
             request.directives,
             request.head.raw,
             request.prefix,
@@ -364,6 +382,18 @@ impl FrontChannel {
     /// How far the target says it is.
     pub fn stage(&self, key: ExchangeKey) -> Stage {
         Stage::from_byte(self.peer.slot(key.slot as usize), key.exchange)
+    }
+
+    /// Whether the target says that it waits for bytes of the body.
+    pub fn awaits_body(&self, key: ExchangeKey) -> bool {
+        is_body_awaited(self.peer.slot(key.slot as usize), key.exchange)
+    }
+
+    /// Says that the body comes too slowly. Then the client's stream is to be ended, which wakes the
+    /// target's read.
+    pub fn body_too_slow(&self, key: ExchangeKey) {
+        self.own
+            .set_slot(key.slot as usize, too_slow_byte(key.exchange));
     }
 
     /// Takes a request back that the target has not taken. True: it is back for certain, and the

@@ -27,6 +27,8 @@ pub enum Stage {
 const RECEIVED: u8 = 1;
 const BODY_READ: u8 = 1 << 1;
 const RESPONDING: u8 = 1 << 2;
+/// Beside any stage but *queued*: the target waits for bytes of the body.
+const BODY_AWAITED: u8 = 1 << 3;
 
 impl Stage {
     /// The byte the target stores: the stage, and the exchange's number in the upper half, so that
@@ -43,7 +45,7 @@ impl Stage {
 
     /// Reads the byte the target stored, for this exchange.
     pub fn from_byte(byte: u8, exchange: u32) -> Self {
-        if byte & 0xf0 != tag(exchange) || byte & RECEIVED == 0 {
+        if !is_taken(byte, exchange) {
             Self::Queued
         } else if byte & RESPONDING != 0 {
             Self::Responding
@@ -58,6 +60,37 @@ impl Stage {
 /// The byte the front stores in its own region to take an exchange back.
 pub(crate) fn withdrawn_byte(exchange: u32) -> u8 {
     tag(exchange) | 1
+}
+
+/// The byte the front stores in its own region before it ends the stream of a client that sends its
+/// body too slowly.
+pub(crate) fn too_slow_byte(exchange: u32) -> u8 {
+    tag(exchange) | 1 << 1
+}
+
+/// What the target's byte becomes when it begins or ends to wait for the body; `None` when the byte
+/// is another exchange's.
+pub(crate) fn with_body_awaited(byte: u8, exchange: u32, awaited: bool) -> Option<u8> {
+    is_taken(byte, exchange).then_some(if awaited {
+        byte | BODY_AWAITED
+    } else {
+        byte & !BODY_AWAITED
+    })
+}
+
+/// What the target's byte becomes when it begins to respond, or to read the body, and may be doing
+/// the other already.
+pub(crate) fn with_stage(byte: u8, exchange: u32, stage: Stage) -> Option<u8> {
+    is_taken(byte, exchange).then_some(byte | stage.to_byte(exchange))
+}
+
+/// Whether the target says that it waits for bytes of this exchange's body.
+pub(crate) fn is_body_awaited(byte: u8, exchange: u32) -> bool {
+    is_taken(byte, exchange) && byte & BODY_AWAITED != 0
+}
+
+fn is_taken(byte: u8, exchange: u32) -> bool {
+    byte & 0xf0 == tag(exchange) && byte & RECEIVED != 0
 }
 
 /// Eight values that follow each other, also where the number wraps around; never 0, which is the
@@ -173,6 +206,41 @@ mod tests {
                 );
             }
             assert_eq!(Stage::from_byte(0, 1), Stage::Queued);
+        }
+    }
+
+    #[test]
+    fn waiting_for_the_body_stands_beside_the_stage() {
+        for stage in &STAGES[1..] {
+            let byte = stage.to_byte(3);
+            assert!(!is_body_awaited(byte, 3));
+            let waits = with_body_awaited(byte, 3, true).unwrap();
+            assert!(is_body_awaited(waits, 3) && !is_body_awaited(waits, 4));
+            assert_eq!(Stage::from_byte(waits, 3), *stage);
+            assert_eq!(with_body_awaited(waits, 3, false), Some(byte));
+            // Another exchange's byte is left alone.
+            assert_eq!(with_body_awaited(byte, 4, true), None);
+            let responding = with_stage(waits, 3, Stage::Responding).unwrap();
+            assert_eq!(Stage::from_byte(responding, 3), Stage::Responding);
+            assert!(is_body_awaited(responding, 3));
+            // Reading the body while responding does not take the response back.
+            let reading = with_stage(responding, 3, Stage::Received { body_read: true });
+            assert_eq!(
+                reading.map(|byte| Stage::from_byte(byte, 3)),
+                Some(Stage::Responding)
+            );
+        }
+        assert_eq!(with_body_awaited(Stage::Queued.to_byte(3), 3, true), None);
+    }
+
+    #[test]
+    fn too_slow_is_not_withdrawn() {
+        for exchange in [1, 7, 8, u32::MAX] {
+            assert_ne!(too_slow_byte(exchange), withdrawn_byte(exchange));
+            assert_ne!(
+                too_slow_byte(exchange),
+                too_slow_byte(exchange.wrapping_add(1))
+            );
         }
     }
 

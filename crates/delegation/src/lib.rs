@@ -41,4 +41,11 @@ pub use rule::{DelegationRule, RuleError};
 pub use url_prefix::UrlPrefix;
 
 /// Version of the wire: control messages, ring entries, region layout. Both ends must agree.
-pub const PROTOCOL_VERSION: u16 = 2;
+pub const PROTOCOL_VERSION: u16 = 3;
+
+/// What this end speaks beyond that version's first form: 1 is response transforms in request
+/// entries. A channel speaks the lower of its two ends' numbers.
+pub const PROTOCOL_MINOR: u8 = 1;
+
+/// From this minor version on, request entries may carry response transforms.
+pub const RESPONSE_TRANSFORMS_MINOR: u8 = 1;

@@ -12,11 +12,14 @@ use ostler_shm::{
     Sleeper, Waker, full_fence,
 };
 
-use crate::control::{ConnectionFacts, FrontMessage, TargetMessage};
+use crate::PROTOCOL_MINOR;
+use crate::control::{ConnectionFacts, FrontMessage, TargetMessage, TlsFacts};
 use crate::entry::{Completed, ExchangeKey, FrontEntry, RequestEntry, connection_of};
 use crate::error::{ChannelError, WireError};
 use crate::front::MAX_SLOTS;
-use crate::handover::{Disposition, Ending, Stage, withdrawn_byte};
+use crate::handover::{
+    Disposition, Ending, Stage, too_slow_byte, with_body_awaited, with_stage, withdrawn_byte,
+};
 
 /// What this instance tells a front that connects.
 #[derive(Debug, Clone)]
@@ -54,14 +57,15 @@ pub fn accept(control: ControlSocket, greeting: &Greeting) -> Result<Accepted, C
         Err(ReceiveError::WouldBlock) => return Ok(Accepted::NotYet(control)),
         Err(error) => return Err(error.into()),
     };
-    let welcome = TargetMessage::Welcome {
+    let welcome = |minor: u8| TargetMessage::Welcome {
+        minor: minor.min(PROTOCOL_MINOR),
         pid: std::process::id(),
         max_connections: greeting.max_connections,
         label: greeting.label.clone(),
         url_prefixes: greeting.url_prefixes.clone(),
     };
     match FrontMessage::decode(&packet) {
-        Ok(FrontMessage::HelloRings { pid, spec }) => {
+        Ok(FrontMessage::HelloRings { minor, pid, spec }) => {
             let mut descriptors = received.descriptors.into_iter();
             let mut next = || {
                 descriptors
@@ -75,7 +79,7 @@ pub fn accept(control: ControlSocket, greeting: &Greeting) -> Result<Accepted, C
                 return Err(WireError::Invalid("the region of a hello").into());
             }
             let own = OwnRegion::create("ostler-target", spec)?;
-            control.send(&welcome.encode(), &[own.descriptor()])?;
+            control.send(&welcome(minor).encode(), &[own.descriptor()])?;
             let wakes = Wakes {
                 wake_target,
                 wake_front,
@@ -86,7 +90,7 @@ pub fn accept(control: ControlSocket, greeting: &Greeting) -> Result<Accepted, C
             ))))
         }
         Ok(FrontMessage::HelloRelay { pid }) => {
-            control.send(&welcome.encode(), &[])?;
+            control.send(&welcome(0).encode(), &[])?;
             Ok(Accepted::Relay(RelayChannel {
                 control,
                 front_pid: pid,
@@ -126,6 +130,9 @@ pub enum Event<'a> {
         client: OwnedFd,
         /// Its two ends.
         facts: ConnectionFacts,
+        /// What its handshake said, if the client speaks TLS, which the kernel then does for whoever
+        /// uses the socket.
+        tls: Option<TlsFacts>,
     },
     /// A request.
     Request(ExchangeKey, RequestEntry<'a>),
@@ -142,6 +149,35 @@ pub enum Event<'a> {
     Goodbye,
 }
 
+/// A connection whose message has been read.
+#[derive(Debug)]
+struct Connected {
+    slot: u32,
+    generation: u32,
+    client: OwnedFd,
+    facts: ConnectionFacts,
+    tls: Option<TlsFacts>,
+}
+
+impl From<Connected> for Event<'_> {
+    fn from(connected: Connected) -> Self {
+        let Connected {
+            slot,
+            generation,
+            client,
+            facts,
+            tls,
+        } = connected;
+        Self::Connection {
+            slot,
+            generation,
+            client,
+            facts,
+            tls,
+        }
+    }
+}
+
 /// The target's end of a channel: requests in, completions out.
 #[derive(Debug)]
 pub struct TargetChannel {
@@ -154,7 +190,7 @@ pub struct TargetChannel {
     /// The generation in use of each slot; 0 is none.
     generations: Vec<u32>,
     /// Control messages read while looking for a connection that an entry spoke of.
-    connections: VecDeque<(u32, u32, OwnedFd, ConnectionFacts)>,
+    connections: VecDeque<Connected>,
     goodbye: bool,
     /// The front has said goodbye.
     leaving: bool,
@@ -250,13 +286,8 @@ impl TargetChannel {
     ///
     /// When the front is gone or is no correct front: the channel is dead.
     pub fn poll_event(&mut self) -> Result<Option<Event<'_>>, ChannelError> {
-        if let Some((slot, generation, client, facts)) = self.connections.pop_front() {
-            return Ok(Some(Event::Connection {
-                slot,
-                generation,
-                client,
-                facts,
-            }));
+        if let Some(connected) = self.connections.pop_front() {
+            return Ok(Some(connected.into()));
         }
         if !self.again && !self.consumer.try_pop(&mut self.entry)? {
             return Ok(None);
@@ -268,16 +299,9 @@ impl TargetChannel {
             // The socket was sent before the entry was written, so it is there to be read.
             self.read_connections()?;
             let known = self.knows(slot, generation);
-            if let Some((slot, generation, client, facts)) =
-                self.connections.pop_front().filter(|_| known)
-            {
+            if let Some(connected) = self.connections.pop_front().filter(|_| known) {
                 self.again = true;
-                return Ok(Some(Event::Connection {
-                    slot,
-                    generation,
-                    client,
-                    facts,
-                }));
+                return Ok(Some(connected.into()));
             }
             return Err(ChannelError::UnknownExchange { slot, exchange: 0 });
         }
@@ -300,15 +324,7 @@ impl TargetChannel {
         if std::mem::take(&mut self.goodbye) {
             return Ok(Some(Event::Goodbye));
         }
-        Ok(self
-            .connections
-            .pop_front()
-            .map(|(slot, generation, client, facts)| Event::Connection {
-                slot,
-                generation,
-                client,
-                facts,
-            }))
+        Ok(self.connections.pop_front().map(Event::from))
     }
 
     /// Says that this end is about to sleep. Look for events once more before doing so.
@@ -342,6 +358,7 @@ impl TargetChannel {
                     slot,
                     generation,
                     facts,
+                    tls,
                 } => {
                     let client = received.descriptors.into_iter().next();
                     let client = client.ok_or(WireError::MissingDescriptor("a connection"))?;
@@ -353,8 +370,13 @@ impl TargetChannel {
                         self.generations.resize(at + 1, 0);
                     }
                     self.generations[at] = generation;
-                    self.connections
-                        .push_back((slot, generation, client, facts));
+                    self.connections.push_back(Connected {
+                        slot,
+                        generation,
+                        client,
+                        facts,
+                        tls,
+                    });
                 }
                 // Behind a goodbye nothing comes: a second one is somebody's idea of a flood.
                 FrontMessage::Goodbye if !self.leaving => {
@@ -385,7 +407,24 @@ impl TargetShared {
 
     /// Says that body bytes are about to be read from the client's socket.
     pub fn body_read(&self, key: ExchangeKey) {
-        self.store(key, Stage::Received { body_read: true });
+        self.add(key, Stage::Received { body_read: true });
+    }
+
+    /// Says whether body bytes are waited for: only then is a client too slow that sends none.
+    pub fn await_body(&self, key: ExchangeKey, awaited: bool) {
+        self.own.update_slot(key.slot as usize, |byte| {
+            with_body_awaited(byte, key.exchange, awaited)
+        });
+    }
+
+    /// Whether the front has ended the client's stream because the body comes too slowly.
+    pub fn is_body_too_slow(&self, key: ExchangeKey) -> bool {
+        self.peer.slot(key.slot as usize) == too_slow_byte(key.exchange)
+    }
+
+    /// As [`responding`](Self::responding), of an exchange whose body may be read at the same time.
+    pub fn responding_beside_body(&self, key: ExchangeKey) {
+        self.add(key, Stage::Responding);
     }
 
     /// Says that response bytes are about to be written.
@@ -468,6 +507,13 @@ impl TargetShared {
         self.completed.load(Ordering::Relaxed)
     }
 
+    /// Stores a stage that another thread's may stand beside.
+    fn add(&self, key: ExchangeKey, stage: Stage) {
+        self.own.update_slot(key.slot as usize, |byte| {
+            with_stage(byte, key.exchange, stage)
+        });
+    }
+
     fn store(&self, key: ExchangeKey, stage: Stage) {
         self.own
             .set_slot(key.slot as usize, stage.to_byte(key.exchange));
@@ -489,6 +535,17 @@ pub struct RelayChannel {
     packet: Vec<u8>,
 }
 
+/// A connection over which a front speaks HTTP/1.1 for a client.
+#[derive(Debug)]
+pub struct RelayedConnection {
+    /// This connection.
+    pub socket: OwnedFd,
+    /// The client's connection.
+    pub facts: ConnectionFacts,
+    /// What the client's handshake said, if it speaks TLS.
+    pub tls: Option<TlsFacts>,
+}
+
 impl RelayChannel {
     /// The socket to wait on.
     pub fn control(&self) -> &ControlSocket {
@@ -500,23 +557,23 @@ impl RelayChannel {
         self.front_pid
     }
 
-    /// The next relayed connection.
+    /// The next relayed connection, whose client it is and what that said if it speaks TLS.
     ///
     /// # Errors
     ///
     /// [`ChannelError::Closed`] when the front is gone or will send none; others when it is no
     /// correct front.
-    pub fn poll_connection(&mut self) -> Result<Option<(OwnedFd, ConnectionFacts)>, ChannelError> {
+    pub fn poll_connection(&mut self) -> Result<Option<RelayedConnection>, ChannelError> {
         let received = match self.control.receive(&mut self.packet) {
             Ok(received) => received,
             Err(ReceiveError::WouldBlock) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         match FrontMessage::decode(&self.packet)? {
-            FrontMessage::RelayConnection { facts } => {
+            FrontMessage::RelayConnection { facts, tls } => {
                 let socket = received.descriptors.into_iter().next();
                 let socket = socket.ok_or(WireError::MissingDescriptor("a relayed connection"))?;
-                Ok(Some((socket, facts)))
+                Ok(Some(RelayedConnection { socket, facts, tls }))
             }
             FrontMessage::Goodbye => Err(ChannelError::Closed),
             _ => Err(WireError::Invalid("a message of a front").into()),

@@ -12,6 +12,7 @@ mod framing;
 mod head;
 mod limits;
 mod request_target;
+mod transforms;
 
 pub use body::decode::{BodyDecoder, BodyLimits, BodyProgress};
 pub use body::encode::BodyEncoder;
@@ -24,3 +25,4 @@ pub use head::encode::{CONTINUE, encode_response_head, encode_simple_response};
 pub use head::parts::{HeadIndex, HeadParts, to_http_request_parts};
 pub use head::request::RequestHead;
 pub use limits::Limits;
+pub use transforms::{FieldTransform, InvalidTransforms, ResponseTransforms, When};

@@ -58,7 +58,7 @@ pub(crate) struct RunArgs {
     /// over it; the environment is `ASPNETCORE_ENVIRONMENT`, `DOTNET_ENVIRONMENT` or Production.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: PathBuf,
-    /// Where to listen, separated by `;`; overrides the configuration's `Urls`.
+    /// Where to listen, separated by `;`; overrides the configuration's `Urls`, not its endpoints.
     #[arg(long, value_name = "URL;URL")]
     pub(crate) urls: Option<String>,
     /// How many threads; 0 is one a CPU. Overrides `Ostler:Threads`.

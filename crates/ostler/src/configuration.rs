@@ -9,6 +9,8 @@ use anyhow::Context as _;
 use ostler_config::{ConfigurationTree, Diagnostics, Loaded, load_with};
 use ostler_model::RouteRules;
 
+use crate::endpoints;
+
 /// What ASP.NET runs as when nobody says anything.
 const DEFAULT_ENVIRONMENT: &str = "Production";
 
@@ -56,7 +58,9 @@ impl Sources {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         }));
         tree.add_command_line(&self.settings)?;
-        Ok(load_with(&tree, &RouteRules))
+        let mut loaded = load_with(&tree, &RouteRules);
+        endpoints::check(&tree, &loaded.settings, &mut loaded.diagnostics);
+        Ok(loaded)
     }
 }
 

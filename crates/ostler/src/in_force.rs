@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use ostler_config::{DataProtectionConfig, Loaded, OstlerConfig, Settings};
+use ostler_config::{
+    AllowedHosts, DataProtectionConfig, FrontLimits, Loaded, OstlerConfig, Settings,
+};
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_model::provider::{
     ConfigChangeListener, ConfigManager, InMemoryConfigProvider, ProviderConfig, ReloadError,
@@ -13,7 +15,7 @@ use ostler_proxy::Front;
 
 use crate::configuration::{self, Sources};
 use crate::protection_keys;
-use crate::run::pipeline;
+use crate::run::{front_limits, pipeline};
 
 /// What a running front goes by.
 #[derive(Debug)]
@@ -51,6 +53,11 @@ impl InForce {
         })
     }
 
+    /// What was read last and was good.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.current
+    }
+
     /// Reads the sources again and puts in force what they say, if that is something else.
     pub(crate) fn reload(&mut self, front: &Front, runtime: &RuntimeFolder) {
         let loaded = match self.sources.read() {
@@ -82,7 +89,8 @@ impl InForce {
         };
         if takes_a_restart(&settings, &self.started) {
             tracing::warn!(
-                "where to listen, limits or the Ostler section have changed: that takes a restart"
+                "limits of heads, static files or the Ostler section have changed: that takes a \
+                 restart"
             );
         }
         let replaced =
@@ -91,6 +99,7 @@ impl InForce {
             tracing::error!("the configuration stays as it was: {error:#}");
             return;
         }
+        front.set_limits(front_limits(&settings.ostler));
         protection_keys::put_in_force(&self.model, keys);
         self.provider.update(settings.proxy.clone());
         self.current = settings;
@@ -99,13 +108,25 @@ impl InForce {
     }
 }
 
-/// Whether something has changed that only a start reads. Protection keys are not among it.
+/// Whether something has changed that only a start reads. Protection keys, where and how to listen,
+/// and limits but those of heads are not among it.
 fn takes_a_restart(settings: &Settings, started: &Settings) -> bool {
-    let ostler = |settings: &Settings| OstlerConfig {
-        data_protection: DataProtectionConfig::default(),
-        ..settings.ostler.clone()
+    let ostler = |settings: &Settings| {
+        let limits = &settings.ostler.limits;
+        OstlerConfig {
+            data_protection: DataProtectionConfig::default(),
+            client_certificate_authorities: None,
+            allowed_hosts: AllowedHosts::default(),
+            limits: FrontLimits {
+                request_line: limits.request_line,
+                head: limits.head,
+                fields: limits.fields,
+                ..FrontLimits::default()
+            },
+            ..settings.ostler.clone()
+        }
     };
-    settings.urls != started.urls || ostler(settings) != ostler(started)
+    settings.static_files != started.static_files || ostler(settings) != ostler(started)
 }
 
 /// Says in the log how a reload went.

@@ -5,6 +5,7 @@ mod args;
 mod check;
 mod configuration;
 mod demo;
+mod endpoints;
 mod in_force;
 mod logging;
 mod protection_keys;

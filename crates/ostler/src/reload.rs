@@ -46,6 +46,11 @@ impl FileChanges {
         changes
     }
 
+    /// Whether there is nothing to watch.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.paths.is_empty()
+    }
+
     /// Completes when a file has changed and all have then stayed as they are for an interval:
     /// half a file is not read.
     pub(crate) async fn changed(&mut self) {

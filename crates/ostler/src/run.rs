@@ -1,23 +1,27 @@
 //! `ostler run`: starts the front, reloads it, stops it.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use ostler_config::Settings;
+use ostler_config::{KernelTls, OstlerConfig, Settings};
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_delegation::status::StatusListener;
 use ostler_http1::Limits;
 use ostler_model::health::TransportFailureRateOptions;
 use ostler_model::{PolicyRegistry, ProxyModel};
-use ostler_proxy::{ActiveHealthOptions, Front, FrontLimits, FrontOptions, ListenUrl, Pipeline};
+use ostler_proxy::{
+    ActiveHealthOptions, Endpoint, Front, FrontLimits, FrontOptions, Pipeline, StaticFileOptions,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::EXIT_CONFIGURATION;
 use crate::args::RunArgs;
 use crate::configuration::{self, Sources};
+use crate::endpoints::{self, Endpoints};
 use crate::in_force::InForce;
 use crate::protection_keys;
 use crate::reload::FileChanges;
@@ -52,10 +56,21 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         }
     };
     protection_keys::put_in_force(&model, keys);
+    let certificate_changes = endpoints::changes(&settings);
+    let endpoints = match endpoints::build(&settings) {
+        Ok(endpoints) => endpoints,
+        Err(mistakes) => {
+            // Not there when the configuration was checked: a file has changed since.
+            for mistake in mistakes {
+                eprintln!("error: {mistake}");
+            }
+            return Ok(ExitCode::from(EXIT_CONFIGURATION));
+        }
+    };
     let in_force = InForce::start(sources, settings.clone(), &model)?;
     // What reading took and nobody needs any more.
     ostler_shm::release_free_memory();
-    let options = options(args, &settings)?;
+    let options = options(args, &settings, endpoints)?;
     let pipeline = pipeline(&settings)?;
 
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -69,10 +84,12 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         let mut changes = watch_files(changes);
         let mut keys = SigningKeys::default();
         keys.follow(model.bearer_scheme());
-        let front = Front::start(Arc::clone(&model), pipeline, &options)?;
+        let mut front = Front::start(Arc::clone(&model), pipeline, &options)?;
+        let listening = &options.endpoints;
+        let mut endpoints = Endpoints::follow(listening, &settings, certificate_changes);
         let mut in_force = in_force;
-        for address in front.addresses() {
-            println!("listening on http://{address}");
+        for url in front.urls() {
+            println!("listening on {url}");
         }
         let status = StatusListener::bind(&options.runtime).ok();
         loop {
@@ -81,10 +98,12 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
                 _ = interrupt.recv() => break,
                 _ = hang_up.recv() => {
                     in_force.reload(&front, &options.runtime);
+                    endpoints.reload(in_force.settings(), &mut front);
                     keys.follow(model.bearer_scheme());
                 },
                 Some(()) = changes.recv() => {
                     in_force.reload(&front, &options.runtime);
+                    endpoints.reload(in_force.settings(), &mut front);
                     keys.follow(model.bearer_scheme());
                 },
                 () = answer_status(status.as_ref(), &front) => {}
@@ -155,14 +174,12 @@ pub(crate) fn pipeline(settings: &Settings) -> anyhow::Result<Pipeline> {
     })
 }
 
-fn options(args: &RunArgs, settings: &Settings) -> anyhow::Result<FrontOptions> {
-    let urls: Result<Vec<_>, _> = settings
-        .urls
-        .iter()
-        .map(|url| ListenUrl::parse(url))
-        .collect();
+fn options(
+    args: &RunArgs,
+    settings: &Settings,
+    endpoints: Vec<Endpoint>,
+) -> anyhow::Result<FrontOptions> {
     let ostler = &settings.ostler;
-    let limits = &ostler.limits;
     let runtime = match &ostler.runtime_folder {
         Some(path) => RuntimeFolder::new(path),
         None => RuntimeFolder::from_environment(),
@@ -173,25 +190,62 @@ fn options(args: &RunArgs, settings: &Settings) -> anyhow::Result<FrontOptions> 
         .map(|user| uid_of(user))
         .collect();
     Ok(FrontOptions {
-        urls: urls?,
+        endpoints,
         threads: args.threads.unwrap_or(ostler.threads),
-        limits: FrontLimits {
-            http1: Limits {
-                request_line: limits.request_line,
-                head: limits.head,
-                fields: limits.fields,
-            },
-            keep_alive_timeout: limits.keep_alive_timeout,
-            head_timeout: limits.head_timeout,
-            max_request_body_size: limits.max_request_body_size,
-        },
+        limits: front_limits(ostler),
         runtime,
         trusted_uids: trusted_uids?,
+        kernel_tls: ostler.kernel_tls == KernelTls::Auto,
         active_health: ActiveHealthOptions {
             default_interval: ostler.health_checks.active_default_interval,
             default_timeout: ostler.health_checks.active_default_timeout,
         },
+        static_files: static_files(args, settings),
     })
+}
+
+/// Files beside the proxy. Relative folders are the content root's, which is by default the
+/// configuration file's folder, as in YARP's container application.
+fn static_files(args: &RunArgs, settings: &Settings) -> Option<StaticFileOptions> {
+    let files = &settings.static_files;
+    if !files.enabled && files.navigation_fallback.is_none() {
+        return None;
+    }
+    let folder = args.config.parent().unwrap_or(Path::new(""));
+    let content_root = folder.join(files.content_root.as_deref().unwrap_or_default());
+    let root = content_root.join(files.web_root.as_deref().unwrap_or("wwwroot"));
+    if !root.is_dir() {
+        tracing::warn!(root = %root.display(), "there is no folder with static files");
+    }
+    Some(StaticFileOptions {
+        root,
+        enabled: files.enabled,
+        serve_unknown_file_types: files.serve_unknown_file_types,
+        navigation_fallback: files.navigation_fallback.clone(),
+    })
+}
+
+/// What clients may do.
+pub(crate) fn front_limits(ostler: &OstlerConfig) -> FrontLimits {
+    let limits = &ostler.limits;
+    FrontLimits {
+        http1: Limits {
+            request_line: limits.request_line,
+            head: limits.head,
+            fields: limits.fields,
+        },
+        keep_alive_timeout: limits.keep_alive_timeout,
+        head_timeout: limits.head_timeout,
+        max_request_body_size: limits.max_request_body_size,
+        min_request_body_data_rate: limits.min_request_body_data_rate,
+        min_response_data_rate: limits.min_response_data_rate,
+        entity_body_timeout: limits.entity_body_timeout,
+        max_concurrent_connections: limits.max_concurrent_connections,
+        max_concurrent_upgraded_connections: limits.max_concurrent_upgraded_connections,
+        max_connections_per_address: limits.max_connections_per_address,
+        allowed_hosts: ostler.allowed_hosts.clone(),
+        http2: limits.http2,
+    }
 }
 
 /// A user by number, or by name in `/etc/passwd`.

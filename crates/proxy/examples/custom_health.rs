@@ -26,7 +26,9 @@ use ostler_model::{
     ActiveHealthCheckPolicy, AvailableDestinationsPolicy, ClusterState, DestinationHealth,
     DestinationState, PassiveHealthCheckPolicy, PolicyRegistry, ProxyModel,
 };
-use ostler_proxy::{ActiveHealthOptions, Front, FrontLimits, FrontOptions, ListenUrl, Pipeline};
+use ostler_proxy::{
+    ActiveHealthOptions, Endpoint, Front, FrontLimits, FrontOptions, ListenUrl, Pipeline,
+};
 
 /// Unhealthy for a second after three answers of 5xx, or failures, in a row.
 #[derive(Default)]
@@ -124,15 +126,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     let model = Arc::new(ProxyModel::with_policies(registry));
     model.apply(&configuration(&[("first", &first), ("second", &second)]))?;
     let options = FrontOptions {
-        urls: vec![ListenUrl::parse("http://127.0.0.1:0")?],
+        endpoints: vec![Endpoint::clear(ListenUrl::parse("http://127.0.0.1:0")?)],
         threads: 1,
         limits: FrontLimits::default(),
         runtime: RuntimeFolder::from_environment(),
         trusted_uids: Vec::new(),
+        kernel_tls: false,
         active_health: ActiveHealthOptions::default(),
+        static_files: None,
     };
     let front = Front::start(Arc::clone(&model), Pipeline::yarp_default(), &options)?;
-    let address = *front.addresses().first().ok_or("nothing is listened on")?;
+    let address = front.addresses().into_iter().next();
+    let address = address.ok_or("nothing is listened on")?;
     let snapshot = model.snapshot();
     let cluster = snapshot.clusters.find("app").ok_or("no cluster")?;
     show("at first", cluster);

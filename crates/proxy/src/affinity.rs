@@ -16,7 +16,7 @@ use crate::facts::Facts;
 pub(crate) fn find(context: &mut ExchangeContext<'_>, affinity: Arc<SessionAffinity>) -> bool {
     let found = {
         let available = context.available_destinations();
-        let request = Facts(context.head());
+        let request = Facts(context.head(), context.is_https());
         let found = affinity.policy.find(&request, &affinity.config, available);
         match found {
             Affinity::Found(destination) => Ok(Arc::clone(destination)),
@@ -55,7 +55,7 @@ pub(crate) fn issue_key(context: &mut ExchangeContext<'_>, destination: &Destina
         return;
     };
     let now = UnixSeconds(crate::clock::seconds_since_1970());
-    let request = Facts(context.head());
+    let request = Facts(context.head(), context.is_https());
     let field = affinity
         .policy
         .key_field(&request, &affinity.config, destination, now);

@@ -1,4 +1,5 @@
-//! A client's socket in the front: one registration whose interest follows what the exchange needs.
+//! A client's socket in the front: one registration whose interest follows what the exchange needs,
+//! and the TLS session that stands between the socket and what is said over it.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -8,11 +9,20 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use ostler_delegation::control::ConnectionFacts;
+use ostler_shm::kernel_tls::KernelTls;
 use tokio::io::unix::AsyncFd;
+
+use crate::tls::{ClientFacts, KernelSocket, SpentError, Stays, TlsFacts, TlsSession, ToKernel};
 
 /// Bytes asked of the kernel at a time. Together with the longest head it bounds what travels with
 /// a request.
 pub(crate) const READ: usize = 16 * 1024;
+
+/// How long a connection that is being closed is listened to, or waited for.
+const LONGEST: Duration = Duration::from_secs(2);
+
+/// How long a record may take that has begun and holds a session back.
+const RECORD_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// What wakes the connection's task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,16 +55,26 @@ pub(crate) struct Client {
     socket: Rc<OwnedFd>,
     registration: Option<AsyncFd<Rc<OwnedFd>>>,
     interest: Interest,
-    facts: ConnectionFacts,
+    facts: ClientFacts,
+    tls: Option<Box<TlsSession>>,
+    /// The session has moved into the kernel.
+    kernel: Option<KernelSocket>,
 }
 
 impl Client {
-    pub(crate) fn new(socket: OwnedFd, facts: ConnectionFacts) -> io::Result<Self> {
+    /// A connection in clear text, or one whose handshake is over.
+    pub(crate) fn new(
+        socket: OwnedFd,
+        facts: ClientFacts,
+        session: Option<TlsSession>,
+    ) -> io::Result<Self> {
         let mut client = Self {
             socket: Rc::new(socket),
             registration: None,
             interest: Interest::Breaks,
             facts,
+            tls: session.map(Box::new),
+            kernel: None,
         };
         client.set_interest(Interest::Reads)?;
         Ok(client)
@@ -65,16 +85,41 @@ impl Client {
     }
 
     pub(crate) fn facts(&self) -> &ConnectionFacts {
+        &self.facts.connection
+    }
+
+    /// The same, and what the handshake said if the client speaks TLS.
+    pub(crate) fn client_facts(&self) -> &ClientFacts {
         &self.facts
     }
 
-    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+    pub(crate) fn tls(&self) -> Option<&TlsFacts> {
+        self.facts.tls.as_deref()
+    }
+
+    /// The socket, for whoever speaks HTTP over it as it is: there is none while a session of this
+    /// process encrypts what is sent, so that nothing can be sent in clear text.
+    pub(crate) fn plain_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.tls.is_none().then(|| self.as_fd())
+    }
+
+    fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
+    }
+
+    /// The socket itself.
+    pub(crate) fn socket(&self) -> Rc<OwnedFd> {
+        Rc::clone(&self.socket)
     }
 
     /// Registers for something else. Writing is not asked for unless somebody waits to write: each
     /// time a target's response empties the buffer, the front would be woken for nothing.
     pub(crate) fn set_interest(&mut self, interest: Interest) -> io::Result<()> {
+        // A session may have something to say whenever it hears something.
+        let interest = match interest {
+            Interest::Reads if self.tls.is_some() => Interest::ReadsAndWrites,
+            interest => interest,
+        };
         if self.interest == interest && self.registration.is_some() {
             return Ok(());
         }
@@ -121,9 +166,78 @@ impl Client {
         out: &mut Vec<u8>,
         max: usize,
     ) -> Poll<io::Result<usize>> {
+        match &self.tls {
+            None => match &self.kernel {
+                None => self.poll_recv_with(cx, max, |socket| ostler_shm::recv(socket, out, max)),
+                // Whatever it gives, there may be more.
+                Some(kernel) => self.poll_recv_with(cx, 0, |socket| kernel.recv(socket, out, max)),
+            },
+            Some(tls) => self.poll_recv_tls(tls, cx, out, max),
+        }
+    }
+
+    /// Appends what has arrived, up to `max` bytes, without waiting. From a client whose session is in
+    /// this process nothing is read like this.
+    pub(crate) fn recv_now(&self, out: &mut Vec<u8>, max: usize) -> io::Result<usize> {
+        let socket = self.plain_fd().ok_or(io::ErrorKind::Unsupported)?;
+        let received = match &self.kernel {
+            None => ostler_shm::recv(socket, out, max),
+            Some(kernel) => return kernel.recv(socket, out, max),
+        };
+        if received
+            .as_ref()
+            .is_ok_and(|&received| 0 < received && received < max)
+        {
+            self.clear_readable();
+        }
+        received
+    }
+
+    fn poll_recv_tls(
+        &self,
+        tls: &TlsSession,
+        cx: &mut Context<'_>,
+        out: &mut Vec<u8>,
+        max: usize,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let taken = tls.take(out, max);
+            // What the session answers by itself, an alert say, does not wait for a response.
+            let flushed = self.poll_flush(tls, cx);
+            if let Some(taken) = taken? {
+                return Poll::Ready(Ok(taken));
+            }
+            if let Poll::Ready(Err(error)) = flushed {
+                return Poll::Ready(Err(error));
+            }
+            let receive = |socket: BorrowedFd<'_>| tls.receive(socket);
+            ready!(self.poll_recv_with(cx, TlsSession::RECEIVES, receive))?;
+        }
+    }
+
+    /// Gives the socket everything that the session wants to send.
+    fn poll_flush(&self, tls: &TlsSession, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while tls.wants_send() {
+            let mut guard = ready!(self.registration().poll_write_ready(cx))?;
+            match guard.try_io(|_| tls.send(self.as_fd())) {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => return Poll::Ready(Err(error)),
+                Err(_would_block) => {}
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads by `receive`, which is to ask for `max` bytes.
+    fn poll_recv_with(
+        &self,
+        cx: &mut Context<'_>,
+        max: usize,
+        mut receive: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
         loop {
             let mut guard = ready!(self.registration().poll_read_ready(cx))?;
-            match guard.try_io(|_| ostler_shm::recv(self.as_fd(), out, max)) {
+            match guard.try_io(|_| receive(self.as_fd())) {
                 Ok(Ok(received)) => {
                     // Less than asked means there is no more: the kernel says when there is.
                     if received > 0 && received < max {
@@ -152,6 +266,10 @@ impl Client {
         mut pieces: &mut [IoSlice<'_>],
         timeout: Duration,
     ) -> io::Result<()> {
+        if self.tls.is_some() {
+            self.set_interest(Interest::ReadsAndWrites)?;
+            return self.send_registered(pieces, timeout).await;
+        }
         match ostler_shm::send(self.as_fd(), pieces) {
             Ok(sent) => IoSlice::advance_slices(&mut pieces, sent),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -166,12 +284,39 @@ impl Client {
         self.send_registered(pieces, timeout).await
     }
 
-    /// The same where the socket is registered for writing already.
+    /// The same for one who has only half of the connection: it must be registered for writing
+    /// ([`Interest::ReadsAndWrites`]).
+    pub(crate) async fn send_half(
+        &self,
+        mut pieces: &mut [IoSlice<'_>],
+        timeout: Duration,
+    ) -> io::Result<()> {
+        if let Some(socket) = self.plain_fd() {
+            match ostler_shm::send(socket, pieces) {
+                Ok(sent) => IoSlice::advance_slices(&mut pieces, sent),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.send_registered(pieces, timeout).await
+    }
+
+    /// The socket, for somebody else to serve.
+    pub(crate) fn into_socket(mut self) -> io::Result<(OwnedFd, ClientFacts)> {
+        // One registration a descriptor, and whoever watches the connection keeps its own.
+        self.registration = None;
+        Ok((self.socket.try_clone()?, self.facts))
+    }
+
+    /// Waits for room for all pieces.
     pub(crate) async fn send_registered(
         &self,
         mut pieces: &mut [IoSlice<'_>],
         timeout: Duration,
     ) -> io::Result<()> {
+        if let Some(tls) = &self.tls {
+            return self.send_tls(tls, pieces, timeout).await;
+        }
         while !pieces.is_empty() {
             let send = poll_fn(|cx| self.poll_send(cx, pieces));
             let sent = tokio::time::timeout(timeout, send).await;
@@ -179,6 +324,41 @@ impl Client {
             IoSlice::advance_slices(&mut pieces, sent);
         }
         Ok(())
+    }
+
+    async fn send_tls(
+        &self,
+        tls: &TlsSession,
+        mut pieces: &mut [IoSlice<'_>],
+        timeout: Duration,
+    ) -> io::Result<()> {
+        loop {
+            let taken = tls.put(pieces)?;
+            IoSlice::advance_slices(&mut pieces, taken);
+            if pieces.is_empty() && !tls.wants_send() {
+                return Ok(());
+            }
+            // Usually there is room, and nothing to wait for.
+            match tls.send(self.as_fd()) {
+                // A session that takes nothing and has nothing to send is closed.
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(_) => continue,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+            let send = poll_fn(|cx| self.poll_send_some(tls, cx));
+            let sent = tokio::time::timeout(timeout, send).await;
+            sent.map_err(|_elapsed| io::Error::from(io::ErrorKind::TimedOut))??;
+        }
+    }
+
+    fn poll_send_some(&self, tls: &TlsSession, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        loop {
+            let mut guard = ready!(self.registration().poll_write_ready(cx))?;
+            if let Ok(sent) = guard.try_io(|_| tls.send(self.as_fd())) {
+                return Poll::Ready(sent);
+            }
+        }
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
@@ -199,14 +379,122 @@ impl Client {
         }
     }
 
+    /// Moves the client's session into the kernel, so that others can use the socket; what of it has
+    /// been decrypted by then is appended to `input`, which is to have at most `most` bytes.
+    ///
+    /// # Errors
+    ///
+    /// When the session can neither move nor stay: the connection is lost, and shut down.
+    pub(crate) async fn move_into_kernel(
+        &mut self,
+        input: &mut Vec<u8>,
+        most: usize,
+        offered: KernelTls,
+    ) -> Result<Result<(), Stays>, SpentError> {
+        let Some(tls) = &self.tls else {
+            return Ok(Ok(()));
+        };
+        if let Err(stays) = self.complete_records(tls, input, most).await {
+            return Ok(Err(stays));
+        }
+        let Some(tls) = self.tls.take() else {
+            return Ok(Ok(()));
+        };
+        match tls.into_kernel(self.as_fd(), offered) {
+            ToKernel::Moved => self.kernel = Some(KernelSocket::default()),
+            ToKernel::Stays(tls, stays) => {
+                self.tls = Some(Box::new(tls));
+                return Ok(Err(stays));
+            }
+            ToKernel::Spent(error) => {
+                // Before anybody writes to it.
+                let _ = ostler_shm::shutdown_both(self.as_fd());
+                return Err(error);
+            }
+        }
+        // Registered anew, the socket says what it holds now; what it said before was of bytes, not
+        // of records.
+        self.registration = None;
+        self.set_interest(self.interest)
+            .map_err(SpentError::Socket)?;
+        Ok(Ok(()))
+    }
+
+    /// Takes out what has been received, up to the end of a record.
+    async fn complete_records(
+        &self,
+        tls: &TlsSession,
+        input: &mut Vec<u8>,
+        most: usize,
+    ) -> Result<(), Stays> {
+        loop {
+            match tls.take(input, usize::MAX) {
+                Ok(Some(0)) => return Err(Stays::NotNow("the client has ended its stream")),
+                Ok(_) => {}
+                Err(_) => return Err(Stays::NotNow("the client's records are broken")),
+            }
+            if input.len() > most {
+                return Err(Stays::NotNow(
+                    "more has been received than travels with a request",
+                ));
+            }
+            if tls.missing() == 0 {
+                return Ok(());
+            }
+            let receive = |socket: BorrowedFd<'_>| tls.receive_missing(socket);
+            let received = poll_fn(|cx| self.poll_recv_with(cx, 0, receive));
+            match tokio::time::timeout(RECORD_TIMEOUT, received).await {
+                Ok(Ok(1..)) => {}
+                Ok(_) => return Err(Stays::NotNow("the client has gone")),
+                Err(_elapsed) => return Err(Stays::NotNow("a record is not whole")),
+            }
+        }
+    }
+
+    /// Where the kernel writes the records: waits for a moment until it has room for all of them, then
+    /// says that nothing more comes.
+    pub(crate) async fn close_records(&mut self) {
+        let Some(kernel) = &self.kernel else { return };
+        match kernel.close(self.as_fd()) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            _ => return,
+        }
+        if self.set_interest(Interest::ReadsAndWrites).is_err() {
+            return;
+        }
+        // On the heap, since it is rare.
+        let close = Box::pin(poll_fn(|cx| self.poll_close_records(cx)));
+        let _ = tokio::time::timeout(LONGEST, close).await;
+    }
+
+    fn poll_close_records(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(kernel) = &self.kernel else {
+            return Poll::Ready(Ok(()));
+        };
+        loop {
+            let mut guard = ready!(self.registration().poll_write_ready(cx))?;
+            if let Ok(closed) = guard.try_io(|_| kernel.close(self.as_fd())) {
+                return Poll::Ready(closed);
+            }
+        }
+    }
+
     /// Ends the front's direction and takes in for a moment what the client still sends: closing
     /// with bytes unread would destroy the response on its way (RFC 9112 section 9.6).
     pub(crate) async fn linger(&mut self) {
         const MOST: usize = 256 * 1024;
-        const LONGEST: Duration = Duration::from_secs(2);
-        if ostler_shm::shutdown_write(self.as_fd()).is_err()
-            || self.set_interest(Interest::Reads).is_err()
-        {
+        if self.set_interest(Interest::Reads).is_err() {
+            return;
+        }
+        if let Some(tls) = &self.tls {
+            tls.close();
+            let flush = poll_fn(|cx| self.poll_flush(tls, cx));
+            if !matches!(tokio::time::timeout(LONGEST, flush).await, Ok(Ok(()))) {
+                return;
+            }
+        }
+        self.close_records().await;
+        if ostler_shm::shutdown_write(self.as_fd()).is_err() {
             return;
         }
         let drain = async {
@@ -214,7 +502,10 @@ impl Client {
             let mut left = MOST;
             while left > 0 {
                 sink.clear();
-                match self.recv(&mut sink, READ).await {
+                // As it comes: nobody reads it.
+                let mut receive =
+                    |socket: BorrowedFd<'_>| ostler_shm::recv(socket, &mut sink, READ);
+                match poll_fn(|cx| self.poll_recv_with(cx, READ, &mut receive)).await {
                     Ok(0) | Err(_) => return,
                     Ok(received) => left = left.saturating_sub(received),
                 }
@@ -226,11 +517,29 @@ impl Client {
     /// Resets the connection now, whoever else holds the socket: closing would leave it to the last
     /// holder.
     pub(crate) fn reset(&self) {
-        let _ = rustix::net::connect_unspec(self.as_fd());
+        if self.kernel.is_some() || rustix::net::connect_unspec(self.as_fd()).is_err() {
+            // Kernels do not disconnect sockets whose records they write.
+            let _ = ostler_shm::shutdown_both(self.as_fd());
+        }
+    }
+
+    /// What was being said to the client is not whole, and the end of the connection is to show it:
+    /// a session that is closed properly would say that it is (RFC 8446 section 6.1).
+    pub(crate) fn cut_short(&self) {
+        if let Some(tls) = &self.tls {
+            tls.cut_short();
+        }
+        if let Some(kernel) = &self.kernel {
+            kernel.cut_short();
+        }
     }
 
     /// Ends both directions, whoever else holds the socket.
     pub(crate) fn shutdown(&self) {
+        if let Some(tls) = &self.tls {
+            tls.close();
+            let _ = tls.send(self.as_fd());
+        }
         let _ = ostler_shm::shutdown_both(self.as_fd());
     }
 }

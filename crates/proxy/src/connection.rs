@@ -8,15 +8,22 @@ use std::task::{Poll, Waker};
 use std::time::Instant;
 
 use http::StatusCode;
-use ostler_delegation::control::ConnectionFacts;
+use ostler_config::HttpProtocols;
 use ostler_delegation::front::SlotKey;
 use ostler_http1::{
     Framing, HeadDecoder, HeadError, HeadProgress, RequestFacts, RequestHead, Version,
 };
+use tokio::io::AsyncReadExt;
 
 use crate::client::{Client, Interest, READ};
-use crate::delegation::{Channel, Handoff, NotTaken, Place, PlaceKey, RelayPlace, place_key};
+use crate::connections::Counted;
+use crate::data_rates::{DataRates, TooSlow};
+use crate::delegation::{Channel, Handoff, NotTaken, Place, PlaceKey, RelayPlaces, place_key};
+use crate::downstream::Downstream;
 use crate::exchange::{After, exchange};
+use crate::front::FrontLimits;
+use crate::http2::{self, Preface};
+use crate::tls::{ClientFacts, TlsSession};
 use crate::worker::Worker;
 
 /// A client's connection and everything that belongs to it for longer than an exchange.
@@ -30,7 +37,7 @@ pub(crate) struct Connection {
     pub(crate) read_closed: bool,
     pub(crate) handoff: Rc<Handoff>,
     /// Connections to relayed targets, opened for this client.
-    pub(crate) relays: Vec<RelayPlace>,
+    pub(crate) relays: RelayPlaces,
     pub(crate) watch: Rc<Watch>,
     decoder: HeadDecoder,
     places: Vec<Place>,
@@ -40,18 +47,76 @@ pub(crate) struct Connection {
 #[derive(Debug)]
 pub(crate) struct Watch {
     pub(crate) handoff: Rc<Handoff>,
+    pub(crate) data_rates: DataRates,
+    /// The connection's place among all there are.
+    pub(crate) counted: Counted,
     deadline: Cell<Option<Instant>>,
     waker: RefCell<Option<Waker>>,
 }
 
 impl Watch {
+    pub(crate) fn new(socket: Rc<OwnedFd>, counted: Counted) -> Rc<Self> {
+        Rc::new(Self {
+            handoff: Rc::default(),
+            data_rates: DataRates::new(socket),
+            counted,
+            deadline: Cell::new(None),
+            waker: RefCell::new(None),
+        })
+    }
+
     /// Wakes the connection if its time is up, or if it waits for a request and `draining`.
     pub(crate) fn check(&self, now: Instant, draining: bool) {
         self.handoff.rouse();
-        if (draining || self.deadline.get().is_some_and(|deadline| now >= deadline))
-            && let Some(waker) = self.waker.take()
-        {
+        if draining || self.is_expired(now) {
+            self.wake();
+        }
+    }
+
+    pub(crate) fn set_deadline(&self, deadline: Option<Instant>) {
+        self.deadline.set(deadline);
+    }
+
+    pub(crate) fn has_deadline(&self) -> bool {
+        self.deadline.get().is_some()
+    }
+
+    pub(crate) fn is_expired(&self, now: Instant) -> bool {
+        self.deadline.get().is_some_and(|deadline| now >= deadline)
+    }
+
+    /// Whom [`check`](Self::check) wakes.
+    pub(crate) fn wake_by(&self, waker: &Waker) {
+        let mut known = self.waker.borrow_mut();
+        if !known.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *known = Some(waker.clone());
+        }
+    }
+
+    pub(crate) fn wake(&self) {
+        if let Some(waker) = self.waker.take() {
             waker.wake();
+        }
+    }
+
+    /// Acts on a client that sends or takes too slowly: its body is given up, which is answered
+    /// where that is possible; a response that it does not take is cut off.
+    pub(crate) fn judge_data_rate(&self, now: Instant, limits: &FrontLimits) {
+        let rates = &self.data_rates;
+        match rates.judge(now, limits, self.handoff.awaits_body()) {
+            None => {}
+            Some(TooSlow::Body) => {
+                tracing::info!("a client sends its body too slowly");
+                if rates.front_awaits_body() {
+                    rates.give_body_up();
+                } else {
+                    self.handoff.body_is_too_slow();
+                }
+            }
+            Some(TooSlow::Response) => {
+                tracing::info!("a client takes its response too slowly");
+                rates.reset();
+            }
         }
     }
 }
@@ -62,20 +127,43 @@ enum Next {
     Over,
     Malformed(HeadError),
     TimedOut,
+    /// The client speaks HTTP/2 from the start (RFC 9113 section 3.3).
+    Http2,
+    /// It does not, and nothing else is spoken here.
+    NotHttp2,
 }
 
-/// Serves a connection until it is over.
-pub(crate) async fn serve(worker: Rc<Worker>, socket: OwnedFd, facts: ConnectionFacts) {
+/// A connection that has been accepted, and shaken hands with if it speaks TLS.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub(crate) socket: OwnedFd,
+    pub(crate) facts: ClientFacts,
+    pub(crate) session: Option<TlsSession>,
+    /// What may be spoken in clear text.
+    pub(crate) protocols: HttpProtocols,
+    pub(crate) counted: Counted,
+}
+
+/// Serves a connection until it is over: over its TLS session, if there is one.
+pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
+    let Accepted {
+        socket,
+        facts,
+        session,
+        protocols,
+        counted,
+    } = accepted;
+    // Over TLS the handshake has said what is spoken.
+    let mut begins_with = match session {
+        None => protocols,
+        Some(_) => HttpProtocols::Http1,
+    };
     let _ = ostler_shm::set_no_delay(std::os::fd::AsFd::as_fd(&socket));
-    let Ok(client) = Client::new(socket, facts) else {
+    let Ok(client) = Client::new(socket, facts, session) else {
         return;
     };
-    let handoff = Rc::new(Handoff::default());
-    let watch = Rc::new(Watch {
-        handoff: Rc::clone(&handoff),
-        deadline: Cell::new(None),
-        waker: RefCell::new(None),
-    });
+    let watch = Watch::new(client.socket(), counted);
+    let handoff = Rc::clone(&watch.handoff);
     let _registered = worker.register(Rc::clone(&watch));
     let decoder = HeadDecoder::new(worker.limits().http1);
     let mut connection = Connection {
@@ -84,15 +172,17 @@ pub(crate) async fn serve(worker: Rc<Worker>, socket: OwnedFd, facts: Connection
         input: Vec::new(),
         read_closed: false,
         handoff,
-        relays: Vec::new(),
+        relays: RelayPlaces::default(),
         watch,
         decoder,
         places: Vec::new(),
     };
     let mut head = RequestHead::default();
     loop {
-        match connection.next_head(&mut head).await {
-            Next::Head => match exchange(&mut connection, &head).await {
+        let next = connection.next_head(&mut head, begins_with).await;
+        begins_with = HttpProtocols::Http1;
+        match next {
+            Next::Head => match exchange(&mut Downstream::Http1(&mut connection), &head).await {
                 After::Keep if connection.worker.is_draining() => break,
                 After::Keep => {}
                 After::Close => break,
@@ -108,9 +198,16 @@ pub(crate) async fn serve(worker: Rc<Worker>, socket: OwnedFd, facts: Connection
                 crate::respond::refuse(&mut connection, refused_facts(), status, "").await;
                 break;
             }
+            Next::Http2 => return connection.serve_http2().await,
+            Next::NotHttp2 => {
+                let status = StatusCode::BAD_REQUEST;
+                let text = "only HTTP/2 is spoken here";
+                crate::respond::refuse(&mut connection, refused_facts(), status, text).await;
+                break;
+            }
         }
     }
-    connection.close();
+    connection.close().await;
 }
 
 /// The request of a head that could not be read: an answer to it closes the connection.
@@ -124,35 +221,48 @@ fn refused_facts() -> RequestFacts {
 }
 
 impl Connection {
-    /// Reads until a whole head is here.
-    async fn next_head(&mut self, head: &mut RequestHead) -> Next {
+    /// Reads until a whole head is here, or HTTP/2's preface where that may come.
+    async fn next_head(&mut self, head: &mut RequestHead, begins_with: HttpProtocols) -> Next {
         self.decoder.reset();
         if self.client.set_interest(self.reading_interest()).is_err() {
             return Next::Over;
         }
-        let limits = *self.worker.limits();
+        let limits = self.worker.limits();
+        self.watch.data_rates.end();
         self.watch
             .deadline
             .set(Some(self.worker.now() + limits.keep_alive_timeout));
         let mut begun = false;
         loop {
-            if !self.input.is_empty() {
-                match self.decoder.decode(&self.input, head) {
-                    Ok(HeadProgress::Complete { consumed }) => {
-                        self.consume(consumed);
-                        self.watch.deadline.set(None);
-                        return Next::Head;
-                    }
-                    Ok(HeadProgress::Incomplete) if !begun => {
-                        // The clock of the head starts with its first byte.
-                        begun = true;
-                        self.watch
-                            .deadline
-                            .set(Some(self.worker.now() + limits.head_timeout));
-                    }
-                    Ok(HeadProgress::Incomplete) => {}
-                    Err(error) => return Next::Malformed(error),
+            let preface = match begins_with {
+                HttpProtocols::Http1 => Preface::Not,
+                _ => http2::preface(&self.input),
+            };
+            let progress = match preface {
+                Preface::Whole => {
+                    self.watch.set_deadline(None);
+                    return Next::Http2;
                 }
+                Preface::Begun => Ok(HeadProgress::Incomplete),
+                Preface::Not if self.input.is_empty() => Ok(HeadProgress::Incomplete),
+                Preface::Not if !begins_with.has_http1() => return Next::NotHttp2,
+                Preface::Not => self.decoder.decode(&self.input, head),
+            };
+            match progress {
+                Ok(HeadProgress::Complete { consumed }) => {
+                    self.consume(consumed);
+                    self.watch.set_deadline(None);
+                    self.watch.data_rates.begin();
+                    return Next::Head;
+                }
+                Ok(HeadProgress::Incomplete) if !begun && !self.input.is_empty() => {
+                    // The clock of the head starts with its first byte.
+                    begun = true;
+                    let deadline = self.worker.now() + limits.head_timeout;
+                    self.watch.set_deadline(Some(deadline));
+                }
+                Ok(HeadProgress::Incomplete) => {}
+                Err(error) => return Next::Malformed(error),
             }
             if self.read_closed {
                 return Next::Over;
@@ -174,20 +284,10 @@ impl Connection {
             if let Poll::Ready(received) = client.poll_recv(cx, input, READ) {
                 return Poll::Ready(Some(received));
             }
-            let expired = watch
-                .deadline
-                .get()
-                .is_some_and(|deadline| worker.now() >= deadline);
-            if expired || (worker.is_draining() && !begun) {
+            if watch.is_expired(worker.now()) || (worker.is_draining() && !begun) {
                 return Poll::Ready(None);
             }
-            let mut waker = watch.waker.borrow_mut();
-            if !waker
-                .as_ref()
-                .is_some_and(|waker| waker.will_wake(cx.waker()))
-            {
-                *waker = Some(cx.waker().clone());
-            }
+            watch.wake_by(cx.waker());
             Poll::Pending
         })
         .await
@@ -271,7 +371,28 @@ impl Connection {
         self.places.clear();
     }
 
-    fn close(mut self) {
+    /// The client's connection from here on is streams.
+    async fn serve_http2(self) {
+        let Self {
+            client,
+            worker,
+            input,
+            watch,
+            ..
+        } = self;
+        let Ok((socket, facts)) = client.into_socket() else {
+            return;
+        };
+        let Ok(socket) = tokio::net::TcpStream::from_std(socket.into()) else {
+            return;
+        };
+        let (reader, writer) = socket.into_split();
+        let reader = std::io::Cursor::new(input).chain(reader);
+        http2::serve(worker, tokio::io::join(reader, writer), facts, watch).await;
+    }
+
+    async fn close(mut self) {
+        self.client.close_records().await;
         // Targets hold the socket too, so closing it here would not end it.
         self.client.shutdown();
         self.places.clear();

@@ -5,19 +5,22 @@ use std::sync::Arc;
 
 use ostler_delegation::entry::{directives, put_directive};
 use ostler_http1::RequestHead;
+use ostler_model::transforms::Transforms;
 use ostler_model::{
     ClusterState, DestinationState, PassiveHealthCheckPolicy, RouteModel, SessionAffinity,
 };
 
-use crate::health::{HealthSignal, Watched};
-
 use crate::admission::Deadline;
+use crate::direct_forwarder::DirectForwarder;
+use crate::health::{HealthSignal, Watched};
 
 /// An exchange on its way through the pipeline (YARP's `IReverseProxyFeature`).
 #[derive(Debug)]
 pub struct ExchangeContext<'a> {
     head: &'a RequestHead,
     client: Option<SocketAddr>,
+    client_version: http::Version,
+    is_https: bool,
     route: Arc<RouteModel>,
     cluster: Arc<ClusterState>,
     all: Arc<[Arc<DestinationState>]>,
@@ -25,6 +28,8 @@ pub struct ExchangeContext<'a> {
     passive_health: Option<Arc<dyn PassiveHealthCheckPolicy>>,
     watched: Option<Box<Watched>>,
     affinity: Option<Arc<SessionAffinity>>,
+    /// Whose transforms apply, where the exchange is forwarded directly.
+    direct: Option<Arc<RouteModel>>,
     directives: Vec<u8>,
     deadline: Option<Deadline>,
     body_limit: Option<u64>,
@@ -42,6 +47,8 @@ impl<'a> ExchangeContext<'a> {
     pub(crate) fn new(
         head: &'a RequestHead,
         client: Option<SocketAddr>,
+        client_version: http::Version,
+        is_https: bool,
         route: Arc<RouteModel>,
         cluster: Arc<ClusterState>,
     ) -> Self {
@@ -49,6 +56,8 @@ impl<'a> ExchangeContext<'a> {
         Self {
             head,
             client,
+            client_version,
+            is_https,
             route,
             all: Arc::clone(&destinations.all),
             available: Available::Many(Arc::clone(&destinations.available)),
@@ -56,6 +65,7 @@ impl<'a> ExchangeContext<'a> {
             watched: None,
             cluster,
             affinity: None,
+            direct: None,
             directives: Vec::new(),
             deadline: None,
             body_limit: None,
@@ -70,6 +80,29 @@ impl<'a> ExchangeContext<'a> {
     /// The client's address.
     pub fn client_address(&self) -> Option<SocketAddr> {
         self.client
+    }
+
+    /// What the client speaks. The head reads alike whatever it is: an HTTP/2 request stands there
+    /// as HTTP/1.1 would have it, and an extended CONNECT as an upgrade.
+    pub fn client_version(&self) -> http::Version {
+        self.client_version
+    }
+
+    /// A gRPC call, which may go on for as long and as far as it likes (reference part B, 13).
+    pub(crate) fn is_grpc(&self) -> bool {
+        let is_grpc = |value: &[u8]| {
+            let media_type = value.split(|byte| *byte == b';').next().unwrap_or_default();
+            media_type
+                .trim_ascii()
+                .eq_ignore_ascii_case(b"application/grpc")
+        };
+        self.client_version == http::Version::HTTP_2
+            && self.head.field("content-type").is_some_and(is_grpc)
+    }
+
+    /// Whether the client speaks TLS.
+    pub fn is_https(&self) -> bool {
+        self.is_https
     }
 
     /// The route that matched.
@@ -118,6 +151,22 @@ impl<'a> ExchangeContext<'a> {
         self.available = Available::Many(Arc::clone(&destinations.available));
         self.passive_health = destinations.passive_health.clone();
         self.cluster = cluster;
+    }
+
+    /// Leaves nothing of the cluster: neither its destinations nor its affinity nor its passive health
+    /// checks. The route's policies hold (reference part B, 21).
+    pub(crate) fn forward_directly(&mut self, to: &DirectForwarder) {
+        self.reassign(Arc::clone(to.cluster()));
+        self.narrow_to(Arc::clone(to.destination()));
+        self.affinity = None;
+        self.watched = None;
+        self.direct = Some(Arc::clone(to.route()));
+    }
+
+    /// What is changed of request and response; `None` where only the defaults apply.
+    pub(crate) fn transforms(&self) -> Option<&Transforms> {
+        let route = self.direct.as_ref().unwrap_or(&self.route);
+        route.transforms.as_deref()
     }
 
     /// Whether the exchange can still be delegated: true here, since steps run before a body byte

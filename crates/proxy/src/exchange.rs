@@ -6,18 +6,20 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 use ostler_delegation::Verbosity503;
-use ostler_http1::{Framing, RequestFacts, RequestHead};
+use ostler_http1::RequestHead;
 use ostler_model::{DestinationState, Found, RandomSource, RouteModel};
 
 use crate::admission::{Admission, Admitted, admit};
 use crate::affinity;
-use crate::connection::Connection;
 use crate::context::ExchangeContext;
-use crate::delegation::{Delegated, Record, Transformed, Unanswered, delegate, transformed};
+use crate::delegation::{
+    Delegated, Lost, Record, Transformed, Unanswered, delegate, make_delegable, transformed,
+};
+use crate::downstream::{BodyRead, Downstream};
 use crate::forwarder::{self, Forwarded};
 use crate::outcome::{ForwarderError, Mode, Outcome};
 use crate::pipeline::{Flow, Pipeline, Step};
-use crate::respond::{refuse, respond};
+use crate::static_files;
 
 /// What becomes of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,42 +32,47 @@ pub(crate) enum After {
 
 /// Answers one request:
 ///
-/// 1. take the configuration in force, which the exchange keeps;
-/// 2. match a route (404, 405, or 500 where routes are ambiguous);
+/// 1. see to the host (400), and answer from a file, where there is one;
+/// 2. take the configuration in force, which the exchange keeps, and match a route (404, 405, or 500
+///    where routes are ambiguous);
 /// 3. find its cluster (503);
 /// 4. ask the policies that the route names, any of which may answer;
 /// 5. run the pipeline, each step of which may narrow the destinations or answer;
 /// 6. delegate where the pipeline says so and the destination names a queue;
 /// 7. else forward to the one destination left (503 where there is none).
-pub(crate) async fn exchange(connection: &mut Connection, head: &RequestHead) -> After {
+pub(crate) async fn exchange(downstream: &mut Downstream<'_>, head: &RequestHead) -> After {
     let head_received_ns = ostler_shm::monotonic_nanoseconds();
-    let facts = RequestFacts::from(head);
-    let worker = std::rc::Rc::clone(&connection.worker);
+    let worker = std::rc::Rc::clone(downstream.worker());
 
+    let limits = worker.limits();
+    if !limits.allowed_hosts.are_any() && !limits.allowed_hosts.allow(head.authority()) {
+        return local(downstream, head, StatusCode::BAD_REQUEST, &[], &[]).await;
+    }
+    if let Some(after) = static_files::answer(downstream, head).await {
+        return after;
+    }
     let snapshot = worker.snapshot();
-    let route = match snapshot.routes.find(&crate::facts::Facts(head)) {
+    let is_https = downstream.is_https();
+    let route = match snapshot.routes.find(&crate::facts::Facts(head, is_https)) {
         Found::Route(route) => Arc::clone(route),
-        other => return no_route(connection, head, other).await,
+        other => return no_route(downstream, head, other).await,
     };
     let Some(cluster) = route.cluster.clone() else {
         tracing::info!(route = route.config.route_id, "the route has no cluster");
-        return local(
-            connection,
-            head,
-            facts,
-            StatusCode::SERVICE_UNAVAILABLE,
-            &[],
-            &[],
-        )
-        .await;
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        return local(downstream, head, status, &[], &[]).await;
     };
 
-    let client = connection.client.facts().client;
-    let mut context = ExchangeContext::new(head, client, route, cluster);
-    let admitted = match admit(connection, &mut context, worker.limits()).await {
+    let version = downstream.version(head);
+    let client = downstream.facts().client;
+    let mut context = ExchangeContext::new(head, client, version, is_https, route, cluster);
+    if context.is_grpc() {
+        downstream.watch().data_rates.switch_off();
+    }
+    let admitted = match admit(downstream, &mut context, &limits).await {
         Admission::Admitted(admitted) => admitted,
         Admission::Answered(response) => {
-            return answer(connection, head, &context, response).await;
+            return answer(downstream, head, &context, response).await;
         }
         Admission::ClientGone => return After::Close,
     };
@@ -80,7 +87,7 @@ pub(crate) async fn exchange(connection: &mut Connection, head: &RequestHead) ->
                     // Without a key (reference 6.3).
                     let status = StatusCode::SERVICE_UNAVAILABLE;
                     let fields = context.response_fields();
-                    return local(connection, head, facts, status, &fields, &[]).await;
+                    return local(downstream, head, status, &fields, &[]).await;
                 }
             }
             Step::PassiveHealthChecks => context.watch_passively(worker.health()),
@@ -94,8 +101,12 @@ pub(crate) async fn exchange(connection: &mut Connection, head: &RequestHead) ->
             }
             Step::Custom(step) => match step.run(&mut context).await {
                 Flow::Continue => {}
+                Flow::Forward(to) => {
+                    context.forward_directly(&to);
+                    break;
+                }
                 Flow::Respond(response) => {
-                    return answer(connection, head, &context, response).await;
+                    return answer(downstream, head, &context, response).await;
                 }
             },
         }
@@ -110,7 +121,7 @@ pub(crate) async fn exchange(connection: &mut Connection, head: &RequestHead) ->
             admitted,
             head_received_ns,
         );
-        return delegated(connection, head, context, destination, record).await;
+        return delegated(downstream, head, context, destination, record).await;
     }
     let Some(destination) = one_destination(&worker, &mut context) else {
         tracing::warn!(
@@ -119,7 +130,7 @@ pub(crate) async fn exchange(connection: &mut Connection, head: &RequestHead) ->
         );
         let status = StatusCode::SERVICE_UNAVAILABLE;
         let fields = context.response_fields();
-        return local(connection, head, facts, status, &fields, &[]).await;
+        return local(downstream, head, status, &fields, &[]).await;
     };
     affinity::issue_key(&mut context, &destination);
     let record = record(
@@ -129,51 +140,82 @@ pub(crate) async fn exchange(connection: &mut Connection, head: &RequestHead) ->
         admitted,
         head_received_ns,
     );
-    let forwarded = forwarder::forward(connection, head, &context, &destination).await;
+    let forwarded = forwarder::forward(downstream, head, &context, &destination).await;
     finish(record, Mode::Forwarded, forwarded)
 }
 
 /// Step 6: the request goes to the destination's queue.
 async fn delegated(
-    connection: &mut Connection,
+    downstream: &mut Downstream<'_>,
     head: &RequestHead,
     context: ExchangeContext<'_>,
     destination: Arc<DestinationState>,
     record: Record,
 ) -> After {
-    let facts = RequestFacts::from(head);
-    let worker = std::rc::Rc::clone(&connection.worker);
+    let worker = std::rc::Rc::clone(downstream.worker());
+    if let Err(Lost) = make_delegable(downstream, head).await {
+        return After::Close;
+    }
     let rule = match worker.rule(&destination.model()) {
         Ok(rule) => rule,
         Err(error) => {
             tracing::error!(destination = destination.id(), %error, "no delegation rule can be made");
             let status = StatusCode::SERVICE_UNAVAILABLE;
             let fields = context.response_fields();
-            return local(connection, head, facts, status, &fields, &[]).await;
+            return local(downstream, head, status, &fields, &[]).await;
         }
     };
     let rewritten;
-    let head = match transformed(connection, head, &context) {
+    let head = match transformed(downstream, head, &context) {
         Transformed::Not => head,
         Transformed::Head(made) => {
             rewritten = made;
             &*rewritten
         }
         Transformed::Answered(response) => {
-            let answered = forwarder::answered(connection, head, &context, response).await;
+            let answered = forwarder::answered(downstream, head, &context, response).await;
             return finish(record, Mode::Local, answered);
         }
         Transformed::Failed => {
             let (status, error) = (StatusCode::BAD_GATEWAY, ForwarderError::RequestCreation);
-            let failed = forwarder::unanswered(connection, head, &context, status, error).await;
+            let failed =
+                forwarder::unanswered(downstream, head, &context, BodyRead::Nothing, status, error)
+                    .await;
             return finish(record, Mode::Local, failed);
         }
     };
-    match delegate(connection, head, &rule, &context, record).await {
+    let watch;
+    let upgraded = if head.upgrade().is_some() && downstream.delegable().is_some() {
+        watch = std::rc::Rc::clone(downstream.watch());
+        let upgraded = downstream.upgrade(&watch);
+        if upgraded.is_none() {
+            let (status, error) = (
+                StatusCode::BAD_GATEWAY,
+                ForwarderError::UpgradeResponseClient,
+            );
+            let read = BodyRead::Nothing;
+            let failed =
+                forwarder::unanswered(downstream, head, &context, read, status, error).await;
+            return finish(record, Mode::Local, failed);
+        }
+        upgraded
+    } else {
+        None
+    };
+    let delegated = delegate(downstream, head, &rule, &context, record).await;
+    // One that the target has taken over leaves the front's view, and one that is relayed is counted
+    // where it is upgraded.
+    drop(upgraded);
+    match delegated {
         Delegated::Keep => After::Keep,
-        Delegated::Close | Delegated::ClientGone => After::Close,
+        Delegated::Close => After::Close,
+        Delegated::ClientGone => {
+            downstream.cut_short();
+            After::Close
+        }
         Delegated::Detached => After::Detached,
         Delegated::CutShort(record) => {
+            downstream.cut_short();
             let end = Forwarded {
                 after: After::Close,
                 status: 0,
@@ -183,19 +225,15 @@ async fn delegated(
             finish(record, Mode::Delegated, end)
         }
         Delegated::Relay(target, record) => {
-            let forwarded = forwarder::relay(connection, head, &context, &target).await;
+            let forwarded = forwarder::relay(downstream, head, &context, &target).await;
             finish(record, Mode::Relayed, forwarded)
         }
         Delegated::Unanswered(reason, record) => {
             let queue = rule.queue.name();
             tracing::warn!(%queue, destination = destination.id(), reason = reason.reason(), "a delegated request is answered here");
             let status = reason.status();
-            let after = unanswered(connection, head, &context, &reason).await;
-            let error = Some(match reason {
-                Unanswered::TargetDied => ForwarderError::Request,
-                Unanswered::TimedOut(_) => ForwarderError::RequestTimedOut,
-                _ => ForwarderError::NoAvailableDestinations,
-            });
+            let after = unanswered(downstream, head, &context, &reason).await;
+            let error = Some(reason.error());
             let end = Forwarded {
                 after,
                 status: status.as_u16(),
@@ -209,36 +247,31 @@ async fn delegated(
 
 /// Answers for a target that does not.
 async fn unanswered(
-    connection: &mut Connection,
+    downstream: &mut Downstream<'_>,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
     reason: &Unanswered,
 ) -> After {
-    let facts = RequestFacts::from(head);
     let status = reason.status();
     match reason {
         // http.sys' three verbosities; each ends the connection.
-        Unanswered::QueueFull(Verbosity503::Basic) => {
-            connection.client.reset();
-            After::Close
-        }
-        Unanswered::QueueFull(Verbosity503::Limited) => {
-            refuse(connection, facts, status, "").await;
-            After::Close
-        }
+        Unanswered::QueueFull(Verbosity503::Basic) => downstream.reset(),
+        Unanswered::QueueFull(Verbosity503::Limited) => downstream.refuse(head, status, "").await,
         Unanswered::QueueFull(Verbosity503::Full) => {
-            refuse(
-                connection,
-                facts,
-                status,
-                "QueueFull: the request queue is full",
-            )
-            .await;
-            After::Close
+            let text = "QueueFull: the request queue is full";
+            downstream.refuse(head, status, text).await
         }
         _ => {
-            let fields = context.response_fields();
-            local(connection, head, facts, status, &fields, &[]).await
+            // Not where no destination was there to answer (reference part B, 2.6).
+            let made = match context.transforms() {
+                Some(all) if reason.error() != ForwarderError::NoAvailableDestinations => {
+                    all.failure(status)
+                }
+                _ => http::HeaderMap::new(),
+            };
+            let mut fields = forwarder::own_fields(&made);
+            fields.extend(context.response_fields());
+            local(downstream, head, status, &fields, &[]).await
         }
     }
 }
@@ -368,73 +401,51 @@ fn one_destination(
     Some(destination)
 }
 
-async fn no_route(connection: &mut Connection, head: &RequestHead, found: Found<'_>) -> After {
-    let facts = RequestFacts::from(head);
+async fn no_route(downstream: &mut Downstream<'_>, head: &RequestHead, found: Found<'_>) -> After {
+    let found = match static_files::answer_unmatched(downstream, head, found).await {
+        Ok(after) => return after,
+        Err(found) => found,
+    };
     match found {
         Found::MethodNotAllowed { allow } => {
             let status = StatusCode::METHOD_NOT_ALLOWED;
-            local(connection, head, facts, status, &[("Allow", &allow)], &[]).await
+            local(downstream, head, status, &[("Allow", &allow)], &[]).await
         }
         Found::Ambiguous { routes } => {
             tracing::error!(?routes, "several routes match a request equally well");
-            local(
-                connection,
-                head,
-                facts,
-                StatusCode::INTERNAL_SERVER_ERROR,
-                &[],
-                &[],
-            )
-            .await
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            local(downstream, head, status, &[], &[]).await
         }
         Found::NotFound | Found::Route(_) => {
-            local(connection, head, facts, StatusCode::NOT_FOUND, &[], &[]).await
+            local(downstream, head, StatusCode::NOT_FOUND, &[], &[]).await
         }
     }
 }
 
 /// An answer of a policy's or a step's own.
 async fn answer(
-    connection: &mut Connection,
+    downstream: &mut Downstream<'_>,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
     response: http::Response<Bytes>,
 ) -> After {
-    let facts = RequestFacts::from(head);
     let (parts, body) = response.into_parts();
     let own = parts.headers.iter();
     let mut fields: Vec<_> = own
         .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
         .collect();
     fields.extend(context.response_fields());
-    local(connection, head, facts, parts.status, &fields, &body).await
+    local(downstream, head, parts.status, &fields, &body).await
 }
 
-/// Answers here. The connection stays open (it need not suffer for a routing error) unless a body
-/// is under way that nobody will read.
+/// Answers here, before anything of the request's body has been read.
 async fn local(
-    connection: &mut Connection,
+    downstream: &mut Downstream<'_>,
     head: &RequestHead,
-    facts: RequestFacts,
     status: StatusCode,
     fields: &[(&str, &str)],
     body: &[u8],
 ) -> After {
-    let prefix = connection.body_prefix(head.framing()).len() as u64;
-    let whole = match head.framing() {
-        Framing::None => true,
-        Framing::Length(length) => prefix >= length,
-        Framing::Chunked => false,
-    };
-    let facts = RequestFacts {
-        keep_alive: facts.keep_alive && whole,
-        ..facts
-    };
-    let keep = respond(connection, facts, status, fields, body).await;
-    if keep {
-        connection.consume_prefix(head.framing(), Vec::new());
-        return After::Keep;
-    }
-    connection.client.linger().await;
-    After::Close
+    let read = BodyRead::Nothing;
+    downstream.answer(head, read, status, fields, body).await
 }

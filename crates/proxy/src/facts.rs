@@ -3,8 +3,8 @@
 use ostler_http1::RequestHead;
 use ostler_model::RequestFacts;
 
-/// The view.
-pub(crate) struct Facts<'a>(pub(crate) &'a RequestHead);
+/// The view: the head, and whether it came over TLS.
+pub(crate) struct Facts<'a>(pub(crate) &'a RequestHead, pub(crate) bool);
 
 impl RequestFacts for Facts<'_> {
     fn method(&self) -> &str {
@@ -24,7 +24,7 @@ impl RequestFacts for Facts<'_> {
     }
 
     fn is_https(&self) -> bool {
-        false
+        self.1
     }
 
     fn for_each_field_value(&self, name: &str, visit: &mut dyn FnMut(&[u8])) {

@@ -3,26 +3,33 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use ostler_config::{AllowedHosts, DataRate, Http2Limits};
 use ostler_delegation::QueueName;
 use ostler_delegation::runtime::RuntimeFolder;
-use ostler_http1::Limits;
+use ostler_http1::{Limits, ResponseTransforms};
 use ostler_model::ProxyModel;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use ostler_shm::kernel_tls::KernelTls;
+use tokio::sync::{mpsc, watch};
 
+use crate::connections::Connections;
 use crate::delegation::{QueueRegistry, Trust};
+use crate::forwarder::ConnectionLimits;
 use crate::health::{self, ActiveHealthOptions, HealthSignal};
-use crate::listener::{ListenUrl, bind};
+use crate::listener::{Endpoint, bind};
+
+use crate::listening::{Change, EndpointId};
 use crate::pipeline::Pipeline;
+use crate::respond::Chain;
+use crate::static_files::{StaticFileOptions, StaticFiles};
 use crate::worker::Worker;
 
 /// What a client may send, and how long it may take.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct FrontLimits {
     /// Bounds of a request's head.
     pub http1: Limits,
@@ -33,6 +40,24 @@ pub struct FrontLimits {
     /// Most bytes of a request's body where its route does not say otherwise. 30,000,000 by
     /// default; `None` is any number.
     pub max_request_body_size: Option<u64>,
+    /// The least a client must send of a body that is waited for; `None` is nothing.
+    pub min_request_body_data_rate: Option<DataRate>,
+    /// The least a client must take of a response; `None` is nothing.
+    pub min_response_data_rate: Option<DataRate>,
+    /// How long a body that is waited for may be silent, whatever the rate; `None` is for ever.
+    pub entity_body_timeout: Option<Duration>,
+    /// Most connections, upgraded ones excepted; one more is closed at once. `None` is any number.
+    pub max_concurrent_connections: Option<usize>,
+    /// Most upgraded connections; one more is not upgraded. Those that a target has taken over are
+    /// not known here and do not count. `None` is any number.
+    pub max_concurrent_upgraded_connections: Option<usize>,
+    /// Most connections of one IPv4 address or one /64 of IPv6, of those that came since there is
+    /// this limit. `None` is any number.
+    pub max_connections_per_address: Option<usize>,
+    /// The hosts that requests may name; another is answered 400.
+    pub allowed_hosts: AllowedHosts,
+    /// What a client may ask of an HTTP/2 connection.
+    pub http2: Http2Limits,
 }
 
 impl Default for FrontLimits {
@@ -42,6 +67,14 @@ impl Default for FrontLimits {
             keep_alive_timeout: Duration::from_secs(120),
             head_timeout: Duration::from_secs(30),
             max_request_body_size: Some(30_000_000),
+            min_request_body_data_rate: Some(DataRate::default()),
+            min_response_data_rate: Some(DataRate::default()),
+            entity_body_timeout: None,
+            max_concurrent_connections: None,
+            max_concurrent_upgraded_connections: None,
+            max_connections_per_address: None,
+            allowed_hosts: AllowedHosts::default(),
+            http2: Http2Limits::default(),
         }
     }
 }
@@ -50,7 +83,7 @@ impl Default for FrontLimits {
 #[derive(Debug, Clone)]
 pub struct FrontOptions {
     /// Where to listen.
-    pub urls: Vec<ListenUrl>,
+    pub endpoints: Vec<Endpoint>,
     /// Threads, each with its own connections; 0 is one a CPU.
     pub threads: usize,
     /// What clients may do.
@@ -61,6 +94,11 @@ pub struct FrontOptions {
     pub trusted_uids: Vec<u32>,
     /// Probes, where clusters do not say.
     pub active_health: ActiveHealthOptions,
+    /// Files to answer from, if any.
+    pub static_files: Option<StaticFileOptions>,
+    /// Whether the kernel may encrypt for clients whose sockets are handed to targets. Where it
+    /// cannot, or may not, exchanges over TLS are relayed.
+    pub kernel_tls: bool,
 }
 
 /// How far the front is with stopping.
@@ -77,17 +115,33 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) model: Arc<ProxyModel>,
-    pub(crate) limits: FrontLimits,
+    pub(crate) connections: Arc<Connections>,
     pub(crate) queues: Arc<QueueRegistry>,
     pub(crate) resets: Resets,
     pub(crate) health: HealthSignal,
+    pub(crate) connection_limits: Arc<ConnectionLimits>,
+    pub(crate) static_files: Option<StaticFiles>,
+    /// What the kernel does of TLS, once somebody has asked; `None` if nothing, or if it may not.
+    kernel_tls: OnceLock<Option<KernelTls>>,
     pipeline: ArcSwap<Pipeline>,
     pipeline_revision: AtomicU64,
+    limits: ArcSwap<FrontLimits>,
 }
 
 impl Shared {
     pub(crate) fn pipeline(&self) -> Arc<Pipeline> {
         self.pipeline.load_full()
+    }
+
+    /// The limits in force.
+    pub(crate) fn limits(&self) -> Arc<FrontLimits> {
+        self.limits.load_full()
+    }
+
+    /// What the kernel does of TLS, for clients whose sockets are handed over; `None` if nothing. Tried
+    /// out when it is first asked for.
+    pub(crate) fn kernel_tls(&self) -> Option<KernelTls> {
+        *self.kernel_tls.get_or_init(try_kernel_tls)
     }
 
     pub(crate) fn pipeline_revision(&self) -> u64 {
@@ -129,6 +183,17 @@ pub struct Front {
     shared: Arc<Shared>,
     phase: watch::Sender<Phase>,
     threads: Vec<JoinHandle<()>>,
+    /// To each thread with connections.
+    changes: Vec<mpsc::UnboundedSender<Change>>,
+    listening: Vec<ListeningEndpoint>,
+    next_endpoint: EndpointId,
+}
+
+/// An endpoint that is listened on.
+#[derive(Debug)]
+struct ListeningEndpoint {
+    id: EndpointId,
+    endpoint: Endpoint,
     addresses: Vec<SocketAddr>,
 }
 
@@ -174,17 +239,8 @@ impl Front {
             threads => threads,
         };
         ostler_shm::raise_open_file_limit();
-        let mut listeners: Vec<Vec<std::net::TcpListener>> =
-            (0..threads).map(|_| Vec::new()).collect();
-        let mut addresses = Vec::new();
-        for url in &options.urls {
-            for bound in bind(url, threads).map_err(StartError::Listen)? {
-                addresses.push(bound.address);
-                for (thread, socket) in listeners.iter_mut().zip(bound.sockets) {
-                    thread.push(socket);
-                }
-            }
-        }
+        let (changes, receivers): (Vec<_>, Vec<_>) =
+            (0..threads).map(|_| mpsc::unbounded_channel()).unzip();
         let mut trusted = options.trusted_uids.clone();
         trusted.push(rustix::process::geteuid().as_raw());
         let ring_capacity = ring_capacity(&options.limits);
@@ -192,26 +248,40 @@ impl Front {
             QueueRegistry::new(options.runtime.clone(), Trust::new(trusted), ring_capacity);
         let shared = Arc::new(Shared {
             model,
-            limits: options.limits,
+            connections: Arc::default(),
             queues: Arc::new(queues),
             resets: Resets::default(),
             health: HealthSignal::default(),
+            connection_limits: Arc::default(),
+            static_files: options.static_files.clone().map(StaticFiles::new),
+            kernel_tls: OnceLock::new(),
             pipeline: ArcSwap::from_pointee(pipeline),
             pipeline_revision: AtomicU64::new(0),
+            limits: ArcSwap::from_pointee(options.limits.clone()),
         });
+        if !options.kernel_tls {
+            let _ = shared.kernel_tls.set(None);
+        } else if options.endpoints.iter().any(|to| to.tls.is_some()) {
+            shared.kernel_tls();
+        }
         let phase = watch::Sender::new(Phase::Running);
         let mut front = Self {
             shared,
             phase,
             threads: Vec::new(),
-            addresses,
+            changes,
+            listening: Vec::new(),
+            next_endpoint: 0,
         };
-        for (number, listeners) in listeners.into_iter().enumerate() {
+        for endpoint in &options.endpoints {
+            front.listen(endpoint).map_err(StartError::Listen)?;
+        }
+        for (number, changes) in receivers.into_iter().enumerate() {
             let shared = Arc::clone(&front.shared);
             let phase = front.phase.subscribe();
             let thread = std::thread::Builder::new()
                 .name(format!("front-{number}"))
-                .spawn(move || run(shared, number as u64, listeners, phase))
+                .spawn(move || run(shared, number as u64, changes, phase))
                 .map_err(StartError::Thread)?;
             front.threads.push(thread);
         }
@@ -226,8 +296,85 @@ impl Front {
     }
 
     /// The addresses listened on, ports included.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let listening = self.listening.iter();
+        listening
+            .flat_map(|listening| listening.addresses.iter().copied())
+            .collect()
+    }
+
+    /// The same with their schemes: `https://127.0.0.1:443`.
+    pub fn urls(&self) -> Vec<String> {
+        self.listening
+            .iter()
+            .flat_map(ListeningEndpoint::urls)
+            .collect()
+    }
+
+    /// Listens on these endpoints and no others from now on. An endpoint that is the same (URL,
+    /// protocols, and the very [`TlsEndpoint`](crate::TlsEndpoint)) goes on as it is. The connections
+    /// of one that is no longer there have five seconds to end.
+    ///
+    /// # Errors
+    ///
+    /// For each endpoint that cannot be listened on; the others are.
+    pub fn set_endpoints(&mut self, endpoints: &[Endpoint]) -> Vec<StartError> {
+        let stays = |listening: &ListeningEndpoint| {
+            let mut wanted = endpoints.iter();
+            wanted.any(|wanted| wanted.is_same(&listening.endpoint))
+        };
+        let ending: Vec<_> = self.listening.extract_if(.., |one| !stays(one)).collect();
+        for listening in ending {
+            self.end(&listening);
+        }
+        let mut errors = Vec::new();
+        for endpoint in endpoints {
+            let mut listening = self.listening.iter();
+            if listening.any(|listening| listening.endpoint.is_same(endpoint)) {
+                continue;
+            }
+            if let Err(error) = self.listen(endpoint) {
+                errors.push(StartError::Listen(error));
+            }
+        }
+        errors
+    }
+
+    fn listen(&mut self, endpoint: &Endpoint) -> io::Result<()> {
+        let bound = bind(&endpoint.url, self.changes.len())?;
+        let id = self.next_endpoint;
+        self.next_endpoint += 1;
+        let addresses = bound.iter().map(|bound| bound.address).collect();
+        let mut sockets: Vec<_> = bound
+            .into_iter()
+            .map(|bound| bound.sockets.into_iter())
+            .collect();
+        for thread in &self.changes {
+            let own = sockets.iter_mut().filter_map(Iterator::next).collect();
+            // A thread that has ended takes no connections.
+            let _ = thread.send(Change::Begin(id, endpoint.clone(), own));
+        }
+        self.listening.push(ListeningEndpoint {
+            id,
+            endpoint: endpoint.clone(),
+            addresses,
+        });
+        Ok(())
+    }
+
+    fn end(&self, listening: &ListeningEndpoint) {
+        // A thread that does not answer is busy beyond reason; its sockets close when it is not.
+        const PATIENCE: Duration = Duration::from_secs(1);
+        let (sender, ended) = std::sync::mpsc::channel();
+        for thread in &self.changes {
+            let _ = thread.send(Change::End(listening.id, sender.clone()));
+        }
+        for _ in &self.changes {
+            let _ = ended.recv_timeout(PATIENCE);
+        }
+        for url in listening.urls() {
+            tracing::info!(url, "no longer listened on");
+        }
     }
 
     /// Replaces the pipeline; exchanges under way keep the one they have.
@@ -248,6 +395,15 @@ impl Front {
             .pipeline_revision
             .fetch_add(1, Ordering::Release);
         Ok(())
+    }
+
+    /// Replaces the limits, within a tenth of a second: connections and requests that come then are
+    /// bound by them. Those of heads stay as they were, since what carries heads has been made for
+    /// them; HTTP/2's hold for new connections.
+    pub fn set_limits(&self, limits: FrontLimits) {
+        let http1 = self.shared.limits.load().http1;
+        let limits = FrontLimits { http1, ..limits };
+        self.shared.limits.store(Arc::new(limits));
     }
 
     /// Lets go of a queue's instances; they are connected to anew by the next request (YARP's
@@ -287,17 +443,44 @@ impl Front {
     }
 }
 
-/// A ring must hold the largest head, its index and what was read behind it, four times.
+impl ListeningEndpoint {
+    fn urls(&self) -> impl Iterator<Item = String> {
+        let scheme = match self.endpoint.tls {
+            Some(_) => "https",
+            None => "http",
+        };
+        let addresses = self.addresses.iter();
+        addresses.map(move |address| format!("{scheme}://{address}"))
+    }
+}
+
+fn try_kernel_tls() -> Option<KernelTls> {
+    match KernelTls::probe() {
+        Ok(offered) => {
+            tracing::info!("the kernel does TLS: exchanges over TLS can be delegated");
+            Some(offered)
+        }
+        Err(error) => {
+            let reason = Chain(&error).to_string();
+            tracing::info!(reason, "exchanges over TLS are relayed to targets");
+            None
+        }
+    }
+}
+
+/// A ring must hold the largest head, its index, a route's response transforms and what was read
+/// behind the head, four times.
 fn ring_capacity(limits: &FrontLimits) -> usize {
     let index = limits.http1.fields * 8;
-    let entry = limits.http1.head + index + crate::client::READ + 2 * 1024;
+    let transforms = ResponseTransforms::MAX_ENCODED;
+    let entry = limits.http1.head + index + transforms + crate::client::READ + 2 * 1024;
     (4 * entry).next_power_of_two()
 }
 
 fn run(
     shared: Arc<Shared>,
     number: u64,
-    listeners: Vec<std::net::TcpListener>,
+    changes: mpsc::UnboundedReceiver<Change>,
     phase: watch::Receiver<Phase>,
 ) {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -312,14 +495,7 @@ fn run(
         }
     };
     runtime.block_on(async move {
-        let listeners: io::Result<Vec<_>> =
-            listeners.into_iter().map(TcpListener::from_std).collect();
-        match listeners {
-            Ok(listeners) => {
-                let seed = ostler_shm::monotonic_nanoseconds() ^ (number << 48);
-                Worker::new(shared, seed).run(listeners, phase).await;
-            }
-            Err(error) => tracing::error!(%error, "cannot wait on a listener"),
-        }
+        let seed = ostler_shm::monotonic_nanoseconds() ^ (number << 48);
+        Worker::new(shared, seed).run(changes, phase).await;
     });
 }

@@ -10,27 +10,43 @@ mod affinity;
 mod client;
 mod clock;
 mod connection;
+mod connections;
 mod context;
+mod data_rates;
 mod delegation;
+mod direct_forwarder;
+mod downstream;
 mod exchange;
 mod facts;
 mod flush;
 mod forwarder;
 mod front;
 mod health;
+mod http2;
 mod listener;
+mod listening;
 mod outcome;
 mod pipeline;
 mod readiness;
 mod respond;
+mod slow_timer;
+mod static_files;
 mod step_registry;
 mod support;
+mod tls;
 mod worker;
 
 pub use context::ExchangeContext;
+pub use direct_forwarder::{DirectForwarder, DirectForwarderBuilder};
 pub use front::{Front, FrontLimits, FrontOptions, StartError};
 pub use health::ActiveHealthOptions;
-pub use listener::{ListenUrl, ListenUrlError};
+pub use listener::{Endpoint, ListenUrl, ListenUrlError};
+pub use ostler_config::{AllowedHosts, DataRate, Http2Limits};
 pub use outcome::{ForwarderError, Mode, Outcome};
 pub use pipeline::{Flow, Pipeline, PipelineStep, StepFuture, UnknownStep};
+pub use static_files::StaticFileOptions;
 pub use step_registry::{DuplicateStep, StepRegistry};
+pub use tls::{
+    Certificate, CertificateError, TlsEndpoint, TlsHostOptions, TlsOptions, TlsSetupError,
+    authorities,
+};

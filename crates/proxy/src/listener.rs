@@ -1,15 +1,53 @@
-//! Listening addresses: `http://host:port`, bound once a thread so that the kernel shares out.
+//! Listening addresses: `http://host:port` or `https://host:port`, bound once a thread so that the
+//! kernel shares out.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
+use ostler_config::HttpProtocols;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
+
+use crate::tls::TlsEndpoint;
+
+/// An address that is listened on, and how clients are spoken with.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// Where.
+    pub url: ListenUrl,
+    /// Versions of HTTP in clear text; over TLS each host has its own.
+    pub protocols: HttpProtocols,
+    /// What clients are told over TLS; none where the URL is http.
+    pub tls: Option<Arc<TlsEndpoint>>,
+}
+
+impl Endpoint {
+    /// Whether this is listened on already where `other` is.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let same_tls = match (&self.tls, &other.tls) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, None) => self.protocols == other.protocols,
+            _ => false,
+        };
+        self.url == other.url && same_tls
+    }
+
+    /// One in clear text.
+    pub fn clear(url: ListenUrl) -> Self {
+        Self {
+            url,
+            protocols: HttpProtocols::default(),
+            tls: None,
+        }
+    }
+}
 
 /// Where to listen, as `Urls` says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenUrl {
     text: String,
+    is_https: bool,
     addresses: Vec<SocketAddr>,
     /// The second of two addresses may be missing on a host without IPv6.
     optional_second: bool,
@@ -24,12 +62,13 @@ pub struct ListenUrlError {
 }
 
 impl ListenUrl {
-    /// Reads `http://host:port`: an IP address, `localhost` (both loopback addresses), or `*`, `+`
-    /// and any other name for all addresses, as Kestrel does. Port 80 where none is given.
+    /// Reads `http://host:port` or `https://host:port`: an IP address, `localhost` (both loopback
+    /// addresses), or `*`, `+` and any other name for all addresses, as Kestrel does. Port 80, or 443,
+    /// where none is given.
     ///
     /// # Errors
     ///
-    /// When the scheme is not http, the port is no port, or there is a path.
+    /// When the scheme is neither, the port is no port, or there is a path.
     pub fn parse(url: &str) -> Result<Self, ListenUrlError> {
         let error = |reason| ListenUrlError {
             url: url.to_owned(),
@@ -37,12 +76,14 @@ impl ListenUrl {
         };
         let url = url.trim();
         let lower = url.to_ascii_lowercase();
-        if lower.starts_with("https://") {
-            return Err(error("https is not implemented yet"));
-        }
-        let rest = lower
-            .strip_prefix("http://")
-            .ok_or_else(|| error("it does not start with http://"))?;
+        let (is_https, rest) = match (
+            lower.strip_prefix("http://"),
+            lower.strip_prefix("https://"),
+        ) {
+            (Some(rest), _) => (false, rest),
+            (None, Some(rest)) => (true, rest),
+            (None, None) => return Err(error("it starts neither with http:// nor with https://")),
+        };
         let authority = match rest.split_once('/') {
             None => rest,
             Some((authority, "")) => authority,
@@ -54,7 +95,7 @@ impl ListenUrl {
                 port.parse()
                     .map_err(|_| error("its port is not a number up to 65535"))?,
             ),
-            _ => (authority, 80),
+            _ => (authority, if is_https { 443 } else { 80 }),
         };
         let v4 = |ip: Ipv4Addr| SocketAddr::new(IpAddr::V4(ip), port);
         let v6 = |ip: Ipv6Addr| SocketAddr::new(IpAddr::V6(ip), port);
@@ -82,9 +123,15 @@ impl ListenUrl {
         };
         Ok(Self {
             text: url.to_owned(),
+            is_https,
             addresses,
             optional_second,
         })
+    }
+
+    /// Whether it is an https URL.
+    pub fn is_https(&self) -> bool {
+        self.is_https
     }
 
     /// The URL as given.
@@ -185,12 +232,14 @@ mod tests {
         assert_eq!(addresses("http://[::1]:81"), ["[::1]:81"]);
         assert_eq!(addresses("http://*:80"), ["0.0.0.0:80", "[::]:80"]);
         assert_eq!(addresses("http://10.0.0.1"), ["10.0.0.1:80"]);
+        assert_eq!(addresses("https://10.0.0.1"), ["10.0.0.1:443"]);
+        assert_eq!(addresses("HTTPS://10.0.0.1:8443"), ["10.0.0.1:8443"]);
     }
 
     #[test]
     fn says_what_is_wrong() {
         let reason = |url| ListenUrl::parse(url).unwrap_err().to_string();
-        assert!(reason("https://localhost").contains("https"));
+        assert!(reason("ftp://localhost").contains("https://"));
         assert!(reason("localhost:80").contains("http://"));
         assert!(reason("http://localhost:99999").contains("port"));
         assert!(reason("http://localhost/base").contains("path"));

@@ -67,14 +67,20 @@ pub enum ForwarderError {
     RequestBodyDestination,
     /// The response cannot be passed on.
     ResponseHeaders,
+    /// The client went away, or took its request back, while the response's body was passed on.
+    ResponseBodyCanceled,
     /// The client did not take the response's body.
     ResponseBodyClient,
     /// The destination's body failed.
     ResponseBodyDestination,
-    /// An upgraded connection failed at the client's end.
-    Upgrade,
-    /// An upgraded connection failed at the destination's end.
-    UpgradeDestination,
+    /// Of an upgraded connection, reading from the client failed.
+    UpgradeRequestClient,
+    /// Of an upgraded connection, writing to the destination failed.
+    UpgradeRequestDestination,
+    /// Of an upgraded connection, writing to the client failed, or the upgrade could not be granted.
+    UpgradeResponseClient,
+    /// Of an upgraded connection, reading from the destination failed.
+    UpgradeResponseDestination,
     /// An upgraded connection was idle for too long.
     UpgradeActivityTimeout,
     /// There is no destination to ask.

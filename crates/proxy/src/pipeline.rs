@@ -12,6 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::context::ExchangeContext;
+use crate::direct_forwarder::DirectForwarder;
 use crate::outcome::Outcome;
 
 /// The steps of a pipeline, built in the order they run.
@@ -53,6 +54,9 @@ pub enum Flow {
     Continue,
     /// Back to the client, with this response.
     Respond(http::Response<Bytes>),
+    /// To this prefix, whatever the route's cluster is: no later step runs, and the destinations that
+    /// are left do not matter. How it ends [`PipelineStep::ended`] is told.
+    Forward(Arc<DirectForwarder>),
 }
 
 impl Pipeline {

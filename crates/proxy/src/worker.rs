@@ -5,24 +5,27 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ostler_delegation::control::ConnectionFacts;
 use ostler_delegation::{QueueError, QueueName};
 use ostler_model::{ClusterState, DestinationModel, FastRandom, Snapshot};
+use ostler_shm::kernel_tls::KernelTls;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
-use crate::connection::{Watch, serve};
+use crate::connection::{Accepted, Watch, serve};
 use crate::delegation::{Queue, Rule, Rules};
 use crate::flush::Flush;
 use crate::forwarder::{Clients, Destination, RequestError};
 use crate::front::{FrontLimits, Phase, Shared};
 use crate::health::HealthSignal;
+use crate::listener::Endpoint;
+use crate::listening::{self, Change, Listening, Open};
 use crate::pipeline::Pipeline;
-
-/// How often the worker looks at what is under way.
-const TICK: Duration = Duration::from_millis(100);
+use crate::slow_timer::TICK;
+use crate::static_files::StaticFiles;
+use crate::tls::{self, ClientFacts};
 
 /// The state of one thread. Nothing in it is locked, and nothing of it is seen by another.
 #[derive(Debug)]
@@ -30,6 +33,9 @@ pub(crate) struct Worker {
     shared: Arc<Shared>,
     snapshot: RefCell<Arc<Snapshot>>,
     pipeline: RefCell<(u64, Arc<Pipeline>)>,
+    /// Those in force, looked up once a tick; an `Rc` of this thread's own, so that no request
+    /// touches a count that all threads share.
+    limits: RefCell<Rc<FrontLimits>>,
     queues: RefCell<HashMap<QueueName, Rc<Queue>>>,
     rules: Rules,
     resets: Cell<u64>,
@@ -60,11 +66,12 @@ impl Worker {
         Rc::new(Self {
             snapshot: RefCell::new(shared.model.snapshot()),
             pipeline: RefCell::new((0, shared.pipeline())),
+            limits: RefCell::new(Rc::new(FrontLimits::clone(&shared.limits()))),
             queues: RefCell::default(),
             rules: Rules::default(),
             resets: Cell::new(0),
             flush: Rc::default(),
-            clients: Clients::new(),
+            clients: Clients::new(Arc::clone(&shared.connection_limits)),
             random: RefCell::new(FastRandom::new(seed)),
             connections: RefCell::default(),
             now: Cell::new(crate::clock::now()),
@@ -92,8 +99,18 @@ impl Worker {
         Arc::clone(&pipeline.1)
     }
 
-    pub(crate) fn limits(&self) -> &FrontLimits {
-        &self.shared.limits
+    pub(crate) fn limits(&self) -> Rc<FrontLimits> {
+        Rc::clone(&self.limits.borrow())
+    }
+
+    /// The files to answer from, if there are any.
+    pub(crate) fn static_files(&self) -> Option<&StaticFiles> {
+        self.shared.static_files.as_ref()
+    }
+
+    /// What the kernel does of TLS, for clients whose sockets are handed over; `None` if nothing.
+    pub(crate) fn kernel_tls(&self) -> Option<KernelTls> {
+        self.shared.kernel_tls()
     }
 
     /// Where requests that are forwarded to a destination go.
@@ -162,21 +179,21 @@ impl Worker {
     /// Accepts and serves until the front stops, then until what is under way has ended.
     pub(crate) async fn run(
         self: Rc<Self>,
-        listeners: Vec<TcpListener>,
+        mut changes: mpsc::UnboundedReceiver<Change>,
         mut phase: watch::Receiver<Phase>,
     ) {
         self.flush.pace_thread();
         let flush = tokio::task::spawn_local(Rc::clone(&self.flush).run());
         let ticks = tokio::task::spawn_local(Rc::clone(&self).tick());
-        let accepts: Vec<_> = listeners
-            .into_iter()
-            .map(|listener| tokio::task::spawn_local(Rc::clone(&self).accept(listener)))
-            .collect();
-        let _ = phase.wait_for(|phase| *phase != Phase::Running).await;
-        self.phase.set(Phase::Draining);
-        for accept in accepts {
-            accept.abort();
+        let mut listening = Listening::default();
+        loop {
+            tokio::select! {
+                _ = phase.wait_for(|phase| *phase != Phase::Running) => break,
+                Some(change) = changes.recv() => listening.change(&self, change).await,
+            }
         }
+        self.phase.set(Phase::Draining);
+        listening.end();
         self.check(true);
         while self.is_busy() && *phase.borrow() != Phase::Stopping {
             tokio::select! {
@@ -202,21 +219,48 @@ impl Worker {
         self.connections.borrow().len() > with_targets
     }
 
-    async fn accept(self: Rc<Self>, listener: TcpListener) {
+    /// Accepts connections of an endpoint, which are among those that are `open` while they last.
+    pub(crate) async fn accept(
+        self: Rc<Self>,
+        listener: TcpListener,
+        endpoint: Endpoint,
+        open: Open,
+    ) {
         loop {
             match listener.accept().await {
                 Ok((stream, client)) => {
-                    let local = stream.local_addr().ok();
-                    let Ok(stream) = stream.into_std() else {
-                        continue;
+                    let admitted = self.shared.connections.admit(client.ip(), &self.limits());
+                    let counted = match admitted {
+                        Ok(counted) => counted,
+                        Err(refused) => {
+                            tracing::debug!(%client, ?refused, "a connection is closed at once");
+                            continue;
+                        }
                     };
+                    let local = stream.local_addr().ok();
                     let accepted_ns = ostler_shm::monotonic_nanoseconds();
                     let facts = ConnectionFacts {
                         client: Some(client),
                         local,
                         accepted_ns,
                     };
-                    tokio::task::spawn_local(serve(Rc::clone(&self), OwnedFd::from(stream), facts));
+                    let worker = Rc::clone(&self);
+                    if let Some(tls) = &endpoint.tls {
+                        let tls = Arc::clone(tls);
+                        listening::spawn(&open, tls::serve(worker, stream, tls, facts, counted));
+                        continue;
+                    }
+                    let Ok(stream) = stream.into_std() else {
+                        continue;
+                    };
+                    let accepted = Accepted {
+                        socket: OwnedFd::from(stream),
+                        facts: ClientFacts::clear(facts),
+                        session: None,
+                        protocols: endpoint.protocols,
+                        counted,
+                    };
+                    listening::spawn(&open, serve(worker, accepted));
                 }
                 Err(error) => {
                     // Out of descriptors, most likely: others will give some back.
@@ -231,9 +275,16 @@ impl Worker {
         let mut interval = tokio::time::interval(TICK);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut slow = 0u32;
+        let mut limits = self.shared.limits();
         loop {
             interval.tick().await;
             self.now.set(crate::clock::now());
+            crate::slow_timer::advance(self.now.get());
+            let in_force = self.shared.limits();
+            if !Arc::ptr_eq(&limits, &in_force) {
+                self.limits.replace(Rc::new(FrontLimits::clone(&in_force)));
+                limits = in_force;
+            }
             let resets = self.shared.resets.current();
             if self.resets.replace(resets) != resets {
                 self.shared.resets.apply(|name| {
@@ -251,7 +302,16 @@ impl Worker {
                 self.clients
                     .sweep(self.now.get(), |id| snapshot.clusters.find(id).is_some());
                 self.check(self.is_draining());
+                self.judge_data_rates();
             }
+        }
+    }
+
+    /// Cuts off clients that send or take too slowly.
+    fn judge_data_rates(&self) {
+        let limits = self.limits();
+        for (_, watch) in self.connections.borrow().iter() {
+            watch.judge_data_rate(self.now.get(), &limits);
         }
     }
 

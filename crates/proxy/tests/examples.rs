@@ -30,6 +30,7 @@ fn every_example_has_an_expectation() {
         "custom_load_balancing",
         "custom_step",
         "custom_transform",
+        "direct_forwarding",
         "in_memory_provider",
     ];
     assert_eq!(names, expected);
@@ -104,5 +105,22 @@ fn custom_transform() {
     assert_eq!(
         output("custom_transform"),
         "(200, \"the destination\")\n(418, \"short and stout\\n\")\nsigned: true\n"
+    );
+}
+
+#[test]
+fn direct_forwarding() {
+    let said = output("direct_forwarding");
+    for line in [
+        "without the field: the cluster",
+        "with it: GET /beta/x?y HTTP/1.1; host: x; x-tag: direct",
+        "a mapped path: GET /tiles/1/2 HTTP/1.1; x-forwarded-host: x",
+        "ended: [\"200 None\"]",
+    ] {
+        assert!(said.lines().any(|said| said == line), "{line}: {said}");
+    }
+    assert!(
+        said.contains("no prefix: the configuration has errors"),
+        "{said}"
     );
 }

@@ -56,6 +56,12 @@ mod error;
 mod heap;
 #[cfg(not(loom))]
 mod inotify;
+#[cfg(not(loom))]
+#[expect(
+    unsafe_code,
+    reason = "sets socket options and passes control messages that rustix does not know"
+)]
+pub mod kernel_tls;
 mod layout;
 #[cfg(test)]
 #[cfg(loom)]
@@ -80,6 +86,9 @@ mod ring;
 #[cfg(not(loom))]
 mod socket;
 mod sync;
+#[cfg(not(loom))]
+#[expect(unsafe_code, reason = "asks the kernel for a connection's counters")]
+mod tcp_progress;
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests;
@@ -101,4 +110,6 @@ pub use region::{OwnRegion, PeerRegion, RegionSpec, full_fence};
 pub use ring::{Consumer, Producer};
 #[cfg(not(loom))]
 pub use socket::{ControlListener, ControlSocket, MAX_DESCRIPTORS, MAX_MESSAGE, Received};
+#[cfg(not(loom))]
+pub use tcp_progress::{TcpProgress, shutdown_read, tcp_progress, unread_bytes};
 pub use wake::{Sleeper, Waker, drain_event, event_descriptor};

@@ -144,6 +144,15 @@ impl OwnRegion {
         }
     }
 
+    /// Changes a slot's byte where threads of this process may store different parts of it at once.
+    /// Nothing is stored when `change` says `None`, or out of range.
+    pub fn update_slot(&self, slot: usize, change: impl FnMut(u8) -> Option<u8>) {
+        if let Some(byte) = self.region.memory.slot(slot, self.region.spec.slots) {
+            // Pairs as the store in `set_slot` does.
+            let _ = byte.fetch_update(Ordering::Release, Ordering::Relaxed, change);
+        }
+    }
+
     /// The byte last stored in a slot; 0 when none was, or out of range.
     #[inline]
     pub fn slot(&self, slot: usize) -> u8 {

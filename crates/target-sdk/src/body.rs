@@ -101,6 +101,10 @@ struct State {
     /// Most bytes of it; `u64::MAX` is any number.
     limit: u64,
     too_large: bool,
+    /// The front says that the client is waited for in vain.
+    too_slow: bool,
+    /// The front has been told that the client is waited for.
+    awaited: bool,
     timeout: Duration,
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -138,6 +142,8 @@ impl RequestBody {
             failed: false,
             limit: entry.limits.body,
             too_large: false,
+            too_slow: false,
+            awaited: false,
             timeout,
             timer: None,
         }))
@@ -156,6 +162,11 @@ impl RequestBody {
     /// Whether more was read than the body may have.
     pub(crate) fn is_too_large(&self) -> bool {
         self.lock().too_large
+    }
+
+    /// Whether the front has ended it for its slowness.
+    pub(crate) fn is_too_slow(&self) -> bool {
+        self.lock().too_slow
     }
 
     /// Whether the client still waits to be told to send the body.
@@ -277,7 +288,16 @@ impl State {
         let max = self.decoder.read_hint().clamp(1, MOST);
         let mut read = Vec::with_capacity(self.input.len() + max);
         read.extend_from_slice(&self.input);
-        match self.client.poll_recv(cx, &mut read, max) {
+        let received = self.client.poll_recv(cx, &mut read, max);
+        if received.is_pending() != self.awaited {
+            self.awaited = received.is_pending();
+            self.shared.await_body(self.key, self.awaited);
+        }
+        match received {
+            Poll::Ready(Ok(0)) if self.shared.is_body_too_slow(self.key) => {
+                self.too_slow = true;
+                Poll::Ready(Err(BodyError::TooSlow))
+            }
             Poll::Ready(Ok(0)) => Poll::Ready(Err(BodyError::ClientGone)),
             Poll::Ready(Ok(_)) => {
                 self.timer = None;

@@ -20,6 +20,7 @@ use crate::builder::Timeouts;
 use crate::client::Client;
 use crate::clients::Clients;
 use crate::exchange::{ChannelContext, Handler, ResponseBody, begin};
+use crate::info::TlsInfo;
 use crate::readiness::readable;
 
 /// Most events taken at a stretch before other tasks get their turn.
@@ -158,10 +159,10 @@ where
                 generation,
                 client,
                 facts,
+                tls,
             }) => {
-                context
-                    .clients
-                    .insert(slot, generation, Client::new(client, facts));
+                let client = Client::new(client, facts, tls.map(TlsInfo::new));
+                context.clients.insert(slot, generation, client);
             }
             Some(Event::Request(key, entry)) => {
                 let Some(client) = context.clients.begin(key) else {
@@ -199,11 +200,11 @@ fn take_control(channel: &mut TargetChannel, context: &ChannelContext) -> Result
             generation,
             client,
             facts,
+            tls,
         } = event
         {
-            context
-                .clients
-                .insert(slot, generation, Client::new(client, facts));
+            let client = Client::new(client, facts, tls.map(TlsInfo::new));
+            context.clients.insert(slot, generation, client);
         }
     }
     Ok(())

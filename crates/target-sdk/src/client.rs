@@ -3,12 +3,16 @@
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use ostler_delegation::control::ConnectionFacts;
+use ostler_shm::kernel_tls;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+
+use crate::info::TlsInfo;
 
 /// A client's connection. The front holds it too: file status flags are shared, so every call says
 /// for itself that it must not block.
@@ -17,6 +21,11 @@ pub(crate) struct Client {
     socket: Arc<OwnedFd>,
     facts: ConnectionFacts,
     registration: Mutex<Option<Registration>>,
+    /// What the handshake said if the client speaks TLS; the kernel then encrypts what is sent and
+    /// decrypts what is received.
+    tls: Option<Arc<TlsInfo>>,
+    /// The client has said that it sends nothing more, which the kernel tells only once.
+    ended: AtomicBool,
 }
 
 /// What the socket is registered for, if anything. Reading is registered for no longer than an
@@ -29,12 +38,19 @@ struct Registration {
 }
 
 impl Client {
-    pub(crate) fn new(socket: OwnedFd, facts: ConnectionFacts) -> Self {
+    pub(crate) fn new(socket: OwnedFd, facts: ConnectionFacts, tls: Option<TlsInfo>) -> Self {
         Self {
             socket: Arc::new(socket),
             facts,
             registration: Mutex::new(None),
+            tls: tls.map(Arc::new),
+            ended: AtomicBool::new(false),
         }
+    }
+
+    /// What the handshake said if the client speaks TLS.
+    pub(crate) fn tls(&self) -> Option<&Arc<TlsInfo>> {
+        self.tls.as_ref()
     }
 
     pub(crate) fn facts(&self) -> &ConnectionFacts {
@@ -84,7 +100,7 @@ impl Client {
         max: usize,
     ) -> Poll<io::Result<usize>> {
         if !self.is_registered_for_reading() {
-            match ostler_shm::recv(self.as_fd(), out, max) {
+            match self.recv(out, max) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 done => return Poll::Ready(done),
             }
@@ -92,10 +108,11 @@ impl Client {
         let ready = self.registration(true)?;
         loop {
             let mut guard = ready!(ready.poll_read_ready(cx))?;
-            match guard.try_io(|_| ostler_shm::recv(self.as_fd(), out, max)) {
+            match guard.try_io(|_| self.recv(out, max)) {
                 Ok(Ok(received)) => {
-                    // Less than asked means there is no more: the kernel says when there is.
-                    if received > 0 && received < max {
+                    // Less than asked means there is no more: the kernel says when there is. Except
+                    // of TLS records: an alert behind the data is read by itself.
+                    if received > 0 && received < max && self.tls.is_none() {
                         guard.clear_ready();
                     }
                     return Poll::Ready(Ok(received));
@@ -103,6 +120,51 @@ impl Client {
                 Ok(Err(error)) => return Poll::Ready(Err(error)),
                 Err(_would_block) => {}
             }
+        }
+    }
+
+    fn recv(&self, out: &mut Vec<u8>, max: usize) -> io::Result<usize> {
+        if self.tls.is_none() {
+            return ostler_shm::recv(self.as_fd(), out, max);
+        }
+        if self.ended.load(Ordering::Relaxed) {
+            return Ok(0);
+        }
+        let received = kernel_tls::recv_kernel_tls(self.as_fd(), out, max)?;
+        if received == 0 && max > 0 {
+            self.ended.store(true, Ordering::Relaxed);
+        }
+        Ok(received)
+    }
+
+    /// Says that all has been sent, before the direction is shut down: a client over TLS takes what
+    /// it got to be cut off otherwise (RFC 8446 section 6.1). Waits for room in the socket, since the
+    /// shutdown would cut off what the kernel has encrypted and not placed yet.
+    pub(crate) fn poll_close_notify(
+        &self,
+        cx: &mut Context<'_>,
+        reads: bool,
+    ) -> Poll<io::Result<()>> {
+        if self.tls.is_none() {
+            return Poll::Ready(Ok(()));
+        }
+        let ready = self.registration(reads)?;
+        loop {
+            let mut guard = ready!(ready.poll_write_ready(cx))?;
+            let sent = guard.try_io(|_| match kernel_tls::is_writable(self.as_fd()) {
+                true => kernel_tls::send_close_notify(self.as_fd()),
+                false => Err(io::ErrorKind::WouldBlock.into()),
+            });
+            if let Ok(sent) = sent {
+                return Poll::Ready(sent);
+            }
+        }
+    }
+
+    /// The same where nobody waits: only if there is room now.
+    pub(crate) fn close_notify_now(&self) {
+        if self.tls.is_some() && kernel_tls::is_writable(self.as_fd()) {
+            let _ = kernel_tls::send_close_notify(self.as_fd());
         }
     }
 

@@ -116,6 +116,9 @@ impl Clients {
                 idle.push(entry.take());
             }
         }
+        for entry in idle.iter().flatten() {
+            entry.client.close_notify_now();
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Option<Entry>>> {

@@ -24,6 +24,9 @@ pub enum BodyError {
     /// The client sent nothing for too long.
     #[error("the client sent no body byte for {} s", .0.as_secs())]
     TimedOut(std::time::Duration),
+    /// The client sent the body more slowly than the front's configuration allows.
+    #[error("the client sends the body too slowly")]
+    TooSlow,
     /// The body is larger than the front's configuration allows.
     #[error("the body is larger than {0} bytes")]
     TooLarge(u64),

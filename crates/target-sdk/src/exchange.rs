@@ -12,7 +12,7 @@ use http::StatusCode;
 use ostler_delegation::entry::{Completed, ExchangeKey, ExchangeLimits, RequestEntry, directives};
 use ostler_delegation::target::TargetShared;
 use ostler_delegation::{Disposition, Ending};
-use ostler_http1::{Framing, RequestFacts, to_http_request_parts};
+use ostler_http1::{BodyLength, Framing, RequestFacts, ResponseTransforms, to_http_request_parts};
 use tokio::time::Instant;
 use tower_service::Service;
 
@@ -90,6 +90,8 @@ pub(crate) struct Exchange {
     pub(crate) received_ns: u64,
     body: Option<Arc<RequestBody>>,
     directives: Bytes,
+    /// What is done to the response before that.
+    transforms: Option<Box<ResponseTransforms>>,
     /// When it must be over, and the answer where the response has not begun by then.
     deadline: Option<(Instant, StatusCode)>,
     completed: bool,
@@ -130,6 +132,7 @@ where
         received_ns,
         body,
         directives: Bytes::copy_from_slice(entry.directives),
+        transforms: transforms_of(entry.transforms),
         deadline: deadline_of(&entry.limits, received_ns),
         completed: false,
     };
@@ -143,6 +146,7 @@ where
     };
     parts.extensions.insert(RequestInfo::delegated(
         client.facts(),
+        client.tls().cloned(),
         entry.head_received_ns,
         entry.queued_ns,
         received_ns,
@@ -175,6 +179,14 @@ where
             Err(status) => exchange.answer(bare(status)).await,
         }
     }))
+}
+
+/// The response transforms of an entry; its decoder has checked them.
+fn transforms_of(encoded: &[u8]) -> Option<Box<ResponseTransforms>> {
+    if encoded.is_empty() {
+        return None;
+    }
+    ResponseTransforms::decode(encoded).ok().map(Box::new)
 }
 
 /// The deadline by this process' clock.
@@ -239,7 +251,7 @@ impl Exchange {
     }
 
     /// Sends the handler's response and brings the exchange to its end.
-    pub(crate) async fn answer<B>(self, response: http::Response<B>)
+    pub(crate) async fn answer<B>(mut self, response: http::Response<B>)
     where
         B: http_body::Body + Send,
         B::Error: Into<BoxError>,
@@ -247,6 +259,11 @@ impl Exchange {
         if self.body.as_ref().is_some_and(|body| body.is_too_large()) {
             // Whatever the handler made of it: the front's configuration decides.
             let response = bare(StatusCode::PAYLOAD_TOO_LARGE);
+            return Box::pin(self.respond(response)).await;
+        }
+        if self.body.as_ref().is_some_and(|body| body.is_too_slow()) {
+            self.facts.keep_alive = false;
+            let response = bare(StatusCode::REQUEST_TIMEOUT);
             return Box::pin(self.respond(response)).await;
         }
         self.respond(response).await;
@@ -269,10 +286,14 @@ impl Exchange {
             // Whether the body comes is the client's guess now, so nothing may follow it.
             facts.keep_alive = false;
         }
-        let respond = || self.context.shared.responding(self.key);
+        let respond = || match &self.body {
+            None => self.context.shared.responding(self.key),
+            Some(_) => self.context.shared.responding_beside_body(self.key),
+        };
         let responder = Responder {
             client: &self.client,
             facts,
+            transforms: self.transforms.as_deref(),
             directives: directives(&self.directives).collect(),
             reads: self.body.is_some(),
             timeout: self.context.timeouts.send,
@@ -330,6 +351,10 @@ impl Exchange {
             self.complete(Disposition::Keep, ending, leftover);
             return;
         }
+        if self.client.tls().is_some() {
+            let end = poll_fn(|cx| self.client.poll_close_notify(cx, self.body.is_some()));
+            let _ = tokio::time::timeout(self.context.timeouts.send, end).await;
+        }
         if self.body.is_some() {
             let linger = self.client.linger(LINGER_MOST);
             let _ = tokio::time::timeout(self.context.timeouts.drain.min(LINGER), linger).await;
@@ -350,8 +375,12 @@ impl Exchange {
         self.complete(Disposition::Close, ending, Vec::new());
     }
 
-    /// Adds the fields the front asked for to a response that hyper writes.
-    pub(crate) fn add_directives(&self, fields: &mut http::HeaderMap) {
+    /// Does to a 101, which hyper writes, what the front asked for.
+    pub(crate) fn change_switching(&self, fields: &mut http::HeaderMap) {
+        if let Some(transforms) = &self.transforms {
+            let status = StatusCode::SWITCHING_PROTOCOLS;
+            transforms.head(self.facts, status, fields, BodyLength::Empty, &date());
+        }
         for (name, value) in directives(&self.directives) {
             if let (Ok(name), Ok(value)) = (
                 http::HeaderName::from_bytes(name),

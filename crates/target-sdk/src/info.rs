@@ -1,8 +1,9 @@
 //! What a handler can know of its request beyond HTTP.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use ostler_delegation::control::ConnectionFacts;
+use ostler_delegation::control::{ConnectionFacts, TlsFacts};
 
 /// How a request reached this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,13 +15,40 @@ pub enum Arrival {
     Relayed,
 }
 
+/// The TLS that a client speaks with the front. The bytes that reach this process are decrypted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsInfo {
+    version: u16,
+    server_name: Option<String>,
+}
+
+impl TlsInfo {
+    pub(crate) fn new(facts: TlsFacts) -> Self {
+        Self {
+            version: facts.version,
+            server_name: facts.server_name,
+        }
+    }
+
+    /// The host that the client asked for in its handshake (SNI).
+    pub fn server_name(&self) -> Option<&str> {
+        self.server_name.as_deref()
+    }
+
+    /// The version as TLS writes it: 0x0303 is TLS 1.2, 0x0304 is TLS 1.3.
+    pub fn version(&self) -> u16 {
+        self.version
+    }
+}
+
 /// The client and the way of a request. In the extensions of every request: in an axum handler,
 /// `Extension(info): Extension<RequestInfo>`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct RequestInfo {
     client: Option<SocketAddr>,
     local: Option<SocketAddr>,
     arrival: Arrival,
+    tls: Option<Arc<TlsInfo>>,
     accepted_ns: u64,
     head_received_ns: u64,
     queued_ns: u64,
@@ -30,6 +58,7 @@ pub struct RequestInfo {
 impl RequestInfo {
     pub(crate) fn delegated(
         facts: &ConnectionFacts,
+        tls: Option<Arc<TlsInfo>>,
         head_received_ns: u64,
         queued_ns: u64,
         received_ns: u64,
@@ -38,6 +67,7 @@ impl RequestInfo {
             client: facts.client,
             local: facts.local,
             arrival: Arrival::Delegated,
+            tls,
             accepted_ns: facts.accepted_ns,
             head_received_ns,
             queued_ns,
@@ -45,10 +75,14 @@ impl RequestInfo {
         }
     }
 
-    pub(crate) fn relayed(facts: &ConnectionFacts, received_ns: u64) -> Self {
+    pub(crate) fn relayed(
+        facts: &ConnectionFacts,
+        tls: Option<Arc<TlsInfo>>,
+        received_ns: u64,
+    ) -> Self {
         Self {
             arrival: Arrival::Relayed,
-            ..Self::delegated(facts, 0, 0, received_ns)
+            ..Self::delegated(facts, tls, 0, 0, received_ns)
         }
     }
 
@@ -65,6 +99,19 @@ impl RequestInfo {
     /// How the request reached this process.
     pub fn arrival(&self) -> Arrival {
         self.arrival
+    }
+
+    /// What the client and the front said when they agreed on TLS; `None` in clear text.
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        self.tls.as_deref()
+    }
+
+    /// The scheme that the client asked by: `https` where it speaks TLS with the front.
+    pub fn scheme(&self) -> &'static str {
+        match self.tls {
+            Some(_) => "https",
+            None => "http",
+        }
     }
 
     /// When the connection was accepted: nanoseconds of `CLOCK_MONOTONIC`, as all times here.

@@ -38,7 +38,7 @@ mod upgrade;
 pub use body::Body;
 pub use builder::{Builder, QueueHandle, RequestQueue};
 pub use error::{BindError, BodyError};
-pub use info::{Arrival, RequestInfo};
+pub use info::{Arrival, RequestInfo, TlsInfo};
 pub use ostler_delegation::{QueueError, RequestQueueMode, Verbosity503};
 pub use serve::{Serve, serve};
 

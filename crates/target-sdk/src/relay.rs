@@ -3,12 +3,12 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use hyper_util::rt::TokioIo;
 use ostler_delegation::ChannelError;
-use ostler_delegation::control::{ConnectionFacts, TargetMessage};
-use ostler_delegation::target::RelayChannel;
+use ostler_delegation::control::TargetMessage;
+use ostler_delegation::target::{RelayChannel, RelayedConnection};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use crate::body::Body;
 use crate::channel::told;
 use crate::exchange::{Handler, ResponseBody, call};
-use crate::info::RequestInfo;
+use crate::info::{RequestInfo, TlsInfo};
 use crate::response::{Either, bare};
 
 /// Serves the connections that come over a control socket until the front is gone or, once told
@@ -35,13 +35,8 @@ where
     let mut connections = JoinSet::new();
     loop {
         match channel.poll_connection() {
-            Ok(Some((socket, facts))) => {
-                connections.spawn(serve_connection(
-                    socket,
-                    facts,
-                    service.clone(),
-                    stop.clone(),
-                ));
+            Ok(Some(connection)) => {
+                connections.spawn(serve_connection(connection, service.clone(), stop.clone()));
                 tokio::task::yield_now().await;
                 continue;
             }
@@ -67,14 +62,15 @@ where
 }
 
 async fn serve_connection<S, B>(
-    socket: OwnedFd,
-    facts: ConnectionFacts,
+    connection: RelayedConnection,
     service: S,
     mut stop: watch::Receiver<bool>,
 ) where
     S: Handler<B>,
     B: ResponseBody,
 {
+    let RelayedConnection { socket, facts, tls } = connection;
+    let tls = tls.map(|tls| Arc::new(TlsInfo::new(tls)));
     let socket = std::os::unix::net::UnixStream::from(socket);
     let socket = socket
         .set_nonblocking(true)
@@ -83,9 +79,10 @@ async fn serve_connection<S, B>(
     let answer =
         hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
             let mut service = service.clone();
+            let now = ostler_shm::monotonic_nanoseconds();
+            let info = RequestInfo::relayed(&facts, tls.clone(), now);
             async move {
                 let mut request = request.map(Body::relayed);
-                let info = RequestInfo::relayed(&facts, ostler_shm::monotonic_nanoseconds());
                 request.extensions_mut().insert(info);
                 Ok::<_, Infallible>(match call(&mut service, request).await {
                     Ok(response) => response.map(|body| Either::Handler { body }),

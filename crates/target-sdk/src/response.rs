@@ -10,8 +10,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use http::{HeaderMap, StatusCode};
 use http_body::Body as _;
-use ostler_http1::{BodyEncoder, BodyLength, RequestFacts, ResponseBody, encode_response_head};
+use ostler_http1::{
+    BodyEncoder, BodyLength, BodyLengthError, RequestFacts, ResponseBody, ResponseTransforms,
+    encode_response_head,
+};
 
 use crate::BoxError;
 use crate::body::is_disconnect;
@@ -44,7 +48,7 @@ pub(crate) enum ResponseError {
     #[error(transparent)]
     Panicked(#[from] Panicked),
     #[error("the response body is not as long as its content-length")]
-    Length(#[from] ostler_http1::BodyLengthError),
+    Length(#[from] BodyLengthError),
     #[error("the client's socket failed")]
     Io(#[source] io::Error),
 }
@@ -53,6 +57,8 @@ pub(crate) enum ResponseError {
 pub(crate) struct Responder<'a> {
     pub(crate) client: &'a Client,
     pub(crate) facts: RequestFacts,
+    /// What is done to the response, before fields are added to it.
+    pub(crate) transforms: Option<&'a ResponseTransforms>,
     pub(crate) directives: Vec<(&'a [u8], &'a [u8])>,
     /// The exchange also reads from the socket.
     pub(crate) reads: bool,
@@ -69,13 +75,18 @@ impl Responder<'_> {
         B: http_body::Body,
         B::Error: Into<BoxError>,
     {
-        let (parts, body) = response.into_parts();
+        let (mut parts, body) = response.into_parts();
         let mut body = pin!(body);
-        let length = match body.size_hint().exact() {
+        let mut length = match body.size_hint().exact() {
             _ if body.is_end_stream() => BodyLength::Known(0),
             Some(length) => BodyLength::Known(length),
             None => BodyLength::Unknown,
         };
+        let date = crate::exchange::date();
+        if let Some(transforms) = self.transforms {
+            let fields = &mut parts.headers;
+            length = transforms.head(self.facts, parts.status, fields, length, &date);
+        }
         let mut output = Output::default();
         let framing = encode_response_head(
             &mut output.head,
@@ -85,7 +96,7 @@ impl Responder<'_> {
             &parts.headers,
             &self.directives,
             length,
-            &crate::exchange::date(),
+            &date,
         );
         self.lock().status = parts.status.as_u16();
         if framing.body == ResponseBody::None {
@@ -93,10 +104,12 @@ impl Responder<'_> {
             return Ok(framing.keep_alive);
         }
         let mut encoder = BodyEncoder::new(framing.body);
+        let status = parts.status;
         loop {
-            match poll_fn(|cx| self.poll_gather(cx, body.as_mut(), &mut encoder, &mut output))
-                .await?
-            {
+            let gathered = poll_fn(|cx| {
+                self.poll_gather(cx, status, body.as_mut(), &mut encoder, &mut output)
+            });
+            match gathered.await? {
                 Gathered::All => {
                     self.flush(&mut output).await?;
                     return Ok(framing.keep_alive);
@@ -111,6 +124,7 @@ impl Responder<'_> {
     fn poll_gather<B>(
         &self,
         cx: &mut Context<'_>,
+        status: StatusCode,
         mut body: Pin<&mut B>,
         encoder: &mut BodyEncoder,
         output: &mut Output,
@@ -127,7 +141,7 @@ impl Responder<'_> {
             };
             let mut framing = Vec::new();
             let Some(frame) = frame else {
-                encoder.finish(None, &mut framing)?;
+                self.finish(status, encoder, None, &mut framing)?;
                 output.push(framing.into());
                 return Poll::Ready(Ok(Gathered::All));
             };
@@ -146,7 +160,7 @@ impl Responder<'_> {
                 }
                 Err(frame) => {
                     if let Ok(trailers) = frame.into_trailers() {
-                        encoder.finish(Some(&trailers), &mut framing)?;
+                        self.finish(status, encoder, Some(trailers), &mut framing)?;
                         output.push(framing.into());
                         return Poll::Ready(Ok(Gathered::All));
                     }
@@ -154,12 +168,26 @@ impl Responder<'_> {
             }
             if body.is_end_stream() {
                 let mut framing = Vec::new();
-                encoder.finish(None, &mut framing)?;
+                self.finish(status, encoder, None, &mut framing)?;
                 output.push(framing.into());
                 return Poll::Ready(Ok(Gathered::All));
             }
         }
         Poll::Ready(Ok(Gathered::Some))
+    }
+
+    /// Ends the body, with the trailers that transforms make of those there are.
+    fn finish(
+        &self,
+        status: StatusCode,
+        encoder: &mut BodyEncoder,
+        mut trailers: Option<HeaderMap>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), BodyLengthError> {
+        if let Some(transforms) = self.transforms {
+            trailers = transforms.trailers(status, trailers);
+        }
+        encoder.finish(trailers.as_ref(), out)
     }
 
     /// Sends everything gathered.
@@ -303,7 +331,7 @@ fn of_send(error: io::Error) -> ResponseError {
 }
 
 /// A response of the library's own: a status and nothing else.
-pub(crate) fn bare(status: http::StatusCode) -> http::Response<Nothing> {
+pub(crate) fn bare(status: StatusCode) -> http::Response<Nothing> {
     let mut response = http::Response::new(Nothing);
     *response.status_mut() = status;
     response

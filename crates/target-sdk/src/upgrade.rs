@@ -93,7 +93,7 @@ pub(crate) async fn run<S, B>(
         sent.first_byte_ns = ostler_shm::monotonic_nanoseconds();
     }
     let (mut parts, _body) = response.into_parts();
-    exchange.add_directives(&mut parts.headers);
+    exchange.change_switching(&mut parts.headers);
     switched.store(true, Ordering::Release);
     if answer_sender
         .send(http::Response::from_parts(parts, Nothing))
@@ -118,6 +118,15 @@ struct ClientIo {
     head: Bytes,
     prefix: Bytes,
     switched: Arc<AtomicBool>,
+}
+
+impl Drop for ClientIo {
+    /// Letting go of the connection is its regular end, as it is in clear text.
+    fn drop(&mut self) {
+        if self.switched.load(Ordering::Acquire) {
+            self.client.close_notify_now();
+        }
+    }
 }
 
 impl Read for ClientIo {
@@ -160,7 +169,8 @@ impl Write for ClientIo {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        ready!(self.client.poll_close_notify(cx, true))?;
         Poll::Ready(ostler_shm::shutdown_write(self.client.as_fd()))
     }
 

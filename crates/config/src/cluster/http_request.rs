@@ -46,7 +46,7 @@ pub(super) fn read(
     };
     if config.version == Some(HttpVersion::Http10) {
         let at = reader.section.child("Version");
-        let message = "HTTP/1.0 to destinations has neither chunked bodies nor upgrades";
+        let message = "HTTP/1.0 has no chunked bodies: requests with one are answered 502";
         reader.warn(&at, message, Some("set it to 1.1".to_owned()));
     }
     reader.finish();

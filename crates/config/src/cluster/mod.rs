@@ -2,10 +2,14 @@
 
 mod address;
 mod destination;
+mod header_encoding;
 mod health_check;
 mod http_client;
 mod http_request;
 mod session_affinity;
+mod web_proxy;
+
+pub(crate) use http_client::ssl_protocols;
 
 use crate::diagnostics::Diagnostics;
 use crate::load::RouteValidator;

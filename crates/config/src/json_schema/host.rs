@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::shape::{boolean, integer, list, map, object, open, text_like, texts, time_span};
+use super::shape::{
+    boolean, choice, integer, list, number, object, open, text_like, texts, time_span,
+};
 
 pub(super) fn urls() -> Value {
     text_like("Where to listen, separated by ;.", "http://localhost:5000")
@@ -25,23 +27,144 @@ pub(super) fn kestrel() -> Value {
                 "MaxRequestBodySize",
                 integer("In bytes; 30000000 by default, -1 is no limit."),
             ),
-            ("MaxRequestBufferSize", anything()),
-            ("MaxResponseBufferSize", anything()),
-            ("MinRequestBodyDataRate", anything()),
-            ("MinResponseDataRate", anything()),
-            ("MaxConcurrentConnections", anything()),
-            ("MaxConcurrentUpgradedConnections", anything()),
-            ("Http2", anything()),
+            (
+                "MaxRequestBufferSize",
+                integer("Without effect: bodies are not buffered."),
+            ),
+            (
+                "MaxResponseBufferSize",
+                integer("Without effect: bodies are not buffered."),
+            ),
+            (
+                "MinRequestBodyDataRate",
+                data_rate("The least a client must send of a body."),
+            ),
+            (
+                "MinResponseDataRate",
+                data_rate("The least a client must take of a response."),
+            ),
+            (
+                "MaxConcurrentConnections",
+                integer("Upgraded ones excepted; any number by default."),
+            ),
+            (
+                "MaxConcurrentUpgradedConnections",
+                integer("Any number by default."),
+            ),
+            ("Http2", http2()),
             ("Http3", anything()),
         ],
     );
-    let url = text_like("Where to listen.", "http://*:8080");
-    let endpoint = open("An endpoint; only Url is read.", vec![("Url", url)]);
-    open(
-        "ASP.NET's server.",
+    let mut sections = super::endpoints::of_kestrel();
+    sections.extend([
+        ("Limits", limits),
+        (
+            "AddServerHeader",
+            boolean("Without effect: no Server field is added."),
+        ),
+        ("AllowHostHeaderOverride", boolean("Not implemented yet.")),
+        ("AllowAlternateSchemes", boolean("Not implemented yet.")),
+        ("AllowResponseHeaderCompression", boolean("Without effect.")),
+        ("AllowSynchronousIO", boolean("Without effect.")),
+        ("DisableStringReuse", boolean("Without effect.")),
+    ]);
+    open("ASP.NET's server.", sections)
+}
+
+fn data_rate(description: &str) -> Value {
+    object(
+        description,
         vec![
-            ("Limits", limits),
-            ("Endpoints", map("Endpoints by name.", endpoint)),
+            ("BytesPerSecond", number("240 by default.")),
+            ("GracePeriod", time_span("5 seconds by default.")),
+        ],
+    )
+}
+
+pub(super) fn allowed_hosts() -> Value {
+    text_like(
+        "Hosts that requests may name, separated by ;. Any by default.",
+        "example.com;*.example.com",
+    )
+}
+
+pub(super) fn http_sys() -> Value {
+    let timeouts = object(
+        "Zero is the default.",
+        vec![
+            (
+                "EntityBody",
+                time_span("How long a request's body may be silent."),
+            ),
+            ("DrainEntityBody", time_span("Without effect on a front.")),
+            ("RequestQueue", time_span("Without effect on a front.")),
+            (
+                "IdleConnection",
+                time_span("As Kestrel:Limits:KeepAliveTimeout."),
+            ),
+            (
+                "HeaderWait",
+                time_span("As Kestrel:Limits:RequestHeadersTimeout."),
+            ),
+            (
+                "MinSendBytesPerSecond",
+                integer("As Kestrel:Limits:MinResponseDataRate; 4294967295 is none."),
+            ),
+        ],
+    );
+    let elsewhere = |key| (key, json!({ "description": "Without effect on a front." }));
+    object(
+        "Limits by http.sys' names; Kestrel:Limits comes first.",
+        vec![
+            ("MaxConnections", integer("Any number by default, or -1.")),
+            (
+                "MaxRequestBodySize",
+                integer("In bytes; 30000000 by default, -1 is no limit."),
+            ),
+            ("Timeouts", timeouts),
+            elsewhere("RequestQueueLimit"),
+            elsewhere("Http503Verbosity"),
+            elsewhere("RequestQueueMode"),
+            elsewhere("RequestQueueName"),
+            elsewhere("RequestQueueSecurityDescriptor"),
+            elsewhere("UrlPrefixes"),
+            elsewhere("Authentication"),
+            elsewhere("ClientCertificateMethod"),
+            elsewhere("EnableResponseCaching"),
+            elsewhere("EnableKernelResponseBuffering"),
+            elsewhere("MaxAccepts"),
+            elsewhere("AllowSynchronousIO"),
+            elsewhere("ThrowWriteExceptions"),
+            elsewhere("UnsafePreferInlineScheduling"),
+            elsewhere("UseLatin1RequestHeaders"),
+        ],
+    )
+}
+
+fn http2() -> Value {
+    object(
+        "What a client may ask of an HTTP/2 connection.",
+        vec![
+            ("MaxStreamsPerConnection", integer("100 by default.")),
+            ("HeaderTableSize", integer("In bytes; 4096 by default.")),
+            (
+                "MaxFrameSize",
+                integer("In bytes; 16384 by default, 16777215 at most."),
+            ),
+            (
+                "MaxRequestHeaderFieldSize",
+                integer("In bytes; 32768 by default."),
+            ),
+            (
+                "InitialConnectionWindowSize",
+                integer("In bytes; 1048576 by default, 65535 at least."),
+            ),
+            (
+                "InitialStreamWindowSize",
+                integer("In bytes; 786432 by default, 65535 at least."),
+            ),
+            ("KeepAlivePingDelay", time_span("Off by default.")),
+            ("KeepAlivePingTimeout", time_span("20 seconds by default.")),
         ],
     )
 }
@@ -79,6 +202,16 @@ pub(super) fn ostler() -> Value {
         "What the affinity policies Cookie and CustomHeader encrypt with.",
         vec![("Keys", list("The first encrypts, all decrypt.", key))],
     );
+    let tls = object(
+        "TLS from clients.",
+        vec![(
+            "ClientCertificateAuthorities",
+            text_like(
+                "A PEM file of those who vouch for clients; absent: whom the system trusts.",
+                "/etc/ostler/clients.pem",
+            ),
+        )],
+    );
     object(
         "What YARP has no setting for.",
         vec![
@@ -94,6 +227,24 @@ pub(super) fn ostler() -> Value {
                 "TrustedUsers",
                 texts("Users whose targets are handed client sockets."),
             ),
+            (
+                "Limits",
+                object(
+                    "What ASP.NET has no limit for.",
+                    vec![(
+                        "MaxConnectionsPerAddress",
+                        integer("Of one IPv4 address or IPv6 /64; any number by default."),
+                    )],
+                ),
+            ),
+            ("Tls", tls),
+            (
+                "KernelTls",
+                choice(
+                    "Whether exchanges over TLS are delegated where the kernel can encrypt; auto by default.",
+                    &["auto", "off"],
+                ),
+            ),
             ("DataProtection", data_protection),
             ("HealthChecks", checks),
         ],
@@ -101,8 +252,29 @@ pub(super) fn ostler() -> Value {
 }
 
 pub(super) fn static_files() -> Value {
-    open(
-        "Not implemented yet.",
-        vec![("Enabled", boolean("False by default."))],
+    object(
+        "Files that are served before requests are routed.",
+        vec![
+            ("Enabled", boolean("False by default.")),
+            (
+                "ServeUnknownFileTypes",
+                boolean("Whether files are served whose extension says no type; false by default."),
+            ),
+        ],
     )
+}
+
+pub(super) fn navigation_fallback() -> Value {
+    object(
+        "The file for paths that no route matches and that are not named like a file.",
+        vec![("Path", text_like("Below the web root.", "/index.html"))],
+    )
+}
+
+pub(super) fn content_root() -> Value {
+    text_like("The configuration file's folder by default.", "/srv/app")
+}
+
+pub(super) fn web_root() -> Value {
+    text_like("Where static files are, below the content root.", "wwwroot")
 }

@@ -3,6 +3,7 @@
 //!
 //! Of a new section the shape joins in [`sections`], in one line.
 
+mod endpoints;
 mod host;
 mod policies;
 mod proxy;
@@ -10,7 +11,7 @@ mod shape;
 
 use serde_json::{Value, json};
 
-use shape::{object, open};
+use shape::open;
 
 /// The schema's text, as `ostler schema` prints it.
 pub fn json_schema() -> String {
@@ -40,16 +41,14 @@ fn sections() -> Vec<(&'static str, Value)> {
         ("Authentication", policies::authentication()),
         ("Authorization", policies::authorization()),
         ("Urls", host::urls()),
+        ("AllowedHosts", host::allowed_hosts()),
         ("Kestrel", host::kestrel()),
+        ("HttpSys", host::http_sys()),
         ("Ostler", host::ostler()),
         ("StaticFiles", host::static_files()),
-        (
-            "NavigationFallback",
-            object(
-                "Not implemented yet.",
-                vec![("Path", shape::text("A path."))],
-            ),
-        ),
+        ("NavigationFallback", host::navigation_fallback()),
+        ("ContentRoot", host::content_root()),
+        ("WebRoot", host::web_root()),
     ]
 }
 

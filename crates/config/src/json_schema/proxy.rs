@@ -382,11 +382,17 @@ fn http_client() -> Value {
             ),
             (
                 "RequestHeaderEncoding",
-                policy("ASCII by default.", &["utf-8", "latin1"]),
+                policy(
+                    "What values are sent in; as the client sent them by default.",
+                    &["utf-8", "latin1"],
+                ),
             ),
             (
                 "ResponseHeaderEncoding",
-                policy("Latin-1 by default.", &["utf-8", "latin1"]),
+                policy(
+                    "What values are read as; the client gets them as they are by default.",
+                    &["utf-8", "latin1"],
+                ),
             ),
             ("WebProxy", web_proxy),
         ],

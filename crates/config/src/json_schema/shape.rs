@@ -60,6 +60,10 @@ pub(super) fn integer(description: &str) -> Value {
         "description": description })
 }
 
+pub(super) fn number(description: &str) -> Value {
+    json!({ "type": ["number", "string", "null"], "description": description, "examples": [1] })
+}
+
 /// `D.HH:MM:SS.fffffff`, `HH:MM` or days.
 pub(super) fn time_span(description: &str) -> Value {
     let pattern =
@@ -72,6 +76,11 @@ pub(super) fn time_span(description: &str) -> Value {
 pub(super) fn member(description: &str, names: &[&str]) -> Value {
     json!({ "anyOf": [{ "enum": names }, { "type": ["integer", "null"] },
         { "type": "string", "pattern": "^\\s*[+-]?[0-9]+\\s*$" }], "description": description })
+}
+
+/// A name out of a few.
+pub(super) fn choice(description: &str, names: &[&str]) -> Value {
+    json!({ "enum": names, "description": description })
 }
 
 /// A name out of a few, or one that an application has added.

@@ -1,5 +1,7 @@
 //! `HttpClient` of a cluster as it is written.
 
+use super::HeaderEncoding;
+
 /// `HttpClient` of a cluster (reference 1.10), apart from `MaxConnectionsPerServer`, which stands
 /// in [`ClusterConfig`](super::ClusterConfig).
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -10,10 +12,10 @@ pub struct HttpClientConfig {
     pub dangerous_accept_any_server_certificate: Option<bool>,
     /// Whether another HTTP/2 connection is opened when streams run out; absent is true.
     pub enable_multiple_http2_connections: Option<bool>,
-    /// Encoding of request field values; absent is ASCII.
-    pub request_header_encoding: Option<String>,
-    /// Encoding of response field values; absent is Latin-1.
-    pub response_header_encoding: Option<String>,
+    /// What request field values are sent in; absent is as the client sent them.
+    pub request_header_encoding: Option<HeaderEncoding>,
+    /// What response field values are read as; absent is that the client gets them as they are.
+    pub response_header_encoding: Option<HeaderEncoding>,
     /// Proxy before the destinations; `None` where `WebProxy` has no `Address`.
     pub web_proxy: Option<WebProxyConfig>,
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 mod cluster;
+mod header_encoding;
 mod health_check;
 mod http_client;
 mod http_request;
@@ -11,6 +12,7 @@ mod route;
 mod session_affinity;
 
 pub use cluster::{ClusterConfig, DestinationConfig};
+pub use header_encoding::HeaderEncoding;
 pub use health_check::{ActiveHealthCheckConfig, HealthCheckConfig, PassiveHealthCheckConfig};
 pub use http_client::{HttpClientConfig, SslProtocols, WebProxyConfig};
 pub use http_request::{ActivityTimeout, HttpRequestConfig, HttpVersion, HttpVersionPolicy};

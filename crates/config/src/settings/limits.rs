@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::data_rate::{self, DataRate};
+use super::http2_limits::{self, Http2Limits};
 use crate::diagnostics::Diagnostics;
 use crate::leaf::{self, TimeSpan};
 use crate::not_yet;
@@ -13,7 +15,7 @@ const LONGEST_HEAD: usize = 65_535;
 
 /// What stands for "no limit" where ASP.NET has an infinite time: so long that nobody waits for it,
 /// and no clock overflows.
-const A_CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
+pub(super) const A_CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// What clients may send, and how long they may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,9 +31,27 @@ pub struct FrontLimits {
     pub keep_alive_timeout: Duration,
     /// `RequestHeadersTimeout`: 30 seconds.
     pub head_timeout: Duration,
-    /// `MaxRequestBodySize` in bytes; 30,000,000; `None`, written -1, is no limit. Routes may
-    /// say otherwise.
+    /// `MaxRequestBodySize` in bytes; 30,000,000; `None`, written null or -1, is no limit. Routes
+    /// may say otherwise.
     pub max_request_body_size: Option<u64>,
+    /// `MinRequestBodyDataRate`: the least a client must send of a body that is waited for. `None`,
+    /// written null, is nothing.
+    pub min_request_body_data_rate: Option<DataRate>,
+    /// `MinResponseDataRate`: the least a client must take of a response. `None`, written null, is
+    /// nothing.
+    pub min_response_data_rate: Option<DataRate>,
+    /// `HttpSys:Timeouts:EntityBody`: how long a body that is waited for may be silent. `None`, the
+    /// default, leaves that to the rate above.
+    pub entity_body_timeout: Option<Duration>,
+    /// `MaxConcurrentConnections`, upgraded ones excepted. `None`, the default, is any number.
+    pub max_concurrent_connections: Option<usize>,
+    /// `MaxConcurrentUpgradedConnections`. `None`, the default, is any number.
+    pub max_concurrent_upgraded_connections: Option<usize>,
+    /// `Ostler:Limits:MaxConnectionsPerAddress`: of one IPv4 address, or one /64 of IPv6. `None`, the
+    /// default, is any number.
+    pub max_connections_per_address: Option<usize>,
+    /// `Http2`.
+    pub http2: Http2Limits,
 }
 
 impl Default for FrontLimits {
@@ -43,37 +63,102 @@ impl Default for FrontLimits {
             keep_alive_timeout: Duration::from_secs(120),
             head_timeout: Duration::from_secs(30),
             max_request_body_size: Some(30_000_000),
+            min_request_body_data_rate: Some(DataRate::default()),
+            min_response_data_rate: Some(DataRate::default()),
+            entity_body_timeout: None,
+            max_concurrent_connections: None,
+            max_concurrent_upgraded_connections: None,
+            max_connections_per_address: None,
+            http2: Http2Limits::default(),
         }
     }
 }
 
 /// Reads `Kestrel:Limits`.
 pub(super) fn read(section: Section<'_>, diagnostics: &mut Diagnostics) -> FrontLimits {
-    let defaults = FrontLimits::default();
+    let mut limits = FrontLimits::default();
     let mut reader = Reader::new(section, diagnostics);
     reader.allow(not_yet::keys_of("Kestrel:Limits"));
-    let limits = FrontLimits {
-        request_line: reader
-            .parsed("MaxRequestLineSize", head_size)
-            .unwrap_or(defaults.request_line),
-        head: reader
-            .parsed("MaxRequestHeadersTotalSize", head_size)
-            .unwrap_or(defaults.head),
-        fields: reader
-            .parsed("MaxRequestHeaderCount", size)
-            .unwrap_or(defaults.fields),
-        keep_alive_timeout: reader
-            .parsed("KeepAliveTimeout", timeout)
-            .unwrap_or(defaults.keep_alive_timeout),
-        head_timeout: reader
-            .parsed("RequestHeadersTimeout", timeout)
-            .unwrap_or(defaults.head_timeout),
-        max_request_body_size: reader
-            .parsed("MaxRequestBodySize", body_size)
-            .unwrap_or(defaults.max_request_body_size),
-    };
+    limits.http2 = http2_limits::read(reader.child("Http2"), reader.diagnostics);
+    set(
+        &mut limits.request_line,
+        reader.parsed("MaxRequestLineSize", head_size),
+    );
+    set(
+        &mut limits.head,
+        reader.parsed("MaxRequestHeadersTotalSize", head_size),
+    );
+    set(
+        &mut limits.fields,
+        reader.parsed("MaxRequestHeaderCount", size),
+    );
+    set(
+        &mut limits.keep_alive_timeout,
+        reader.parsed("KeepAliveTimeout", timeout),
+    );
+    set(
+        &mut limits.head_timeout,
+        reader.parsed("RequestHeadersTimeout", timeout),
+    );
+    set(
+        &mut limits.max_request_body_size,
+        unless_null(&mut reader, "MaxRequestBodySize", body_size),
+    );
+    limits.min_request_body_data_rate = data_rate::read(&mut reader, "MinRequestBodyDataRate");
+    limits.min_response_data_rate = data_rate::read(&mut reader, "MinResponseDataRate");
+    let some = |text: &str| connections(text).map(Some);
+    set(
+        &mut limits.max_concurrent_connections,
+        unless_null(&mut reader, "MaxConcurrentConnections", some),
+    );
+    set(
+        &mut limits.max_concurrent_upgraded_connections,
+        unless_null(&mut reader, "MaxConcurrentUpgradedConnections", |text| {
+            upgrades(text).map(Some)
+        }),
+    );
+    for key in ["MaxRequestBufferSize", "MaxResponseBufferSize"] {
+        let at = reader.child(key);
+        if at.value().is_some_and(|text| !text.is_empty()) {
+            let message = "this has no effect: bodies are not buffered here, what is read at a time \
+                           is passed on before more is read";
+            reader.warn(&at, message, Some(format!("remove {key}")));
+        }
+    }
     reader.finish();
     limits
+}
+
+/// Reads `Ostler:Limits`, what ASP.NET has no limit for.
+pub(super) fn read_own(
+    section: Section<'_>,
+    limits: &mut FrontLimits,
+    diagnostics: &mut Diagnostics,
+) {
+    let mut reader = Reader::new(section, diagnostics);
+    let most = unless_null(&mut reader, "MaxConnectionsPerAddress", |text| {
+        connections(text).map(Some)
+    });
+    set(&mut limits.max_connections_per_address, most);
+    reader.finish();
+}
+
+fn set<T>(limit: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *limit = value;
+    }
+}
+
+/// A value that null takes away, where ASP.NET's property may be null: `Some(None)`.
+fn unless_null<T>(
+    reader: &mut Reader<'_, '_>,
+    key: &'static str,
+    parse: impl FnOnce(&str) -> Result<Option<T>, String>,
+) -> Option<Option<T>> {
+    if reader.child(key).is_null() {
+        return Some(None);
+    }
+    reader.parsed(key, parse)
 }
 
 fn size(text: &str) -> Result<usize, String> {
@@ -83,13 +168,27 @@ fn size(text: &str) -> Result<usize, String> {
     }
 }
 
-fn body_size(text: &str) -> Result<Option<u64>, String> {
+pub(super) fn body_size(text: &str) -> Result<Option<u64>, String> {
     match leaf::int64(text)? {
         -1 => Ok(None),
         size => u64::try_from(size)
             .map(Some)
             .map_err(|_| format!("{text:?} is negative and not -1, no limit")),
     }
+}
+
+/// A number of connections; Kestrel takes no zero here.
+pub(super) fn connections(text: &str) -> Result<usize, String> {
+    match usize::try_from(leaf::int64(text)?) {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err(format!("{text:?} is not positive; null is any number")),
+    }
+}
+
+/// The same, of which zero is none.
+fn upgrades(text: &str) -> Result<usize, String> {
+    usize::try_from(leaf::int64(text)?)
+        .map_err(|_| format!("{text:?} is negative; null is any number"))
 }
 
 fn head_size(text: &str) -> Result<usize, String> {
@@ -101,7 +200,7 @@ fn head_size(text: &str) -> Result<usize, String> {
     }
 }
 
-fn timeout(text: &str) -> Result<Duration, String> {
+pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     match TimeSpan::parse(text)? {
         TimeSpan::INFINITE => Ok(A_CENTURY),
         span => span

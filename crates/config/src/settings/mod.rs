@@ -1,13 +1,29 @@
 //! Settings outside `ReverseProxy`: where to listen, limits, and our own section.
 
+mod allowed_hosts;
 mod data_protection;
+mod data_rate;
+mod endpoints;
 mod health_checks;
+mod http2_limits;
+mod http_sys;
+mod kernel_tls;
+mod kestrel;
 mod limits;
-mod urls;
+mod static_files;
 
+pub use allowed_hosts::AllowedHosts;
 pub use data_protection::{DataProtectionConfig, ProtectionKeyConfig};
+pub use data_rate::DataRate;
+pub use endpoints::{
+    CertificateConfig, ClientCertificateMode, EndpointConfig, HttpProtocols, Password, TlsConfig,
+    TlsHostConfig,
+};
 pub use health_checks::HealthCheckDefaults;
+pub use http2_limits::Http2Limits;
+pub use kernel_tls::KernelTls;
 pub use limits::FrontLimits;
+pub use static_files::StaticFilesConfig;
 
 use crate::diagnostics::Diagnostics;
 use crate::leaf;
@@ -21,19 +37,19 @@ const MOST_THREADS: i32 = 1024;
 /// Everything a front is started with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// Where to listen, clear-text http only. The first of these that says anything:
+    /// Where to listen, and how. The first of these that says anything:
     ///
-    /// 1. `Urls`, separated by `;`, from any source (an environment variable `URLS`, too);
-    /// 2. the environment variables `ASPNETCORE_URLS` and `DOTNET_URLS`;
-    /// 3. `Kestrel:Endpoints:<name>:Url`;
+    /// 1. `Kestrel:Endpoints`;
+    /// 2. `Urls`, separated by `;`, from any source (an environment variable `URLS`, too);
+    /// 3. the environment variables `ASPNETCORE_URLS` and `DOTNET_URLS`;
     /// 4. `http://localhost:5000`.
-    ///
-    /// In ASP.NET the third comes first. Here it does not, so that `--urls` always wins.
-    pub urls: Vec<String>,
+    pub endpoints: Vec<EndpointConfig>,
     /// The `ReverseProxy` section.
     pub proxy: ProxyConfig,
     /// The `Ostler` section and limits.
     pub ostler: OstlerConfig,
+    /// `StaticFiles`, `NavigationFallback`, and where files are.
+    pub static_files: StaticFilesConfig,
 }
 
 /// The `Ostler` section: what YARP has no setting for.
@@ -50,8 +66,15 @@ pub struct OstlerConfig {
     pub data_protection: DataProtectionConfig,
     /// `Ostler:HealthChecks`: what YARP lets code alone set.
     pub health_checks: HealthCheckDefaults,
-    /// `Kestrel:Limits`.
+    /// `Ostler:Tls:ClientCertificateAuthorities`: a PEM file of those who vouch for clients. Absent is
+    /// what the system trusts.
+    pub client_certificate_authorities: Option<String>,
+    /// `Ostler:KernelTls`.
+    pub kernel_tls: KernelTls,
+    /// `Kestrel:Limits`, `HttpSys` and `Ostler:Limits`.
     pub limits: FrontLimits,
+    /// `AllowedHosts`.
+    pub allowed_hosts: AllowedHosts,
 }
 
 impl Settings {
@@ -62,8 +85,9 @@ impl Settings {
         diagnostics: &mut Diagnostics,
     ) -> Self {
         Self {
-            urls: urls::read(tree, diagnostics),
+            endpoints: endpoints::read(tree, diagnostics),
             ostler: ostler(tree, &proxy, diagnostics),
+            static_files: static_files::read(tree, diagnostics),
             proxy,
         }
     }
@@ -77,15 +101,21 @@ fn ostler(
     let section = tree.section("Ostler:DataProtection");
     let data_protection = data_protection::read(section.clone(), diagnostics);
     data_protection::warn_of_missing_keys(&section, proxy, &data_protection, diagnostics);
-    let limits = limits::read(tree.section("Kestrel:Limits"), diagnostics);
+    let limits = limits(tree, diagnostics);
+    kestrel::warn(&tree.section("Kestrel"), diagnostics);
+    let allowed_hosts = allowed_hosts::read(&tree.section("AllowedHosts"), diagnostics);
     let health_checks = health_checks::read(tree.section("Ostler:HealthChecks"), diagnostics);
+    let mut reader = Reader::new(tree.section("Ostler:Tls"), diagnostics);
+    let client_certificate_authorities = reader.text("ClientCertificateAuthorities");
+    reader.finish();
     let mut reader = Reader::new(tree.section("Ostler"), diagnostics);
-    reader.allow(["HealthChecks", "DataProtection"]);
+    reader.allow(["HealthChecks", "DataProtection", "Limits", "Tls"]);
     let threads = reader.parsed("Threads", |text| match leaf::int32(text)? {
         threads @ 0..=MOST_THREADS => Ok(threads.unsigned_abs() as usize),
         _ => Err(format!("{text:?} is not from 0 to {MOST_THREADS}")),
     });
     let runtime_folder = reader.text("RuntimeFolder");
+    let kernel_tls = kernel_tls::read(&mut reader);
     let mut trusted_users = Vec::new();
     for (at, user) in reader.list("TrustedUsers") {
         match user.as_str() {
@@ -100,6 +130,19 @@ fn ostler(
         trusted_users,
         data_protection,
         health_checks,
+        client_certificate_authorities,
+        kernel_tls,
         limits,
+        allowed_hosts,
     }
+}
+
+/// The first of these that says something about a limit: `Kestrel:Limits`, `HttpSys`.
+fn limits(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) -> FrontLimits {
+    let kestrel = tree.section("Kestrel:Limits");
+    let mut limits = limits::read(kestrel.clone(), diagnostics);
+    let http_sys = tree.section("HttpSys");
+    http_sys::read(http_sys, &kestrel, &mut limits, diagnostics);
+    limits::read_own(tree.section("Ostler:Limits"), &mut limits, diagnostics);
+    limits
 }

@@ -32,6 +32,12 @@ impl<'a> Section<'a> {
         self.node?.leaf.as_ref()?.text.as_deref()
     }
 
+    /// Whether it is written as null, or as an object or an array with nothing in it.
+    pub(crate) fn is_null(&self) -> bool {
+        let leaf = self.node.and_then(|node| node.leaf.as_ref());
+        leaf.is_some_and(|leaf| leaf.text.is_none()) && !self.has_children()
+    }
+
     /// Whether nothing is there: no value and nothing below. An empty object, an empty array and
     /// null are nothing.
     pub fn is_empty(&self) -> bool {

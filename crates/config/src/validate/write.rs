@@ -4,8 +4,8 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use crate::schema::{
-    ActivityTimeout, ClusterConfig, DestinationConfig, HealthCheckConfig, HttpVersion, MatchConfig,
-    Metadata, RouteConfig, SessionAffinityConfig,
+    ActivityTimeout, ClusterConfig, DestinationConfig, HeaderEncoding, HealthCheckConfig,
+    HttpVersion, MatchConfig, Metadata, RouteConfig, SessionAffinityConfig,
 };
 use crate::tree::{Leaf, Node, Position};
 
@@ -151,11 +151,11 @@ fn http_client(to: &mut Writer<'_>, cluster: &ClusterConfig) {
     );
     to.text(
         "RequestHeaderEncoding",
-        config.request_header_encoding.as_deref(),
+        config.request_header_encoding.map(HeaderEncoding::as_str),
     );
     to.text(
         "ResponseHeaderEncoding",
-        config.response_header_encoding.as_deref(),
+        config.response_header_encoding.map(HeaderEncoding::as_str),
     );
     if let Some(config) = &config.web_proxy {
         let mut to = to.child("WebProxy");

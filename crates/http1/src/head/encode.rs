@@ -104,7 +104,7 @@ fn frame(
 }
 
 /// A Content-Length that stands once and is a number.
-fn stated_length(fields: &HeaderMap) -> Option<u64> {
+pub(crate) fn stated_length(fields: &HeaderMap) -> Option<u64> {
     let mut values = fields.get_all(CONTENT_LENGTH).iter();
     let (value, None) = (values.next()?, values.next()) else {
         return None;
@@ -113,7 +113,7 @@ fn stated_length(fields: &HeaderMap) -> Option<u64> {
 }
 
 /// RFC 9112 section 6.3, rule 1.
-fn has_no_body(status: StatusCode) -> bool {
+pub(crate) fn has_no_body(status: StatusCode) -> bool {
     status.is_informational()
         || status == StatusCode::NO_CONTENT
         || status == StatusCode::NOT_MODIFIED

@@ -4,6 +4,7 @@
 mod build;
 mod in_memory;
 mod manager;
+mod map_forwarder;
 
 use std::error::Error;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::snapshot::Snapshot;
 
 pub use in_memory::InMemoryConfigProvider;
 pub use manager::{ConfigManager, ConfigManagerBuilder};
+pub use map_forwarder::MapForwarder;
 
 /// What a provider has to say, at one time.
 #[derive(Debug, Clone, Default)]

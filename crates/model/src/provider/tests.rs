@@ -298,3 +298,29 @@ fn registered_policies_are_known_and_others_are_not() {
     let found = errors(&start(ProxyModel::new()).unwrap_err());
     assert!(found[0].contains("LoadBalancingPolicy"), "{found:?}");
 }
+
+/// Reference part B, 21.
+#[test]
+fn mapped_forwarders_stand_behind_what_is_set_and_stay_through_updates() {
+    let memory = memory("memory", routes(&["a"]));
+    let model = Arc::new(ProxyModel::new());
+    let _manager = ConfigManager::builder(Arc::clone(&model))
+        .provider(Arc::clone(&memory) as _)
+        .start()
+        .unwrap();
+    let x = MapForwarder::new("/x/{**rest}", "http://x/base").target_path("/y/{**rest}");
+    memory.map_forwarder(x);
+    assert_eq!(in_force(&model), ["a", "MapForwarder /x/{**rest}"]);
+    memory.map_forwarder(MapForwarder::new("/{id:int}", "http://z/"));
+    memory.update(routes(&["b"]));
+    let all = ["b", "MapForwarder /x/{**rest}", "MapForwarder /{id:int}"];
+    assert_eq!(in_force(&model), all);
+    let snapshot = model.snapshot();
+    let mapped = &snapshot.routes.models()[1];
+    assert!(mapped.transforms.is_some());
+    let destinations = mapped.cluster.as_ref().unwrap().destinations();
+    assert_eq!(destinations.all[0].model().config.address, "http://x/base");
+    // What is no prefix is refused, and what was in force stays.
+    memory.map_forwarder(MapForwarder::new("/w", "no prefix"));
+    assert_eq!(in_force(&model), all);
+}

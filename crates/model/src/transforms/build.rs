@@ -10,10 +10,11 @@ use http::header::{FORWARDED, HeaderName, HeaderValue};
 use super::forwarded::{Action, Elements, Fact, NodeFormat};
 use super::path::{Removable, configured};
 use super::request::{FieldText, RequestTransform, Step, Text};
-use super::response::{ResponseTransform, Step as ResponseStep, When};
+use super::response::{DelegatedResponse, ResponseTransform, Step as ResponseStep};
 use super::{TransformProvider, Transforms};
 use crate::route::{PathBinder, PathTemplate, RouteBuildError};
 use ostler_config::schema::RouteConfig;
+use ostler_http1::{FieldTransform, When};
 
 /// A route's transforms while they are put together.
 pub struct TransformsBuilder {
@@ -89,6 +90,7 @@ pub(super) fn build(
             copies_request_headers: true,
             copies_response_headers: true,
             copies_trailers: true,
+            delegated_response: DelegatedResponse::Unchanged,
         },
         has_host: false,
         has_forwarder: false,
@@ -122,7 +124,9 @@ pub(super) fn build(
             message,
         });
     }
-    Some(builder.transforms)
+    let mut transforms = builder.transforms;
+    transforms.delegated_response = DelegatedResponse::of(&transforms);
+    Some(transforms)
 }
 
 /// One configured transform.
@@ -156,8 +160,7 @@ impl<'a> Item<'a> {
             return self.forwarded(list, builder);
         }
         if let Some(header) = get("ClientCert") {
-            // There are no client certificates yet: what the client says of one is removed.
-            builder.request(Step::HeaderRemove(name(header)?));
+            builder.request(Step::ClientCertificate(name(header)?));
         } else if let Some(from) = get("HttpMethodChange") {
             let to = get("Set").ok_or("HttpMethodChange needs Set")?;
             let to = method(to)?;
@@ -220,26 +223,28 @@ impl<'a> Item<'a> {
         let get = |key, list: &str| self.value(&format!("{key}{list}"));
         for key in ["ResponseHeader", "ResponseTrailer"] {
             let is_trailer = key == "ResponseTrailer";
-            let step = if let Some(header) = get(key, "") {
+            let transform = if let Some(header) = get(key, "") {
                 let (text, append) = self.put()?;
-                ResponseStep::Put {
-                    name: name(header)?,
-                    value: HeaderValue::from_bytes(text.as_bytes()).ok(),
-                    append,
-                    when: self.when()?,
+                let (name, when) = (name(header)?, self.when()?);
+                match (HeaderValue::from_bytes(text.as_bytes()), append) {
+                    (Ok(value), false) => FieldTransform::Set { name, value, when },
+                    (Ok(value), true) => FieldTransform::Append { name, value, when },
+                    // Text that is no value: the field is dropped (reference part B, 2.7).
+                    (Err(_), _) => FieldTransform::Remove { name, when },
                 }
             } else if let Some(header) = get(key, "Remove") {
                 let (name, when) = (name(header)?, self.when()?);
-                ResponseStep::Remove { name, when }
+                FieldTransform::Remove { name, when }
             } else if let Some(list) = get(key, "sAllowed") {
                 match is_trailer {
                     true => transforms.copies_trailers = false,
                     false => transforms.copies_response_headers = false,
                 }
-                ResponseStep::Allowed(names(list)?)
+                FieldTransform::Allow(names(list)?)
             } else {
                 continue;
             };
+            let step = ResponseStep::Fields(transform);
             match is_trailer {
                 true => transforms.trailers.push(step),
                 false => transforms.response.push(step),

@@ -23,7 +23,7 @@ use crate::route::{PathTemplate, RequestFacts, RouteBuildError};
 
 pub use build::TransformsBuilder;
 pub use request::{ConnectionEnds, OutgoingRequest, RequestTransform};
-pub use response::{OutgoingResponse, ResponseTransform};
+pub use response::{DelegatedResponse, OutgoingResponse, RelayReason, ResponseTransform};
 
 /// Adds transforms to routes from code, when a configuration is applied.
 pub trait TransformProvider: Send + Sync {
@@ -53,6 +53,8 @@ pub struct Transforms {
     copies_request_headers: bool,
     copies_response_headers: bool,
     copies_trailers: bool,
+    /// The last three, written down once for all requests.
+    delegated_response: DelegatedResponse,
     /// The route's path, for those that ask what it captured.
     template: Option<PathTemplate>,
 }
@@ -83,7 +85,7 @@ impl Transforms {
     pub fn request<'a>(
         &'a self,
         original: &'a dyn RequestFacts,
-        ends: ConnectionEnds,
+        ends: ConnectionEnds<'a>,
         method: Method,
         host: &'a HeaderValue,
         copied: impl FnOnce() -> HeaderMap,
@@ -100,7 +102,7 @@ impl Transforms {
         &'a self,
         steps: &[request::Step],
         original: &'a dyn RequestFacts,
-        ends: ConnectionEnds,
+        ends: ConnectionEnds<'a>,
         method: Method,
         host: &'a HeaderValue,
         copied: impl FnOnce() -> HeaderMap,
@@ -124,7 +126,7 @@ impl Transforms {
     pub fn delegated_request<'a>(
         &'a self,
         original: &'a dyn RequestFacts,
-        ends: ConnectionEnds,
+        ends: ConnectionEnds<'a>,
         method: Method,
         host: &'a HeaderValue,
         copied: impl FnOnce() -> HeaderMap,
@@ -135,6 +137,11 @@ impl Transforms {
         }
         let steps = &self.request[..self.configured];
         Some(self.run_request(steps, original, ends, method, host, copied, random))
+    }
+
+    /// What a target is to do to its responses, or why none is asked to.
+    pub fn delegated_response(&self) -> &DelegatedResponse {
+        &self.delegated_response
     }
 
     /// The fields for the client, made of the destination's; `pass` takes out what is not passed on.
@@ -151,13 +158,14 @@ impl Transforms {
     /// The fields of an answer in a destination's place.
     pub fn failure(&self, status: StatusCode) -> HeaderMap {
         let mut headers = HeaderMap::new();
+        let mut response = OutgoingResponse {
+            status,
+            headers: &mut headers,
+            destination: None,
+            headers_copied: self.copies_response_headers,
+        };
         for step in &self.response {
-            step.apply(&mut OutgoingResponse {
-                status,
-                headers: &mut headers,
-                destination: None,
-                headers_copied: self.copies_response_headers,
-            });
+            step.apply(&mut response);
         }
         headers
     }
@@ -194,13 +202,14 @@ fn run(
         true => pass(destination),
         false => HeaderMap::new(),
     };
+    let mut response = OutgoingResponse {
+        status,
+        headers: &mut headers,
+        destination: original.as_ref(),
+        headers_copied: copies,
+    };
     for step in steps {
-        step.apply(&mut OutgoingResponse {
-            status,
-            headers: &mut headers,
-            destination: original.as_ref(),
-            headers_copied: copies,
-        });
+        step.apply(&mut response);
     }
     headers
 }

@@ -6,6 +6,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Response};
 
@@ -27,6 +29,7 @@ pub struct OutgoingRequest<'a> {
     original: &'a dyn RequestFacts,
     remote: Option<SocketAddr>,
     local: Option<SocketAddr>,
+    client_certificate: Option<&'a [u8]>,
     template: Option<&'a PathTemplate>,
     values: OnceCell<Vec<(&'a str, Option<String>)>>,
     /// What becomes of `%2F` in route values: the text is an encoded slash, unless the client
@@ -47,11 +50,15 @@ pub struct OutgoingRequest<'a> {
 
 /// The ends of a client's connection.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct ConnectionEnds {
+pub struct ConnectionEnds<'a> {
     /// The client's.
     pub remote: Option<SocketAddr>,
     /// The proxy's.
     pub local: Option<SocketAddr>,
+    /// Whether they speak TLS.
+    pub is_https: bool,
+    /// The client's certificate in DER, if it has shown one.
+    pub client_certificate: Option<&'a [u8]>,
 }
 
 impl fmt::Debug for OutgoingRequest<'_> {
@@ -67,7 +74,7 @@ impl fmt::Debug for OutgoingRequest<'_> {
 impl<'a> OutgoingRequest<'a> {
     pub(super) fn new(
         original: &'a dyn RequestFacts,
-        ends: ConnectionEnds,
+        ends: ConnectionEnds<'a>,
         template: Option<&'a PathTemplate>,
         method: Method,
         headers: Option<HeaderMap>,
@@ -79,6 +86,7 @@ impl<'a> OutgoingRequest<'a> {
             original,
             remote: ends.remote,
             local: ends.local,
+            client_certificate: ends.client_certificate,
             template,
             values: OnceCell::new(),
             slashes: if doubly {
@@ -105,6 +113,11 @@ impl<'a> OutgoingRequest<'a> {
     /// The client's address.
     pub fn remote(&self) -> Option<SocketAddr> {
         self.remote
+    }
+
+    /// The client's certificate in DER, if it has shown one.
+    pub fn client_certificate(&self) -> Option<&[u8]> {
+        self.client_certificate
     }
 
     /// The address that the client connected to.
@@ -296,6 +309,7 @@ pub(super) enum Step {
         append: bool,
     },
     HeaderRemove(HeaderName),
+    ClientCertificate(HeaderName),
     HeadersAllowed(Vec<HeaderName>),
     OriginalHost(bool),
     XForwarded {
@@ -354,6 +368,14 @@ impl Step {
             },
             Self::HeaderRemove(name) => {
                 request.headers.remove(name);
+            }
+            Self::ClientCertificate(name) => {
+                // Never what the client says of itself (reference part B, 3.8).
+                request.headers.remove(name);
+                let encoded = request.client_certificate.map(|der| STANDARD.encode(der));
+                if let Some(Ok(value)) = encoded.map(HeaderValue::try_from) {
+                    request.headers.insert(name.clone(), value);
+                }
             }
             Self::HeadersAllowed(names) => {
                 for name in names {

@@ -2,9 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::StatusCode;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::HeaderMap;
+use ostler_http1::{FieldTransform, ResponseTransforms};
+
+use super::Transforms;
 
 /// A response transform of one's own.
 pub trait ResponseTransform: Send + Sync {
@@ -32,38 +36,9 @@ impl fmt::Debug for OutgoingResponse<'_> {
     }
 }
 
-/// Which responses a transform is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum When {
-    Always,
-    Success,
-    Failure,
-}
-
-impl When {
-    fn includes(self, status: StatusCode) -> bool {
-        match self {
-            Self::Always => true,
-            Self::Success => status.as_u16() < 400,
-            Self::Failure => status.as_u16() >= 400,
-        }
-    }
-}
-
 /// One response or trailer transform.
 pub(super) enum Step {
-    Put {
-        name: HeaderName,
-        /// `None` where the text is no value: the field is dropped.
-        value: Option<HeaderValue>,
-        append: bool,
-        when: When,
-    },
-    Remove {
-        name: HeaderName,
-        when: When,
-    },
-    Allowed(Vec<HeaderName>),
+    Fields(FieldTransform),
     Custom(Arc<dyn ResponseTransform>),
 }
 
@@ -71,56 +46,89 @@ impl Step {
     /// Whether it reads the destination's fields.
     pub(super) fn reads_destination(&self) -> bool {
         match self {
-            Self::Put { append, .. } => *append,
-            Self::Remove { .. } => false,
-            Self::Allowed(_) | Self::Custom(_) => true,
+            Self::Fields(transform) => transform.reads_original(),
+            Self::Custom(_) => true,
         }
     }
 
     pub(super) fn apply(&self, response: &mut OutgoingResponse<'_>) {
         match self {
-            Self::Put {
-                name,
-                value,
-                append,
-                when,
-            } if when.includes(response.status) => {
-                // "Take" (reference part B, 2.7): what was not copied is taken from the destination.
-                if !append {
-                    response.headers.remove(name);
-                } else if !response.headers_copied
-                    && !response.headers.contains_key(name)
-                    && let Some(destination) = response.destination
-                {
-                    for value in destination.get_all(name) {
-                        response.headers.append(name.clone(), value.clone());
-                    }
-                }
-                match value {
-                    Some(value) => {
-                        response.headers.append(name.clone(), value.clone());
-                    }
-                    None => {
-                        response.headers.remove(name);
-                    }
-                }
-            }
-            Self::Remove { name, when } if when.includes(response.status) => {
-                response.headers.remove(name);
-            }
-            Self::Allowed(names) => {
-                let Some(destination) = response.destination else {
-                    return;
-                };
-                for name in names {
-                    for value in destination.get_all(name) {
-                        response.headers.append(name.clone(), value.clone());
-                    }
-                }
-                response.headers_copied = true;
-            }
+            Self::Fields(transform) => transform.apply(
+                response.status,
+                response.headers,
+                response.destination,
+                &mut response.headers_copied,
+            ),
             Self::Custom(transform) => transform.apply(response),
-            Self::Put { .. } | Self::Remove { .. } => {}
         }
     }
+}
+
+/// What becomes of the response transforms of a route where a target answers the client itself.
+#[derive(Debug)]
+pub enum DelegatedResponse {
+    /// There are none.
+    Unchanged,
+    /// The target's library applies them: these bytes go along with each request.
+    Encoded(Box<[u8]>),
+    /// They cannot be written down, so exchanges of the route are relayed.
+    Relayed(RelayReason),
+}
+
+/// Why exchanges of a route are relayed.
+#[derive(Debug)]
+pub struct RelayReason {
+    text: &'static str,
+    is_told: AtomicBool,
+}
+
+impl RelayReason {
+    /// The reason, for people.
+    pub fn text(&self) -> &'static str {
+        self.text
+    }
+
+    /// Whether this is the first time that somebody asks.
+    pub fn is_news(&self) -> bool {
+        !self.is_told.load(Ordering::Relaxed) && !self.is_told.swap(true, Ordering::Relaxed)
+    }
+}
+
+impl DelegatedResponse {
+    /// Writes the transforms of a route down, if that can be.
+    pub(super) fn of(transforms: &Transforms) -> Self {
+        let relayed = |text| {
+            Self::Relayed(RelayReason {
+                text,
+                is_told: AtomicBool::new(false),
+            })
+        };
+        let (Some(fields), Some(trailers)) =
+            (written(&transforms.response), written(&transforms.trailers))
+        else {
+            return relayed("a response transform is code");
+        };
+        let made = ResponseTransforms {
+            copies_fields: transforms.copies_response_headers,
+            copies_trailers: transforms.copies_trailers,
+            fields,
+            trailers,
+        };
+        if made.is_empty() {
+            return Self::Unchanged;
+        }
+        match made.encode() {
+            Some(bytes) => Self::Encoded(bytes),
+            None => relayed("the response transforms are too long"),
+        }
+    }
+}
+
+/// The steps as data; `None` where one is code.
+fn written(steps: &[Step]) -> Option<Vec<FieldTransform>> {
+    let written = steps.iter().map(|step| match step {
+        Step::Fields(transform) => Some(transform.clone()),
+        Step::Custom(_) => None,
+    });
+    written.collect()
 }

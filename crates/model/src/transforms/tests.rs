@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Response, StatusCode};
 use ostler_config::schema::{MatchConfig, RouteConfig};
+use ostler_http1::{FieldTransform, ResponseTransforms};
 
 use super::*;
 use crate::random::FastRandom;
@@ -14,6 +15,7 @@ struct Client {
     path: &'static str,
     query: Option<&'static str>,
     fields: &'static [(&'static str, &'static str)],
+    is_https: bool,
 }
 
 impl RequestFacts for Client {
@@ -30,7 +32,7 @@ impl RequestFacts for Client {
         "client.example:81"
     }
     fn is_https(&self) -> bool {
-        false
+        self.is_https
     }
     fn for_each_field_value(&self, name: &str, visit: &mut dyn FnMut(&[u8])) {
         for (have, value) in self.fields {
@@ -54,7 +56,10 @@ const CLIENT: Client = Client {
         ("X-Forwarded-Prefix", "/spoofed"),
         ("Forwarded", "for=192.0.2.1"),
     ],
+    is_https: false,
 };
+
+const DER: [u8; 5] = [0, 0xff, 0x10, 0x83, 0x3e];
 
 fn route(items: &str) -> RouteConfig {
     let transforms = items.split(" + ").filter(|item| !item.is_empty());
@@ -97,6 +102,8 @@ fn sent(client: &Client, items: &str) -> (String, Vec<String>) {
     let ends = ConnectionEnds {
         remote: "192.0.2.7:4711".parse().ok(),
         local: "[2001:db8::1]:80".parse().ok(),
+        is_https: client.is_https,
+        client_certificate: client.is_https.then_some(&DER),
     };
     let host = HeaderValue::from_static("destination");
     let request = transforms
@@ -210,6 +217,7 @@ fn a_percent_sign_never_becomes_a_slash() {
             path,
             query: None,
             fields: &[],
+            is_https: false,
         };
         for items in ["PathPattern: /{**rest}", "PathRemovePrefix: /api/1"] {
             assert_eq!(
@@ -397,6 +405,11 @@ fn response_fields() {
         ),
         ("ResponseHeadersAllowed: X-B; x-a", ok, &["1", "2"]),
         ("ResponseHeadersAllowed: X-B", ok, &[]),
+        (
+            "ResponseHeadersAllowed: X-B + ResponseHeader: X-A | Append: v",
+            ok,
+            &["v"],
+        ),
     ] {
         let mut fields = HeaderMap::new();
         fields.append("x-a", HeaderValue::from_static("1"));
@@ -414,6 +427,54 @@ fn response_fields() {
             values,
             "{trailers}"
         );
+    }
+}
+
+#[test]
+fn what_a_target_is_to_do_is_written_down_once() {
+    let encoded = |items: &str| {
+        let transforms = built(items);
+        match transforms.delegated_response() {
+            DelegatedResponse::Encoded(bytes) => ResponseTransforms::decode(bytes).unwrap(),
+            other => panic!("{items}: {other:?}"),
+        }
+    };
+    let unchanged = built("PathSet: /x + ResponseHeadersCopy: true");
+    assert!(matches!(
+        unchanged.delegated_response(),
+        DelegatedResponse::Unchanged
+    ));
+    let made = encoded(
+        "ResponseHeader: X-A | Set: v | When: Always + ResponseTrailerRemove: X-T \
+         + ResponseHeadersAllowed: a;b + ResponseHeader: X-B | Append: w",
+    );
+    assert_eq!((made.copies_fields, made.copies_trailers), (false, true));
+    assert_eq!((made.fields.len(), made.trailers.len()), (3, 1));
+    assert!(!encoded("ResponseTrailersCopy: false").copies_trailers);
+
+    // Text that is no value drops the field.
+    let made = encoded("ResponseHeader: X-A | Set: a\u{7f}b");
+    assert!(matches!(made.fields[..], [FieldTransform::Remove { .. }]));
+}
+
+#[test]
+fn what_cannot_be_written_down_is_relayed() {
+    struct Nothing;
+    impl ResponseTransform for Nothing {
+        fn apply(&self, _: &mut OutgoingResponse<'_>) {}
+    }
+    let provider = |_: &RouteConfig, transforms: &mut TransformsBuilder| {
+        transforms.add_response_transform(Nothing);
+    };
+    let providers: [Arc<dyn TransformProvider>; 1] = [Arc::new(provider)];
+    let code = Transforms::build(&route(""), &providers, &mut Vec::new()).unwrap();
+    let long = format!("ResponseHeader: X-A | Set: {}", "v".repeat(17_000));
+    for (transforms, text) in [(code, "is code"), (built(&long), "too long")] {
+        let DelegatedResponse::Relayed(reason) = transforms.delegated_response() else {
+            panic!("{text}: it was written down");
+        };
+        assert!(reason.text().ends_with(text));
+        assert!(reason.is_news() && !reason.is_news());
     }
 }
 
@@ -475,4 +536,42 @@ fn a_transform_of_ones_own_may_answer() {
         &mut FastRandom::new(1),
     );
     assert_eq!(answer.unwrap_err().status(), StatusCode::IM_A_TEAPOT);
+}
+
+#[test]
+fn what_the_handshake_said_is_sent_on() {
+    let client = Client {
+        is_https: true,
+        fields: &[("X-Cert", "forged"), ("X-Forwarded-Proto", "http")],
+        ..CLIENT
+    };
+    // Reference part B, 3.8: base64 of the DER bytes, whatever the client says of itself.
+    let (_, fields) = sent(&client, "ClientCert: X-Cert");
+    assert!(
+        fields.contains(&"x-cert: AP8Qgz4=".to_owned()),
+        "{fields:?}"
+    );
+    assert!(
+        !fields.iter().any(|field| field.contains("forged")),
+        "{fields:?}"
+    );
+    // 3.6 and 3.7: the scheme that the front sees.
+    assert!(
+        fields.contains(&"x-forwarded-proto: https".to_owned()),
+        "{fields:?}"
+    );
+    let (_, fields) = sent(&client, "Forwarded: proto");
+    assert!(
+        fields.contains(&"forwarded: proto=https".to_owned()),
+        "{fields:?}"
+    );
+    let clear = Client {
+        is_https: false,
+        ..client
+    };
+    let (_, fields) = sent(&clear, "ClientCert: X-Cert");
+    assert!(
+        !fields.iter().any(|field| field.contains("x-cert")),
+        "{fields:?}"
+    );
 }

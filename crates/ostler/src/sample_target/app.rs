@@ -10,13 +10,13 @@ use axum::body::Body;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, FromRequestParts, State};
 use axum::http::request::Parts;
-use axum::http::{Request, Response, StatusCode, header};
+use axum::http::{HeaderName, Request, Response, StatusCode, header};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Json};
 use bytes::Bytes;
 use futures_util::stream;
 use http_body_util::BodyExt as _;
-use ostler_target::{Arrival, RequestInfo};
+use ostler_target::{Arrival, RequestInfo, TlsInfo};
 use sha2::{Digest, Sha256};
 
 use super::bodies;
@@ -56,6 +56,8 @@ async fn dispatch(State(label): State<Arc<str>>, request: Request<Body>) -> Resp
             Some(status) if !status.is_informational() => status.into_response(),
             _ => bad_request("/status/CODE wants a code from 200 to 999"),
         },
+        ("fields", code) => fields(code, request.uri().query()),
+        (_, "trailers") => bodies::with_trailers(),
         (_, "echo") => echo(request).await,
         (_, "upload") => upload(request).await,
         (_, "sse") => events(),
@@ -71,6 +73,26 @@ fn greeting(label: &str) -> Response<Body> {
 
 fn bad_request(text: &'static str) -> Response<Body> {
     (StatusCode::BAD_REQUEST, text).into_response()
+}
+
+/// A response whose fields are the parameters of the query, as they stand there.
+fn fields(code: &str, query: Option<&str>) -> Response<Body> {
+    let Some(status) = code
+        .parse()
+        .ok()
+        .and_then(|code| StatusCode::from_u16(code).ok())
+    else {
+        return bad_request("/fields/CODE wants a status");
+    };
+    let mut response = (status, "fields\n").into_response();
+    for parameter in query.into_iter().flat_map(|query| query.split('&')) {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse()) else {
+            return bad_request("/fields/CODE wants fields as its parameters");
+        };
+        response.headers_mut().append(name, value);
+    }
+    response
 }
 
 /// Everything about a request, as JSON.
@@ -115,6 +137,8 @@ async fn echo(request: Request<Body>) -> Response<Body> {
         "sha256": sha256,
         "pid": std::process::id(),
         "arrival": arrival,
+        "scheme": info.map(RequestInfo::scheme),
+        "server_name": info.and_then(RequestInfo::tls).and_then(TlsInfo::server_name),
     }))
     .into_response()
 }

@@ -6,9 +6,11 @@ use std::sync::LazyLock;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
-use axum::http::Response;
+use axum::http::{HeaderMap, HeaderValue, Response, header};
 use bytes::Bytes;
+use futures_util::stream;
 use http_body::{Frame, SizeHint};
+use http_body_util::StreamBody;
 
 use super::app::{octets, whole};
 
@@ -35,6 +37,22 @@ pub(super) fn chunked(count: u64) -> Response<Body> {
         piece: 16 * 1024,
         says_length: false,
     }))
+}
+
+/// A chunked body of two pieces, and two trailers of one name and one of another behind it.
+pub(super) fn with_trailers() -> Response<Body> {
+    let mut trailers = HeaderMap::new();
+    for (name, value) in [("x-trailer", "1"), ("x-trailer", "2"), ("x-other", "3")] {
+        trailers.append(name, HeaderValue::from_static(value));
+    }
+    let pieces =
+        ["with ", "trailers\n"].map(|text| Frame::data(Bytes::from_static(text.as_bytes())));
+    let frames = pieces.into_iter().chain([Frame::trailers(trailers)]);
+    let frames = stream::iter(frames.map(Ok::<_, Infallible>));
+    let mut response = octets(Body::new(StreamBody::new(frames)));
+    let names = HeaderValue::from_static("x-trailer, x-other");
+    response.headers_mut().insert(header::TRAILER, names);
+    response
 }
 
 struct Pattern {

@@ -82,7 +82,7 @@ impl Destination {
 }
 
 /// A server's side of TLS with a certificate for `localhost` and `inner.example`.
-fn acceptor(speaks: Speaks) -> (TlsAcceptor, String) {
+pub(crate) fn acceptor(speaks: Speaks) -> (TlsAcceptor, String) {
     let names = ["localhost".to_owned(), "inner.example".to_owned()];
     let made = rcgen::generate_simple_self_signed(names).unwrap();
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));

@@ -49,7 +49,7 @@ fn warm(front: &Front) -> Client {
     client
 }
 
-fn until_received(sandbox: &Sandbox) {
+pub(crate) fn until_received(sandbox: &Sandbox) {
     eventually("the target has the request", || counts(sandbox).0 == 1);
 }
 
@@ -85,6 +85,29 @@ fn target_killed_with_a_request_queued() {
     let echo = client.response().json();
     assert_eq!(echo["pid"], again.pid());
     assert_eq!(echo["length"], body.len());
+}
+
+#[test]
+fn target_killed_with_a_request_queued_in_a_slot_used_before() {
+    // What the slot's last exchange has left in the target's memory is not taken for the state of
+    // the next.
+    let sandbox = Sandbox::new();
+    let target = sandbox.target("q", &[]);
+    let front = sandbox.front(&delegating_to(&["q"]));
+    drop(warm(&front));
+    let before = front.process.descriptors();
+    let earlier = warm(&front);
+    drop(earlier);
+    eventually("the front has let go of it", || {
+        front.process.descriptors() <= before
+    });
+    stopped(&sandbox, &target);
+    let mut client = front.connect();
+    client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+    until_queued(&sandbox, 1);
+    target.kill();
+    let again = sandbox.target("q", &["--mode", "create-or-attach"]);
+    assert_eq!(client.response().pid(), again.pid());
 }
 
 #[test]

@@ -9,45 +9,45 @@ use crate::support::{Client, PATIENCE, Process, Sandbox, delegating_to, eventual
 use crate::upgrades::{converse, frames_behind_the_handshake_arrive, web_socket};
 
 /// A destination of the test's own, which sees the bytes.
-struct Destination {
+pub(crate) struct Destination {
     listener: TcpListener,
 }
 
 /// A connection of the front's to a [`Destination`].
-struct Incoming {
+pub(crate) struct Incoming {
     stream: BufReader<TcpStream>,
 }
 
 /// A request's head: its first line, and its fields in order with names in lower case.
 #[derive(Debug)]
-struct Head {
-    line: String,
-    fields: Vec<(String, String)>,
+pub(crate) struct Head {
+    pub(crate) line: String,
+    pub(crate) fields: Vec<(String, String)>,
 }
 
 impl Head {
-    fn all(&self, name: &str) -> Vec<&str> {
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
         let named = self.fields.iter().filter(|(have, _)| have == name);
         named.map(|(_, value)| value.as_str()).collect()
     }
 }
 
 impl Destination {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         Self { listener }
     }
 
-    fn authority(&self) -> String {
+    pub(crate) fn authority(&self) -> String {
         self.listener.local_addr().unwrap().to_string()
     }
 
-    fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         format!("http://{}/", self.authority())
     }
 
-    fn accept(&self) -> Incoming {
+    pub(crate) fn accept(&self) -> Incoming {
         let mut accepted = None;
         eventually("the front connects", || {
             accepted = self.listener.accept().ok();
@@ -62,13 +62,13 @@ impl Destination {
     }
 
     /// Whether the front has opened no connection since the last one was accepted.
-    fn is_left_alone(&self) -> bool {
+    pub(crate) fn is_left_alone(&self) -> bool {
         self.listener.accept().is_err()
     }
 }
 
 impl Incoming {
-    fn line(&mut self) -> String {
+    pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
         self.stream.read_line(&mut line).unwrap();
         line.strip_suffix("\r\n")
@@ -76,7 +76,7 @@ impl Incoming {
             .to_owned()
     }
 
-    fn head(&mut self) -> Head {
+    pub(crate) fn head(&mut self) -> Head {
         let line = self.line();
         let mut fields = Vec::new();
         loop {
@@ -91,14 +91,14 @@ impl Incoming {
         }
     }
 
-    fn read(&mut self, count: usize) -> Vec<u8> {
+    pub(crate) fn read(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
         self.stream.read_exact(&mut bytes).unwrap();
         bytes
     }
 
     /// Bytes of a chunked body, however they are cut into chunks.
-    fn chunked(&mut self, count: usize) -> Vec<u8> {
+    pub(crate) fn chunked(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
         while bytes.len() < count {
             let size = usize::from_str_radix(&self.line(), 16).unwrap();
@@ -113,11 +113,11 @@ impl Incoming {
         bytes
     }
 
-    fn send(&mut self, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.get_mut().write_all(bytes.as_ref()).unwrap();
     }
 
-    fn is_closed(&mut self) -> bool {
+    pub(crate) fn is_closed(&mut self) -> bool {
         match self.stream.fill_buf() {
             Ok(bytes) => bytes.is_empty(),
             Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
@@ -127,7 +127,7 @@ impl Incoming {
 
 /// One route, for everything, to one cluster; `more` are further settings of the cluster, each
 /// followed by a comma.
-fn forwarding(more: &str, destinations: &[&str]) -> String {
+pub(crate) fn forwarding(more: &str, destinations: &[&str]) -> String {
     format!(
         r#"{{ "ReverseProxy": {{
             "Pipeline": [ "LoadBalancing", "HttpSysDelegation" ],
@@ -137,7 +137,7 @@ fn forwarding(more: &str, destinations: &[&str]) -> String {
     )
 }
 
-fn forwarding_to(destination: &Destination) -> String {
+pub(crate) fn forwarding_to(destination: &Destination) -> String {
     forwarding(
         "",
         &[&format!(
@@ -147,7 +147,7 @@ fn forwarding_to(destination: &Destination) -> String {
     )
 }
 
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+pub(crate) const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 #[test]
 fn a_request_is_sent_on_as_yarp_sends_it() {

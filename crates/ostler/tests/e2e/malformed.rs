@@ -120,7 +120,8 @@ const REFUSED: &[(u16, &str)] = &[
     (400, "GET / HTP/1.1\r\nHost: x\r\n\r\n"),
     (400, "GET / http/1.1\r\nHost: x\r\n\r\n"),
     (505, "GET / HTTP/2.0\r\nHost: x\r\n\r\n"),
-    (505, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+    // What HTTP/2 begins with, almost.
+    (505, "PRI * HTTP/2.0\r\n\r\nMS\r\n\r\n"),
     (400, "G\"T / HTTP/1.1\r\nHost: x\r\n\r\n"),
     (400, "/ HTTP/1.1\r\nHost: x\r\n\r\n"),
     // Fields.

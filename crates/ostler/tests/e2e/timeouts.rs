@@ -106,7 +106,7 @@ fn an_accepted_upgrade_is_not_subject() {
 }
 
 /// Stops a process, and waits until each of its threads stands still.
-fn stop(process: &Process) {
+pub(crate) fn stop(process: &Process) {
     process.signal("STOP");
     let tasks = format!("/proc/{}/task", process.pid());
     eventually("every thread stands still", || {

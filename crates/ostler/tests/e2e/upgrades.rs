@@ -1,5 +1,6 @@
 //! Connections that become something else, and responses that do not end: WebSocket, SSE.
 
+use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use tungstenite::protocol::Role;
@@ -38,7 +39,7 @@ pub(crate) fn web_socket(port: u16, prefix: &str) -> WebSocket<TcpStream> {
 }
 
 /// Says messages of every kind and hears them again.
-pub(crate) fn converse(socket: &mut WebSocket<TcpStream>) {
+pub(crate) fn converse<S: Read + Write>(socket: &mut WebSocket<S>) {
     let large = vec![b'w'; 500_000];
     for message in [
         Message::text("hello"),
@@ -57,7 +58,7 @@ pub(crate) fn converse(socket: &mut WebSocket<TcpStream>) {
 }
 
 /// Ends a WebSocket as RFC 6455 section 7 wants it.
-pub(crate) fn say_goodbye(mut socket: WebSocket<TcpStream>) {
+pub(crate) fn say_goodbye<S: Read + Write>(mut socket: WebSocket<S>) {
     socket.close(None).unwrap();
     loop {
         match socket.read() {

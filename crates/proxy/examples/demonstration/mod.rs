@@ -11,26 +11,30 @@ use ostler_config::schema::{
 };
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_model::ProxyModel;
-use ostler_proxy::{ActiveHealthOptions, Front, FrontLimits, FrontOptions, ListenUrl, Pipeline};
+use ostler_proxy::{
+    ActiveHealthOptions, Endpoint, Front, FrontLimits, FrontOptions, ListenUrl, Pipeline,
+};
 
 pub(crate) type Failure = Box<dyn Error>;
 
 /// Starts a front on a port of its own.
 pub(crate) fn front(model: &Arc<ProxyModel>, pipeline: Pipeline) -> Result<Front, Failure> {
     let options = FrontOptions {
-        urls: vec![ListenUrl::parse("http://127.0.0.1:0")?],
+        endpoints: vec![Endpoint::clear(ListenUrl::parse("http://127.0.0.1:0")?)],
         threads: 1,
         limits: FrontLimits::default(),
         runtime: RuntimeFolder::from_environment(),
         trusted_uids: Vec::new(),
+        kernel_tls: false,
         active_health: ActiveHealthOptions::default(),
+        static_files: None,
     };
     Ok(Front::start(Arc::clone(model), pipeline, &options)?)
 }
 
 pub(crate) fn address(front: &Front) -> Result<SocketAddr, Failure> {
-    let first = front.addresses().first();
-    Ok(*first.ok_or("nothing is listened on")?)
+    let first = front.addresses().into_iter().next();
+    Ok(first.ok_or("nothing is listened on")?)
 }
 
 pub(crate) fn stop(front: Front) {

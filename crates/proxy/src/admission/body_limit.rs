@@ -18,6 +18,8 @@ pub(super) fn check(
 ) -> Result<Option<u64>, StatusCode> {
     let route = &context.route().config;
     let limit = match route.max_request_body_size {
+        // Calls that stream have no length worth limiting (reference part B, 13).
+        _ if context.is_grpc() => None,
         None => of_server,
         Some(-1) => None,
         Some(limit) => match u64::try_from(limit) {

@@ -6,6 +6,7 @@
 //!    code (`OnRejected`).
 
 use std::future::{pending, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,14 +16,9 @@ use http::{HeaderValue, StatusCode};
 use ostler_model::policies::{Acquired, Permit, Rejected, Waiting};
 
 use super::Admission;
-use crate::client::{Interest, READ};
-use crate::connection::Connection;
 use crate::context::ExchangeContext;
+use crate::downstream::Downstream;
 use crate::facts::Facts;
-
-/// How long a client may have ended its stream before its request counts as abandoned, as for a
-/// delegated request.
-const SILENCE: Duration = Duration::from_secs(1);
 
 /// The permits of an exchange: the global limiter's, the route's.
 #[derive(Debug, Default)]
@@ -38,7 +34,7 @@ impl Permits {
 
 /// Gets the exchange its permits.
 pub(super) async fn acquire(
-    connection: &mut Connection,
+    downstream: &mut Downstream<'_>,
     context: &ExchangeContext<'_>,
 ) -> Result<Permits, Admission> {
     let route = Arc::clone(context.route());
@@ -51,15 +47,15 @@ pub(super) async fn acquire(
         let Some(limiter) = limiter else { continue };
         if limiter.counts_exchanges_under_way() {
             // Ends of delegated exchanges are taken in lazily; now they matter.
-            connection.worker.settle();
+            downstream.worker().settle();
         }
         let client = context.client_address().map(|client| client.ip());
-        let acquired = limiter.acquire(now(), client, &Facts(context.head()));
+        let acquired = limiter.acquire(now(), client, &Facts(context.head(), context.is_https()));
         let acquired = match acquired {
             Acquired::Permit(permit) => Ok(permit),
             Acquired::Rejected(rejected) => Err(rejected),
             // On the heap, so that exchanges that do not wait do not carry the room for it.
-            Acquired::Waiting(waiting) => match Box::pin(wait(connection, waiting)).await {
+            Acquired::Waiting(waiting) => match Box::pin(wait(downstream, waiting)).await {
                 Some(waited) => waited,
                 None => return Err(Admission::ClientGone),
             },
@@ -97,57 +93,22 @@ fn rejection(status: u16, rejected: Rejected) -> http::Response<Bytes> {
 
 /// Waits in the limiter's queue; `None` when the client goes away.
 async fn wait(
-    connection: &mut Connection,
+    downstream: &mut Downstream<'_>,
     mut waiting: Waiting,
 ) -> Option<Result<Permit, Rejected>> {
-    let mut gone_at = None;
+    let mut gone = pin!(downstream.gone());
     loop {
-        let room = READ.saturating_sub(connection.input.len());
-        let watches = room > 0 && !connection.read_closed;
-        let interest = if watches {
-            Interest::Reads
-        } else {
-            Interest::Breaks
-        };
-        connection.client.set_interest(interest).ok()?;
-        let now = now();
-        if gone_at.is_some_and(|gone_at| now >= gone_at) {
-            return None;
-        }
-        let until_gone = gone_at.map(|gone_at: Duration| gone_at - now);
-        let next = until_gone
-            .into_iter()
-            .chain(waiting.replenished_in(now))
-            .min();
+        let replenished = waiting.replenished_in(now());
         let time = async {
-            match next {
-                Some(next) => tokio::time::sleep(next).await,
+            match replenished {
+                Some(replenished) => tokio::time::sleep(replenished).await,
                 None => pending().await,
-            }
-        };
-        let (client, input) = (&connection.client, &mut connection.input);
-        let seen = async {
-            match watches {
-                true => client.recv(input, room).await,
-                false => {
-                    client.broken().await;
-                    Err(std::io::ErrorKind::ConnectionReset.into())
-                }
             }
         };
         tokio::select! {
             biased;
-            permit = poll_fn(|cx| waiting.poll(self::now(), cx.waker())) => return Some(permit),
-            seen = seen => match seen {
-                // It may only have nothing more to say.
-                Ok(0) => {
-                    connection.read_closed = true;
-                    gone_at = Some(self::now() + SILENCE);
-                }
-                // What it says next waits with it.
-                Ok(_) => {}
-                Err(_) => return None,
-            },
+            permit = poll_fn(|cx| waiting.poll(now(), cx.waker())) => return Some(permit),
+            _ = gone.as_mut() => return None,
             () = time => {}
         }
     }

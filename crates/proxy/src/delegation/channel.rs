@@ -21,6 +21,7 @@ use super::handoff::{Event, Handoff, Handoffs, Record};
 use crate::client::Client;
 use crate::flush::Flush;
 use crate::readiness::readable;
+use crate::tls::TlsFacts;
 
 /// An open channel.
 #[derive(Debug)]
@@ -124,16 +125,25 @@ impl Channel {
         look(&self.front.borrow().welcome().url_prefixes)
     }
 
+    /// Whether the target transforms its responses as a request says.
+    pub(crate) fn transforms_responses(&self) -> bool {
+        self.front.borrow().transforms_responses()
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.front.borrow().welcome().pid
     }
 
     /// Makes a client's connection known to the target.
     pub(crate) fn open_connection(self: &Rc<Self>, client: &Client) -> Result<Place, NotTaken> {
-        let opened = self
-            .front
-            .borrow_mut()
-            .open_connection(client.as_fd(), *client.facts());
+        // A client whose session is in this process has no socket to hand over: its exchanges are
+        // relayed.
+        let socket = client.plain_fd().ok_or(NotTaken::Full)?;
+        let opened = self.front.borrow_mut().open_connection(
+            socket,
+            *client.facts(),
+            client.tls().map(TlsFacts::to_target),
+        );
         match opened {
             Ok(slot) => Ok(Place {
                 channel: Rc::clone(self),
@@ -198,6 +208,13 @@ impl Channel {
         if !self.dead.get() {
             self.front.borrow_mut().client_gone(key);
             self.mark_dirty();
+        }
+    }
+
+    /// Tells the target that the body it waits for comes too slowly.
+    pub(crate) fn body_too_slow(&self, key: ExchangeKey) {
+        if !self.dead.get() {
+            self.front.borrow_mut().body_too_slow(key);
         }
     }
 
@@ -285,6 +302,7 @@ impl Channel {
         for handoff in handoffs.iter() {
             if let Some(key) = handoff.key() {
                 handoff.check(now, front.stage(key), wait_timeout, has_sibling && !moves);
+                handoff.set_awaits_body(front.awaits_body(key));
             }
         }
         drop((front, handoffs));

@@ -5,6 +5,7 @@
 //! | target dies | another instance, or wait, or 503 | the same if nothing was read and the method is idempotent, else 503 | close |
 //! | client gone | withdraw | tell the target, which cancels its handler | the same |
 //! | queue full, draining | next instance, else the queue-limit answer | | |
+//! | body too slow | | the target answers 408; two seconds later: close | the target closes; the same |
 //! | route's timeout over | withdraw, 504 | the target answers 504; two seconds later: close | the target closes; the same |
 
 use std::cell::Cell;
@@ -24,11 +25,15 @@ use super::channel::{Channel, NotTaken, Place};
 use super::handoff::{Event, Record};
 use super::queue::{Queue, Taker};
 use super::relay::RelayTarget;
+use super::responses::Responses;
 use super::rules::Rule;
 use crate::admission::Deadline;
 use crate::client::{Interest, READ};
 use crate::connection::Connection;
 use crate::context::ExchangeContext;
+use crate::downstream::Downstream;
+use crate::outcome::ForwarderError;
+use crate::respond::Chain;
 
 /// How a delegated exchange ended, as far as the front is concerned.
 #[derive(Debug)]
@@ -75,6 +80,16 @@ impl Unanswered {
         }
     }
 
+    /// YARP's error for it.
+    pub(crate) fn error(&self) -> ForwarderError {
+        match self {
+            Self::TargetDied => ForwarderError::Request,
+            Self::TimedOut(_) => ForwarderError::RequestTimedOut,
+            Self::TooLarge => ForwarderError::RequestCreation,
+            _ => ForwarderError::NoAvailableDestinations,
+        }
+    }
+
     /// http.sys' reason phrase for its error log, where it has one.
     pub(crate) fn reason(&self) -> String {
         match self {
@@ -92,16 +107,20 @@ impl Unanswered {
 /// only says that it sends nothing more is answered, one that went away is noticed.
 const SILENCE: Duration = Duration::from_secs(1);
 
+/// Why what comes over a connection that cannot be given away is relayed.
+const NOT_DELEGABLE: &str = "the client's connection cannot be given away";
+
 /// Delegates a request.
 pub(crate) async fn delegate(
-    connection: &mut Connection,
+    downstream: &mut Downstream<'_>,
     head: &RequestHead,
     rule: &Rule,
     context: &ExchangeContext<'_>,
     mut record: Record,
 ) -> Delegated {
     let queue = &rule.queue;
-    let deadline = connection.worker.now() + queue.properties().wait_timeout();
+    let responses = Responses::of(context.route());
+    let deadline = downstream.worker().now() + queue.properties().wait_timeout();
     let mut besides: Option<String> = None;
     loop {
         let taker = match queue.taker(&rule.rule, besides.as_deref()) {
@@ -109,7 +128,11 @@ pub(crate) async fn delegate(
             Err(error) => return Delegated::Unanswered(Unanswered::Rule(error), record),
         };
         let channel = match taker {
-            Taker::Relay(target) => return Delegated::Relay(target, record),
+            Taker::Relay(target) => {
+                let reason = "the target's user is not trusted";
+                tracing::debug!(instance = target.id(), reason, "an exchange is relayed");
+                return Delegated::Relay(target, record);
+            }
             Taker::Channel(channel) => channel,
             Taker::Nobody => {
                 if queue.is_full() {
@@ -117,7 +140,7 @@ pub(crate) async fn delegate(
                 }
                 let over = context.deadline().filter(|over| over.at < deadline);
                 let until = over.map_or(deadline, |over| over.at);
-                match wait(connection, queue, until).await {
+                match wait(downstream, queue, until).await {
                     Waited::Changed => {}
                     Waited::TooLong => {
                         if let Some(Deadline { status, .. }) = over {
@@ -131,10 +154,27 @@ pub(crate) async fn delegate(
                 continue;
             }
         };
+        let connection = match (downstream.delegable(), responses.relayed_by(&channel)) {
+            (Some(connection), None) => connection,
+            // On the heap, so that exchanges that are delegated do not carry the room for it.
+            (_, reason) => match Box::pin(queue.relay_beside(&channel)).await {
+                Ok(target) => {
+                    responses.tell(context.route(), reason.unwrap_or(NOT_DELEGABLE));
+                    return Delegated::Relay(target, record);
+                }
+                Err(error) if besides.is_none() => {
+                    tracing::warn!(instance = channel.id(), error = %Chain(&error), "cannot relay");
+                    besides = Some(channel.id().to_owned());
+                    continue;
+                }
+                Err(_) => return Delegated::Unanswered(Unanswered::TargetDied, record),
+            },
+        };
         if queue.is_full() {
             return full(queue, record);
         }
-        let taken = hand_over(connection, head, &channel, context, record);
+        let transforms = responses.encoded();
+        let taken = hand_over(connection, head, &channel, context, transforms, record);
         let place = match taken {
             Ok(place) => place,
             Err((NotTaken::TooLarge, back)) => {
@@ -200,18 +240,15 @@ enum Waited {
 
 /// Waits in the queue for an instance.
 async fn wait(
-    connection: &mut Connection,
+    downstream: &mut Downstream<'_>,
     queue: &Rc<Queue>,
     deadline: std::time::Instant,
 ) -> Waited {
     let waiting = queue.wait();
-    if connection.client.set_interest(Interest::Breaks).is_err() {
-        return Waited::ClientGone;
-    }
     tokio::select! {
         biased;
         () = waiting.changed() => Waited::Changed,
-        () = connection.client.broken() => Waited::ClientGone,
+        () = downstream.broken() => Waited::ClientGone,
         () = tokio::time::sleep_until(deadline.into()) => Waited::TooLong,
     }
 }
@@ -223,6 +260,7 @@ fn hand_over(
     head: &RequestHead,
     channel: &Rc<Channel>,
     context: &ExchangeContext<'_>,
+    transforms: &[u8],
     record: Record,
 ) -> Result<PlaceKey, (NotTaken, Record)> {
     let slot = match connection.place_on(channel) {
@@ -238,6 +276,7 @@ fn hand_over(
         head_received_ns: record.head_received_ns,
         queued_ns: ostler_shm::monotonic_nanoseconds(),
         limits: limits_of(context, head),
+        transforms,
         directives: context.directives(),
         prefix: prefix_of(connection, head),
     };
@@ -384,6 +423,14 @@ async fn watch(
                     return After::Unanswered(Unanswered::TimedOut(status));
                 }
             }
+            Seen::Event(Event::BodyTooSlow) => {
+                // The target finds the end of the stream, and why: it answers 408, or closes.
+                channel.body_too_slow(key);
+                if let Some(socket) = connection.client.plain_fd() {
+                    let _ = ostler_shm::shutdown_read(socket);
+                }
+                handoff.ends_by(connection.worker.now());
+            }
             // A target that does not end it by itself is cut off: the connection is shut down.
             Seen::Event(Event::ClientGone | Event::Overdue) | Seen::Broken => {
                 if !channel.withdraw(key) {
@@ -428,7 +475,7 @@ fn read_ahead(connection: &mut Connection, channel: &Rc<Channel>) -> Ahead {
             Err(_) => Ahead::Broken,
         };
     }
-    let received = ostler_shm::recv(connection.client.as_fd(), &mut connection.input, room);
+    let received = connection.client.recv_now(&mut connection.input, room);
     match received {
         Ok(0) => {
             connection.read_closed = true;
@@ -436,10 +483,7 @@ fn read_ahead(connection: &mut Connection, channel: &Rc<Channel>) -> Ahead {
                 .handoff
                 .client_fell_silent(connection.worker.now(), SILENCE);
         }
-        Ok(received) => {
-            if received < room {
-                connection.client.clear_readable();
-            }
+        Ok(_) => {
             want_completion(connection, channel);
             return Ahead::More;
         }

@@ -32,6 +32,8 @@ pub(crate) struct Handoff {
     gone_at: Cell<Option<Instant>>,
     /// When the route's timeout is over.
     over_at: Cell<Option<Instant>>,
+    /// The target waits for bytes of the body, when that was looked at last.
+    awaits_body: Cell<bool>,
     /// Completed, and nobody woken.
     rests: Cell<bool>,
 }
@@ -66,6 +68,8 @@ pub(crate) enum Event {
     Overdue,
     /// The client ended its stream and the response has not begun.
     ClientGone,
+    /// The target waits for a body that comes too slowly.
+    BodyTooSlow,
 }
 
 impl Handoff {
@@ -77,11 +81,13 @@ impl Handoff {
         self.queued_at.set(Some(now));
         self.gone_at.set(None);
         self.over_at.set(None);
+        self.awaits_body.set(false);
     }
 
-    /// The exchange has begun and must be over by then.
+    /// The exchange has begun and must be over by then, if not earlier.
     pub(crate) fn ends_by(&self, deadline: Instant) {
-        self.over_at.set(Some(deadline));
+        let earlier = self.over_at.get().filter(|over| *over < deadline);
+        self.over_at.set(Some(earlier.unwrap_or(deadline)));
     }
 
     pub(crate) fn key(&self) -> Option<ExchangeKey> {
@@ -100,6 +106,23 @@ impl Handoff {
 
     pub(crate) fn is_wanted(&self) -> bool {
         self.wanted.get()
+    }
+
+    /// Notes whether the target waits for bytes of the body.
+    pub(crate) fn set_awaits_body(&self, awaits: bool) {
+        self.awaits_body.set(awaits);
+    }
+
+    pub(crate) fn awaits_body(&self) -> bool {
+        self.awaits_body.get()
+    }
+
+    /// The body comes too slowly, unless the exchange has just ended.
+    pub(crate) fn body_is_too_slow(&self) {
+        self.awaits_body.set(false);
+        if self.event.borrow().is_none() {
+            self.happen(Event::BodyTooSlow);
+        }
     }
 
     /// The client has ended its stream: it may have gone away.
@@ -139,6 +162,7 @@ impl Handoff {
             }
             _ => false,
         };
+        self.awaits_body.set(false);
         self.event.replace(Some(event));
         self.rests.set(quiet);
         if !quiet && let Some(waker) = self.waker.take() {

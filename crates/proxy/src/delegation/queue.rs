@@ -1,5 +1,7 @@
 //! A request queue as one front thread sees it: its instances, and waiting for one.
 
+mod beside;
+
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -117,6 +119,8 @@ pub(crate) struct Queue {
     properties: RefCell<QueueProperties>,
     channels: RefCell<Vec<Rc<Channel>>>,
     relays: RefCell<Vec<Rc<RelayTarget>>>,
+    /// Instances with a channel that some exchanges are relayed to.
+    beside: RefCell<Vec<Rc<RelayTarget>>>,
     /// Instances that are being connected to or are connected.
     known: RefCell<HashSet<String>>,
     /// Instances that did not open a channel, and when they are asked again.
@@ -151,6 +155,7 @@ impl Queue {
             properties: RefCell::new(QueueProperties::new(name)),
             channels: RefCell::default(),
             relays: RefCell::default(),
+            beside: RefCell::default(),
             known: RefCell::default(),
             failed: RefCell::default(),
             changed: Notify::new(),
@@ -177,6 +182,7 @@ impl Queue {
         }
         self.channels.borrow_mut().clear();
         self.relays.borrow_mut().clear();
+        self.beside.borrow_mut().clear();
         self.known.borrow_mut().clear();
     }
 

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ostler_delegation::ChannelError;
-use ostler_delegation::control::{ConnectionFacts, FrontMessage, TargetMessage};
+use ostler_delegation::control::{FrontMessage, TargetMessage};
 use ostler_shm::{ControlSocket, ReceiveError};
 
 use super::queue::watch_control;
 use crate::forwarder::{Sender, handshake};
+use crate::tls::{ClientFacts, TlsFacts};
 
 /// An instance that is relayed to. No memory is shared with it.
 #[derive(Debug)]
@@ -31,6 +32,37 @@ pub(crate) struct RelayTarget {
 pub(crate) struct RelayPlace {
     pub(crate) target: Rc<RelayTarget>,
     pub(crate) sender: Sender,
+}
+
+/// The connections to relayed targets that are open for a client and carry nothing now.
+#[derive(Debug, Default)]
+pub(crate) struct RelayPlaces(RefCell<Vec<RelayPlace>>);
+
+impl RelayPlaces {
+    /// One to this target, opened where there is none.
+    pub(crate) async fn take(
+        &self,
+        target: &Rc<RelayTarget>,
+        facts: &ClientFacts,
+    ) -> Result<RelayPlace, ChannelError> {
+        let idle = {
+            let mut places = self.0.borrow_mut();
+            places.retain(|place| !place.target.is_dead() && place.sender.is_open());
+            let at = places
+                .iter()
+                .position(|place| Rc::ptr_eq(&place.target, target));
+            at.map(|at| places.swap_remove(at))
+        };
+        match idle {
+            Some(place) => Ok(place),
+            None => target.connect(facts).await,
+        }
+    }
+
+    /// Gives back one whose exchange is over.
+    pub(crate) fn give_back(&self, place: RelayPlace) {
+        self.0.borrow_mut().push(place);
+    }
 }
 
 /// Counts an exchange at its instance.
@@ -132,10 +164,13 @@ impl RelayTarget {
     /// Opens a connection for a client.
     pub(crate) async fn connect(
         self: &Rc<Self>,
-        facts: ConnectionFacts,
+        facts: &ClientFacts,
     ) -> Result<RelayPlace, ChannelError> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
-        let message = FrontMessage::RelayConnection { facts };
+        let message = FrontMessage::RelayConnection {
+            facts: facts.connection,
+            tls: facts.tls.as_deref().map(TlsFacts::to_target),
+        };
         self.control.send(&message.encode(), &[theirs.as_fd()])?;
         ours.set_nonblocking(true)?;
         let ours = tokio::net::UnixStream::from_std(ours)?;

@@ -4,10 +4,10 @@
 use http::Method;
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue};
 use ostler_http1::{HeadDecoder, HeadProgress, RequestHead};
-use ostler_model::transforms::{ConnectionEnds, OutgoingRequest};
+use ostler_model::transforms::OutgoingRequest;
 
-use crate::connection::Connection;
 use crate::context::ExchangeContext;
+use crate::downstream::Downstream;
 use crate::facts::Facts;
 use crate::forwarder::{Answer, is_hop_by_hop, is_listed_in_connection};
 
@@ -25,36 +25,32 @@ pub(crate) enum Transformed {
 
 /// Applies the transforms of the exchange's route.
 pub(crate) fn transformed(
-    connection: &Connection,
+    downstream: &Downstream<'_>,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
 ) -> Transformed {
-    let Some(transforms) = &context.route().transforms else {
+    let Some(transforms) = context.transforms() else {
         return Transformed::Not;
     };
     if head.is_connect() {
         return Transformed::Not;
     }
-    let client = connection.client.facts();
-    let ends = ConnectionEnds {
-        remote: client.client,
-        local: client.local,
-    };
+    let ends = downstream.client_facts().ends();
     let Ok(method) = Method::from_bytes(head.method().as_bytes()) else {
         return Transformed::Failed;
     };
     let Ok(host) = HeaderValue::from_str(head.authority()) else {
         return Transformed::Failed;
     };
-    let facts = Facts(head);
-    let made = connection.worker.with_random(|random| {
+    let facts = Facts(head, ends.is_https);
+    let made = downstream.worker().with_random(|random| {
         let copied = || copied(head);
         transforms.delegated_request(&facts, ends, method, &host, copied, random)
     });
     match made {
         None => Transformed::Not,
         Some(Err(answer)) => Transformed::Answered(answer),
-        Some(Ok(outgoing)) => match encode(connection, head, &outgoing) {
+        Some(Ok(outgoing)) => match encode(downstream, head, &outgoing) {
             Some(head) => Transformed::Head(Box::new(head)),
             None => {
                 let route = &context.route().config.route_id;
@@ -89,7 +85,7 @@ fn copied(head: &RequestHead) -> HeaderMap {
 }
 
 fn encode(
-    connection: &Connection,
+    downstream: &Downstream<'_>,
     head: &RequestHead,
     outgoing: &OutgoingRequest<'_>,
 ) -> Option<RequestHead> {
@@ -123,7 +119,7 @@ fn encode(
     }
     bytes.extend_from_slice(b"\r\n");
     let mut made = RequestHead::default();
-    let decoded = HeadDecoder::new(connection.worker.limits().http1).decode(&bytes, &mut made);
+    let decoded = HeadDecoder::new(downstream.worker().limits().http1).decode(&bytes, &mut made);
     let is_whole = decoded
         == Ok(HeadProgress::Complete {
             consumed: bytes.len(),

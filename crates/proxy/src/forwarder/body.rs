@@ -5,29 +5,26 @@ use std::error::Error;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
-use ostler_http1::{BodyDecoder, BodyProgress, CONTINUE, Framing, RequestHead};
+use ostler_http1::{Framing, RequestHead};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, Sleep};
 
 use super::SendError;
+use super::clients::Interim;
+use super::response::pass_fields;
 use crate::admission::Deadline;
-use crate::client::READ;
-use crate::connection::Connection;
+use crate::downstream::{BodyFailure, BodyRead, Gone, Piece, RequestBody, ResponseWriter};
 use crate::outcome::ForwarderError;
-
-/// Bytes read from the client at a time, once a body is on its way.
-const READ_BODY: usize = 4 * READ;
+use crate::slow_timer::{self, SlowTimer, TICK};
 
 /// The body as hyper's client takes it.
 #[derive(Debug)]
 pub(crate) struct ForwardBody {
-    receiver: Option<mpsc::Receiver<Result<Bytes, Broken>>>,
+    receiver: Option<mpsc::Receiver<Result<Frame<Bytes>, Broken>>>,
     length: Option<u64>,
 }
 
@@ -56,9 +53,7 @@ impl Body for ForwardBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match &mut self.receiver {
             None => Poll::Ready(None),
-            Some(receiver) => receiver
-                .poll_recv(cx)
-                .map(|data| data.map(|data| data.map(Frame::data))),
+            Some(receiver) => receiver.poll_recv(cx),
         }
     }
 
@@ -74,32 +69,38 @@ impl Body for ForwardBody {
 
 /// The reading half: what is still to be read of the client's body.
 #[derive(Debug)]
-pub(crate) struct Upload {
-    decoder: BodyDecoder,
-    sender: Option<mpsc::Sender<Result<Bytes, Broken>>>,
-    expects_continue: bool,
+pub(crate) struct Upload<'c> {
+    body: RequestBody<'c>,
+    sender: Option<mpsc::Sender<Result<Frame<Bytes>, Broken>>>,
     limit: Option<u64>,
-    /// The body cannot be read to its end any more: the connection must close.
-    broken: Option<Side>,
+    read: u64,
+    /// The client holds the body back until it is asked for it.
+    awaits_continue: bool,
+    /// How it ended, once it has.
+    ended: Option<Result<(), Side>>,
 }
 
-/// Who ended an upload early.
+/// Who ended an upload early: the body cannot be read to its end any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
+    /// The client is gone.
+    ClientGone,
+    /// What it sends is no body.
     Client,
     /// Its body is larger than it may be.
     ClientTooLarge,
+    /// Its body comes too slowly.
+    ClientTooSlow,
     Destination,
 }
 
 /// The two halves of a request's body, which has `limit` bytes at most.
-pub(crate) fn upload(
+pub(crate) fn upload<'c>(
     head: &RequestHead,
-    connection: &Connection,
+    body: RequestBody<'c>,
     limit: Option<u64>,
-) -> (ForwardBody, Upload) {
+) -> (ForwardBody, Upload<'c>) {
     let framing = head.framing();
-    let decoder = BodyDecoder::new(framing);
     let (sender, receiver) = match framing {
         Framing::None => (None, None),
         _ => {
@@ -112,102 +113,135 @@ pub(crate) fn upload(
         Framing::Length(length) => Some(length),
         Framing::Chunked => None,
     };
-    let expects_continue = head.expects_continue() && connection.input.is_empty();
-    (
-        ForwardBody { receiver, length },
-        Upload {
-            decoder,
-            sender,
-            expects_continue,
-            limit,
-            broken: None,
-        },
-    )
+    let ended = matches!(framing, Framing::None).then_some(Ok(()));
+    let upload = Upload {
+        // A client that did not wait needs no asking.
+        awaits_continue: head.expects_continue() && !body.is_begun(),
+        body,
+        sender,
+        limit,
+        read: 0,
+        ended,
+    };
+    (ForwardBody { receiver, length }, upload)
 }
 
-impl Upload {
+impl<'c> Upload<'c> {
     /// Whether the body has been read whole.
     pub(crate) fn is_complete(&self) -> bool {
-        self.decoder.is_end() && self.broken.is_none()
+        self.ended == Some(Ok(()))
     }
 
     pub(crate) fn is_over(&self) -> bool {
-        self.decoder.is_end() || self.broken.is_some()
+        self.ended.is_some()
     }
 
-    /// Nobody takes the rest.
-    pub(crate) fn abandon(&mut self) {
-        self.sender = None;
+    /// How much has been read, for who answers in a destination's place.
+    pub(crate) fn body_read(&self) -> BodyRead {
+        match self.is_complete() {
+            true => BodyRead::Whole,
+            false => BodyRead::Part,
+        }
     }
 
-    /// Moves the body from the client's socket to the destination until it is over.
-    pub(crate) async fn run(&mut self, connection: &mut Connection, activity: &Activity) {
-        while !self.is_over() {
-            if let Err(side) = self.step(connection, activity).await {
-                self.broken = Some(side);
-                if let (Side::Client | Side::ClientTooLarge, Some(sender)) =
-                    (side, self.sender.take())
+    /// The response has begun: a client that waits to be asked for its body is not asked any more.
+    pub(crate) fn response_has_begun(&mut self) {
+        if self.awaits_continue {
+            self.sender = None;
+            self.ended.get_or_insert(Err(Side::Destination));
+        }
+    }
+
+    /// Completes when the client is to be asked for the body that it holds back: when the
+    /// destination wants it, or says nothing for a second (reference part B, 10.2).
+    async fn is_wanted(&self, interim: &Interim) {
+        const PATIENCE: Duration = Duration::from_secs(1);
+        if !self.awaits_continue {
+            return std::future::pending().await;
+        }
+        let mut enough = pin!(tokio::time::sleep(PATIENCE));
+        poll_fn(|cx| match interim.continues() {
+            true => Poll::Ready(()),
+            false => enough.as_mut().poll(cx),
+        })
+        .await;
+    }
+
+    /// What the client says once the protocol is switched.
+    pub(crate) fn into_body(self) -> RequestBody<'c> {
+        self.body
+    }
+
+    /// Moves the body from the client to the destination until it is over, and then waits for the
+    /// client to go away. Completes with who ended the body early, or when the client is gone.
+    /// Dropping the future loses nothing.
+    pub(crate) async fn run(&mut self, activity: &Activity) -> Side {
+        let ended = self.finish(activity).await;
+        match ended {
+            Ok(()) | Err(Side::Destination) => {}
+            Err(side) => return side,
+        }
+        if self.body.gone().await == Gone::Silent {
+            // It may still be listening to what moves.
+            activity.quiet().await;
+        }
+        Side::ClientGone
+    }
+
+    /// Moves the body until it is over.
+    pub(crate) async fn finish(&mut self, activity: &Activity) -> Result<(), Side> {
+        if self.awaits_continue && self.ended.is_none() {
+            return std::future::pending().await;
+        }
+        loop {
+            if let Some(ended) = self.ended {
+                return ended;
+            }
+            let moved = self.step().await;
+            activity.happened();
+            if let Err(side) = moved {
+                self.ended = Some(Err(side));
+                if side != Side::Destination
+                    && let Some(sender) = &self.sender
                 {
                     let _ = sender.try_send(Err(Broken));
                 }
             }
+            if self.ended.is_some() {
+                self.sender = None;
+            }
         }
-        self.sender = None;
     }
 
-    async fn step(&mut self, connection: &mut Connection, activity: &Activity) -> Result<(), Side> {
-        // Room first: bytes stay with the client until the destination takes them.
-        let permit = match &self.sender {
-            Some(sender) => sender.reserve().await.map_err(|_| Side::Destination)?,
-            None => return Err(Side::Destination),
+    async fn step(&mut self) -> Result<(), Side> {
+        let Some(sender) = &self.sender else {
+            return Err(Side::Destination);
         };
-        loop {
-            match self.decoder.decode(&connection.input) {
-                Ok(BodyProgress::Data {
-                    start,
-                    end,
-                    consumed,
-                }) => {
-                    if self
-                        .limit
-                        .is_some_and(|most| self.decoder.consumed_body() > most)
-                    {
-                        return Err(Side::ClientTooLarge);
-                    }
-                    let data = Bytes::copy_from_slice(&connection.input[start..end]);
-                    connection.input.drain(..consumed);
-                    permit.send(Ok(data));
-                    activity.happened();
-                    return Ok(());
+        // Room first: bytes stay with the client until the destination takes them.
+        let permit = sender.reserve().await.map_err(|_| Side::Destination)?;
+        let piece = self.body.next().await.map_err(|failure| match failure {
+            BodyFailure::Gone => Side::ClientGone,
+            BodyFailure::Malformed => Side::Client,
+            BodyFailure::TooSlow => Side::ClientTooSlow,
+        })?;
+        match piece {
+            Piece::Data(data) => {
+                self.read += data.len() as u64;
+                if self.limit.is_some_and(|most| self.read > most) {
+                    return Err(Side::ClientTooLarge);
                 }
-                Ok(BodyProgress::End { consumed }) => {
-                    connection.input.drain(..consumed);
-                    return Ok(());
+                permit.send(Ok(Frame::data(data)));
+                if self.body.is_end() {
+                    self.ended = Some(Ok(()));
                 }
-                Ok(BodyProgress::NeedMore { consumed }) => {
-                    connection.input.drain(..consumed);
-                }
-                Err(_) => return Err(Side::Client),
             }
-            if std::mem::take(&mut self.expects_continue) {
-                let sent = ostler_shm::send(
-                    connection.client.as_fd(),
-                    &[std::io::IoSlice::new(CONTINUE)],
-                );
-                sent.map_err(|_| Side::Client)?;
+            Piece::Trailers(trailers) => {
+                permit.send(Ok(Frame::trailers(trailers)));
+                self.ended = Some(Ok(()));
             }
-            match connection
-                .client
-                .recv(&mut connection.input, READ_BODY)
-                .await
-            {
-                Ok(0) | Err(_) => {
-                    connection.read_closed = true;
-                    return Err(Side::Client);
-                }
-                Ok(_) => activity.happened(),
-            }
+            Piece::End => self.ended = Some(Ok(())),
         }
+        Ok(())
     }
 }
 
@@ -232,7 +266,7 @@ pub(crate) enum Ceased {
 impl Activity {
     pub(crate) fn new(timeout: Option<Duration>, deadline: Option<Deadline>) -> Self {
         Self {
-            last: std::cell::Cell::new(crate::clock::now().into()),
+            last: std::cell::Cell::new(slow_timer::now()),
             timeout,
             deadline,
         }
@@ -255,7 +289,14 @@ impl Activity {
     }
 
     pub(crate) fn happened(&self) {
-        self.last.set(crate::clock::now().into());
+        self.last.set(slow_timer::now());
+    }
+
+    /// Completes when nothing has moved for a second.
+    pub(crate) async fn quiet(&self) {
+        const QUIET: Duration = Duration::from_secs(1);
+        let mut timer = SlowTimer::default();
+        poll_fn(|cx| timer.poll_until(self.last.get() + QUIET + TICK, cx)).await;
     }
 
     /// Completes when nothing has moved for the timeout or the deadline has passed; never without
@@ -275,20 +316,20 @@ impl Activity {
         .await
     }
 
+    /// The clock is a slow one: never too early, and up to two ticks too late.
     async fn silent(&self) -> Ceased {
         let Some(timeout) = self.timeout else {
             return std::future::pending().await;
         };
-        let mut timer: Pin<Box<Sleep>> =
-            Box::pin(tokio::time::sleep_until(self.last.get() + timeout));
-        loop {
-            timer.as_mut().await;
-            let deadline = self.last.get() + timeout;
-            if deadline <= crate::clock::now().into() {
-                return Ceased::Silent;
-            }
-            timer.as_mut().reset(deadline);
-        }
+        let mut timer = SlowTimer::default();
+        poll_fn(
+            |cx| match self.last.get().checked_add(timeout.saturating_add(TICK)) {
+                Some(until) => timer.poll_until(until, cx),
+                None => Poll::Pending,
+            },
+        )
+        .await;
+        Ceased::Silent
     }
 }
 
@@ -344,72 +385,89 @@ impl Failure {
     }
 }
 
-/// Waits for the response's head while the body moves, and while the client stays.
-pub(crate) async fn while_uploading(
-    connection: &mut Connection,
-    upload: &mut Upload,
-    mut response: Pin<&mut impl Future<Output = Result<http::Response<Incoming>, SendError>>>,
+/// Waits for a destination's reply while the body moves and the client stays. Interim responses are
+/// passed on meanwhile.
+pub(crate) async fn reply<T>(
+    upload: &mut Upload<'_>,
+    writer: &mut ResponseWriter<'_>,
+    mut reply: Pin<&mut impl Future<Output = Result<T, SendError>>>,
+    interim: &Interim,
     activity: &Activity,
-) -> Result<http::Response<Incoming>, Failure> {
-    let mut ceased = pin!(activity.ceased());
-    if !upload.is_over() {
-        let mut uploading = pin!(upload.run(connection, activity));
-        let early = poll_fn(|cx| {
-            if let Poll::Ready(response) = response.as_mut().poll(cx) {
-                return Poll::Ready(Some(Ok(response)));
+) -> Result<T, Failure> {
+    loop {
+        let passed_on = match next(upload, writer, reply.as_mut(), interim, activity).await? {
+            Waited::Reply(reply) => return Ok(reply),
+            Waited::Wanted => {
+                upload.awaits_continue = false;
+                writer
+                    .interim(StatusCode::CONTINUE, &HeaderMap::new())
+                    .await
             }
-            if uploading.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(None);
+            Waited::Interim(response) => {
+                let (parts, ()) = response.into_parts();
+                let fields = pass_fields(parts.status, parts.headers);
+                writer.interim(parts.status, &fields).await
             }
-            ceased.as_mut().poll(cx).map(|why| Some(Err(why)))
-        });
-        match early.await {
-            Some(Ok(response)) => return response.map_err(Failure::Send),
-            Some(Err(Ceased::Silent)) => return Err(Failure::ClientBodyTimedOut),
-            Some(Err(Ceased::Over(status))) => return Err(Failure::Over(status)),
-            None => {}
-        }
+        };
+        passed_on.map_err(|_| Failure::ClientGone)?;
     }
-    if upload.broken == Some(Side::ClientTooLarge) {
-        return Err(Failure::ClientBodyTooLarge);
-    }
-    if upload.broken == Some(Side::Client) {
-        return Err(if connection.read_closed {
-            Failure::ClientGone
-        } else {
-            Failure::ClientBody
-        });
-    }
-    let mut gone = pin!(client_gone(connection));
-    poll_fn(|cx| {
-        if let Poll::Ready(response) = response.as_mut().poll(cx) {
-            return Poll::Ready(response.map_err(Failure::Send));
-        }
-        if let Poll::Ready(why) = ceased.as_mut().poll(cx) {
-            return Poll::Ready(Err(match why {
-                Ceased::Silent => Failure::TimedOut,
-                Ceased::Over(status) => Failure::Over(status),
-            }));
-        }
-        gone.as_mut().poll(cx).map(|()| Err(Failure::ClientGone))
-    })
-    .await
 }
 
-/// Takes in what the client sends ahead. Completes when it has been silent for a moment behind its
-/// end of stream, or when the connection broke.
-async fn client_gone(connection: &mut Connection) {
-    const MOST: usize = 64 * 1024;
-    const SILENCE: Duration = Duration::from_secs(1);
-    while connection.input.len() < MOST {
-        match connection.client.recv(&mut connection.input, READ).await {
-            Ok(0) => {
-                connection.read_closed = true;
-                return tokio::time::sleep(SILENCE).await;
-            }
-            Ok(_) => {}
-            Err(_) => return,
+enum Waited<T> {
+    Reply(T),
+    /// The client is to send the body that it holds back.
+    Wanted,
+    Interim(http::Response<()>),
+}
+
+async fn next<T>(
+    upload: &mut Upload<'_>,
+    writer: &mut ResponseWriter<'_>,
+    mut reply: Pin<&mut impl Future<Output = Result<T, SendError>>>,
+    interim: &Interim,
+    activity: &Activity,
+) -> Result<Waited<T>, Failure> {
+    let mut ceased = pin!(activity.ceased());
+    let uploads = std::cell::Cell::new(!upload.is_over());
+    let mut uploading = pin!(async {
+        if upload.awaits_continue {
+            upload.is_wanted(interim).await;
+            return None;
         }
-    }
-    std::future::pending::<()>().await;
+        let _ = upload.finish(activity).await;
+        uploads.set(false);
+        Some(upload.run(activity).await)
+    });
+    poll_fn(|cx| {
+        if let Poll::Ready(reply) = reply.as_mut().poll(cx) {
+            return Poll::Ready(reply.map(Waited::Reply).map_err(Failure::Send));
+        }
+        // What the destination has said ahead has arrived by now.
+        if let Some(response) = interim.take() {
+            return Poll::Ready(Ok(Waited::Interim(response)));
+        }
+        match uploading.as_mut().poll(cx) {
+            Poll::Ready(None) => return Poll::Ready(Ok(Waited::Wanted)),
+            Poll::Ready(Some(side)) => {
+                return Poll::Ready(Err(match side {
+                    Side::Client => Failure::ClientBody,
+                    Side::ClientTooLarge => Failure::ClientBodyTooLarge,
+                    Side::ClientTooSlow => Failure::ClientBodyTimedOut,
+                    Side::ClientGone | Side::Destination => Failure::ClientGone,
+                }));
+            }
+            Poll::Pending => {}
+        }
+        if writer.poll_gone(cx).is_ready() {
+            return Poll::Ready(Err(Failure::ClientGone));
+        }
+        ceased.as_mut().poll(cx).map(|why| {
+            Err(match why {
+                Ceased::Silent if uploads.get() => Failure::ClientBodyTimedOut,
+                Ceased::Silent => Failure::TimedOut,
+                Ceased::Over(status) => Failure::Over(status),
+            })
+        })
+    })
+    .await
 }

@@ -6,30 +6,40 @@
 
 mod body;
 mod clients;
+mod header_encoding;
 mod request;
 mod response;
 mod tunnel;
+mod web_socket;
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
-use http::header::{CONTENT_LENGTH, HeaderMap};
-use hyper::body::Incoming;
-use ostler_http1::{Framing, RequestFacts, RequestHead};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, UPGRADE};
+use http::{StatusCode, Version};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use ostler_delegation::entry::directives;
+use ostler_http1::RequestHead;
 use ostler_model::DestinationState;
-use ostler_model::transforms::ConnectionEnds;
+use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::client::Interest;
-use crate::connection::Connection;
 use crate::context::ExchangeContext;
 use crate::delegation::RelayTarget;
+use crate::downstream::{BodyRead, Downstream, RequestBody, ResponseWriter};
 use crate::exchange::After;
 use crate::outcome::ForwarderError;
-use crate::respond::{Chain, respond};
+use crate::respond::Chain;
+
+use clients::{ExtendedConnect, Http2Tunnel, Interim, Pool};
+use web_socket::{Handshake, InvalidKey};
 
 pub(crate) use body::ForwardBody;
-pub(crate) use clients::{Clients, Destination, SendError, Sender, handshake};
+pub(crate) use clients::{
+    Clients, ConnectionLimits, Destination, ResponseBody, SendError, Sender, Sending, handshake,
+    system_roots,
+};
 pub(crate) use request::{Answer, RequestError, is_hop_by_hop, is_listed_in_connection};
 
 /// How a forwarded exchange ended.
@@ -41,12 +51,21 @@ pub(crate) struct Forwarded {
     pub(crate) error: Option<ForwarderError>,
 }
 
+impl Forwarded {
+    /// A response that has begun and is not whole does not end as if it were.
+    fn show_if_cut_short(&self, downstream: &Downstream<'_>) {
+        if self.error.is_some() && self.bytes_sent > 0 {
+            downstream.cut_short();
+        }
+    }
+}
+
 /// YARP's default `HttpRequest:ActivityTimeout`.
 const ACTIVITY_TIMEOUT: Duration = Duration::from_secs(100);
 
 /// Forwards a request to a destination's address.
 pub(crate) async fn forward(
-    connection: &mut Connection,
+    downstream: &mut Downstream<'_>,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
     destination: &Arc<DestinationState>,
@@ -57,227 +76,468 @@ pub(crate) async fn forward(
         Some(ostler_config::schema::ActivityTimeout::After(timeout)) => Some(timeout),
         Some(ostler_config::schema::ActivityTimeout::Infinite) => None,
     };
-    let worker = std::rc::Rc::clone(&connection.worker);
-    let ends = ConnectionEnds {
-        remote: connection.client.facts().client,
-        local: connection.client.facts().local,
-    };
+    let worker = std::rc::Rc::clone(downstream.worker());
+    let version = context.client_version();
+    // Of its own, since the exchange goes on with the client's side.
+    let facts = downstream.client_facts().clone();
+    let ends = facts.ends();
     let made = worker
         .forwarding(context.cluster(), &destination.model())
         .and_then(|to| {
-            let made = match &context.route().transforms {
-                None => request::to_destination(head, &to, ends).map(Ok),
+            let made = match context.transforms() {
+                None => request::to_destination(head, version, &to, ends).map(Ok),
                 Some(transforms) => worker.with_random(|random| {
-                    request::transformed(head, transforms, &to, ends, random)
+                    request::transformed(head, version, transforms, &to, ends, random)
                 }),
             };
             made.map(|made| (to, made))
+        })
+        .and_then(|(to, mut made)| {
+            if let Ok((parts, upgrade)) = &mut made {
+                to.messages.prepare(parts, head.framing(), *upgrade)?;
+            }
+            Ok((to, made))
         });
-    let (to, (parts, upgrade)) = match made {
+    let (to, (mut parts, upgrade)) = match made {
         Ok((to, Ok(made))) => (to, made),
-        Ok((_, Err(response))) => return answered(connection, head, context, response).await,
+        Ok((_, Err(response))) => return answered(downstream, head, context, response).await,
         Err(error) => {
             tracing::warn!(destination = destination.id(), error = %Chain(&error), "no request can be made");
-            let status = StatusCode::BAD_GATEWAY;
-            let error = ForwarderError::RequestCreation;
-            return unanswered(connection, head, context, status, error).await;
+            let (status, error) = (error.status(), ForwarderError::RequestCreation);
+            let read = BodyRead::Nothing;
+            return unanswered(downstream, head, context, read, status, error).await;
         }
     };
-    let lease = std::cell::Cell::new(None);
-    let send = async |request| {
-        let (response, leased) = to.pool.send(request, upgrade).await?;
-        lease.set(Some(leased));
-        Ok(response)
+    let handshake = match forwarded_handshake(context, head, &mut parts, upgrade, to.pool(upgrade))
+    {
+        Ok(handshake) => handshake,
+        Err(error) => return refuse_key(downstream, head, context, error).await,
     };
-    let forwarded = run(connection, head, context, parts, upgrade, timeout, send).await;
-    if let Some(lease) = lease.take() {
-        lease.give_back();
-    }
+    // Transforms run once an exchange: what they have made is kept.
+    let keeps = upgrade || context.transforms().is_some();
+    let kept = keeps.then(|| parts.clone());
+    let again = || match &kept {
+        Some(parts) => Some(parts.clone()),
+        None => {
+            let (mut parts, _) = request::to_destination(head, version, &to, ends).ok()?;
+            to.messages
+                .prepare(&mut parts, head.framing(), upgrade)
+                .ok()?;
+            Some(parts)
+        }
+    };
+    let interim = Interim::default();
+    let send = async |request| {
+        let pool = to.pool(upgrade);
+        if is_web_socket(head) && upgrade && pool.may_connect() {
+            let connect = || Some(web_socket::as_connect(kept.as_ref()?));
+            match pool.extended_connect(&connect, "websocket").await? {
+                ExtendedConnect::Tunnel(tunnel) => return Ok(Reply::Tunnel(tunnel)),
+                ExtendedConnect::Response(response) => return Ok(Reply::Response(response)),
+                ExtendedConnect::NotSupported if pool.may_upgrade() => {}
+                ExtendedConnect::NotSupported => {
+                    let why = "the destination knows no WebSockets over HTTP/2";
+                    return Err(SendError::of(why));
+                }
+            }
+        }
+        let sending = Sending {
+            upgrade,
+            again: &again,
+            interim: Some(&interim),
+        };
+        let mut response = pool.send(request, sending).await?;
+        to.messages.read(&mut response);
+        Ok(Reply::Response(response))
+    };
+    let asked = Asked {
+        parts,
+        upgrade,
+        handshake,
+        interim: &interim,
+        timeout,
+    };
+    let forwarded = run(downstream, head, context, asked, send).await;
+    forwarded.show_if_cut_short(downstream);
     forwarded
 }
 
 /// Relays a request to a target that may not hold the client's socket.
 pub(crate) async fn relay(
-    connection: &mut Connection,
+    downstream: &mut Downstream<'_>,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
     target: &std::rc::Rc<RelayTarget>,
 ) -> Forwarded {
     let _counted = target.begin();
-    connection
-        .relays
-        .retain(|place| !place.target.is_dead() && place.sender.is_open());
-    let place = connection
-        .relays
-        .iter()
-        .position(|place| std::rc::Rc::ptr_eq(&place.target, target));
-    let mut place = match place {
-        Some(at) => connection.relays.swap_remove(at),
-        None => match target.connect(*connection.client.facts()).await {
-            Ok(place) => place,
-            Err(error) => {
-                tracing::warn!(instance = target.id(), error = %Chain(&error), "cannot relay");
-                let status = StatusCode::BAD_GATEWAY;
-                return failed(connection, head, context, status, ForwarderError::Request).await;
-            }
-        },
+    let facts = downstream.client_facts();
+    let mut place = match downstream.relays().take(target, facts).await {
+        Ok(place) => place,
+        Err(error) => {
+            tracing::warn!(instance = target.id(), error = %Chain(&error), "cannot relay");
+            let (status, error) = (StatusCode::BAD_GATEWAY, ForwarderError::Request);
+            let read = BodyRead::Nothing;
+            return unanswered(downstream, head, context, read, status, error).await;
+        }
     };
-    let made = request::to_target(head);
-    let (parts, upgrade) = match made {
+    let (mut parts, upgrade) = match request::to_target(head, context.client_version()) {
         Ok(made) => made,
         Err(error) => {
             tracing::warn!(instance = target.id(), %error, "no request can be made");
-            let status = StatusCode::BAD_GATEWAY;
-            return failed(
-                connection,
-                head,
-                context,
-                status,
-                ForwarderError::RequestCreation,
-            )
-            .await;
+            let (status, error) = (StatusCode::BAD_GATEWAY, ForwarderError::RequestCreation);
+            let read = BodyRead::Nothing;
+            return unanswered(downstream, head, context, read, status, error).await;
         }
     };
+    let handshake = match relayed_handshake(context, &mut parts, upgrade) {
+        Ok(handshake) => handshake,
+        Err(error) => return refuse_key(downstream, head, context, error).await,
+    };
+    let interim = Interim::default();
     let sender = &mut place.sender;
-    let send = async |request| sender.send(request).await;
-    let forwarded = run(connection, head, context, parts, upgrade, None, send).await;
+    let send = async |mut request| {
+        interim.watch(&mut request);
+        sender.send(request).await.map(Reply::Response)
+    };
+    let asked = Asked {
+        parts,
+        upgrade,
+        handshake,
+        interim: &interim,
+        timeout: None,
+    };
+    let forwarded = run(downstream, head, context, asked, send).await;
+    forwarded.show_if_cut_short(downstream);
     // Of one that failed, the target may still be busy with what was asked.
     if forwarded.error.is_none() {
-        connection.relays.push(place);
+        downstream.relays().give_back(place);
     }
     forwarded
 }
 
-/// Steps 2 and 3, however the request is sent.
-async fn run<F>(
-    connection: &mut Connection,
-    head: &RequestHead,
-    context: &ExchangeContext<'_>,
+/// A request, and how its exchange goes.
+struct Asked<'a> {
     parts: http::request::Parts,
     upgrade: bool,
+    handshake: Option<Handshake>,
+    interim: &'a Interim,
     timeout: Option<Duration>,
+}
+
+/// What a destination says.
+#[derive(Debug)]
+enum Reply {
+    Response(http::Response<ResponseBody>),
+    /// It has accepted an extended CONNECT.
+    Tunnel(http::Response<Http2Tunnel>),
+}
+
+/// Steps 2 and 3, however the request is sent.
+async fn run<F>(
+    downstream: &mut Downstream<'_>,
+    head: &RequestHead,
+    context: &ExchangeContext<'_>,
+    asked: Asked<'_>,
     send: F,
 ) -> Forwarded
 where
-    F: AsyncFnOnce(http::Request<ForwardBody>) -> Result<http::Response<Incoming>, SendError>,
+    F: AsyncFnOnce(http::Request<ForwardBody>) -> Result<Reply, SendError>,
 {
-    if connection
-        .client
-        .set_interest(Interest::ReadsAndWrites)
-        .is_err()
-    {
-        return gone();
-    }
+    let Asked { timeout, .. } = asked;
     let activity = body::Activity::new(timeout, context.deadline());
-    let (outgoing, mut upload) = body::upload(head, connection, context.body_limit());
-    let request = http::Request::from_parts(parts, outgoing);
-    let asked = {
-        let response = std::pin::pin!(send(request));
-        body::while_uploading(connection, &mut upload, response, &activity).await
+    let watch = std::rc::Rc::clone(downstream.watch());
+    // Asked for before the destination is, so that one that may not be upgraded troubles nobody.
+    let counted = match asked.upgrade {
+        false => None,
+        true => match downstream.upgrade(&watch) {
+            Some(counted) => Some(counted),
+            None => {
+                tracing::info!("there are as many upgraded connections as may be");
+                let error = ForwarderError::UpgradeResponseClient;
+                return failed(downstream, head, context, BodyRead::Nothing, error).await;
+            }
+        },
     };
-    let response = match asked {
-        Ok(response) => response,
+    let Some((body, mut writer)) = downstream.halves(head) else {
+        return gone();
+    };
+    let (outgoing, mut upload) = body::upload(head, body, context.body_limit());
+    let request = http::Request::from_parts(asked.parts, outgoing);
+    let replied = {
+        let reply = std::pin::pin!(send(request));
+        body::reply(&mut upload, &mut writer, reply, asked.interim, &activity).await
+    };
+    let response = match replied {
+        Ok(Reply::Response(response)) => response,
+        Ok(Reply::Tunnel(response)) => {
+            let (parts, tunnel) = response.into_parts();
+            let mut fields = parts.headers;
+            if let Some(handshake) = asked.handshake {
+                handshake.accept(&mut fields);
+            }
+            let body = upload.into_body();
+            let tunnel = async { Ok(tunnel) };
+            return switch(context, fields, tunnel, body, writer, timeout).await;
+        }
         Err(failure) => {
             let (status, error) = failure.answer();
             if let Some(source) = failure.source() {
                 tracing::warn!(cluster = context.cluster().id(), error = %Chain(source), "forwarding failed");
             }
             let Some(status) = status else { return gone() };
-            upload.abandon();
-            return unanswered(connection, head, context, status, error).await;
+            let read = upload.body_read();
+            return unanswered(downstream, head, context, read, status, error).await;
         }
     };
+    activity.happened();
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        if !upgrade {
-            return failed(
-                connection,
-                head,
-                context,
-                StatusCode::BAD_GATEWAY,
-                ForwarderError::ResponseHeaders,
-            )
-            .await;
-        }
-        return tunnel::join(connection, head, context, response, timeout).await;
+        let switched = match asked.upgrade {
+            true => upgraded(context, response, asked.handshake),
+            false => None,
+        };
+        let body = upload.into_body();
+        return match switched {
+            Some((fields, upgraded)) => {
+                switch(context, fields, upgraded, body, writer, timeout).await
+            }
+            None => {
+                let error = ForwarderError::ResponseHeaders;
+                failed(downstream, head, context, BodyRead::Whole, error).await
+            }
+        };
     }
-    response::pass_on(connection, head, context, response, upload, timeout).await
+    // It was not upgraded after all.
+    drop(counted);
+    let passed = response::pass_on(context, response, &mut upload, &mut writer, &activity).await;
+    let bytes_sent = writer.bytes_sent();
+    let end = |after, error| Forwarded {
+        after,
+        status: passed.status.as_u16(),
+        bytes_sent,
+        error,
+    };
+    let whole = upload.is_complete();
+    let error = passed.error.map(|failed| failed.error);
+    if let Some(failed) = passed.error {
+        if let Some(status) = failed.answer
+            && !writer.is_begun()
+        {
+            let read = upload.body_read();
+            let fields = HeaderMap::new();
+            return local(downstream, head, context, read, status, &fields, &[], error).await;
+        }
+        // Only an end before its time says that the response is not whole.
+        writer.abort();
+        return end(After::Close, error);
+    }
+    drop((upload, writer));
+    let after = downstream.after_response(passed.keep_alive, whole).await;
+    end(after, None)
+}
+
+/// The fields of a 101, and the connection that it switches. `None` when it proves nothing.
+fn upgraded(
+    context: &ExchangeContext<'_>,
+    mut response: http::Response<ResponseBody>,
+    handshake: Option<Handshake>,
+) -> Option<(
+    HeaderMap,
+    impl Future<Output = io::Result<TokioIo<Upgraded>>>,
+)> {
+    let upgrade = hyper::upgrade::on(&mut response);
+    let (mut parts, _body) = response.into_parts();
+    if handshake.is_some_and(|handshake| !handshake.is_accepted(&mut parts.headers)) {
+        tracing::warn!(
+            cluster = context.cluster().id(),
+            "a destination's Sec-WebSocket-Accept is wrong"
+        );
+        return None;
+    }
+    let upgraded = async { upgrade.await.map(TokioIo::new).map_err(io::Error::other) };
+    Some((parts.headers, upgraded))
+}
+
+/// Tells the client that the protocol is switched, and joins the two connections.
+async fn switch(
+    context: &ExchangeContext<'_>,
+    fields: HeaderMap,
+    destination: impl Future<Output = io::Result<impl AsyncRead + AsyncWrite + Unpin>>,
+    mut body: RequestBody<'_>,
+    mut writer: ResponseWriter<'_>,
+    timeout: Option<Duration>,
+) -> Forwarded {
+    let status = StatusCode::SWITCHING_PROTOCOLS;
+    let protocol = fields.get(UPGRADE).cloned();
+    let transforms = context.transforms();
+    let mut fields = response::passed_fields(transforms, status, fields);
+    if let Some(protocol) = protocol {
+        fields.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        fields.insert(UPGRADE, protocol);
+    }
+    let added: Vec<_> = directives(context.directives()).collect();
+    let switched = writer.switch(fields, &added, SWITCH_TIMEOUT).await;
+    let error = match (switched, destination.await) {
+        (Err(_), _) => Some(ForwarderError::UpgradeResponseClient),
+        (_, Err(_)) => Some(ForwarderError::UpgradeResponseDestination),
+        (Ok(()), Ok(destination)) => {
+            tunnel::join(&mut body, &mut writer, destination, timeout).await
+        }
+    };
+    let _ = writer.end(None, SWITCH_TIMEOUT).await;
+    Forwarded {
+        after: After::Close,
+        status: status.as_u16(),
+        bytes_sent: writer.bytes_sent(),
+        error,
+    }
+}
+
+/// How long a client may take to accept that its protocol is switched.
+const SWITCH_TIMEOUT: Duration = Duration::from_secs(120);
+
+fn is_web_socket(head: &RequestHead) -> bool {
+    let upgrade = head.upgrade().unwrap_or_default();
+    upgrade.eq_ignore_ascii_case(b"websocket")
+}
+
+/// The handshake of a WebSocket whose two sides may speak different versions.
+fn forwarded_handshake(
+    context: &ExchangeContext<'_>,
+    head: &RequestHead,
+    parts: &mut http::request::Parts,
+    upgrade: bool,
+    pool: &Pool,
+) -> Result<Option<Handshake>, InvalidKey> {
+    match context.client_version() {
+        Version::HTTP_2 => relayed_handshake(context, parts, upgrade),
+        _ if upgrade && is_web_socket(head) && pool.may_connect() => {
+            Handshake::of_client(&parts.headers).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The handshake of a WebSocket with an HTTP/1.1 destination.
+fn relayed_handshake(
+    context: &ExchangeContext<'_>,
+    parts: &mut http::request::Parts,
+    upgrade: bool,
+) -> Result<Option<Handshake>, InvalidKey> {
+    match upgrade && context.client_version() == Version::HTTP_2 {
+        true => Handshake::with_key(&mut parts.headers).map(Some),
+        false => Ok(None),
+    }
+}
+
+/// Answers 400 to a key that is none (reference part B, 12.4).
+async fn refuse_key(
+    downstream: &mut Downstream<'_>,
+    head: &RequestHead,
+    context: &ExchangeContext<'_>,
+    error: InvalidKey,
+) -> Forwarded {
+    tracing::warn!(client = ?context.client_address(), %error, "a WebSocket is refused");
+    let (read, status) = (BodyRead::Nothing, StatusCode::BAD_REQUEST);
+    let fields = HeaderMap::new();
+    local(downstream, head, context, read, status, &fields, &[], None).await
 }
 
 /// Answers for a destination from which no head has come: response transforms apply (reference part
 /// B, 2.6).
 pub(crate) async fn unanswered(
-    connection: &mut Connection,
+    downstream: &mut Downstream<'_>,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
+    read: BodyRead,
     status: StatusCode,
     error: ForwarderError,
 ) -> Forwarded {
-    let fields = match &context.route().transforms {
+    let fields = match context.transforms() {
         Some(transforms) => transforms.failure(status),
         None => HeaderMap::new(),
     };
-    local(connection, head, context, status, &fields, &[], Some(error)).await
+    local(
+        downstream,
+        head,
+        context,
+        read,
+        status,
+        &fields,
+        &[],
+        Some(error),
+    )
+    .await
 }
 
 /// Answers what a request transform says.
 pub(crate) async fn answered(
-    connection: &mut Connection,
+    downstream: &mut Downstream<'_>,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
     response: Answer,
 ) -> Forwarded {
     let (parts, body) = response.into_parts();
     let (status, fields) = (parts.status, &parts.headers);
-    local(connection, head, context, status, fields, &body, None).await
+    let read = BodyRead::Nothing;
+    local(downstream, head, context, read, status, fields, &body, None).await
 }
 
-/// Answers for a destination whose response cannot be passed on.
+/// Answers 502 for a destination whose response cannot be passed on.
 async fn failed(
-    connection: &mut Connection,
+    downstream: &mut Downstream<'_>,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
-    status: StatusCode,
+    read: BodyRead,
     error: ForwarderError,
 ) -> Forwarded {
-    let fields = HeaderMap::new();
-    local(connection, head, context, status, &fields, &[], Some(error)).await
+    let (fields, status) = (HeaderMap::new(), StatusCode::BAD_GATEWAY);
+    local(
+        downstream,
+        head,
+        context,
+        read,
+        status,
+        &fields,
+        &[],
+        Some(error),
+    )
+    .await
 }
 
 /// Answers here; what was added to the response on the way is in it.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the exchange, and each part of its answer"
+)]
 async fn local(
-    connection: &mut Connection,
+    downstream: &mut Downstream<'_>,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
+    read: BodyRead,
     status: StatusCode,
     fields: &HeaderMap,
     body: &[u8],
     error: Option<ForwarderError>,
 ) -> Forwarded {
-    // Whatever of the body is still to come nobody reads.
-    let whole = head.framing() == Framing::None;
-    let facts = RequestFacts::from(head);
-    let facts = RequestFacts {
-        keep_alive: facts.keep_alive && whole,
-        ..facts
-    };
-    // The length is stated where the response is written.
-    let fields: Vec<_> = fields
-        .iter()
-        .filter(|(name, _)| !is_hop_by_hop(name) && *name != CONTENT_LENGTH)
-        .filter_map(|(name, value)| Some((name.as_str(), str::from_utf8(value.as_bytes()).ok()?)))
-        .chain(context.response_fields())
-        .collect();
-    let keep = respond(connection, facts, status, &fields, body).await;
-    if !keep {
-        connection.client.linger().await;
-    }
-    let after = if keep { After::Keep } else { After::Close };
+    let mut fields = own_fields(fields);
+    fields.extend(context.response_fields());
+    let after = downstream.answer(head, read, status, &fields, body).await;
     Forwarded {
         after,
         status: status.as_u16(),
         bytes_sent: 0,
         error,
     }
+}
+
+/// What transforms have made of an answer of the front's own. Its length is stated where the
+/// response is written.
+pub(crate) fn own_fields(fields: &HeaderMap) -> Vec<(&str, &str)> {
+    fields
+        .iter()
+        .filter(|(name, _)| !is_hop_by_hop(name) && *name != CONTENT_LENGTH)
+        .filter_map(|(name, value)| Some((name.as_str(), str::from_utf8(value.as_bytes()).ok()?)))
+        .collect()
 }
 
 fn gone() -> Forwarded {

@@ -1,7 +1,8 @@
 //! The outgoing request: the client's, less what belongs to its connection, plus who it is.
 
+use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Uri, Version};
+use http::{Method, StatusCode, Uri, Version};
 use ostler_http1::{Framing, RequestHead};
 use ostler_model::RandomSource;
 use ostler_model::transforms::{ConnectionEnds, Transforms, path};
@@ -18,10 +19,35 @@ pub(crate) enum RequestError {
     Address(String),
     #[error("HTTP/3 is asked for and not spoken")]
     Http3,
+    #[error("HTTP/1.0 has no chunked bodies, and the length of this one is not known")]
+    ChunkedInHttp10,
+    /// The address may hold a password, and is not told.
+    #[error("the address of the proxy cannot be used")]
+    WebProxy,
+    #[error("HTTP/2 in clear text does not pass an HTTP proxy")]
+    Http2ThroughProxy,
+    #[error("the value of the field {field} cannot be written in {encoding}")]
+    Unencodable {
+        field: HeaderName,
+        encoding: &'static str,
+    },
+    #[error("the value of the field {0} is not UTF-8, so it cannot be written in another encoding")]
+    NotUtf8(HeaderName),
     #[error("the destination's TLS cannot be set up")]
     Tls(#[from] TlsError),
     #[error("the method, target or a field cannot be sent")]
     Invalid(#[from] http::Error),
+}
+
+impl RequestError {
+    /// What the client is told.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            // As ASP.NET, which reads values as UTF-8 (reference part B, 19).
+            Self::NotUtf8(_) => StatusCode::BAD_REQUEST,
+            _ => StatusCode::BAD_GATEWAY,
+        }
+    }
 }
 
 /// The request for a destination's address, and whether it asks for an upgrade.
@@ -31,58 +57,90 @@ pub(crate) enum RequestError {
 /// and `Forwarded` are removed.
 pub(crate) fn to_destination(
     head: &RequestHead,
+    version: Version,
     destination: &Destination,
-    ends: ConnectionEnds,
+    ends: ConnectionEnds<'_>,
 ) -> Result<(http::request::Parts, bool), RequestError> {
     let target = target(head, &destination.prefix);
-    let (mut parts, upgrade) = common(head, &target, fields(head)?)?;
-    let fields = &mut parts.headers;
+    let mut fields = HeaderMap::with_capacity(head.field_ranges().len() + 4);
+    // RFC 9110 section 7.2: first, since it decides who handles the rest.
     fields.insert(header::HOST, destination.host.clone());
-    for name in [
-        "x-forwarded-for",
-        "x-forwarded-host",
-        "x-forwarded-proto",
-        "x-forwarded-prefix",
-    ] {
-        fields.remove(name);
-    }
-    fields.remove(header::FORWARDED);
+    copy(head, version, &mut fields, is_set_anew)?;
+    let (mut parts, upgrade) = common(head, target, fields)?;
+    let fields = &mut parts.headers;
     if let Some(client) = ends.remote {
         let ip = client.ip().to_canonical().to_string();
-        fields.insert(
-            "x-forwarded-for",
-            HeaderValue::from_str(&ip).map_err(http::Error::from)?,
-        );
+        let ip = HeaderValue::from_maybe_shared(Bytes::from(ip)).map_err(http::Error::from)?;
+        fields.insert(FORWARDED_FOR, ip);
     }
     if !head.authority().is_empty() {
         let host = HeaderValue::from_str(head.authority()).map_err(http::Error::from)?;
-        fields.insert("x-forwarded-host", host);
+        fields.insert(FORWARDED_HOST, host);
     }
-    fields.insert("x-forwarded-proto", HeaderValue::from_static("http"));
+    let scheme = if ends.is_https { "https" } else { "http" };
+    fields.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
+    state_no_body(&mut parts, head);
     Ok((parts, upgrade))
 }
 
+/// A request that usually has a body says so where it has none (reference part B, 7.3; RFC 9110
+/// section 8.6).
+fn state_no_body(parts: &mut http::request::Parts, head: &RequestHead) {
+    let method = &parts.method;
+    let has_none = [
+        Method::GET,
+        Method::HEAD,
+        Method::CONNECT,
+        Method::OPTIONS,
+        Method::DELETE,
+    ];
+    if head.framing() == Framing::None && !has_none.contains(method) {
+        parts.headers.insert(header::CONTENT_LENGTH, 0.into());
+    }
+}
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// What the client says of these the destination is not told.
+fn is_set_anew(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "host"
+            | "forwarded"
+            | "x-forwarded-for"
+            | "x-forwarded-host"
+            | "x-forwarded-proto"
+            | "x-forwarded-prefix"
+    )
+}
+
 /// The request for a relayed target, which sees it as the client sent it.
-pub(crate) fn to_target(head: &RequestHead) -> Result<(http::request::Parts, bool), RequestError> {
+pub(crate) fn to_target(
+    head: &RequestHead,
+    version: Version,
+) -> Result<(http::request::Parts, bool), RequestError> {
     let target = match (head.path(), head.query()) {
         (path, Some(query)) => format!("{path}?{query}"),
         (path, None) => path.to_owned(),
     };
-    common(head, &target, fields(head)?)
+    common(head, target, copied(head, version)?)
 }
 
 /// The request that a route's transforms make, or the answer of one of them.
 pub(crate) fn transformed(
     head: &RequestHead,
+    version: Version,
     transforms: &Transforms,
     destination: &Destination,
-    ends: ConnectionEnds,
+    ends: ConnectionEnds<'_>,
     random: &mut dyn RandomSource,
 ) -> Result<Result<(http::request::Parts, bool), Answer>, RequestError> {
     // Checked here so that copying cannot fail later.
-    let copied = fields(head)?;
+    let copied = copied(head, version)?;
     let method = Method::from_bytes(head.method().as_bytes()).map_err(http::Error::from)?;
-    let facts = Facts(head);
+    let facts = Facts(head, ends.is_https);
     let made = transforms.request(&facts, ends, method, &destination.host, || copied, random);
     let outgoing = match made {
         Ok(outgoing) => outgoing,
@@ -107,8 +165,9 @@ pub(crate) fn transformed(
             }
         }
     }
-    let (mut parts, upgrade) = common(head, &target, fields)?;
+    let (mut parts, upgrade) = common(head, target, fields)?;
     parts.method = outgoing.method;
+    state_no_body(&mut parts, head);
     Ok(Ok((parts, upgrade)))
 }
 
@@ -117,7 +176,7 @@ pub(crate) type Answer = Box<http::Response<Vec<u8>>>;
 
 fn common(
     head: &RequestHead,
-    target: &str,
+    target: String,
     fields: HeaderMap,
 ) -> Result<(http::request::Parts, bool), RequestError> {
     if head.is_connect() {
@@ -129,7 +188,7 @@ fn common(
     let (mut parts, ()) = http::Request::new(()).into_parts();
     parts.version = Version::HTTP_11;
     parts.method = Method::from_bytes(head.method().as_bytes()).map_err(http::Error::from)?;
-    parts.uri = target.parse::<Uri>().map_err(http::Error::from)?;
+    parts.uri = Uri::from_maybe_shared(Bytes::from(target)).map_err(http::Error::from)?;
     parts.headers = fields;
     if let Some(upgrade) = upgrade {
         let upgrade = HeaderValue::from_bytes(upgrade).map_err(http::Error::from)?;
@@ -163,16 +222,40 @@ fn is_forwarded_upgrade(upgrade: &[u8]) -> bool {
             .is_some_and(|start| start.eq_ignore_ascii_case(b"spdy/"))
 }
 
-fn fields(head: &RequestHead) -> Result<HeaderMap, http::Error> {
+/// The fields that are passed on from a client that speaks `version`.
+fn copied(head: &RequestHead, version: Version) -> Result<HeaderMap, http::Error> {
     let mut fields = HeaderMap::with_capacity(head.field_ranges().len() + 4);
+    copy(head, version, &mut fields, |_| false)?;
+    Ok(fields)
+}
+
+fn copy(
+    head: &RequestHead,
+    version: Version,
+    fields: &mut HeaderMap,
+    is_left_out: impl Fn(&HeaderName) -> bool,
+) -> Result<(), http::Error> {
+    let lists = head.fields_named("connection").next().is_some();
     for field in head.fields() {
         let name = HeaderName::from_bytes(field.name.as_bytes())?;
-        if is_hop_by_hop(&name) || is_listed_in_connection(head, &name) {
+        if is_hop_by_hop(&name) || is_left_out(&name) {
+            continue;
+        }
+        if lists && is_listed_in_connection(head, &name) {
             continue;
         }
         fields.append(name, HeaderValue::from_bytes(field.value)?);
     }
-    Ok(fields)
+    // Only HTTP/2 has it mean the same from end to end; gRPC needs it (reference part B, 7.2).
+    let takes_trailers = |value: &[u8]| {
+        value
+            .split(|byte| *byte == b',')
+            .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+    };
+    if version == Version::HTTP_2 && head.fields_named("te").any(takes_trailers) {
+        fields.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+    Ok(())
 }
 
 /// Names that `Connection` lists belong to the connection (RFC 9110 section 7.6.1).

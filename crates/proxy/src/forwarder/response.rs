@@ -8,177 +8,214 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use http_body::Body;
-use hyper::body::Incoming;
+use ostler_config::schema::HeaderEncoding;
 use ostler_delegation::entry::directives;
-use ostler_http1::{
-    BodyEncoder, BodyLength, RequestFacts, RequestHead, ResponseBody, encode_response_head,
-};
+use ostler_http1::BodyLength;
 use ostler_model::transforms::Transforms;
 
-use super::body::{Activity, Ceased, Upload};
+use super::body::{Activity, Ceased, Side, Upload};
+use super::header_encoding;
 use super::request::is_hop_by_hop;
-use super::{Forwarded, failed};
-use crate::connection::Connection;
 use crate::context::ExchangeContext;
-use crate::exchange::After;
+use crate::downstream::{Head, ResponseWriter, WriteError};
 use crate::outcome::ForwarderError;
 use crate::respond::Chain;
 
 /// How long a client may take no byte.
 const SEND_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Passes a response on, and what is left of the request's body the other way.
-pub(super) async fn pass_on(
-    connection: &mut Connection,
-    head: &RequestHead,
-    context: &ExchangeContext<'_>,
-    response: http::Response<Incoming>,
-    mut upload: Upload,
-    timeout: Option<Duration>,
-) -> Forwarded {
-    let activity = Activity::new(timeout, context.deadline());
-    let (parts, body) = response.into_parts();
-    let mut facts = RequestFacts::from(head);
-    // A body that is still to come goes nowhere once the response is there: hyper's HTTP/1.1
-    // client stops reading it. The connection can carry nothing behind it.
-    if !upload.is_complete() {
-        upload.abandon();
-        facts.keep_alive = false;
+/// How passing a response on ended.
+#[derive(Debug)]
+pub(super) struct Passed {
+    /// The response's.
+    pub(super) status: StatusCode,
+    pub(super) error: Option<PassError>,
+    /// Whether the connection may carry another request.
+    pub(super) keep_alive: bool,
+}
+
+/// Why a response was not passed on whole.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PassError {
+    pub(super) error: ForwarderError,
+    /// For the client, if nothing has been sent; `None` when it is gone.
+    pub(super) answer: Option<StatusCode>,
+}
+
+impl PassError {
+    fn of_client_body(side: Side) -> Self {
+        let (error, answer) = match side {
+            Side::Client => (
+                ForwarderError::RequestBodyClient,
+                Some(StatusCode::BAD_REQUEST),
+            ),
+            Side::ClientTooLarge => (
+                ForwarderError::RequestBodyClient,
+                Some(StatusCode::PAYLOAD_TOO_LARGE),
+            ),
+            Side::ClientTooSlow => (
+                ForwarderError::RequestBodyClient,
+                Some(StatusCode::REQUEST_TIMEOUT),
+            ),
+            Side::ClientGone | Side::Destination => (ForwarderError::ResponseBodyCanceled, None),
+        };
+        Self { error, answer }
     }
-    let mut body = pin!(body);
+
+    fn at_destination(status: StatusCode) -> Self {
+        Self {
+            error: ForwarderError::ResponseBodyDestination,
+            answer: Some(status),
+        }
+    }
+}
+
+impl From<WriteError> for PassError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Client(_) => Self {
+                error: ForwarderError::ResponseBodyClient,
+                answer: None,
+            },
+            // It is the destination's Content-Length that is not true.
+            WriteError::Length(_) => Self::at_destination(StatusCode::BAD_GATEWAY),
+        }
+    }
+}
+
+/// Passes a response on, and what is left of the request's body the other way.
+pub(super) async fn pass_on<B>(
+    context: &ExchangeContext<'_>,
+    response: http::Response<B>,
+    upload: &mut Upload<'_>,
+    writer: &mut ResponseWriter<'_>,
+    activity: &Activity,
+) -> Passed
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let status = response.status();
+    // What is still to come of the body may go nowhere, once the response is there: an HTTP/1.1
+    // connection can carry nothing behind it.
+    let keep_alive = upload.is_complete();
+    upload.response_has_begun();
+    let mut uploading = pin!(upload.run(activity));
+    let mut passing = pin!(pass(context, response, writer, keep_alive, activity));
+    let ended = poll_fn(|cx| {
+        if let Poll::Ready(ended) = passing.as_mut().poll(cx) {
+            return Poll::Ready(ended);
+        }
+        let broken = uploading.as_mut().poll(cx);
+        broken.map(|side| Err(PassError::of_client_body(side)))
+    })
+    .await;
+    match ended {
+        Ok(keep_alive) => Passed {
+            status,
+            error: None,
+            keep_alive,
+        },
+        Err(error) => Passed {
+            status,
+            error: Some(error),
+            keep_alive: false,
+        },
+    }
+}
+
+async fn pass<B>(
+    context: &ExchangeContext<'_>,
+    response: http::Response<B>,
+    writer: &mut ResponseWriter<'_>,
+    keep_alive: bool,
+    activity: &Activity,
+) -> Result<bool, PassError>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let (parts, body) = response.into_parts();
+    let body = pin!(body);
+    let encoding = parts.extensions.get::<HeaderEncoding>().copied();
     let length = match body.size_hint().exact() {
         Some(length) => BodyLength::Known(length),
         None => BodyLength::Unknown,
     };
-    let mut out = Vec::with_capacity(1024);
     let added: Vec<_> = directives(context.directives()).collect();
     let reason = parts.extensions.get::<hyper::ext::ReasonPhrase>();
     let reason = reason.and_then(|reason| std::str::from_utf8(reason.as_bytes()).ok());
-    let transforms = context.route().transforms.as_deref();
-    let fields = passed_fields(transforms, parts.status, parts.headers);
-    let date = crate::clock::date();
-    let framing = encode_response_head(
-        &mut out,
-        facts,
-        parts.status,
+    let transforms = context.transforms();
+    let mut fields = passed_fields(transforms, parts.status, parts.headers);
+    if length == BodyLength::Unknown {
+        // How long it is, a transform cannot know.
+        fields.remove(http::header::CONTENT_LENGTH);
+    }
+    let may_follow = writer.head(Head {
+        status: parts.status,
         reason,
-        &fields,
-        &added,
+        fields,
+        added: &added,
         length,
-        &date,
-    );
-    let mut encoder = BodyEncoder::new(framing.body);
-    let status = parts.status.as_u16();
-    let mut bytes_sent = 0;
-    let mut ended = framing.body == ResponseBody::None;
-    let end = |after, bytes_sent, error| Forwarded {
-        after,
-        status,
-        bytes_sent,
-        error,
+        keep_alive,
+    });
+    let trailers = match may_follow {
+        true => pass_body(context, body, writer, encoding, activity).await?,
+        false => HeaderMap::new(),
     };
+    let pass = |trailers| pass_fields(parts.status, trailers);
+    let trailers = match transforms {
+        Some(transforms) => transforms.trailers(parts.status, trailers, pass),
+        None => pass(trailers),
+    };
+    let trailers = Some(trailers).filter(|trailers| !trailers.is_empty());
+    let most = activity.at_most(SEND_TIMEOUT);
+    Ok(writer.end(trailers, most).await?)
+}
+
+/// Passes the body on; what comes behind it is its trailers.
+async fn pass_body<B>(
+    context: &ExchangeContext<'_>,
+    mut body: Pin<&mut B>,
+    writer: &mut ResponseWriter<'_>,
+    encoding: Option<HeaderEncoding>,
+    activity: &Activity,
+) -> Result<HeaderMap, PassError>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let mut trailers = HeaderMap::new();
+    let mut is_flushed = false;
     loop {
-        let mut data = Bytes::new();
-        if !ended {
-            match next(body.as_mut(), &activity, out.is_empty()).await {
-                Next::Data(bytes) => data = bytes,
-                Next::Later => {}
-                Next::Trailers(trailers) => {
-                    let trailers = match transforms {
-                        Some(transforms) => {
-                            transforms.trailers(parts.status, trailers, |trailers| {
-                                pass_fields(parts.status, trailers)
-                            })
-                        }
-                        None => pass_fields(parts.status, trailers),
-                    };
-                    ended = encoder.finish(Some(&trailers), &mut out).is_ok();
-                    if !ended {
-                        return end(
-                            After::Close,
-                            bytes_sent,
-                            Some(ForwarderError::ResponseBodyDestination),
-                        );
-                    }
+        match next(body.as_mut(), writer, activity, is_flushed).await {
+            Next::Data(data) => {
+                let most = activity.at_most(SEND_TIMEOUT);
+                writer.data(data, most).await?;
+                is_flushed = true;
+            }
+            Next::Later => {
+                let most = activity.at_most(SEND_TIMEOUT);
+                writer.flush(most).await?;
+                is_flushed = true;
+            }
+            Next::Trailers(mut sent) => {
+                if let Some(encoding) = encoding {
+                    header_encoding::decode(&mut sent, encoding);
                 }
-                Next::End => {
-                    let trailers = transforms
-                        .map(|all| all.trailers(parts.status, HeaderMap::new(), |none| none))
-                        .filter(|trailers| !trailers.is_empty());
-                    if encoder.finish(trailers.as_ref(), &mut out).is_err() {
-                        return end(
-                            After::Close,
-                            bytes_sent,
-                            Some(ForwarderError::ResponseBodyDestination),
-                        );
-                    }
-                    ended = true;
-                }
-                Next::Failed(error) => {
-                    tracing::warn!(cluster = context.cluster().id(), error = %Chain(error.as_ref()), "the response's body failed");
-                    if bytes_sent == 0 {
-                        let over = context.deadline().filter(|_| activity.is_over());
-                        let status = over.map_or(StatusCode::BAD_GATEWAY, |over| over.status);
-                        return failed(
-                            connection,
-                            head,
-                            context,
-                            status,
-                            ForwarderError::ResponseBodyDestination,
-                        )
-                        .await;
-                    }
-                    // Only closing says that it is not whole.
-                    return end(
-                        After::Close,
-                        bytes_sent,
-                        Some(ForwarderError::ResponseBodyDestination),
-                    );
-                }
+                trailers = sent;
+            }
+            Next::End => return Ok(trailers),
+            Next::Gone => return Err(PassError::of_client_body(Side::ClientGone)),
+            Next::Failed(error) => {
+                tracing::warn!(cluster = context.cluster().id(), error = %Chain(error.as_ref()), "the response's body failed");
+                let over = context.deadline().filter(|_| activity.is_over());
+                let status = over.map_or(StatusCode::BAD_GATEWAY, |over| over.status);
+                return Err(PassError::at_destination(status));
             }
         }
-        let mut suffix = &b""[..];
-        if !data.is_empty() {
-            match encoder.begin_data(data.len(), &mut out) {
-                Ok(behind) => suffix = behind,
-                Err(_) => {
-                    return end(
-                        After::Close,
-                        bytes_sent,
-                        Some(ForwarderError::ResponseBodyDestination),
-                    );
-                }
-            }
-        }
-        let mut pieces = [&out[..], &data[..], suffix].map(std::io::IoSlice::new);
-        let total = out.len() + data.len() + suffix.len();
-        if total > 0
-            && connection
-                .client
-                .send_pieces(&mut pieces, activity.at_most(SEND_TIMEOUT))
-                .await
-                .is_err()
-        {
-            return end(
-                After::Close,
-                bytes_sent,
-                Some(ForwarderError::ResponseBodyClient),
-            );
-        }
-        bytes_sent += total as u64;
         activity.happened();
-        out.clear();
-        if ended {
-            break;
-        }
     }
-    if framing.keep_alive && !connection.read_closed_and_empty() {
-        return end(After::Keep, bytes_sent, None);
-    }
-    if !upload.is_complete() {
-        connection.client.linger().await;
-    }
-    end(After::Close, bytes_sent, None)
 }
 
 enum Next {
@@ -187,12 +224,23 @@ enum Next {
     Later,
     Trailers(HeaderMap),
     End,
+    /// The client is.
+    Gone,
     Failed(Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// The next piece of the body. With a head still to be sent (`may_wait` is false) a body that has
 /// nothing yet does not hold it back.
-async fn next(mut body: Pin<&mut Incoming>, activity: &Activity, may_wait: bool) -> Next {
+async fn next<B>(
+    mut body: Pin<&mut B>,
+    writer: &mut ResponseWriter<'_>,
+    activity: &Activity,
+    may_wait: bool,
+) -> Next
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let mut ceased = pin!(activity.ceased());
     if activity.is_over() {
         return over();
@@ -200,18 +248,20 @@ async fn next(mut body: Pin<&mut Incoming>, activity: &Activity, may_wait: bool)
     poll_fn(|cx| {
         match body.as_mut().poll_frame(cx) {
             Poll::Ready(None) => return Poll::Ready(Next::End),
-            Poll::Ready(Some(Err(error))) => return Poll::Ready(Next::Failed(Box::new(error))),
-            Poll::Ready(Some(Ok(frame))) => {
-                return Poll::Ready(match frame.into_data() {
-                    Ok(data) => Next::Data(data),
-                    Err(frame) => match frame.into_trailers() {
-                        Ok(trailers) => Next::Trailers(trailers),
-                        Err(_) => Next::Later,
-                    },
-                });
-            }
+            Poll::Ready(Some(Err(error))) => return Poll::Ready(Next::Failed(error.into())),
+            Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                Ok(data) if data.is_empty() => cx.waker().wake_by_ref(),
+                Ok(data) => return Poll::Ready(Next::Data(data)),
+                Err(frame) => match frame.into_trailers() {
+                    Ok(trailers) => return Poll::Ready(Next::Trailers(trailers)),
+                    Err(_) => cx.waker().wake_by_ref(),
+                },
+            },
             Poll::Pending if !may_wait => return Poll::Ready(Next::Later),
             Poll::Pending => {}
+        }
+        if writer.poll_gone(cx).is_ready() {
+            return Poll::Ready(Next::Gone);
         }
         ceased.as_mut().poll(cx).map(|why| match why {
             Ceased::Silent => Next::Failed("the destination is silent".into()),
@@ -240,7 +290,7 @@ pub(super) fn passed_fields(
 }
 
 /// The response's fields less those of the destination's connection.
-fn pass_fields(status: StatusCode, mut fields: HeaderMap) -> HeaderMap {
+pub(super) fn pass_fields(status: StatusCode, mut fields: HeaderMap) -> HeaderMap {
     let dropped: Vec<_> = fields
         .keys()
         .filter(|name| is_hop_by_hop(name))

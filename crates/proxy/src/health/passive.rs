@@ -65,12 +65,15 @@ fn is_failure(error: ForwarderError) -> bool {
         | ForwarderError::RequestTimedOut
         | ForwarderError::RequestBodyDestination
         | ForwarderError::ResponseBodyDestination
-        | ForwarderError::UpgradeDestination => true,
+        | ForwarderError::UpgradeRequestDestination
+        | ForwarderError::UpgradeResponseDestination => true,
         ForwarderError::RequestCanceled
         | ForwarderError::RequestBodyClient
         | ForwarderError::ResponseHeaders
         | ForwarderError::ResponseBodyClient
-        | ForwarderError::Upgrade
+        | ForwarderError::ResponseBodyCanceled
+        | ForwarderError::UpgradeRequestClient
+        | ForwarderError::UpgradeResponseClient
         | ForwarderError::UpgradeActivityTimeout
         | ForwarderError::NoAvailableDestinations
         | ForwarderError::RequestCreation => false,

@@ -12,6 +12,7 @@ use ostler_config::schema::{ActiveHealthCheckConfig, DestinationConfig};
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_delegation::url_prefix::PrefixHost;
 use ostler_delegation::{DelegationRule, QueueError};
+use ostler_http1::Framing;
 use ostler_model::health::ProbingResult;
 use ostler_model::{
     ClusterModel, ClusterState, DestinationHealth, DestinationModel, DestinationState, Snapshot,
@@ -19,7 +20,7 @@ use ostler_model::{
 
 use super::ActiveHealthOptions;
 use super::through_queue::{self, QueueProbeError};
-use crate::forwarder::{Clients, ForwardBody, RequestError, SendError};
+use crate::forwarder::{Clients, ForwardBody, RequestError, SendError, Sending};
 use crate::front::Shared;
 use crate::respond::Chain;
 
@@ -74,10 +75,10 @@ impl Prober {
         runtime: RuntimeFolder,
     ) -> Self {
         Self {
+            clients: Clients::new(Arc::clone(&shared.connection_limits)),
             shared,
             options,
             runtime,
-            clients: Clients::new(),
             turn: Cell::new(0),
         }
     }
@@ -195,14 +196,20 @@ impl Prober {
             ..DestinationConfig::default()
         };
         let to = self.clients.endpoint(cluster, &base)?;
-        let target = target(&to.prefix, checks)?;
-        let request = request(target.into(), to.host.clone())?;
-        let (response, lease) = to.pool.send(request, false).await?;
-        let status = response.status().as_u16();
+        // The base's own query is dropped (reference 7.3).
+        let base = to.prefix.split('?').next().unwrap_or_default();
+        let target = target(base, checks)?;
+        let (mut parts, body) = request(target.into(), to.host.clone())?.into_parts();
+        to.messages.prepare(&mut parts, Framing::None, false)?;
+        let sending = Sending {
+            upgrade: false,
+            again: &|| Some(parts.clone()),
+            interim: None,
+        };
+        let request = Request::from_parts(parts.clone(), body);
         // The body is not read; the connection is of use again only where there is none.
-        drop(response);
-        lease.give_back();
-        Ok(status)
+        let response = to.pool(false).send(request, sending).await?;
+        Ok(response.status().as_u16())
     }
 }
 

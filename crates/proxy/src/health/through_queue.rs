@@ -13,6 +13,7 @@ use ostler_delegation::{ChannelError, DelegationRule};
 use crate::delegation::RelayTarget;
 use crate::forwarder::{ForwardBody, SendError};
 use crate::respond::Chain;
+use crate::tls::ClientFacts;
 
 /// A queue gave no response.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +57,7 @@ pub(super) async fn ask(
                     local: None,
                     accepted_ns: ostler_shm::monotonic_nanoseconds(),
                 };
-                let mut place = target.connect(facts).await?;
+                let mut place = target.connect(&ClientFacts::clear(facts)).await?;
                 return Ok(place.sender.send(request).await?.status().as_u16());
             }
             Err(QueueProbeError::Channel(error)) => {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::schema::{
-    ActiveHealthCheckConfig, ActivityTimeout, CookieSameSite, CookieSecurePolicy,
+    ActiveHealthCheckConfig, ActivityTimeout, CookieSameSite, CookieSecurePolicy, HeaderEncoding,
     HealthCheckConfig, HttpClientConfig, HttpRequestConfig, HttpVersion, HttpVersionPolicy,
     PassiveHealthCheckConfig, SessionAffinityConfig, SessionAffinityCookieConfig, SslProtocols,
     WebProxyConfig,
@@ -101,8 +101,8 @@ fn everything_of_a_cluster_is_read() {
             ssl_protocols: Some(SslProtocols(0x3c00)),
             dangerous_accept_any_server_certificate: Some(true),
             enable_multiple_http2_connections: Some(false),
-            request_header_encoding: Some("UTF-8".into()),
-            response_header_encoding: Some("latin1".into()),
+            request_header_encoding: Some(HeaderEncoding::Utf8),
+            response_header_encoding: Some(HeaderEncoding::Latin1),
             web_proxy: Some(WebProxyConfig {
                 address: "http://p:1/".into(),
                 bypass_on_local: Some(true),
@@ -317,16 +317,11 @@ fn c13_encodings() {
             let json = format!(r#"{{ "HttpClient": {{ "{key}": "{name}" }} }}"#);
             one("C13", &json, &format!("HttpClient:{key}"), "no encoding");
         }
-        for name in [
-            "utf-8",
-            "UTF-16LE",
-            "utf-32be",
-            "us-ascii",
-            "Latin1",
-            "iso-8859-1",
-            "cp819",
-            "",
-        ] {
+        for name in ["UTF-16LE", "utf-32be", "unicode"] {
+            let json = format!(r#"{{ "HttpClient": {{ "{key}": "{name}" }} }}"#);
+            one("C13", &json, &format!("HttpClient:{key}"), "plain letters");
+        }
+        for name in ["utf-8", "us-ascii", "Latin1", "iso-8859-1", "cp819", ""] {
             let json = format!(r#"{{ "HttpClient": {{ "{key}": "{name}" }} }}"#);
             assert!(errors(&cluster(&json)).is_empty(), "{name}");
         }
@@ -404,6 +399,27 @@ fn a_web_proxy_counts_when_it_has_an_absolute_address() {
         loaded.settings.proxy.clusters[0].http_client.web_proxy,
         None
     );
+}
+
+#[test]
+fn a_web_proxy_that_cannot_be_used_is_told_where_it_stands() {
+    for (address, problem) in [
+        (
+            "ftp://proxy",
+            "there are http, https, socks4, socks4a, socks5",
+        ),
+        ("socks4://user@proxy", "use socks5"),
+        ("http://proxy:0", "port"),
+    ] {
+        let json = format!(r#"{{ "HttpClient": {{ "WebProxy": {{ "Address": "{address}" }} }} }}"#);
+        one("1.10", &json, "HttpClient:WebProxy:Address", problem);
+    }
+    let loaded = load_text(&cluster(
+        r#"{ "HttpClient": { "WebProxy": { "Address": "http://p", "UseDefaultCredentials": true } } }"#,
+    ));
+    let warnings: Vec<_> = loaded.diagnostics.warnings().collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].path.ends_with("WebProxy:UseDefaultCredentials"));
 }
 
 #[test]

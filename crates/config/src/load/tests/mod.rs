@@ -1,6 +1,8 @@
 //! Whole configurations: what is read, what is refused, and where it says so.
 
 mod clusters;
+mod endpoints;
+mod limits;
 mod routes;
 mod rules;
 mod settings;
@@ -82,7 +84,7 @@ fn the_sample_of_the_issue_loads_with_one_warning() {
         "TargetHttpSysQueueName"
     );
     assert_eq!(proxy.pipeline, None);
-    assert_eq!(loaded.settings.urls, ["http://localhost:5000"]);
+    assert_eq!(loaded.settings.endpoints[0].url, "http://localhost:5000");
 }
 
 #[test]
@@ -483,7 +485,7 @@ fn a_route_without_a_cluster_is_answered_503_which_is_a_warning() {
 #[test]
 fn what_is_not_implemented_yet_is_a_warning() {
     let loaded = load_text(
-        r#"{ "ReverseProxy": { "Pipeline": [ "HttpSysDelegation" ],
+        r#"{ "Kestrel": { "Limits": { "Http3": { "MaxRequestHeaderFieldSize": 1 } } }, "ReverseProxy": { "Pipeline": [ "HttpSysDelegation" ],
         "Routes": { "r": { "ClusterId": "c", "Match": { "Path": "/" }, "Transforms": [ { "ResponseHeader": "X", "Set": "x" } ] },
             "no": { "ClusterId": "c", "Match": { "Path": "/a" }, "Transforms": [ { "PathSet": "/x" } ] } },
         "Clusters": { "c": { "SessionAffinity": { "Enabled": true, "AffinityKeyName": "k" },
@@ -491,10 +493,7 @@ fn what_is_not_implemented_yet_is_a_warning() {
                 "q": { "Address": "http://*:80/", "Metadata": { "HttpSysDelegationQueue": "q" } } } } } } }"#,
     );
     assert!(!loaded.diagnostics.has_errors());
-    assert_eq!(
-        warning_paths(&loaded),
-        ["ReverseProxy:Routes:r:Transforms",]
-    );
+    assert_eq!(warning_paths(&loaded), ["Kestrel:Limits:Http3"]);
 }
 
 /// A value of some shape where any of our keys may stand.

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use super::*;
 use crate::settings::DataProtectionConfig;
-use crate::settings::{FrontLimits, HealthCheckDefaults, OstlerConfig};
+use crate::settings::{AllowedHosts, FrontLimits, HealthCheckDefaults, KernelTls, OstlerConfig};
 
 #[test]
 fn our_own_section_and_the_limits_are_read() {
     let loaded = load_text(
-        r#"{ "Ostler": { "Threads": 3, "RuntimeFolder": "/run/x", "TrustedUsers": [ "app", 1000 ],
+        r#"{ "Ostler": { "Threads": 3, "RuntimeFolder": "/run/x", "TrustedUsers": [ "app", 1000 ], "KernelTls": "OFF",
+                "Tls": { "ClientCertificateAuthorities": "roots.pem" },
                 "HealthChecks": { "Active": { "DefaultInterval": "00:00:01", "DefaultTimeout": "00:00:02" },
                     "Passive": { "DetectionWindow": "00:00:03", "MinimalTotalCount": 4 } } },
             "Kestrel": { "Limits": { "MaxRequestLineSize": 100, "MaxRequestHeadersTotalSize": "65535", "MaxRequestHeaderCount": 5,
@@ -19,6 +20,7 @@ fn our_own_section_and_the_limits_are_read() {
     assert_eq!(
         loaded.settings.ostler,
         OstlerConfig {
+            client_certificate_authorities: Some("roots.pem".into()),
             threads: 3,
             runtime_folder: Some("/run/x".into()),
             trusted_users: vec!["app".into(), "1000".into()],
@@ -29,6 +31,7 @@ fn our_own_section_and_the_limits_are_read() {
                 passive_detection_window: Duration::from_secs(3),
                 passive_minimal_total_count: 4,
             },
+            kernel_tls: KernelTls::Off,
             limits: FrontLimits {
                 request_line: 100,
                 head: 65_535,
@@ -36,7 +39,9 @@ fn our_own_section_and_the_limits_are_read() {
                 keep_alive_timeout: Duration::from_secs(60),
                 head_timeout: Duration::from_secs(100 * 365 * 86_400),
                 max_request_body_size: Some(30_000_000),
+                ..FrontLimits::default()
             },
+            allowed_hosts: AllowedHosts::default(),
         }
     );
 }
@@ -52,6 +57,7 @@ fn the_defaults() {
         ),
         (0, None, 0)
     );
+    assert_eq!(ostler.kernel_tls, KernelTls::Auto);
     let limits = ostler.limits;
     assert_eq!(
         (limits.request_line, limits.head, limits.fields),
@@ -96,6 +102,7 @@ fn wrong_limits_are_errors() {
     for (key, value, path, words) in [
         ("Threads", "-1", "Threads", "not from 0 to 1024"),
         ("Threads", "1025", "Threads", "not from 0 to 1024"),
+        ("KernelTls", "\"on\"", "KernelTls", "neither \"auto\""),
         (
             "TrustedUsers",
             "[ \"\" ]",
@@ -110,6 +117,11 @@ fn wrong_limits_are_errors() {
             words,
         );
     }
+}
+
+fn urls_of(loaded: &Loaded) -> Vec<String> {
+    let endpoints = loaded.settings.endpoints.iter();
+    endpoints.map(|endpoint| endpoint.url.clone()).collect()
 }
 
 #[test]
@@ -127,7 +139,7 @@ fn urls_come_from_the_first_that_says_any() {
             "{json}: {:?}",
             loaded.diagnostics
         );
-        loaded.settings.urls
+        urls_of(&loaded)
     };
     assert_eq!(urls("{}", &[]), ["http://localhost:5000"]);
     assert_eq!(urls(r#"{ "Urls": "" }"#, &[]), ["http://localhost:5000"]);
@@ -159,22 +171,10 @@ fn urls_come_from_the_first_that_says_any() {
 }
 
 #[test]
-fn an_https_url_is_left_out_with_a_warning() {
-    let loaded = load_text(r#"{ "Urls": "https://*:443;http://*:80" }"#);
-    assert_eq!(loaded.settings.urls, ["http://*:80"]);
-    assert!(!loaded.diagnostics.has_errors());
-    assert_eq!(warning_paths(&loaded), ["Urls"]);
-    let kestrel = r#"{ "Kestrel": { "Endpoints": { "s": { "Url": "HTTPS://*:443" }, "t": { "Url": "http://*" } } } }"#;
-    let loaded = load_text(kestrel);
-    assert_eq!(loaded.settings.urls, ["http://*"]);
-    assert_eq!(warning_paths(&loaded), ["Kestrel:Endpoints:s:Url"]);
-}
-
-#[test]
 fn urls_that_leave_nothing_to_listen_on_are_errors() {
     one_error(
         "Urls",
-        r#"{ "Urls": "https://*:443" }"#,
+        r#"{ "Urls": " ; " }"#,
         "Urls",
         "nothing left to listen on",
     );
@@ -182,19 +182,20 @@ fn urls_that_leave_nothing_to_listen_on_are_errors() {
         "Urls",
         r#"{ "Urls": "localhost:80" }"#,
         "Urls",
-        "does not begin with http://",
+        "begins neither with http:// nor with https://",
     );
     let kestrel = r#"{ "Kestrel": { "Endpoints": { "a": { "Protocols": "Http1" } } } }"#;
     one_error("Kestrel", kestrel, "Kestrel:Endpoints:a:Url", "has no Url");
 }
 
 #[test]
-fn endpoints_beside_urls_are_a_warning() {
+fn urls_beside_endpoints_are_a_warning() {
+    // Reference part B, 20.3.
     let loaded = load_text(
         r#"{ "Urls": "http://a", "Kestrel": { "Endpoints": { "b": { "Url": "http://b" } } } }"#,
     );
-    assert_eq!(loaded.settings.urls, ["http://a"]);
-    assert_eq!(warning_paths(&loaded), ["Kestrel:Endpoints"]);
+    assert_eq!(urls_of(&loaded), ["http://b"]);
+    assert_eq!(warning_paths(&loaded), ["Urls"]);
 }
 
 #[test]

@@ -92,7 +92,8 @@ const SPEC: RegionSpec = RegionSpec {
 };
 
 fn hello() -> Vec<u8> {
-    FrontMessage::HelloRings { pid: 1, spec: SPEC }.encode()
+    let (minor, pid, spec) = (u8::MAX, 1, SPEC);
+    FrontMessage::HelloRings { minor, pid, spec }.encode()
 }
 
 fn nowhere() -> ConnectionFacts {
@@ -134,8 +135,12 @@ fn a_stranger_who_cannot_say_hello() {
                 slot: 0,
                 generation: 1,
                 facts: nowhere(),
+                tls: None,
             },
-            FrontMessage::RelayConnection { facts: nowhere() },
+            FrontMessage::RelayConnection {
+                facts: nowhere(),
+                tls: None,
+            },
             FrontMessage::Goodbye,
         ];
         for message in others {
@@ -193,6 +198,7 @@ fn a_stranger_who_misuses_a_channel() {
                 slot,
                 generation: 1,
                 facts: nowhere(),
+                tls: None,
             }
             .encode()
         };
@@ -210,9 +216,11 @@ fn a_stranger_who_misuses_a_channel() {
         intrusion.nobody_notices();
         // Requests whose index points anywhere.
         let mut mischief = Mischief::new(5);
-        for _ in 0..100 {
+        for at in 0..100 {
             let mut channel = intrusion.channel();
-            let slot = channel.open_connection(server.as_fd(), nowhere()).unwrap();
+            let slot = channel
+                .open_connection(server.as_fd(), nowhere(), None)
+                .unwrap();
             let mut offset = || mischief.number() as u16;
             let fields: Vec<_> = (0..3)
                 .map(|_| FieldRange {
@@ -250,6 +258,12 @@ fn a_stranger_who_misuses_a_channel() {
                     deadline_ns: 1,
                     body: 0,
                     timeout_status: offset(),
+                },
+                // Malformed ones end the channel.
+                transforms: if at == 99 {
+                    b"\x08\0\0\0\x01\x07\x01\0\x01\0 \n"
+                } else {
+                    b""
                 },
                 directives: b"\xff\xff\xff\xff",
                 prefix: b"",

@@ -6,8 +6,8 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use super::PATIENCE;
 
 /// A connection.
-pub(crate) struct Client {
-    stream: BufReader<TcpStream>,
+pub(crate) struct Client<S = TcpStream> {
+    stream: BufReader<S>,
 }
 
 /// A response, whole.
@@ -64,6 +64,29 @@ impl Client {
 
     pub(crate) fn socket(&self) -> &TcpStream {
         self.stream.get_ref()
+    }
+
+    pub(crate) fn shutdown_write(&self) {
+        self.stream.get_ref().shutdown(Shutdown::Write).unwrap();
+    }
+}
+
+impl<S: Read + Write> Client<S> {
+    /// Over whatever this is.
+    pub(crate) fn over(stream: S) -> Self {
+        Self {
+            stream: BufReader::with_capacity(64 * 1024, stream),
+        }
+    }
+
+    /// What it spoke over, with nothing read from it yet.
+    pub(crate) fn into_stream(self) -> S {
+        self.stream.into_inner()
+    }
+
+    /// What it speaks over.
+    pub(crate) fn stream(&mut self) -> &mut S {
+        self.stream.get_mut()
     }
 
     /// Sends bytes as they are.
@@ -213,9 +236,5 @@ impl Client {
             Ok(bytes) => bytes.is_empty(),
             Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
         }
-    }
-
-    pub(crate) fn shutdown_write(&self) {
-        self.stream.get_ref().shutdown(Shutdown::Write).unwrap();
     }
 }

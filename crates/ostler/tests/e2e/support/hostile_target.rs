@@ -129,6 +129,7 @@ impl<'a> Hello<'a> {
     /// The answer a right target gives.
     pub(crate) fn welcome() -> TargetMessage {
         TargetMessage::Welcome {
+            minor: 0,
             pid: std::process::id(),
             max_connections: 1000,
             label: "hostile".into(),

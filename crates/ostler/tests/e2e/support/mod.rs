@@ -3,9 +3,12 @@
 mod both_ways;
 mod client;
 mod hostile_target;
+pub(crate) mod http2_client;
 mod mischief;
+mod old_target;
 mod process;
 pub(crate) mod routes_both_ways;
+mod tls_client;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -14,8 +17,10 @@ pub(crate) use both_ways::{BothWays, WAYS};
 pub(crate) use client::{Client, Response};
 pub(crate) use hostile_target::{Hello, HostileChannel, HostileQueue, answered};
 pub(crate) use mischief::{Mischief, RegionBytes};
+pub(crate) use old_target::OldTarget;
 pub(crate) use process::Process;
 use tempfile::TempDir;
+pub(crate) use tls_client::{Authority, Identity, TlsClient, TlsSettings, tls};
 
 /// How long anything may take before a test gives up; never how long something should take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

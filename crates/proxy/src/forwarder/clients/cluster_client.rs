@@ -3,38 +3,50 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use ostler_config::schema::{
-    DestinationConfig, HttpClientConfig, HttpRequestConfig, HttpVersion, HttpVersionPolicy,
+    ClusterConfig, DestinationConfig, HttpClientConfig, HttpRequestConfig, HttpVersion,
+    HttpVersionPolicy,
 };
 
 use super::connect::{Connector, Protocols};
+use super::connection_limit::ConnectionLimits;
 use super::endpoint::{Destination, Endpoint};
-use super::pool::Pool;
+use super::messages::Messages;
+use super::pool::{Pool, PoolOptions};
 use super::tls::{self, TlsConfigs};
+use super::web_proxy::{Via, WebProxy};
 use crate::forwarder::request::RequestError;
 
 /// The client of one cluster on one thread.
 #[derive(Debug)]
 pub(super) struct ClusterClient {
+    cluster_id: String,
+    max_connections: Option<u32>,
+    limits: Arc<ConnectionLimits>,
     http_client: HttpClientConfig,
     http_request: HttpRequestConfig,
     /// Made when the first https destination needs it: reading the system's roots takes a while.
     tls: OnceCell<Result<Rc<TlsConfigs>, tls::TlsError>>,
-    pools: RefCell<HashMap<Endpoint, Rc<Pool>>>,
+    /// Pools of upgrades are kept apart.
+    pools: RefCell<HashMap<(Endpoint, bool), Rc<Pool>>>,
     now: Rc<Cell<Instant>>,
 }
 
 impl ClusterClient {
     pub(super) fn new(
-        http_client: &HttpClientConfig,
-        http_request: &HttpRequestConfig,
+        config: &ClusterConfig,
+        limits: Arc<ConnectionLimits>,
         now: Rc<Cell<Instant>>,
     ) -> Self {
         Self {
-            http_client: http_client.clone(),
-            http_request: http_request.clone(),
+            cluster_id: config.cluster_id.clone(),
+            max_connections: config.max_connections_per_server,
+            limits,
+            http_client: config.http_client.clone(),
+            http_request: config.http_request.clone(),
             tls: OnceCell::new(),
             pools: RefCell::default(),
             now,
@@ -42,12 +54,10 @@ impl ClusterClient {
     }
 
     /// Whether a new client would be the same as this one.
-    pub(super) fn is_made_of(
-        &self,
-        http_client: &HttpClientConfig,
-        http_request: &HttpRequestConfig,
-    ) -> bool {
-        self.http_client == *http_client && self.http_request == *http_request
+    pub(super) fn is_made_of(&self, config: &ClusterConfig) -> bool {
+        self.http_client == config.http_client
+            && self.http_request == config.http_request
+            && self.max_connections == config.max_connections_per_server
     }
 
     /// Where requests for a destination go.
@@ -55,24 +65,53 @@ impl ClusterClient {
         &self,
         config: &DestinationConfig,
     ) -> Result<Destination, RequestError> {
-        Destination::new(config, |endpoint| self.pool(endpoint))
+        let web_proxy = self.http_client.web_proxy.as_ref();
+        let web_proxy = web_proxy.map(WebProxy::new).transpose()?.map(Rc::new);
+        let messages = Messages::new(&self.http_client, &self.http_request);
+        Destination::new(config, messages, |endpoint| {
+            let via = |upgrade| web_proxy.as_ref()?.via(&endpoint, upgrade);
+            // An HTTP proxy is asked for upgrades in another way.
+            let upgrades = match (via(false), via(true)) {
+                (Some(Via::Forwarding(_)), tunnel) => {
+                    Some(self.pool((endpoint.clone(), true), tunnel)?)
+                }
+                _ => None,
+            };
+            let via = via(false);
+            Ok((self.pool((endpoint, false), via)?, upgrades))
+        })
     }
 
-    fn pool(&self, endpoint: Endpoint) -> Result<Rc<Pool>, RequestError> {
-        if let Some(pool) = self.pools.borrow().get(&endpoint) {
+    fn pool(&self, key: (Endpoint, bool), via: Option<Via>) -> Result<Rc<Pool>, RequestError> {
+        if let Some(pool) = self.pools.borrow().get(&key) {
             return Ok(Rc::clone(pool));
         }
+        let (endpoint, _) = &key;
         let protocols = self.protocols(endpoint.is_https)?;
-        let tls = match endpoint.is_https {
+        if protocols == Protocols::Http2 && matches!(via, Some(Via::Forwarding(_))) {
+            return Err(RequestError::Http2ThroughProxy);
+        }
+        let is_proxy_https = via.as_ref().is_some_and(Via::is_https);
+        let tls = match endpoint.is_https || is_proxy_https {
             false => None,
             true => {
                 let made = self.tls.get_or_init(|| TlsConfigs::new(&self.http_client));
                 Some(made.as_ref().map(Rc::clone).map_err(Clone::clone)?)
             }
         };
-        let connector = Connector::new(endpoint.clone(), protocols, tls);
-        let pool = Rc::new(Pool::new(connector, Rc::clone(&self.now)));
-        self.pools.borrow_mut().insert(endpoint, Rc::clone(&pool));
+        let connector = Connector::new(endpoint.clone(), protocols, tls, via);
+        let limit = self
+            .max_connections
+            .map(|most| self.limits.of(&self.cluster_id, endpoint, most));
+        let options = PoolOptions {
+            several_http2: self
+                .http_client
+                .enable_multiple_http2_connections
+                .unwrap_or(true),
+            limit,
+        };
+        let pool = Pool::new(connector, options, Rc::clone(&self.now));
+        self.pools.borrow_mut().insert(key, Rc::clone(&pool));
         Ok(pool)
     }
 
@@ -85,12 +124,15 @@ impl ClusterClient {
         )
     }
 
-    pub(super) fn sweep(&self, now: Instant) {
-        self.pools.borrow_mut().retain(|_, pool| {
+    /// Closes connections that nobody has used for a while; false when there is nothing left.
+    pub(super) fn sweep(&self, now: Instant) -> bool {
+        let mut pools = self.pools.borrow_mut();
+        pools.retain(|_, pool| {
             let is_empty = pool.sweep(now);
             // A destination that has been asked since the last reload holds its pool.
             !is_empty || Rc::strong_count(pool) > 1
         });
+        !pools.is_empty()
     }
 }
 

@@ -1,24 +1,25 @@
 //! Opening a connection to a destination: TCP, TLS, and HTTP on top.
 
+use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use http::Request;
 use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::SendError;
 use super::endpoint::Endpoint;
+use super::http1::Http1;
+use super::http2::Http2;
 use super::tls::TlsConfigs;
-use crate::forwarder::body::ForwardBody;
+use super::web_proxy::Via;
 
 /// How long opening a connection may take (YARP's fixed connect timeout).
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-/// The longest response head (reference part B, 16.4).
-const LONGEST_HEAD: usize = 64 * 1024;
 
 /// What a connection may speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,13 +38,14 @@ pub(super) struct Connector {
     endpoint: Endpoint,
     protocols: Protocols,
     tls: Option<Rc<TlsConfigs>>,
+    via: Option<Via>,
 }
 
 /// A connection that has been opened.
 #[derive(Debug)]
 pub(super) enum Opened {
-    Http1(http1::SendRequest<ForwardBody>),
-    Http2(http2::SendRequest<ForwardBody>),
+    Http1(Http1),
+    Http2(Http2),
 }
 
 impl Connector {
@@ -51,11 +53,21 @@ impl Connector {
         endpoint: Endpoint,
         protocols: Protocols,
         tls: Option<Rc<TlsConfigs>>,
+        via: Option<Via>,
     ) -> Self {
         Self {
             endpoint,
             protocols,
             tls,
+            via,
+        }
+    }
+
+    /// Puts a request for a proxy itself into the form for it; false where it is for the destination.
+    pub(super) fn in_proxy_form<B>(&self, request: &mut Request<B>) -> Result<bool, SendError> {
+        match &self.via {
+            None => Ok(false),
+            Some(via) => via.in_proxy_form(request, &self.endpoint),
         }
     }
 
@@ -72,13 +84,21 @@ impl Connector {
         self.protocols != Protocols::Http1
     }
 
+    pub(super) fn may_speak_http1(&self) -> bool {
+        self.protocols != Protocols::Http2
+    }
+
     /// Opens a connection; one that is to be upgraded speaks HTTP/1.1.
-    pub(super) async fn open(&self, upgrade: bool) -> Result<Opened, SendError> {
+    pub(super) async fn open(
+        &self,
+        upgrade: bool,
+        now: &Rc<Cell<Instant>>,
+    ) -> Result<Opened, SendError> {
         let protocols = match upgrade {
             true => Protocols::Http1,
             false => self.protocols,
         };
-        match tokio::time::timeout(CONNECT_TIMEOUT, self.open_in_time(protocols)).await {
+        match tokio::time::timeout(CONNECT_TIMEOUT, self.open_in_time(protocols, now)).await {
             Ok(opened) => opened,
             Err(_) => Err(SendError::of(io::Error::new(
                 io::ErrorKind::TimedOut,
@@ -87,14 +107,36 @@ impl Connector {
         }
     }
 
-    async fn open_in_time(&self, protocols: Protocols) -> Result<Opened, SendError> {
+    async fn open_in_time(
+        &self,
+        protocols: Protocols,
+        now: &Rc<Cell<Instant>>,
+    ) -> Result<Opened, SendError> {
         let endpoint = &self.endpoint;
+        if let Some(via) = &self.via {
+            let stream = via.connect(endpoint, self.tls.as_deref()).await?;
+            return self.open_over(stream, protocols, now).await;
+        }
         let stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port))
             .await
             .map_err(SendError::of)?;
         stream.set_nodelay(true).map_err(SendError::of)?;
-        let Some(tls) = &self.tls else {
-            return speak(TokioIo::new(stream), protocols == Protocols::Http2).await;
+        self.open_over(stream, protocols, now).await
+    }
+
+    /// TLS, where the destination wants it, and HTTP over a stream that leads to it.
+    async fn open_over<S>(
+        &self,
+        stream: S,
+        protocols: Protocols,
+        now: &Rc<Cell<Instant>>,
+    ) -> Result<Opened, SendError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let endpoint = &self.endpoint;
+        let Some(tls) = self.tls.as_ref().filter(|_| endpoint.is_https) else {
+            return speak(stream, protocols == Protocols::Http2, now).await;
         };
         let name = ServerName::try_from(endpoint.server_name.clone()).map_err(SendError::of)?;
         let stream = TlsConnector::from(tls.of(protocols))
@@ -105,45 +147,18 @@ impl Connector {
         if protocols == Protocols::Http2 && !is_http2 {
             return Err(SendError::of("the destination does not speak HTTP/2"));
         }
-        speak(TokioIo::new(stream), is_http2).await
+        speak(stream, is_http2, now).await
     }
 }
 
-async fn speak<I>(stream: I, is_http2: bool) -> Result<Opened, SendError>
+async fn speak<I>(stream: I, is_http2: bool, now: &Rc<Cell<Instant>>) -> Result<Opened, SendError>
 where
-    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    if !is_http2 {
-        let sender = http1(stream).await.map_err(SendError::of)?;
-        return Ok(Opened::Http1(sender));
+    if is_http2 {
+        let connection = Http2::handshake(stream, Rc::clone(now)).await;
+        return connection.map(Opened::Http2).map_err(SendError::of);
     }
-    let (sender, connection) = http2::Builder::new(TokioExecutor::new())
-        .adaptive_window(true)
-        .max_header_list_size(LONGEST_HEAD as u32)
-        .handshake(stream)
-        .await
-        .map_err(SendError::of)?;
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "a connection to a destination ended");
-        }
-    });
-    Ok(Opened::Http2(sender))
-}
-
-/// Starts HTTP/1.1 on a connection.
-pub(super) async fn http1<I>(stream: I) -> Result<http1::SendRequest<ForwardBody>, hyper::Error>
-where
-    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
-{
-    let (sender, connection) = http1::Builder::new()
-        .max_buf_size(LONGEST_HEAD)
-        .handshake(stream)
-        .await?;
-    tokio::spawn(async move {
-        if let Err(error) = connection.with_upgrades().await {
-            tracing::debug!(%error, "a connection to a destination ended");
-        }
-    });
-    Ok(sender)
+    let connection = Http1::handshake(stream).await;
+    connection.map(Opened::Http1).map_err(SendError::of)
 }

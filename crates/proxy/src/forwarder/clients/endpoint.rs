@@ -5,6 +5,7 @@ use std::rc::Rc;
 use http::{HeaderValue, Uri};
 use ostler_config::schema::DestinationConfig;
 
+use super::messages::Messages;
 use super::pool::Pool;
 use crate::forwarder::request::RequestError;
 
@@ -23,17 +24,22 @@ pub(super) struct Endpoint {
 /// A destination that requests are forwarded to.
 #[derive(Debug)]
 pub(crate) struct Destination {
-    /// The path of `Address`; it precedes the request's.
+    /// The path of `Address`, and its query; they precede the request's path, as in YARP, which puts
+    /// texts together (reference part B, 6.2).
     pub(crate) prefix: String,
     /// The outgoing `Host`.
     pub(crate) host: HeaderValue,
-    pub(crate) pool: Rc<Pool>,
+    pool: Rc<Pool>,
+    /// For upgrades, where these need connections of their own.
+    upgrades: Option<Rc<Pool>>,
+    pub(crate) messages: Messages,
 }
 
 impl Destination {
     pub(super) fn new(
         config: &DestinationConfig,
-        pool: impl FnOnce(Endpoint) -> Result<Rc<Pool>, RequestError>,
+        messages: Messages,
+        pools: impl FnOnce(Endpoint) -> Result<(Rc<Pool>, Option<Rc<Pool>>), RequestError>,
     ) -> Result<Self, RequestError> {
         let address = || RequestError::Address(config.address.clone());
         let base: Uri = config.address.parse().map_err(|_| address())?;
@@ -64,15 +70,29 @@ impl Destination {
                 false => String::new(),
             },
         };
+        let (pool, upgrades) = pools(endpoint)?;
         Ok(Self {
-            prefix: base.path().to_owned(),
+            prefix: base
+                .path_and_query()
+                .map_or("/", http::uri::PathAndQuery::as_str)
+                .to_owned(),
             host: HeaderValue::from_str(&host).map_err(http::Error::from)?,
-            pool: pool(endpoint)?,
+            pool,
+            upgrades,
+            messages,
         })
+    }
+
+    /// The connections for a request, which may ask for an upgrade.
+    pub(crate) fn pool(&self, upgrade: bool) -> &Rc<Pool> {
+        match &self.upgrades {
+            Some(upgrades) if upgrade => upgrades,
+            _ => &self.pool,
+        }
     }
 }
 
-fn without_brackets(host: &str) -> &str {
+pub(super) fn without_brackets(host: &str) -> &str {
     host.strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))
         .unwrap_or(host)

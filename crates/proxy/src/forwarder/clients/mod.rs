@@ -4,9 +4,20 @@
 
 mod cluster_client;
 mod connect;
+mod connection_limit;
 mod endpoint;
+mod http1;
+mod http2;
+mod interim;
+mod messages;
 mod pool;
+mod response_body;
+#[cfg(test)]
+mod testing;
 mod tls;
+mod tunnel;
+mod upload;
+mod web_proxy;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -15,18 +26,23 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
 use ostler_config::schema::DestinationConfig;
 use ostler_model::{ClusterState, DestinationModel};
 use tokio::net::UnixStream;
 
 use super::body::ForwardBody;
 use super::request::RequestError;
+use crate::direct_forwarder::is_direct;
 
 use cluster_client::ClusterClient;
+pub(crate) use connection_limit::ConnectionLimits;
 pub(crate) use endpoint::Destination;
-pub(crate) use tls::TlsError;
+use http1::{Http1, Http1Body};
+pub(crate) use interim::Interim;
+pub(crate) use pool::{ExtendedConnect, Pool, Sending};
+pub(crate) use response_body::ResponseBody;
+pub(crate) use tls::{TlsError, system_roots};
+pub(crate) use tunnel::Http2Tunnel;
 
 /// The clients of one thread.
 #[derive(Debug)]
@@ -36,6 +52,7 @@ pub(crate) struct Clients {
     /// By the destination model's address: the model is kept with it, so no other can have it.
     destinations: RefCell<HashMap<usize, Known>>,
     revision: Cell<u64>,
+    limits: Arc<ConnectionLimits>,
     /// Advanced by [`Clients::sweep`]: idle connections are counted in tens of seconds.
     now: Rc<Cell<Instant>>,
 }
@@ -44,8 +61,10 @@ pub(crate) struct Clients {
 type Known = (Arc<DestinationModel>, Rc<Destination>);
 
 impl Clients {
-    pub(crate) fn new() -> Self {
+    /// The clients of a thread, which share limits with those of other threads.
+    pub(crate) fn new(limits: Arc<ConnectionLimits>) -> Self {
         Self {
+            limits,
             clusters: RefCell::default(),
             destinations: RefCell::default(),
             revision: Cell::new(0),
@@ -88,16 +107,16 @@ impl Clients {
     /// under way keep the one they have.
     fn of_cluster(&self, cluster: &ClusterState) -> Rc<ClusterClient> {
         let model = cluster.model();
-        let (http_client, http_request) = (&model.config.http_client, &model.config.http_request);
         let mut clusters = self.clusters.borrow_mut();
         if let Some(client) = clusters.get(cluster.id())
-            && client.is_made_of(http_client, http_request)
+            && client.is_made_of(&model.config)
         {
             return Rc::clone(client);
         }
+        let limits = Arc::clone(&self.limits);
         let client = Rc::new(ClusterClient::new(
-            http_client,
-            http_request,
+            &model.config,
+            limits,
             Rc::clone(&self.now),
         ));
         clusters.insert(cluster.id().to_owned(), Rc::clone(&client));
@@ -108,13 +127,14 @@ impl Clients {
     pub(crate) fn sweep(&self, now: Instant, exists: impl Fn(&str) -> bool) {
         self.now.set(now);
         self.clusters.borrow_mut().retain(|id, client| {
-            client.sweep(now);
-            exists(id)
+            let is_in_use = client.sweep(now);
+            // Of a direct forwarder no configuration says whether it is still there.
+            exists(id) || (is_in_use && is_direct(id))
         });
     }
 }
 
-/// The client's end of one connection to a relayed target.
+/// The client's end of one connection to a relayed target. A task of its own runs it.
 #[derive(Debug)]
 pub(crate) struct Sender(hyper::client::conn::http1::SendRequest<ForwardBody>);
 
@@ -126,15 +146,16 @@ impl Sender {
     pub(crate) async fn send(
         &mut self,
         request: http::Request<ForwardBody>,
-    ) -> Result<http::Response<Incoming>, SendError> {
+    ) -> Result<http::Response<ResponseBody>, SendError> {
         self.0.ready().await.map_err(SendError::of)?;
-        self.0.send_request(request).await.map_err(SendError::of)
+        let response = self.0.send_request(request).await.map_err(SendError::of)?;
+        Ok(response.map(|incoming| ResponseBody::Http1(Http1Body::apart(incoming))))
     }
 }
 
 /// Starts HTTP/1.1 on a socket whose other end a relayed target has.
 pub(crate) async fn handshake(socket: UnixStream) -> Result<Sender, hyper::Error> {
-    connect::http1(TokioIo::new(socket)).await.map(Sender)
+    Ok(Sender(Http1::handshake(socket).await?.apart()))
 }
 
 /// A destination could not be asked.
@@ -145,7 +166,7 @@ pub(crate) struct SendError {
 }
 
 impl SendError {
-    fn of(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+    pub(crate) fn of(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let source = source.into();
         let mut cause: Option<&(dyn Error + 'static)> = Some(source.as_ref());
         let mut timed_out = false;

@@ -93,7 +93,7 @@ fn versions(
 }
 
 /// What OpenSSL and .NET trust on this system; `SSL_CERT_FILE` and `SSL_CERT_DIR` override it.
-fn system_roots() -> Result<RootCertStore, TlsError> {
+pub(crate) fn system_roots() -> Result<RootCertStore, TlsError> {
     let loaded = rustls_native_certs::load_native_certs();
     for error in &loaded.errors {
         tracing::warn!(%error, "some root certificates cannot be read");

@@ -1,0 +1,803 @@
+//! TLS from clients: what is negotiated, what is shown to whom, and that nothing of it is ever said in
+//! clear text (reference part B, 20.3, 3.6 and 3.8).
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Command;
+
+use base64::Engine as _;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::support::{
+    Authority, BothWays, Client, Front, Identity, Process, Response, Sandbox, TlsClient,
+    TlsSettings, WAYS, delegating_to, eventually, tls,
+};
+use crate::upgrades::{converse, say_goodbye};
+
+/// A front that listens where its configuration says, ready; and its first port.
+fn start(sandbox: &Sandbox, json: &str) -> Front {
+    start_logging(sandbox, json, "info")
+}
+
+pub(crate) fn start_logging(sandbox: &Sandbox, json: &str, log: &str) -> Front {
+    start_with_file(sandbox, &sandbox.configuration(json), log)
+}
+
+fn start_with_file(sandbox: &Sandbox, path: &Path, log: &str) -> Front {
+    let path = path.to_str().unwrap();
+    let arguments = ["--log", log, "run", "--config", path, "--threads", "1"];
+    let process = sandbox.ostler(&arguments);
+    let line = process.line();
+    let port = line
+        .strip_prefix("listening on https://127.0.0.1:")
+        .unwrap_or_else(|| panic!("{line:?}; {:?}", process.errors()));
+    Front {
+        port: port.parse().unwrap(),
+        process,
+    }
+}
+
+/// `"Kestrel": {...},` with one https endpoint, whose certificate is `PEM` and `KEY` in the sandbox.
+pub(crate) fn kestrel(sandbox: &Sandbox, endpoint: Value) -> String {
+    let mut all = json!({ "Url": "https://127.0.0.1:0", "Certificate": {
+        "Path": sandbox.path().join("server.pem"), "KeyPath": sandbox.path().join("server.key") } });
+    for (key, value) in endpoint.as_object().unwrap() {
+        all[key] = value.clone();
+    }
+    let section = json!({ "Endpoints": { "secure": all } });
+    format!(r#""Kestrel": {section},"#)
+}
+
+/// A certificate for `localhost` in the sandbox, and who vouches for it.
+pub(crate) fn authority(sandbox: &Sandbox) -> Authority {
+    let authority = Authority::new("Test Root");
+    let identity = authority.issue(&["localhost"]);
+    identity.write(sandbox.path(), "server");
+    authority
+}
+
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn sent_field(echo: &Value, name: &str) -> Vec<String> {
+    let fields = echo["fields"].as_array().unwrap().iter();
+    let named = fields.filter(|field| field[0] == name);
+    named
+        .map(|field| field[1].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn requests_are_forwarded_and_relayed_over_one_connection() {
+    let sandbox = Sandbox::new();
+    let authority = authority(&sandbox);
+    let both = BothWays::new(&sandbox);
+    // Whatever the kernel could do.
+    let off = r#""Ostler": { "KernelTls": "off" },"#;
+    let kestrel = kestrel(&sandbox, json!({}));
+    let json = both.configuration("", &format!("{off} {kestrel}"));
+    let front = start_logging(&sandbox, &json, "ostler=debug,ostler_proxy=debug,info");
+    let large: Vec<u8> = (0..5_000_000u32).map(|at| (at % 251) as u8).collect();
+    for version in rustls::ALL_VERSIONS {
+        let mut settings = TlsSettings::new(&authority);
+        let versions = [*version];
+        settings.versions = &versions;
+        let mut client = settings.connect(front.port);
+        let own = client.stream().sock.socket.local_addr().unwrap();
+        for way in WAYS {
+            let echo = client.ask("GET", &format!("{way}/echo?q=1")).json();
+            match way {
+                "/forwarded" => {
+                    assert_eq!(sent_field(&echo, "x-forwarded-proto"), ["https"]);
+                    assert_eq!(sent_field(&echo, "x-forwarded-for"), ["127.0.0.1"]);
+                }
+                _ => {
+                    assert_eq!(echo["arrival"], "relayed");
+                    assert_eq!(echo["scheme"], "https");
+                    assert_eq!(echo["server_name"], "localhost");
+                    assert_eq!(echo["client"], own.to_string());
+                    assert_eq!(sent_field(&echo, "x-forwarded-proto"), [""; 0]);
+                }
+            }
+            let uploaded = client.post(&format!("{way}/upload"), &large).json();
+            assert_eq!(uploaded["sha256"], sha256(&large), "{way} {version:?}");
+            let known = client.ask("GET", &format!("{way}/bytes/3000000"));
+            assert_eq!((known.status, known.body.len()), (200, 3_000_000));
+            let chunked = client.ask("GET", &format!("{way}/stream/3000000"));
+            assert_eq!(chunked.field("transfer-encoding"), Some("chunked"));
+            assert_eq!(chunked.body, known.body, "{way} {version:?}");
+            let head = client.ask("HEAD", &format!("{way}/bytes/7"));
+            assert_eq!((head.status, head.body.len()), (200, 0));
+            client.send(format!(
+                "POST {way}/upload HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\
+                 Content-Length: 5\r\n\r\n"
+            ));
+            assert_eq!(client.response().status, 100);
+            client.send("hello");
+            assert_eq!(client.response().json()["sha256"], sha256(b"hello"));
+            // Two at once: what is behind the first waits in the front.
+            let two = format!("GET {way}/status/404 HTTP/1.1\r\nHost: x\r\n\r\n");
+            client.send(two.repeat(2));
+            assert_eq!(client.response().status, 404);
+            assert_eq!(client.response().status, 404);
+        }
+    }
+    let said = |words: &str| {
+        let lines = front.process.errors();
+        lines.iter().any(|line| line.contains(words))
+    };
+    assert!(said("the client's connection cannot be given away"));
+}
+
+#[test]
+fn nothing_of_a_response_crosses_the_wire_in_clear_text() {
+    let sandbox = Sandbox::new();
+    let authority = authority(&sandbox);
+    let both = BothWays::new(&sandbox);
+    let front = start(
+        &sandbox,
+        &both.configuration("", &kestrel(&sandbox, json!({}))),
+    );
+    let mut client = TlsSettings::new(&authority).connect(front.port);
+    let marker = "a-text-that-nobody-else-says";
+    for way in WAYS {
+        // Answered by the destination, which says the marker, and by the front itself.
+        let echo = client.ask("GET", &format!("{way}/echo?{marker}"));
+        assert!(echo.text().contains(marker));
+        assert_eq!(client.ask("GET", "/nowhere").status, 404);
+        client.send(format!(
+            "POST {way}/echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n"
+        ));
+        assert_eq!(client.response().status, 100);
+        client.send("x");
+        assert_eq!(client.response().status, 200);
+    }
+    client.send("no request\r\n\r\n");
+    assert_eq!(client.response().status, 400);
+    assert_eq!(client.rest(), b"");
+    let wire = &client.stream().sock.received;
+    assert!(wire.len() > 1000);
+    for clear in ["HTTP/1.1", marker, "Content-Length", "100 Continue"] {
+        let clear = clear.as_bytes();
+        let found = wire.windows(clear.len()).any(|bytes| bytes == clear);
+        assert!(
+            !found,
+            "{:?} is on the wire",
+            String::from_utf8_lossy(clear)
+        );
+    }
+    // Records all the way: handshake, change of cipher, application data, alert.
+    let mut rest = &wire[..];
+    while !rest.is_empty() {
+        assert!((20..=23).contains(&rest[0]), "a record of type {}", rest[0]);
+        let length = usize::from(u16::from_be_bytes([rest[3], rest[4]]));
+        rest = &rest[5 + length..];
+    }
+}
+
+#[test]
+fn web_sockets_are_joined_over_tls() {
+    let sandbox = Sandbox::new();
+    let authority = authority(&sandbox);
+    let both = BothWays::new(&sandbox);
+    let front = start(
+        &sandbox,
+        &both.configuration("", &kestrel(&sandbox, json!({}))),
+    );
+    let config = TlsSettings::new(&authority).config();
+    for way in WAYS {
+        let stream = tls(front.port, "localhost", config.clone()).into_stream();
+        let url = format!("wss://localhost{way}/ws");
+        let (mut socket, response) = tungstenite::client(url, stream).unwrap();
+        assert_eq!(response.status(), 101);
+        converse(&mut socket);
+        say_goodbye(socket);
+    }
+}
+
+#[test]
+fn a_request_over_tls_waits_for_its_target() {
+    let sandbox = Sandbox::new();
+    let authority = authority(&sandbox);
+    let first = sandbox.target("q", &["--mode", "create"]);
+    let delegating = delegating_to(&["q"]);
+    let json = delegating.replacen('{', &format!("{{ {}", kestrel(&sandbox, json!({}))), 1);
+    let front = start_logging(&sandbox, &json, "ostler::exchange=debug,info");
+    let mut client = TlsSettings::new(&authority).connect(front.port);
+    assert_eq!(client.ask("GET", "/").pid(), first.pid());
+    // Where it is delegated, the target tells the front of its end after the client.
+    eventually("the exchange is over for the front", || {
+        let lines = front.process.errors();
+        lines.iter().any(|line| line.contains("mode="))
+    });
+    first.kill();
+    client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    let second = sandbox.target("q", &["--mode", "create"]);
+    let response = client.response();
+    assert_eq!((response.status, response.pid()), (200, second.pid()));
+}
+
+#[test]
+fn the_certificate_is_that_of_the_name() {
+    let sandbox = Sandbox::new();
+    let authority = authority(&sandbox);
+    let certificate = |file: &str, names: &[&str]| {
+        let (path, key) = authority.issue(names).write(sandbox.path(), file);
+        json!({ "Path": path, "KeyPath": key })
+    };
+    let endpoint = json!({ "Sni": {
+        "a.example": { "Certificate": certificate("exact", &["a.example"]) },
+        "*.example": { "Certificate": certificate("wide", &["b.example", "x.deep.example"]) },
+        "*.deep.example": {
+            "Certificate": certificate("deep", &["deep.of.deep.example", "x.deep.example"]),
+            "SslProtocols": [ "Tls12" ] },
+    } });
+    let both = BothWays::new(&sandbox);
+    let front = start(
+        &sandbox,
+        &both.configuration("", &kestrel(&sandbox, endpoint)),
+    );
+    let shown = |name: &str| {
+        let mut settings = TlsSettings::new(&authority);
+        settings.name = name;
+        let mut client = settings.try_connect(front.port)?;
+        let stream = client.stream();
+        let certificate = stream.conn.peer_certificates().unwrap()[0].to_vec();
+        let version = stream.conn.protocol_version().unwrap();
+        assert_eq!(
+            client.ask("GET", "/delegated/echo").json()["server_name"],
+            name
+        );
+        std::io::Result::Ok((certificate, version))
+    };
+    let der = |file: &str| {
+        let pem = std::fs::read(sandbox.path().join(file)).unwrap();
+        use rustls::pki_types::pem::PemObject;
+        rustls::pki_types::CertificateDer::from_pem_slice(&pem)
+            .unwrap()
+            .to_vec()
+    };
+    let (new, old) = (
+        rustls::ProtocolVersion::TLSv1_3,
+        rustls::ProtocolVersion::TLSv1_2,
+    );
+    assert_eq!(shown("a.example").unwrap(), (der("exact.pem"), new));
+    assert_eq!(shown("b.example").unwrap(), (der("wide.pem"), new));
+    // The longest suffix, with versions of its own; what it does not say is the endpoint's.
+    assert_eq!(shown("x.deep.example").unwrap(), (der("deep.pem"), old));
+    // A name that is none of these is refused, the endpoint's own certificate notwithstanding.
+    for other in ["localhost", "example", "a.example.org"] {
+        let error = shown(other).unwrap_err().to_string();
+        assert!(error.contains("UnrecognisedName"), "{other}: {error}");
+    }
+}
+
+/// Runs openssl; false, with a message, where it is not there.
+fn openssl(folder: &Path, arguments: &[&str]) -> bool {
+    let mut command = Command::new("openssl");
+    match command.args(arguments).current_dir(folder).output() {
+        Ok(output) => {
+            assert!(output.status.success(), "openssl {arguments:?}: {output:?}");
+            true
+        }
+        Err(error) => {
+            eprintln!("openssl cannot be run ({error}); nothing is tested");
+            false
+        }
+    }
+}
+
+#[test]
+fn certificates_are_read_from_pkcs12_and_encrypted_pem() {
+    let sandbox = Sandbox::new();
+    let folder = sandbox.path();
+    let authority = authority(&sandbox);
+    std::fs::write(folder.join("root.pem"), &authority.pem).unwrap();
+    let export =
+        "pkcs12 -export -inkey server.key -in server.pem -certfile root.pem -passout pass:secret";
+    let all = [
+        format!("{export} -out new.pfx"),
+        format!("{export} -certpbe PBE-SHA1-3DES -keypbe PBE-SHA1-3DES -macalg sha1 -out old.pfx"),
+        "pkcs8 -topk8 -in server.key -passout pass:secret -out encrypted.key".to_owned(),
+    ];
+    for arguments in &all {
+        if !openssl(folder, &arguments.split(' ').collect::<Vec<_>>()) {
+            return;
+        }
+    }
+    let read = |file: &str| std::fs::read_to_string(folder.join(file)).unwrap();
+    let together = format!("{}{}", read("server.pem"), read("encrypted.key"));
+    std::fs::write(folder.join("together.pem"), together).unwrap();
+    let both = BothWays::new(&sandbox);
+    let path = |file: &str| folder.join(file);
+    for certificate in [
+        json!({ "Path": path("new.pfx"), "Password": "secret" }),
+        json!({ "Path": path("old.pfx"), "Password": "secret" }),
+        json!({ "Path": path("together.pem"), "Password": "secret" }),
+        json!({ "Path": path("server.pem"), "KeyPath": path("encrypted.key"), "Password": "secret" }),
+    ] {
+        let endpoint = kestrel(&sandbox, json!({ "Certificate": certificate }));
+        let front = start(&sandbox, &both.configuration("", &endpoint));
+        let mut client = TlsSettings::new(&authority).connect(front.port);
+        assert_eq!(
+            client.ask("GET", "/delegated/").status,
+            200,
+            "{certificate}"
+        );
+    }
+}
+
+#[test]
+fn client_certificates_are_required_or_allowed_and_reach_the_destination() {
+    let sandbox = Sandbox::new();
+    let authority = authority(&sandbox);
+    let clients = Authority::new("Clients");
+    let (known, stranger) = (
+        clients.issue(&["shop"]),
+        Authority::new("Others").issue(&["shop"]),
+    );
+    let roots = sandbox.path().join("clients.pem");
+    std::fs::write(&roots, &clients.pem).unwrap();
+    let both = BothWays::new(&sandbox);
+    let route = r#""Transforms": [ { "ClientCert": "X-Client-Cert" } ],"#;
+    let start_with = |mode: &str| {
+        let endpoint = kestrel(&sandbox, json!({ "ClientCertificateMode": mode }));
+        let ostler = json!({ "Tls": { "ClientCertificateAuthorities": roots } });
+        let sections = format!(r#"{endpoint} "Ostler": {ostler},"#);
+        // Of each its own: a front follows its file.
+        let path = sandbox.path().join(format!("{mode}.json"));
+        std::fs::write(&path, both.configuration(route, &sections)).unwrap();
+        start_with_file(&sandbox, &path, "info")
+    };
+    let ask = |front: &Front, identity: Option<&Identity>, way: &str| {
+        let mut settings = TlsSettings::new(&authority);
+        settings.identity = identity;
+        let mut client = settings.try_connect(front.port)?;
+        let request =
+            format!("GET {way}/echo HTTP/1.1\r\nHost: x\r\nX-Client-Cert: forged\r\n\r\n");
+        client.try_send(request)?;
+        let response = client.try_response()?;
+        std::io::Result::Ok(sent_field(&response.json(), "x-client-cert"))
+    };
+    let encoded = base64::engine::general_purpose::STANDARD.encode(&known.der);
+    let required = start_with("RequireCertificate");
+    let allowed = start_with("AllowCertificate");
+    let unasked = start_with("NoCertificate");
+    for way in WAYS {
+        for front in [&required, &allowed] {
+            assert_eq!(
+                ask(front, Some(&known), way).unwrap(),
+                [encoded.as_str()],
+                "{way}"
+            );
+            // In TLS 1.3 the client is done before it learns of it.
+            let refused = ask(front, Some(&stranger), way).unwrap_err().to_string();
+            assert!(
+                refused.contains("UnknownCA") || refused.contains("UnknownCa"),
+                "{refused}"
+            );
+        }
+        let refused = ask(&required, None, way).unwrap_err().to_string();
+        assert!(refused.contains("CertificateRequired"), "{refused}");
+        assert_eq!(ask(&allowed, None, way).unwrap(), [""; 0]);
+        assert_eq!(ask(&unasked, Some(&known), way).unwrap(), [""; 0]);
+    }
+    // A resumed session is the same client's.
+    let mut settings = TlsSettings::new(&authority);
+    settings.identity = Some(&known);
+    let config = settings.config();
+    let mut kinds = Vec::new();
+    for _ in 0..2 {
+        let mut client = tls(required.port, "localhost", config.clone());
+        let echo = client.ask("GET", "/forwarded/echo").json();
+        assert_eq!(sent_field(&echo, "x-client-cert"), [encoded.as_str()]);
+        kinds.push(client.stream().conn.handshake_kind().unwrap());
+    }
+    let (full, resumed) = (rustls::HandshakeKind::Full, rustls::HandshakeKind::Resumed);
+    assert_eq!(kinds, [full, resumed]);
+}
+
+#[test]
+fn a_certificate_that_changes_is_shown_without_a_restart() {
+    let sandbox = Sandbox::new();
+    let authority = authority(&sandbox);
+    let both = BothWays::new(&sandbox);
+    let front = start(
+        &sandbox,
+        &both.configuration("", &kestrel(&sandbox, json!({}))),
+    );
+    let settings = TlsSettings::new(&authority);
+    let shown = || {
+        let mut client = settings.try_connect(front.port).unwrap();
+        client.stream().conn.peer_certificates().unwrap()[0].to_vec()
+    };
+    let mut before = settings.connect(front.port);
+    assert_eq!(before.ask("GET", "/forwarded/").status, 200);
+    let first = shown();
+    // A key that is not the certificate's changes nothing, and is said.
+    let other = authority.issue(&["localhost"]);
+    std::fs::write(sandbox.path().join("server.key"), &other.key).unwrap();
+    eventually("the mismatch is noticed", || {
+        let lines = front.process.errors();
+        lines
+            .iter()
+            .any(|line| line.contains("does not belong to its first certificate"))
+    });
+    assert_eq!(shown(), first);
+    other.write(sandbox.path(), "server");
+    eventually("the new certificate is shown", || {
+        shown() == other.der.to_vec()
+    });
+    // Whoever was there before goes on.
+    assert_eq!(before.ask("GET", "/delegated/").status, 200);
+    // The configuration may name other files, too.
+    let (path, key) = authority
+        .issue(&["localhost"])
+        .write(sandbox.path(), "third");
+    let third = kestrel(
+        &sandbox,
+        json!({ "Certificate": { "Path": path, "KeyPath": key } }),
+    );
+    sandbox.configuration(&both.configuration("", &third));
+    front.process.signal("HUP");
+    eventually("the third certificate is shown", || {
+        let now = shown();
+        now != first && now != other.der.to_vec()
+    });
+    assert_eq!(before.ask("GET", "/forwarded/").status, 200);
+    let warned = front.process.errors();
+    assert!(
+        !warned.iter().any(|line| line.contains("takes a restart")),
+        "{warned:?}"
+    );
+}
+
+#[test]
+fn versions_of_tls_are_those_of_the_endpoint() {
+    let sandbox = Sandbox::new();
+    let authority = authority(&sandbox);
+    let both = BothWays::new(&sandbox);
+    let endpoint = kestrel(
+        &sandbox,
+        json!({ "SslProtocols": [ "Tls12" ], "Protocols": "Http1" }),
+    );
+    let front = start(&sandbox, &both.configuration("", &endpoint));
+    let mut settings = TlsSettings::new(&authority);
+    settings.alpn = &[b"h2", b"http/1.1"];
+    let mut client = settings.try_connect(front.port).unwrap();
+    let connection = &client.stream().conn;
+    assert_eq!(
+        connection.protocol_version(),
+        Some(rustls::ProtocolVersion::TLSv1_2)
+    );
+    assert_eq!(connection.alpn_protocol(), Some(&b"http/1.1"[..]));
+    assert_eq!(client.ask("GET", "/delegated/").status, 200);
+    let newer = [&rustls::version::TLS13];
+    settings.versions = &newer;
+    let error = settings.try_connect(front.port).err().unwrap().to_string();
+    assert!(error.contains("ProtocolVersion"), "{error}");
+    settings.versions = rustls::ALL_VERSIONS;
+    settings.alpn = &[b"h2"];
+    let error = settings.try_connect(front.port).err().unwrap().to_string();
+    assert!(error.contains("NoApplicationProtocol"), "{error}");
+}
+
+#[test]
+fn whoever_speaks_no_tls_hears_nothing_and_stalls_nobody() {
+    let sandbox = Sandbox::new();
+    let authority = authority(&sandbox);
+    let both = BothWays::new(&sandbox);
+    let sections = kestrel(&sandbox, json!({}));
+    let sections = sections.replacen(
+        '{',
+        r#"{ "Limits": { "RequestHeadersTimeout": "00:00:01" },"#,
+        1,
+    );
+    let front = start(&sandbox, &both.configuration("", &sections));
+    // Clear text is answered by an alert, if at all.
+    let mut clear = Client::connect(front.port);
+    clear.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    let heard = clear.rest();
+    assert!(heard.is_empty() || heard[0] == 21, "{heard:?}");
+    assert!(heard.len() <= 7, "{heard:?}");
+    // Some say nothing, some half a hello: others are served meanwhile.
+    let mut silent: Vec<_> = (0..20).map(|_| Client::connect(front.port)).collect();
+    for half in silent.iter_mut().step_by(2) {
+        half.send([22, 3, 1, 2, 0, 1, 0]);
+    }
+    let mut client = TlsSettings::new(&authority).connect(front.port);
+    assert_eq!(client.ask("GET", "/forwarded/").status, 200);
+    // And are let go of in the end.
+    for silent in &mut silent {
+        assert!(silent.is_closed());
+    }
+    assert_eq!(client.ask("GET", "/delegated/").status, 200);
+}
+
+/// A destination that answers every connection with the same bytes and closes it.
+fn destination(answer: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream: TcpStream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    address
+}
+
+#[test]
+fn only_a_whole_response_ends_with_a_close_notify() {
+    let sandbox = Sandbox::new();
+    let authority = authority(&sandbox);
+    let address = [
+        destination("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfour"),
+        destination("HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\nfour"),
+        destination("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nfour\r\n"),
+    ];
+    let route = |id: &str| json!({ "ClusterId": id, "Match": { "Path": format!("/{id}") } });
+    let cluster = |at: usize| json!({ "Destinations": { "d": { "Address": address[at] } } });
+    let proxy = json!({
+        "Routes": { "whole": route("whole"), "cut": route("cut"), "chunks": route("chunks") },
+        "Clusters": { "whole": cluster(0), "cut": cluster(1), "chunks": cluster(2) } });
+    let json = format!(
+        r#"{{ {} "ReverseProxy": {proxy} }}"#,
+        kestrel(&sandbox, json!({}))
+    );
+    let front = start(&sandbox, &json);
+    // To an HTTP/1.0 client only the end of the connection is the end of an unknown length.
+    let ask = |path: &str| {
+        let mut client = TlsSettings::new(&authority).connect(front.port);
+        client.send(format!("GET /{path} HTTP/1.0\r\n\r\n"));
+        let mut heard = Vec::new();
+        let ended = client.stream().read_to_end(&mut heard);
+        assert!(
+            heard.ends_with(b"four"),
+            "{}",
+            String::from_utf8_lossy(&heard)
+        );
+        ended.map_err(|error| error.kind()).map(drop)
+    };
+    assert_eq!(ask("whole"), Ok(()));
+    assert_eq!(ask("cut"), Err(ErrorKind::UnexpectedEof));
+    assert_eq!(ask("chunks"), Err(ErrorKind::UnexpectedEof));
+}
+
+#[test]
+fn curl_believes_the_certificate() {
+    let sandbox = Sandbox::new();
+    let authority = authority(&sandbox);
+    let both = BothWays::new(&sandbox);
+    let front = start(
+        &sandbox,
+        &both.configuration("", &kestrel(&sandbox, json!({}))),
+    );
+    let root = sandbox.path().join("root.pem");
+    std::fs::write(&root, &authority.pem).unwrap();
+    for way in WAYS {
+        let url = format!("https://localhost:{}{way}/bytes/1000000", front.port);
+        let mut command = Command::new("curl");
+        command.args(["--silent", "--show-error", "--fail", "--ipv4", "--cacert"]);
+        match command.arg(&root).arg(&url).arg(&url).output() {
+            Ok(output) => {
+                assert!(output.status.success(), "{output:?}");
+                assert_eq!(output.stdout.len(), 2_000_000, "{way}");
+            }
+            Err(error) => eprintln!("curl cannot be run ({error}); nothing is tested"),
+        }
+    }
+}
+
+#[test]
+fn the_scheme_decides_ports_of_hosts_and_secure_cookies() {
+    let sandbox = Sandbox::new();
+    let authority = authority(&sandbox);
+    let both = BothWays::new(&sandbox);
+    let endpoints = kestrel(&sandbox, json!({}));
+    let json = both.configuration(r#""#, &endpoints);
+    let json = json
+        .replace(r#""Path": "/forwarded/"#, r#""Hosts": [ "shop.example:443" ], "Path": "/forwarded/"#)
+        .replace(
+            r#""Pipeline": ["#,
+            r#""Pipeline": [ "SessionAffinity","#,
+        )
+        .replace(
+            r#""delegated": { "Destinations""#,
+            r#""delegated": { "SessionAffinity": { "Enabled": true, "Policy": "HashCookie",
+                "AffinityKeyName": "key", "Cookie": { "SecurePolicy": "SameAsRequest" } }, "Destinations""#,
+        );
+    let front = start(&sandbox, &json);
+    let mut client = TlsSettings::new(&authority).connect(front.port);
+    // Without a port in `Host` it is that of the scheme.
+    client.send("GET /forwarded/ HTTP/1.1\r\nHost: shop.example\r\n\r\n");
+    assert_eq!(client.response().status, 200);
+    client.send("GET /forwarded/ HTTP/1.1\r\nHost: shop.example:80\r\n\r\n");
+    assert_eq!(client.response().status, 404);
+    let response: Response = client.ask("GET", "/delegated/");
+    let cookie = response.field("set-cookie").unwrap().to_owned();
+    assert!(cookie.contains("; secure"), "{cookie}");
+}
+
+/// Exit code and standard error of `ostler check`.
+fn check(sandbox: &Sandbox, kestrel: Value) -> (i32, String) {
+    let json = json!({ "Kestrel": kestrel });
+    let path = sandbox.configuration(&json.to_string());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ostler"));
+    let output = command
+        .arg("check")
+        .arg("--config")
+        .arg(path)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    (output.status.code().unwrap(), text)
+}
+
+#[test]
+fn check_finds_certificates_that_cannot_be_used() {
+    let sandbox = Sandbox::new();
+    let authority = authority(&sandbox);
+    let path = |file: &str| sandbox.path().join(file);
+    let (_, other) = authority
+        .issue(&["localhost"])
+        .write(sandbox.path(), "other");
+    std::fs::write(path("nonsense.pfx"), "nonsense").unwrap();
+    let good = json!({ "Path": path("server.pem"), "KeyPath": path("server.key") });
+    let endpoint = |certificate: Value| json!({ "Endpoints": { "a": { "Url": "https://*:8443", "Certificate": certificate } } });
+    let at = "Kestrel:Endpoints:a:Certificate";
+    assert_eq!(check(&sandbox, endpoint(good.clone())).0, 0);
+    for (certificate, at, words) in [
+        (
+            json!({ "Path": path("gone.pem") }),
+            format!("{at}:Path"),
+            "cannot be read",
+        ),
+        (
+            json!({ "Path": path("server.pem"), "KeyPath": path("gone.key") }),
+            format!("{at}:KeyPath"),
+            "cannot be read",
+        ),
+        (
+            json!({ "Path": path("server.pem") }),
+            at.to_owned(),
+            "no private key",
+        ),
+        (
+            json!({ "Path": path("server.pem"), "KeyPath": other }),
+            at.to_owned(),
+            "does not belong",
+        ),
+        (
+            json!({ "Path": path("nonsense.pfx") }),
+            at.to_owned(),
+            "neither PEM nor PKCS#12",
+        ),
+        (
+            json!({ "Subject": "localhost", "Store": "My" }),
+            format!("{at}:Subject"),
+            "no certificate store",
+        ),
+    ] {
+        let (code, text) = check(&sandbox, endpoint(certificate));
+        assert_eq!(code, 64, "{text}");
+        let line = text.lines().find(|line| line.contains(words));
+        let line = line.unwrap_or_else(|| panic!("{words}: {text}"));
+        assert!(line.starts_with(&format!("error: {at}: ")), "{line}");
+        assert!(line.contains("ostler.json:1:"), "{line}");
+    }
+    let (code, text) = check(
+        &sandbox,
+        json!({ "Endpoints": { "a": { "Url": "https://*:8443" } } }),
+    );
+    assert_eq!(code, 64);
+    assert!(text.contains("Kestrel:Certificates:Default"), "{text}");
+    // One certificate for all, of URLs too.
+    let all = json!({ "Certificates": { "Default": good } });
+    let config = sandbox.configuration(&json!({ "Kestrel": all }).to_string());
+    let process: Process = sandbox.ostler(&[
+        "run",
+        "--config",
+        config.to_str().unwrap(),
+        "--urls",
+        "https://127.0.0.1:0",
+        "--threads",
+        "1",
+    ]);
+    let line = process.line();
+    let port = line
+        .strip_prefix("listening on https://127.0.0.1:")
+        .expect(&line);
+    let mut client: TlsClient = TlsSettings::new(&authority).connect(port.parse().unwrap());
+    assert_eq!(client.ask("GET", "/").status, 404);
+}
+
+#[test]
+fn a_front_that_stops_finishes_what_it_relays_and_takes_its_leave() {
+    let sandbox = Sandbox::new();
+    let authority = authority(&sandbox);
+    let both = BothWays::new(&sandbox);
+    let front = start(
+        &sandbox,
+        &both.configuration("", &kestrel(&sandbox, json!({}))),
+    );
+    let mut idle = TlsSettings::new(&authority).connect(front.port);
+    assert_eq!(idle.ask("GET", "/delegated/").status, 200);
+    let mut busy: Vec<_> = WAYS
+        .iter()
+        .map(|way| {
+            let mut client = TlsSettings::new(&authority).connect(front.port);
+            client.send(format!("GET {way}/delay/1000 HTTP/1.1\r\nHost: x\r\n\r\n"));
+            client
+        })
+        .collect();
+    // Each is under way once another, asked later, is answered.
+    for way in WAYS {
+        assert_eq!(idle.ask("GET", &format!("{way}/")).status, 200);
+    }
+    front.process.signal("TERM");
+    // A proper end: reading to it is no error.
+    assert_eq!(idle.stream().read(&mut [0; 1]).unwrap(), 0);
+    for client in &mut busy {
+        assert_eq!(client.response().status, 200);
+        assert_eq!(client.stream().read(&mut [0; 1]).unwrap(), 0);
+    }
+    assert!(front.process.wait().success());
+}
+
+#[test]
+fn clients_that_go_leave_nothing_behind() {
+    let sandbox = Sandbox::new();
+    let authority = authority(&sandbox);
+    let both = BothWays::new(&sandbox);
+    let front = start(
+        &sandbox,
+        &both.configuration("", &kestrel(&sandbox, json!({}))),
+    );
+    let config = TlsSettings::new(&authority).config();
+    let round = || {
+        for number in 0..60 {
+            let mut client = tls(front.port, "localhost", config.clone());
+            match number % 6 {
+                // In the middle of a handshake, of a response, of a request's body; after an answer.
+                0 => {
+                    let stream = client.stream();
+                    stream.conn.write_tls(&mut stream.sock).unwrap();
+                }
+                1 | 2 => {
+                    let way = WAYS[number % 2];
+                    client.send(format!(
+                        "GET {way}/stream/3000000 HTTP/1.1\r\nHost: x\r\n\r\n"
+                    ));
+                    assert_eq!(client.try_head().unwrap().0, 200);
+                }
+                3 | 4 => {
+                    let way = WAYS[number % 2];
+                    client.send(format!(
+                        "POST {way}/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf"
+                    ));
+                }
+                _ => assert_eq!(client.ask("GET", "/delegated/").status, 200),
+            }
+        }
+    };
+    round();
+    let settled = |process: &Process| {
+        let mut last = usize::MAX;
+        eventually("descriptors stay as they are", || {
+            std::mem::replace(&mut last, process.descriptors()) == last
+        });
+        last
+    };
+    // Connections to the destination are kept for a while; more rounds need no more of them.
+    let before = (settled(&front.process), settled(&both.target));
+    round();
+    eventually("all is given back", || {
+        front.process.descriptors() <= before.0 + 4 && both.target.descriptors() <= before.1 + 4
+    });
+}

@@ -1,0 +1,230 @@
+//! How many connections there are, of all threads: the limits on their number are kept here.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::front::FrontLimits;
+
+/// Counts, shared by all threads.
+#[derive(Debug, Default)]
+pub(crate) struct Connections {
+    /// Those that are not upgraded.
+    open: AtomicUsize,
+    upgraded: AtomicUsize,
+    /// By client address, while there is a limit on that; no entry is 0.
+    by_address: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// Why a connection was not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// `MaxConcurrentConnections` are there.
+    TooMany,
+    /// `MaxConnectionsPerAddress` of the client's address are there.
+    TooManyOfAddress,
+}
+
+/// A connection's place in the counts, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    connections: Arc<Connections>,
+    is_open: Cell<bool>,
+    address: Option<IpAddr>,
+}
+
+/// An upgraded connection's, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Upgraded<'c> {
+    counted: &'c Counted,
+    /// One of its streams only.
+    is_stream: bool,
+}
+
+impl Connections {
+    /// Counts a new connection, unless there are as many as may be.
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        client: IpAddr,
+        limits: &FrontLimits,
+    ) -> Result<Counted, Refused> {
+        if !add(&self.open, limits.max_concurrent_connections) {
+            return Err(Refused::TooMany);
+        }
+        let mut counted = Counted {
+            connections: Arc::clone(self),
+            is_open: Cell::new(true),
+            address: None,
+        };
+        if let Some(most) = limits.max_connections_per_address {
+            let address = of_one_client(client);
+            let mut by_address = self.lock();
+            let count = by_address.entry(address).or_default();
+            if *count >= most {
+                return Err(Refused::TooManyOfAddress);
+            }
+            *count += 1;
+            drop(by_address);
+            counted.address = Some(address);
+        }
+        Ok(counted)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.by_address
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counted {
+    /// Counts the connection as an upgraded one instead; `None` when there are as many as may be.
+    pub(crate) fn upgrade(&self, most: Option<usize>) -> Option<Upgraded<'_>> {
+        if !add(&self.connections.upgraded, most) {
+            return None;
+        }
+        self.connections.open.fetch_sub(1, Ordering::Relaxed);
+        self.is_open.set(false);
+        Some(Upgraded {
+            counted: self,
+            is_stream: false,
+        })
+    }
+
+    /// Counts a stream of the connection among those that are upgraded; the connection stays what it
+    /// is.
+    pub(crate) fn upgrade_stream(&self, most: Option<usize>) -> Option<Upgraded<'_>> {
+        add(&self.connections.upgraded, most).then_some(Upgraded {
+            counted: self,
+            is_stream: true,
+        })
+    }
+}
+
+impl Drop for Upgraded<'_> {
+    /// The connection is an ordinary one again: it was not upgraded after all, or ends.
+    fn drop(&mut self) {
+        let Counted {
+            connections,
+            is_open,
+            ..
+        } = self.counted;
+        connections.upgraded.fetch_sub(1, Ordering::Relaxed);
+        if self.is_stream {
+            return;
+        }
+        connections.open.fetch_add(1, Ordering::Relaxed);
+        is_open.set(true);
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if self.is_open.get() {
+            self.connections.open.fetch_sub(1, Ordering::Relaxed);
+        }
+        let Some(address) = self.address else { return };
+        let mut by_address = self.connections.lock();
+        if let Some(count) = by_address.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                by_address.remove(&address);
+            }
+        }
+    }
+}
+
+/// Counts one more, if it is not one too many.
+fn add(count: &AtomicUsize, most: Option<usize>) -> bool {
+    let before = count.fetch_add(1, Ordering::Relaxed);
+    let fits = most.is_none_or(|most| before < most);
+    if !fits {
+        count.fetch_sub(1, Ordering::Relaxed);
+    }
+    fits
+}
+
+/// What one client has: an IPv4 address, or a /64 of IPv6, any address of which is its to choose.
+fn of_one_client(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let network = u128::from(address) & !u128::from(u64::MAX);
+            IpAddr::V6(Ipv6Addr::from(network))
+        }
+        address => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(all: Option<usize>, of_address: Option<usize>) -> FrontLimits {
+        FrontLimits {
+            max_concurrent_connections: all,
+            max_connections_per_address: of_address,
+            ..FrontLimits::default()
+        }
+    }
+
+    fn client(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn as_many_are_let_in_as_may_be() {
+        let connections = Arc::new(Connections::default());
+        let limits = limits(Some(2), None);
+        let admit = || connections.admit(client("10.0.0.1"), &limits);
+        let (first, _second) = (admit().unwrap(), admit().unwrap());
+        assert_eq!(admit().unwrap_err(), Refused::TooMany);
+        drop(first);
+        let _third = admit().unwrap();
+        assert_eq!(admit().unwrap_err(), Refused::TooMany);
+    }
+
+    #[test]
+    fn an_address_is_an_ipv4_address_or_a_64_of_ipv6() {
+        let connections = Arc::new(Connections::default());
+        let limits = limits(None, Some(1));
+        let admit = |text| connections.admit(client(text), &limits);
+        let _kept = (
+            admit("10.0.0.1").unwrap(),
+            admit("10.0.0.2").unwrap(),
+            admit("2001:db8:0:1::1").unwrap(),
+            admit("2001:db8:0:2::1").unwrap(),
+        );
+        for text in ["10.0.0.1", "::ffff:10.0.0.1", "2001:db8:0:1:ffff::7"] {
+            assert_eq!(
+                admit(text).unwrap_err(),
+                Refused::TooManyOfAddress,
+                "{text}"
+            );
+        }
+        // What is refused leaves nothing behind.
+        assert_eq!(connections.open.load(Ordering::Relaxed), 4);
+        drop(_kept);
+        assert!(connections.lock().is_empty());
+        assert_eq!(connections.open.load(Ordering::Relaxed), 0);
+    }
+
+    /// Kestrel: upgraded connections do not count as connections.
+    #[test]
+    fn an_upgraded_connection_makes_room_for_another() {
+        let connections = Arc::new(Connections::default());
+        let limits = limits(Some(1), None);
+        let first = connections.admit(client("::1"), &limits).unwrap();
+        let upgraded = first.upgrade(Some(1)).unwrap();
+        let second = connections.admit(client("::1"), &limits).unwrap();
+        assert!(second.upgrade(Some(1)).is_none());
+        drop(upgraded);
+        assert!(second.upgrade(Some(0)).is_none());
+        assert!(second.upgrade(None).is_some());
+        drop((first, second));
+        let counts = (&connections.open, &connections.upgraded);
+        assert_eq!(counts.0.load(Ordering::Relaxed), 0);
+        assert_eq!(counts.1.load(Ordering::Relaxed), 0);
+    }
+}

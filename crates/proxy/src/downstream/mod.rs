@@ -1,0 +1,407 @@
+//! The client's side of an exchange, whatever its connection speaks.
+//!
+//! An exchange asks little of the server that read its head: who the client is, the request's body,
+//! a response. HTTP/1.1 gives the whole connection to one exchange at a time; HTTP/2 gives it one of
+//! many streams. Only the former, in clear text, can be given away: see [`Downstream::delegable`].
+
+mod request_body;
+mod response_writer;
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http_body::Body;
+use ostler_delegation::control::ConnectionFacts;
+use ostler_http1::{BodyLength, Framing, RequestFacts, RequestHead};
+
+pub(crate) use request_body::{BodyFailure, Gone, Piece, RequestBody};
+pub(crate) use response_writer::{Head, ResponseWriter, WriteError};
+
+use crate::client::Interest;
+use crate::connection::{Connection, Watch};
+use crate::connections::Upgraded;
+use crate::delegation::RelayPlaces;
+use crate::exchange::After;
+use crate::http2::Stream;
+use crate::respond::Chain;
+use crate::tls::ClientFacts;
+use crate::worker::Worker;
+
+/// How long a client may take to accept an answer of the front's own.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Who waits for the response.
+#[derive(Debug)]
+pub(crate) enum Downstream<'c> {
+    /// A connection, for as long as the exchange lasts.
+    Http1(&'c mut Connection),
+    /// A stream of a connection.
+    Http2(&'c mut Stream),
+}
+
+/// How much of the request's body has been read when the front answers by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BodyRead {
+    Nothing,
+    Part,
+    Whole,
+}
+
+impl Downstream<'_> {
+    pub(crate) fn worker(&self) -> &Rc<Worker> {
+        match self {
+            Self::Http1(connection) => &connection.worker,
+            Self::Http2(stream) => stream.worker(),
+        }
+    }
+
+    /// What the worker knows of the connection.
+    pub(crate) fn watch(&self) -> &Rc<Watch> {
+        match self {
+            Self::Http1(connection) => &connection.watch,
+            Self::Http2(stream) => stream.watch(),
+        }
+    }
+
+    /// Counts an upgrade; `None` when there are as many as may be.
+    pub(crate) fn upgrade<'w>(&self, watch: &'w Watch) -> Option<Upgraded<'w>> {
+        let most = self.worker().limits().max_concurrent_upgraded_connections;
+        match self {
+            Self::Http1(_) => watch.counted.upgrade(most),
+            Self::Http2(_) => watch.counted.upgrade_stream(most),
+        }
+    }
+
+    /// The client's connection.
+    pub(crate) fn client_facts(&self) -> &ClientFacts {
+        match self {
+            Self::Http1(connection) => connection.client.client_facts(),
+            Self::Http2(stream) => stream.facts(),
+        }
+    }
+
+    /// The two ends of it.
+    pub(crate) fn facts(&self) -> &ConnectionFacts {
+        &self.client_facts().connection
+    }
+
+    pub(crate) fn is_https(&self) -> bool {
+        self.client_facts().is_https()
+    }
+
+    /// What was being said to the client is not whole, and the end of its connection is to show it.
+    pub(crate) fn cut_short(&self) {
+        if let Self::Http1(connection) = self {
+            connection.client.cut_short();
+        }
+    }
+
+    /// What the client speaks.
+    pub(crate) fn version(&self, head: &RequestHead) -> http::Version {
+        match (self, head.version()) {
+            (Self::Http2(_), _) => http::Version::HTTP_2,
+            (Self::Http1(_), ostler_http1::Version::Http11) => http::Version::HTTP_11,
+            (Self::Http1(_), ostler_http1::Version::Http10) => http::Version::HTTP_10,
+        }
+    }
+
+    /// The connections to relayed targets that were opened for this client.
+    pub(crate) fn relays(&self) -> &RelayPlaces {
+        match self {
+            Self::Http1(connection) => &connection.relays,
+            Self::Http2(stream) => stream.relays(),
+        }
+    }
+
+    /// The connection, if it can be given to another process: what the client says and hears next is
+    /// this exchange and nothing else, in clear text or in records that the kernel writes.
+    pub(crate) fn delegable(&mut self) -> Option<&mut Connection> {
+        match self {
+            Self::Http1(connection) => match connection.client.plain_fd() {
+                Some(_) => Some(connection),
+                None => None,
+            },
+            Self::Http2(_) => None,
+        }
+    }
+
+    /// The request's body and the response: two directions, each with its own pace. `None` when the
+    /// client is gone.
+    pub(crate) fn halves(
+        &mut self,
+        head: &RequestHead,
+    ) -> Option<(RequestBody<'_>, ResponseWriter<'_>)> {
+        match self {
+            Self::Http1(connection) => {
+                let client = &mut connection.client;
+                client.set_interest(Interest::ReadsAndWrites).ok()?;
+                let client = &connection.client;
+                let body = request_body::Http1Body::new(
+                    head,
+                    client,
+                    &connection.watch.data_rates,
+                    &mut connection.input,
+                    &mut connection.read_closed,
+                );
+                let response = response_writer::Http1Response::new(head, client);
+                Some((RequestBody::Http1(body), ResponseWriter::Http1(response)))
+            }
+            Self::Http2(stream) => {
+                let (body, response) = stream.halves(head);
+                Some((RequestBody::Http2(body), ResponseWriter::Http2(response)))
+            }
+        }
+    }
+
+    /// Completes when the client is gone. What it sends ahead is kept meanwhile.
+    pub(crate) async fn gone(&mut self) -> Gone {
+        match self {
+            Self::Http1(connection) => {
+                let client = &mut connection.client;
+                let (input, read_closed) = (&mut connection.input, &mut connection.read_closed);
+                if !*read_closed && client.set_interest(Interest::Reads).is_err() {
+                    return Gone::Broken;
+                }
+                let enough = request_body::read_ahead(client, input, read_closed).await;
+                if let Some(gone) = enough {
+                    return gone;
+                }
+                // What it says next stays with it; that it breaks is told all the same.
+                if client.set_interest(Interest::Breaks).is_ok() {
+                    client.broken().await;
+                }
+                Gone::Broken
+            }
+            Self::Http2(stream) => {
+                stream.gone().await;
+                Gone::Broken
+            }
+        }
+    }
+
+    /// Completes when the connection breaks or the stream is reset. A client that only ends its own
+    /// direction is not gone by that.
+    pub(crate) async fn broken(&mut self) {
+        match self {
+            Self::Http1(connection) => {
+                if connection.client.set_interest(Interest::Breaks).is_ok() {
+                    connection.client.broken().await;
+                }
+            }
+            Self::Http2(stream) => stream.gone().await,
+        }
+    }
+
+    /// Answers here, without a destination. The connection stays open (it need not suffer for a
+    /// routing error) unless a body is under way that nobody will read.
+    pub(crate) async fn answer(
+        &mut self,
+        head: &RequestHead,
+        read: BodyRead,
+        status: StatusCode,
+        fields: &[(&str, &str)],
+        body: &[u8],
+    ) -> After {
+        let connection = match self {
+            Self::Http1(connection) => connection,
+            Self::Http2(stream) => {
+                let answered = answer_stream(stream, head, status, fields, body).await;
+                return if answered { After::Keep } else { After::Close };
+            }
+        };
+        let whole = is_whole(connection, head, read);
+        let facts = RequestFacts::from(head);
+        let facts = RequestFacts {
+            keep_alive: facts.keep_alive && whole,
+            ..facts
+        };
+        let keep = crate::respond::respond(connection, facts, status, fields, body).await;
+        if keep {
+            if read == BodyRead::Nothing {
+                connection.consume_prefix(head.framing(), Vec::new());
+            }
+            return After::Keep;
+        }
+        connection.client.linger().await;
+        After::Close
+    }
+
+    /// Answers here with a body that comes piece by piece, before anything of the request's own body
+    /// has been read.
+    pub(crate) async fn answer_with<B>(
+        &mut self,
+        head: &RequestHead,
+        response: http::Response<B>,
+    ) -> After
+    where
+        B: Body<Data = Bytes>,
+        B::Error: std::error::Error + 'static,
+    {
+        let keep_alive = match self {
+            Self::Http1(connection) => is_whole(connection, head, BodyRead::Nothing),
+            Self::Http2(_) => true,
+        };
+        let Some((_body, mut writer)) = self.halves(head) else {
+            return After::Close;
+        };
+        let kept = match write(&mut writer, response, keep_alive).await {
+            Ok(kept) => kept,
+            Err(error) => {
+                tracing::debug!(error = %Chain(error.as_ref()), "a response breaks off");
+                writer.abort();
+                drop(writer);
+                self.cut_short();
+                return After::Close;
+            }
+        };
+        drop(writer);
+        let Self::Http1(connection) = self else {
+            return After::Close;
+        };
+        if kept {
+            connection.consume_prefix(head.framing(), Vec::new());
+            return After::Keep;
+        }
+        connection.client.linger().await;
+        After::Close
+    }
+
+    /// What becomes of the connection behind a response; `whole` is whether the request's body has
+    /// been read to its end.
+    pub(crate) async fn after_response(&mut self, keep_alive: bool, whole: bool) -> After {
+        match self {
+            Self::Http1(connection) if keep_alive && !connection.read_closed_and_empty() => {
+                return After::Keep;
+            }
+            Self::Http1(connection) if !whole => connection.client.linger().await,
+            Self::Http1(_) | Self::Http2(_) => {}
+        }
+        After::Close
+    }
+
+    /// Answers that no more can be taken now; `text` says why. The connection ends.
+    pub(crate) async fn refuse(
+        &mut self,
+        head: &RequestHead,
+        status: StatusCode,
+        text: &str,
+    ) -> After {
+        match self {
+            Self::Http1(connection) => {
+                crate::respond::refuse(connection, RequestFacts::from(head), status, text).await;
+            }
+            Self::Http2(stream) => {
+                let fields = [("content-type", "text/plain")];
+                let fields = if text.is_empty() { &[][..] } else { &fields };
+                answer_stream(stream, head, status, fields, text.as_bytes()).await;
+            }
+        }
+        After::Close
+    }
+
+    /// Ends the exchange without a word.
+    pub(crate) fn reset(&mut self) -> After {
+        match self {
+            Self::Http1(connection) => connection.client.reset(),
+            Self::Http2(stream) => stream.refuse(),
+        }
+        After::Close
+    }
+}
+
+/// Whether nothing more comes of a request's body.
+fn is_whole(connection: &Connection, head: &RequestHead, read: BodyRead) -> bool {
+    match (read, head.framing()) {
+        (BodyRead::Whole, _) | (_, Framing::None) => true,
+        (BodyRead::Nothing, Framing::Length(length)) => {
+            connection.body_prefix(head.framing()).len() as u64 >= length
+        }
+        _ => false,
+    }
+}
+
+/// Writes a whole response. True when the connection may carry another request.
+async fn write<B>(
+    writer: &mut ResponseWriter<'_>,
+    response: http::Response<B>,
+    keep_alive: bool,
+) -> Result<bool, Box<dyn std::error::Error>>
+where
+    B: Body<Data = Bytes>,
+    B::Error: std::error::Error + 'static,
+{
+    /// How long a client may take no byte.
+    const PATIENCE: Duration = Duration::from_secs(120);
+    let (parts, body) = response.into_parts();
+    let mut body = pin!(body);
+    let length = match body.size_hint().exact() {
+        Some(length) => BodyLength::Known(length),
+        None => BodyLength::Unknown,
+    };
+    let may_follow = writer.head(Head {
+        status: parts.status,
+        reason: None,
+        fields: parts.headers,
+        added: &[],
+        length,
+        keep_alive,
+    });
+    if may_follow {
+        loop {
+            let frame = poll_fn(|cx| match writer.poll_gone(cx) {
+                Poll::Ready(()) => Poll::Ready(None),
+                Poll::Pending => body.as_mut().poll_frame(cx),
+            });
+            let Some(frame) = frame.await else { break };
+            if let Ok(data) = frame?.into_data()
+                && !data.is_empty()
+            {
+                writer.data(data, PATIENCE).await?;
+            }
+        }
+    }
+    Ok(writer.end(None, PATIENCE).await?)
+}
+
+async fn answer_stream(
+    stream: &mut Stream,
+    head: &RequestHead,
+    status: StatusCode,
+    fields: &[(&str, &str)],
+    body: &[u8],
+) -> bool {
+    let mut all = HeaderMap::with_capacity(fields.len() + 2);
+    for (name, value) in fields {
+        if let (Ok(name), Ok(value)) = (
+            HeaderName::from_bytes(name.as_bytes()),
+            HeaderValue::from_str(value),
+        ) {
+            all.append(name, value);
+        }
+    }
+    let (_body, mut response) = stream.halves(head);
+    response.head(Head {
+        status,
+        reason: None,
+        fields: all,
+        added: &[],
+        length: BodyLength::Known(body.len() as u64),
+        keep_alive: true,
+    });
+    let answered = async {
+        if !body.is_empty() {
+            response.data(Bytes::copy_from_slice(body)).await?;
+        }
+        response.end(None)
+    };
+    matches!(
+        tokio::time::timeout(ANSWER_TIMEOUT, answered).await,
+        Ok(Ok(()))
+    )
+}

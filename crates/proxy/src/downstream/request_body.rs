@@ -1,0 +1,202 @@
+//! A request's body, read from the client piece by piece, and the client's going away.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use ostler_http1::{BodyDecoder, BodyProgress, RequestHead};
+
+use crate::client::{Client, READ};
+use crate::data_rates::DataRates;
+use crate::http2;
+
+/// Bytes read from the client at a time, once a body is on its way.
+const READ_BODY: usize = 4 * READ;
+
+/// How long a client may have ended its stream before its request counts as abandoned: one that
+/// only says that it sends nothing more is answered, one that went away is noticed.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// The body of one request.
+#[derive(Debug)]
+pub(crate) enum RequestBody<'c> {
+    Http1(Http1Body<'c>),
+    Http2(http2::StreamBody<'c>),
+}
+
+/// What comes next of a body.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    Data(Bytes),
+    /// The trailer section; the end comes behind it.
+    Trailers(HeaderMap),
+    End,
+}
+
+/// Why a body cannot be read to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BodyFailure {
+    /// The client ended its stream, or the connection broke.
+    Gone,
+    Malformed,
+    /// It comes more slowly than it may.
+    TooSlow,
+}
+
+/// How a client went away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gone {
+    /// The connection broke, or the stream was reset.
+    Broken,
+    /// It has ended its stream and been silent since. It may still be listening.
+    Silent,
+}
+
+impl RequestBody<'_> {
+    /// Whether nothing more comes.
+    pub(crate) fn is_end(&self) -> bool {
+        match self {
+            Self::Http1(body) => body.decoder.is_end(),
+            Self::Http2(body) => body.is_end(),
+        }
+    }
+
+    /// The next piece. Dropping the future loses nothing.
+    pub(crate) async fn next(&mut self) -> Result<Piece, BodyFailure> {
+        match self {
+            Self::Http1(body) => body.next().await,
+            Self::Http2(body) => body.next().await,
+        }
+    }
+
+    /// What the client says once the protocol is switched; `None` is its end.
+    pub(crate) async fn next_raw(&mut self) -> std::io::Result<Option<Bytes>> {
+        match self {
+            Self::Http1(body) => body.next_raw().await,
+            Self::Http2(body) => match body.next().await {
+                Ok(Piece::Data(data)) => Ok(Some(data)),
+                Ok(Piece::Trailers(_) | Piece::End) => Ok(None),
+                Err(_) => Err(std::io::ErrorKind::ConnectionReset.into()),
+            },
+        }
+    }
+
+    /// Whether something of it has arrived already.
+    pub(crate) fn is_begun(&self) -> bool {
+        match self {
+            Self::Http1(body) => !body.input.is_empty(),
+            Self::Http2(body) => body.is_end(),
+        }
+    }
+
+    /// Completes when the client is gone, as far as its own direction says so. What it sends ahead
+    /// is kept meanwhile.
+    pub(crate) async fn gone(&mut self) -> Gone {
+        match self {
+            Self::Http1(body) => {
+                let gone = read_ahead(body.client, body.input, body.read_closed).await;
+                match gone {
+                    Some(gone) => gone,
+                    None => std::future::pending().await,
+                }
+            }
+            // That a stream is reset is for its response to see.
+            Self::Http2(_) => std::future::pending().await,
+        }
+    }
+}
+
+/// Takes in what the client sends ahead, as much as is read at a time anywhere else: what is read
+/// here may travel in an entry whose size counts on that. `None` when that much is here.
+pub(super) async fn read_ahead(
+    client: &Client,
+    input: &mut Vec<u8>,
+    read_closed: &mut bool,
+) -> Option<Gone> {
+    while !*read_closed {
+        let room = READ.saturating_sub(input.len());
+        if room == 0 {
+            return None;
+        }
+        match client.recv(input, room).await {
+            Ok(0) => *read_closed = true,
+            Ok(_) => {}
+            Err(_) => return Some(Gone::Broken),
+        }
+    }
+    tokio::time::sleep(SILENCE).await;
+    Some(Gone::Silent)
+}
+
+/// A body in the bytes of an HTTP/1.1 connection. What follows it stays in the input.
+#[derive(Debug)]
+pub(crate) struct Http1Body<'c> {
+    client: &'c Client,
+    rates: &'c DataRates,
+    input: &'c mut Vec<u8>,
+    read_closed: &'c mut bool,
+    decoder: BodyDecoder,
+}
+
+impl<'c> Http1Body<'c> {
+    pub(super) fn new(
+        head: &RequestHead,
+        client: &'c Client,
+        rates: &'c DataRates,
+        input: &'c mut Vec<u8>,
+        read_closed: &'c mut bool,
+    ) -> Self {
+        Self {
+            decoder: BodyDecoder::new(head.framing()),
+            client,
+            rates,
+            input,
+            read_closed,
+        }
+    }
+
+    async fn next(&mut self) -> Result<Piece, BodyFailure> {
+        loop {
+            match self.decoder.decode(self.input) {
+                Ok(BodyProgress::Data {
+                    start,
+                    end,
+                    consumed,
+                }) => {
+                    let data = Bytes::copy_from_slice(&self.input[start..end]);
+                    self.input.drain(..consumed);
+                    return Ok(Piece::Data(data));
+                }
+                Ok(BodyProgress::End { consumed }) => {
+                    self.input.drain(..consumed);
+                    return Ok(match self.decoder.trailers() {
+                        Some(trailers) => Piece::Trailers(trailers),
+                        None => Piece::End,
+                    });
+                }
+                Ok(BodyProgress::NeedMore { consumed }) => {
+                    self.input.drain(..consumed);
+                }
+                Err(_) => return Err(BodyFailure::Malformed),
+            }
+            match self.rates.recv(self.client, self.input, READ_BODY).await {
+                None => return Err(BodyFailure::TooSlow),
+                Some(Ok(0) | Err(_)) => {
+                    *self.read_closed = true;
+                    return Err(BodyFailure::Gone);
+                }
+                Some(Ok(_)) => {}
+            }
+        }
+    }
+
+    async fn next_raw(&mut self) -> std::io::Result<Option<Bytes>> {
+        if self.input.is_empty() && self.client.recv(self.input, READ_BODY).await? == 0 {
+            *self.read_closed = true;
+            return Ok(None);
+        }
+        let data = Bytes::copy_from_slice(self.input);
+        self.input.clear();
+        Ok(Some(data))
+    }
+}

@@ -1,0 +1,132 @@
+//! The listening of one thread: it begins and ends while the front runs, endpoint by endpoint.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use slab::Slab;
+use tokio::net::TcpListener;
+use tokio::task::{AbortHandle, JoinHandle};
+
+use crate::listener::Endpoint;
+use crate::worker::Worker;
+
+/// How long connections of an endpoint that is no longer listened on may go on (reference part B,
+/// 20.3).
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// An endpoint, counted by the front.
+pub(crate) type EndpointId = u64;
+
+/// What a thread is to listen on, and what no longer.
+#[derive(Debug)]
+pub(crate) enum Change {
+    Begin(EndpointId, Endpoint, Vec<std::net::TcpListener>),
+    /// Confirmed when this thread's sockets are closed, so that others can take the address.
+    End(EndpointId, std::sync::mpsc::Sender<()>),
+}
+
+/// What a thread listens on.
+#[derive(Debug, Default)]
+pub(crate) struct Listening(Vec<Listener>);
+
+#[derive(Debug)]
+struct Listener {
+    id: EndpointId,
+    accept: JoinHandle<()>,
+    open: Open,
+}
+
+/// The tasks of an endpoint's connections.
+pub(crate) type Open = Rc<RefCell<Slab<Option<AbortHandle>>>>;
+
+impl Listening {
+    /// Listens on one endpoint more.
+    pub(crate) fn begin(
+        &mut self,
+        worker: &Rc<Worker>,
+        id: EndpointId,
+        endpoint: &Endpoint,
+        listener: TcpListener,
+    ) {
+        let open = Open::default();
+        let accept = Rc::clone(worker).accept(listener, endpoint.clone(), Rc::clone(&open));
+        self.0.push(Listener {
+            id,
+            accept: tokio::task::spawn_local(accept),
+            open,
+        });
+    }
+
+    /// Does what the front says.
+    pub(crate) async fn change(&mut self, worker: &Rc<Worker>, change: Change) {
+        match change {
+            Change::Begin(id, endpoint, listeners) => {
+                for listener in listeners {
+                    match TcpListener::from_std(listener) {
+                        Ok(listener) => self.begin(worker, id, &endpoint, listener),
+                        Err(error) => tracing::error!(%error, "cannot wait on a listener"),
+                    }
+                }
+            }
+            Change::End(id, ended) => {
+                let ending = self.0.extract_if(.., |listener| listener.id == id);
+                for Listener { accept, open, .. } in ending.collect::<Vec<_>>() {
+                    accept.abort();
+                    let _ = accept.await;
+                    tokio::task::spawn_local(drain(open));
+                }
+                // The front may have given up waiting.
+                let _ = ended.send(());
+            }
+        }
+    }
+
+    /// Accepts nothing more. Connections stay.
+    pub(crate) fn end(&self) {
+        for listener in &self.0 {
+            listener.accept.abort();
+        }
+    }
+}
+
+async fn drain(open: Open) {
+    if open.borrow().is_empty() {
+        return;
+    }
+    tokio::time::sleep(DRAIN).await;
+    for (_, task) in open.borrow().iter() {
+        if let Some(task) = task {
+            task.abort();
+        }
+    }
+}
+
+/// Runs a connection as one of its endpoint's.
+pub(crate) fn spawn(open: &Open, serve: impl Future<Output = ()> + 'static) {
+    let at = open.borrow_mut().insert(None);
+    let counted = Counted {
+        open: Rc::clone(open),
+        at,
+    };
+    let task = tokio::task::spawn_local(async move {
+        let _counted = counted;
+        serve.await;
+    });
+    if let Some(entry) = open.borrow_mut().get_mut(at) {
+        *entry = Some(task.abort_handle());
+    }
+}
+
+/// A connection's place among its endpoint's; given up with its task.
+struct Counted {
+    open: Open,
+    at: usize,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        // Not while the others are walked through: aborting only marks a task of this thread.
+        self.open.borrow_mut().try_remove(self.at);
+    }
+}

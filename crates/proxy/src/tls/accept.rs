@@ -1,0 +1,111 @@
+//! The handshake with a client. What fails or stands still here concerns its own connection only.
+
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use ostler_config::HttpProtocols;
+use ostler_delegation::control::ConnectionFacts;
+use rustls::server::Acceptor;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::endpoint::TlsEndpoint;
+use super::facts::{ClientFacts, TlsFacts};
+use super::records::Followed;
+use super::session::TlsSession;
+use crate::connection::{Accepted, Watch};
+use crate::connections::Counted;
+use crate::respond::Chain;
+use crate::worker::Worker;
+
+/// A fatal `unrecognized_name` (RFC 6066 section 3), before any key is agreed on.
+const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
+
+/// Why a connection has no session.
+#[derive(Debug, thiserror::Error)]
+enum HandshakeError {
+    #[error("it takes too long")]
+    TimedOut,
+    #[error("nothing is served by the name {0:?}")]
+    UnknownName(Option<String>),
+    #[error("the client agrees to no protocol that is spoken here")]
+    NoProtocol,
+    #[error("the handshake fails")]
+    Failed(#[from] io::Error),
+}
+
+/// Shakes hands with a client and serves it.
+pub(crate) async fn serve(
+    worker: Rc<Worker>,
+    stream: TcpStream,
+    endpoint: Arc<TlsEndpoint>,
+    connection: ConnectionFacts,
+    counted: Counted,
+) {
+    // Two flights of small records follow each other.
+    let _ = stream.set_nodelay(true);
+    let limit = worker.limits().head_timeout;
+    let handshake = tokio::time::timeout(limit, handshake(stream, &endpoint));
+    let shaken = match handshake.await {
+        Ok(shaken) => shaken,
+        Err(_elapsed) => Err(HandshakeError::TimedOut),
+    };
+    let (stream, is_http2) = match shaken {
+        Ok(shaken) => shaken,
+        Err(error) => {
+            tracing::debug!(client = ?connection.client, error = %Chain(&error), "no TLS with a client");
+            return;
+        }
+    };
+    let tls = Some(Arc::new(TlsFacts::of(stream.get_ref().1)));
+    let facts = ClientFacts { connection, tls };
+    if is_http2 {
+        // Whoever watches the connection keeps a descriptor of its own.
+        let Ok(socket) = stream.get_ref().0.stream.as_fd().try_clone_to_owned() else {
+            return;
+        };
+        let watch = Watch::new(Rc::new(socket), counted);
+        let _registered = worker.register(Rc::clone(&watch));
+        return crate::http2::serve(worker, stream, facts, watch).await;
+    }
+    let (Followed { stream, boundary }, session) = stream.into_inner();
+    let session = TlsSession::new(session, boundary);
+    match stream.into_std() {
+        Ok(stream) => {
+            let accepted = Accepted {
+                socket: OwnedFd::from(stream),
+                facts,
+                session: Some(session),
+                protocols: HttpProtocols::Http1,
+                counted,
+            };
+            crate::connection::serve(worker, accepted).await;
+        }
+        Err(error) => tracing::error!(%error, "a connection cannot be served"),
+    }
+}
+
+/// The session, and whether HTTP/2 is spoken over it.
+async fn handshake(
+    stream: TcpStream,
+    endpoint: &TlsEndpoint,
+) -> Result<(TlsStream<Followed<TcpStream>>, bool), HandshakeError> {
+    let stream = Followed::new(stream);
+    let mut start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+    let name = start.client_hello().server_name().map(str::to_owned);
+    let Some(host) = endpoint.host(name.as_deref()) else {
+        let _ = start.io.write_all(&UNRECOGNIZED_NAME).await;
+        return Err(HandshakeError::UnknownName(name));
+    };
+    let stream = start.into_stream(host.config).await?;
+    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    // A client that knows nothing of ALPN speaks HTTP/1.1.
+    if !is_http2 && !host.protocols.has_http1() {
+        return Err(HandshakeError::NoProtocol);
+    }
+    Ok((stream, is_http2))
+}

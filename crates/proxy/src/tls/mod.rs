@@ -1,0 +1,19 @@
+//! TLS from clients: certificates, what is said to whom (SNI), the handshake, and the session that
+//! encrypts a connection afterwards. Bytes in, bytes out: which files they come from is not known here.
+
+mod accept;
+mod certificate;
+mod endpoint;
+mod facts;
+mod kernel;
+mod kernel_socket;
+mod records;
+mod session;
+
+pub(crate) use accept::serve;
+pub use certificate::{Certificate, CertificateError, authorities};
+pub use endpoint::{TlsEndpoint, TlsHostOptions, TlsOptions, TlsSetupError};
+pub(crate) use facts::{ClientFacts, TlsFacts};
+pub(crate) use kernel::{SpentError, Stays, ToKernel};
+pub(crate) use kernel_socket::KernelSocket;
+pub(crate) use session::TlsSession;
