@@ -29,7 +29,7 @@ def test_fetch(entry, way):
 
 @entries("h2c", "tls2")
 def test_http2_sessions_and_streams(entry):
-    node(entry, "http2.mjs")
+    node(entry, "http2.mjs", entry.arrival("delegated"))
 
 
 @entries("h2c", "tls2")

@@ -2,6 +2,7 @@
 //! then the command line (reference 1.14).
 
 use std::ffi::{OsStr, OsString};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -113,7 +114,8 @@ pub(crate) fn settings_as_values(
 /// Prints every error and warning to standard error.
 pub(crate) fn print(diagnostics: &Diagnostics) {
     for diagnostic in diagnostics.errors().chain(diagnostics.warnings()) {
-        eprintln!("{diagnostic}");
+        // Whoever reads this may be gone.
+        let _ = writeln!(std::io::stderr(), "{diagnostic}");
     }
 }
 

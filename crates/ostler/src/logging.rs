@@ -15,6 +15,8 @@ pub(crate) fn start(args: &LogArgs) {
     });
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // Whoever reads the log may be gone. To say that it cannot be written would panic then.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     match args.log_format {
         LogFormat::Human => {

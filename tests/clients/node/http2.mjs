@@ -1,4 +1,4 @@
-// Node's HTTP/2 client against one entry: `node http2.mjs BASE_URL`.
+// Node's HTTP/2 client against one entry: `node http2.mjs BASE_URL ARRIVAL`.
 
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import http2 from "node:http2";
 
-const base = process.argv[2];
+const [base, delegated] = process.argv.slice(2);
 const ca = readFileSync(process.env.NODE_EXTRA_CA_CERTS);
 const session = http2.connect(base, { ca });
 session.on("error", (error) => { throw error; });
@@ -25,7 +25,7 @@ async function ask(fields, body = null) {
   return { response, trailers, body: Buffer.concat(pieces) };
 }
 
-for (const [way, arrival] of [["forwarded", "direct"], ["delegated", "relayed"]]) {
+for (const [way, arrival] of [["forwarded", "direct"], ["delegated", delegated]]) {
   const echo = await ask({ ":path": `/${way}/echo?q`, "x-some": "thing", cookie: ["a=1", "b=2"] });
   assert.equal(echo.response[":status"], 200);
   // Fields that belong to a connection do not exist in HTTP/2 (RFC 9113 section 8.2.2).
