@@ -62,7 +62,8 @@ fn activity_timeout(reader: &mut Reader<'_, '_>) -> Option<ActivityTimeout> {
     }
     if span.positive().is_none() {
         let at = reader.section.child("ActivityTimeout");
-        let message = "the time is not positive, so every request that is forwarded fails";
+        let message =
+            "the time is not positive, so every request that is not answered at once fails";
         let remedy = "set a positive time, or -00:00:00.001 for none".to_owned();
         reader.warn(&at, message, Some(remedy));
     }

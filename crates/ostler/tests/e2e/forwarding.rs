@@ -781,3 +781,53 @@ fn outstanding_forwarded_requests_count_as_load() {
     assert_eq!(waiting.response().body, b"ok");
     assert!(first.is_left_alone());
 }
+
+#[test]
+fn who_holds_an_upload_up_is_to_blame() {
+    // Reference part B, 14: 504 for a destination that does not take the body, 408 for a client that
+    // does not send it.
+    let sandbox = Sandbox::new();
+    let destination = Destination::new();
+    let front = sandbox.front(&forwarding(
+        r#""HttpRequest": { "ActivityTimeout": "00:00:01" },"#,
+        &[&format!(
+            r#""d": {{ "Address": "{}" }}"#,
+            destination.address()
+        )],
+    ));
+    let mut client = front.connect();
+    client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 20000000\r\n\r\n");
+    let mut incoming = destination.accept();
+    incoming.head();
+    // More than the buffers between here and there hold, so that writing ends with the answer.
+    let mut writer = client.socket().try_clone().unwrap();
+    let writing = std::thread::spawn(move || {
+        let _ = writer.write_all(&vec![b'x'; 20_000_000]);
+    });
+    assert_eq!(client.head_response().status, 504);
+    drop(client);
+    writing.join().unwrap();
+
+    let mut client = front.connect();
+    client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 20000000\r\n\r\nsome");
+    let mut incoming = destination.accept();
+    incoming.head();
+    assert_eq!(client.response().status, 408);
+}
+
+#[test]
+fn a_length_that_is_said_twice_is_sent_once() {
+    let sandbox = Sandbox::new();
+    let destination = Destination::new();
+    let front = sandbox.front(&forwarding_to(&destination));
+    for lengths in [
+        "Content-Length: 2\r\nContent-Length: 2",
+        "Content-Length: 2, 2",
+    ] {
+        let mut client = front.connect();
+        client.send(format!("POST / HTTP/1.1\r\nHost: x\r\n{lengths}\r\n\r\nok"));
+        let mut incoming = destination.accept();
+        assert_eq!(incoming.head().all("content-length"), ["2"]);
+        assert_eq!(incoming.read(2), b"ok");
+    }
+}

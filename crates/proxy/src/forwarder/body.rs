@@ -241,7 +241,7 @@ impl<'c> Upload<'c> {
             if let Some(ended) = self.ended {
                 return ended;
             }
-            let moved = self.step().await;
+            let moved = self.step(activity).await;
             activity.happened();
             if let Err(side) = moved {
                 self.ended = Some(Err(side));
@@ -252,12 +252,14 @@ impl<'c> Upload<'c> {
         }
     }
 
-    async fn step(&mut self) -> Result<(), Side> {
+    async fn step(&mut self, activity: &Activity) -> Result<(), Side> {
         let Some(sender) = &self.sender else {
             return Err(Side::Destination);
         };
         // Room first: bytes stay with the client until the destination takes them.
+        activity.destination_holds_up.set(true);
         let permit = sender.reserve().await.map_err(|_| Side::Destination)?;
+        activity.destination_holds_up.set(false);
         let piece = self.body.next().await.map_err(|failure| match failure {
             BodyFailure::Gone => Side::ClientGone,
             BodyFailure::Malformed => Side::Client,
@@ -295,6 +297,8 @@ pub(crate) struct Activity {
     last: std::cell::Cell<Instant>,
     timeout: Option<Duration>,
     deadline: Option<Deadline>,
+    /// The request's body waits for the destination to take it, not for the client to send it.
+    destination_holds_up: std::cell::Cell<bool>,
 }
 
 /// Why an exchange may not go on.
@@ -312,6 +316,7 @@ impl Activity {
             last: std::cell::Cell::new(slow_timer::now()),
             timeout,
             deadline,
+            destination_holds_up: std::cell::Cell::new(false),
         }
     }
 
@@ -387,6 +392,7 @@ pub(crate) enum Failure {
     ClientBody,
     ClientBodyTooLarge,
     ClientBodyTimedOut,
+    DestinationBodyTimedOut,
 }
 
 impl Failure {
@@ -412,6 +418,10 @@ impl Failure {
             Self::ClientBody => (
                 Some(StatusCode::BAD_REQUEST),
                 ForwarderError::RequestBodyClient,
+            ),
+            Self::DestinationBodyTimedOut => (
+                Some(StatusCode::GATEWAY_TIMEOUT),
+                ForwarderError::RequestBodyDestination,
             ),
             Self::ClientBodyTimedOut => (
                 Some(StatusCode::REQUEST_TIMEOUT),
@@ -517,6 +527,10 @@ async fn next<T>(
         }
         ceased.as_mut().poll(cx).map(|why| {
             Err(match why {
+                // The side that is waited for is to blame (reference part B, 14).
+                Ceased::Silent if activity.destination_holds_up.get() => {
+                    Failure::DestinationBodyTimedOut
+                }
                 Ceased::Silent if uploads.get() => Failure::ClientBodyTimedOut,
                 Ceased::Silent => Failure::TimedOut,
                 Ceased::Over(status) => Failure::Over(status),

@@ -246,6 +246,13 @@ fn copy(
         if lists && is_listed_in_connection(head, &name) {
             continue;
         }
+        if name == header::CONTENT_LENGTH {
+            // Said twice alike, it counts once (RFC 9110 section 8.6).
+            if let Framing::Length(length) = head.framing() {
+                fields.insert(name, length.into());
+                continue;
+            }
+        }
         fields.append(name, HeaderValue::from_bytes(field.value)?);
     }
     // Only HTTP/2 has it mean the same from end to end; gRPC needs it (reference part B, 7.2).
