@@ -747,6 +747,14 @@ fn outstanding_delegated_requests_count_as_load() {
                 !others.contains(&u32::try_from(busy).unwrap()),
                 "{policy} chose the busy one"
             );
+            // What a target has answered counts until it says so.
+            eventually("the targets are at rest", || {
+                let output = sandbox.output(&["queues", "--json"]);
+                let queues: serde_json::Value = serde_json::from_str(&output).unwrap();
+                let queues = queues.as_array().unwrap().iter();
+                let mut instances = queues.flat_map(|queue| queue["instances"].as_array().unwrap());
+                instances.all(|instance| instance["active"] == 0)
+            });
         }
     }
 }
