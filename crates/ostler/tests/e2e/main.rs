@@ -15,6 +15,7 @@ mod destinations;
 mod endpoints;
 mod failures;
 mod forwarding;
+mod gone_clients;
 mod grpc;
 mod health;
 mod hostile;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use h2::client::ResponseFuture;
 use h2::{Reason, SendStream};
 use http::Request;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::destinations::{Speaks, acceptor};
 use crate::forwarding::{Destination, Incoming, OK, forwarding};
@@ -212,6 +213,62 @@ fn a_destination_without_extended_connect_is_asked_for_an_upgrade_where_it_may_b
         let (response, _stream) = begin(&client).await;
         assert_eq!(response.await.unwrap().status(), 502);
     });
+}
+
+/// Serves TLS: HTTP/2 without extended CONNECT where ALPN says so, else it accepts each upgrade.
+async fn accept_upgrades(listener: tokio::net::TcpListener, acceptor: tokio_rustls::TlsAcceptor) {
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        let Ok(mut stream) = acceptor.accept(stream).await else {
+            continue;
+        };
+        tokio::spawn(async move {
+            if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+                let mut connection = h2::server::handshake(stream).await.unwrap();
+                while let Some(Ok((_, mut respond))) = connection.accept().await {
+                    let _ = respond.send_response(http::Response::new(()), true);
+                }
+                return;
+            }
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await.unwrap());
+            }
+            let switched = format!(
+                "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\
+                 Upgrade: websocket\r\nSec-WebSocket-Accept: {ACCEPT}\r\n\r\nbye"
+            );
+            stream.write_all(switched.as_bytes()).await.unwrap();
+            stream.shutdown().await.unwrap();
+        });
+    }
+}
+
+#[test]
+fn over_tls_an_upgrade_is_what_is_left_where_extended_connect_is_not_known() {
+    for speaks in [Speaks::Tls, Speaks::TlsHttp1] {
+        let sandbox = Sandbox::new();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (acceptor, certificate) = acceptor(speaks);
+        let front = tls_front(&sandbox, port, &certificate);
+        run(async {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            tokio::spawn(accept_upgrades(listener, acceptor));
+            for _ in 0..2 {
+                let mut client = front.connect();
+                client.send(HANDSHAKE);
+                blocking(move || {
+                    let response = client.response();
+                    assert_eq!(response.status, 101);
+                    assert_eq!(response.field("sec-websocket-accept"), Some(ACCEPT));
+                    assert_eq!(client.rest(), b"bye");
+                })
+                .await;
+            }
+        });
+    }
 }
 
 /// What an HTTP/1.1 destination answers to the handshake that it has been sent.

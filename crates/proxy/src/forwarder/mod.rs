@@ -393,6 +393,8 @@ fn upgraded(
 )> {
     let upgrade = hyper::upgrade::on(&mut response);
     let (mut parts, body) = response.into_parts();
+    // A client of HTTP/1.1 looks at the proof itself (reference part B, 12.4).
+    let handshake = handshake.filter(|_| context.client_version() == Version::HTTP_2);
     if handshake.is_some_and(|handshake| !handshake.is_accepted(&mut parts.headers)) {
         tracing::warn!(
             cluster = context.cluster().id(),
