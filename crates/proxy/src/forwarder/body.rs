@@ -197,7 +197,7 @@ impl<'c> Upload<'c> {
             if let Some(ended) = self.ended {
                 return ended;
             }
-            let moved = self.step().await;
+            let moved = self.step(activity).await;
             activity.happened();
             if let Err(side) = moved {
                 self.ended = Some(Err(side));
@@ -213,12 +213,14 @@ impl<'c> Upload<'c> {
         }
     }
 
-    async fn step(&mut self) -> Result<(), Side> {
+    async fn step(&mut self, activity: &Activity) -> Result<(), Side> {
         let Some(sender) = &self.sender else {
             return Err(Side::Destination);
         };
         // Room first: bytes stay with the client until the destination takes them.
+        activity.awaits_destination.set(true);
         let permit = sender.reserve().await.map_err(|_| Side::Destination)?;
+        activity.awaits_destination.set(false);
         let piece = self.body.next().await.map_err(|failure| match failure {
             BodyFailure::Gone => Side::ClientGone,
             BodyFailure::Malformed => Side::Client,
@@ -252,6 +254,9 @@ pub(crate) struct Activity {
     last: std::cell::Cell<Instant>,
     timeout: Option<Duration>,
     deadline: Option<Deadline>,
+    /// Whether the request's body waits for the destination to take some, and not for the client to
+    /// send some: who is to blame for a silence (reference part B, 14).
+    awaits_destination: std::cell::Cell<bool>,
 }
 
 /// Why an exchange may not go on.
@@ -269,6 +274,7 @@ impl Activity {
             last: std::cell::Cell::new(slow_timer::now()),
             timeout,
             deadline,
+            awaits_destination: std::cell::Cell::new(false),
         }
     }
 
@@ -342,8 +348,12 @@ pub(crate) enum Failure {
     Over(StatusCode),
     ClientGone,
     ClientBody,
+    ClientBodyGone,
     ClientBodyTooLarge,
     ClientBodyTimedOut,
+    /// The destination did not take the body.
+    DestinationBody(SendError),
+    DestinationBodyTimedOut,
 }
 
 impl Failure {
@@ -366,6 +376,15 @@ impl Failure {
                 ForwarderError::RequestBodyClient,
             ),
             Self::ClientGone => (None, ForwarderError::RequestCanceled),
+            Self::ClientBodyGone => (None, ForwarderError::RequestBodyCanceled),
+            Self::DestinationBody(_) => (
+                Some(StatusCode::BAD_GATEWAY),
+                ForwarderError::RequestBodyDestination,
+            ),
+            Self::DestinationBodyTimedOut => (
+                Some(StatusCode::GATEWAY_TIMEOUT),
+                ForwarderError::RequestBodyDestination,
+            ),
             Self::ClientBody => (
                 Some(StatusCode::BAD_REQUEST),
                 ForwarderError::RequestBodyClient,
@@ -379,7 +398,7 @@ impl Failure {
 
     pub(crate) fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Send(error) => Some(error.source.as_ref()),
+            Self::Send(error) | Self::DestinationBody(error) => Some(error.source.as_ref()),
             _ => None,
         }
     }
@@ -429,18 +448,25 @@ async fn next<T>(
 ) -> Result<Waited<T>, Failure> {
     let mut ceased = pin!(activity.ceased());
     let uploads = std::cell::Cell::new(!upload.is_over());
+    let whole = std::cell::Cell::new(upload.is_complete());
     let mut uploading = pin!(async {
         if upload.awaits_continue {
             upload.is_wanted(interim).await;
             return None;
         }
-        let _ = upload.finish(activity).await;
+        // A body that is whole is behind a client that goes after it.
+        whole.set(upload.finish(activity).await.is_ok());
         uploads.set(false);
         Some(upload.run(activity).await)
     });
     poll_fn(|cx| {
         if let Poll::Ready(reply) = reply.as_mut().poll(cx) {
-            return Poll::Ready(reply.map(Waited::Reply).map_err(Failure::Send));
+            return Poll::Ready(reply.map(Waited::Reply).map_err(|error| {
+                match uploads.get() && error.is_of_body() {
+                    true => Failure::DestinationBody(error),
+                    false => Failure::Send(error),
+                }
+            }));
         }
         // What the destination has said ahead has arrived by now.
         if let Some(response) = interim.take() {
@@ -453,6 +479,7 @@ async fn next<T>(
                     Side::Client => Failure::ClientBody,
                     Side::ClientTooLarge => Failure::ClientBodyTooLarge,
                     Side::ClientTooSlow => Failure::ClientBodyTimedOut,
+                    Side::ClientGone if !whole.get() => Failure::ClientBodyGone,
                     Side::ClientGone | Side::Destination => Failure::ClientGone,
                 }));
             }
@@ -463,6 +490,9 @@ async fn next<T>(
         }
         ceased.as_mut().poll(cx).map(|why| {
             Err(match why {
+                Ceased::Silent if uploads.get() && activity.awaits_destination.get() => {
+                    Failure::DestinationBodyTimedOut
+                }
                 Ceased::Silent if uploads.get() => Failure::ClientBodyTimedOut,
                 Ceased::Silent => Failure::TimedOut,
                 Ceased::Over(status) => Failure::Over(status),
