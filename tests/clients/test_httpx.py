@@ -7,6 +7,7 @@ import ssl
 import httpx
 import pytest
 
+from conftest import entries
 from fronts import PATIENCE
 
 
@@ -50,6 +51,8 @@ def test_server_sent_events_arrive_one_by_one(entry, way):
         assert [next(lines) for _ in range(2)] == ["data: event 0", "data: event 1"]
 
 
+# httpx leaves a stream of HTTP/2 that is given up open, and with it the connection's window used up.
+@entries("http1", "tls1")
 def test_a_download_that_is_given_up(entry, way):
     """httpx resets no HTTP/2 stream that it gives up, and lets it fill the connection's window,
     whoever answers: a connection is good for one."""

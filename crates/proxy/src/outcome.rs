@@ -51,7 +51,10 @@ impl Mode {
     }
 }
 
-/// What went wrong, and in which phase (YARP's `ForwarderError`).
+/// What went wrong, and in which phase (YARP's `ForwarderError`; reference part B, 15).
+///
+/// *Canceled* is that the client is gone; *client* that it is there and fails: a malformed body, one
+/// that is too large, bytes that it does not take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ForwarderError {
@@ -61,6 +64,8 @@ pub enum ForwarderError {
     RequestTimedOut,
     /// The client went away before the response.
     RequestCanceled,
+    /// The client went away in the middle of its body.
+    RequestBodyCanceled,
     /// The client's body failed.
     RequestBodyClient,
     /// The destination did not take the body.
@@ -73,10 +78,14 @@ pub enum ForwarderError {
     ResponseBodyClient,
     /// The destination's body failed.
     ResponseBodyDestination,
+    /// Of an upgraded connection, the client went away while it was read from.
+    UpgradeRequestCanceled,
     /// Of an upgraded connection, reading from the client failed.
     UpgradeRequestClient,
     /// Of an upgraded connection, writing to the destination failed.
     UpgradeRequestDestination,
+    /// Of an upgraded connection, the client went away while it was written to.
+    UpgradeResponseCanceled,
     /// Of an upgraded connection, writing to the client failed, or the upgrade could not be granted.
     UpgradeResponseClient,
     /// Of an upgraded connection, reading from the destination failed.
@@ -87,4 +96,16 @@ pub enum ForwarderError {
     NoAvailableDestinations,
     /// No request can be made of the configuration.
     RequestCreation,
+}
+
+/// Whether a client's socket says that the client is gone, and not that it is slow.
+pub(crate) fn is_gone(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::BrokenPipe
+            | ErrorKind::NotConnected
+    )
 }

@@ -257,9 +257,9 @@ impl<'c> Upload<'c> {
             return Err(Side::Destination);
         };
         // Room first: bytes stay with the client until the destination takes them.
-        activity.destination_holds_up.set(true);
+        activity.awaits_destination.set(true);
         let permit = sender.reserve().await.map_err(|_| Side::Destination)?;
-        activity.destination_holds_up.set(false);
+        activity.awaits_destination.set(false);
         let piece = self.body.next().await.map_err(|failure| match failure {
             BodyFailure::Gone => Side::ClientGone,
             BodyFailure::Malformed => Side::Client,
@@ -297,8 +297,9 @@ pub(crate) struct Activity {
     last: std::cell::Cell<Instant>,
     timeout: Option<Duration>,
     deadline: Option<Deadline>,
-    /// The request's body waits for the destination to take it, not for the client to send it.
-    destination_holds_up: std::cell::Cell<bool>,
+    /// Whether the request's body waits for the destination to take some, and not for the client to
+    /// send some: who is to blame for a silence (reference part B, 14).
+    awaits_destination: std::cell::Cell<bool>,
 }
 
 /// Why an exchange may not go on.
@@ -316,7 +317,7 @@ impl Activity {
             last: std::cell::Cell::new(slow_timer::now()),
             timeout,
             deadline,
-            destination_holds_up: std::cell::Cell::new(false),
+            awaits_destination: std::cell::Cell::new(false),
         }
     }
 
@@ -390,8 +391,11 @@ pub(crate) enum Failure {
     Over(StatusCode),
     ClientGone,
     ClientBody,
+    ClientBodyGone,
     ClientBodyTooLarge,
     ClientBodyTimedOut,
+    /// The destination did not take the body.
+    DestinationBody(SendError),
     DestinationBodyTimedOut,
 }
 
@@ -415,6 +419,11 @@ impl Failure {
                 ForwarderError::RequestBodyClient,
             ),
             Self::ClientGone => (None, ForwarderError::RequestCanceled),
+            Self::ClientBodyGone => (None, ForwarderError::RequestBodyCanceled),
+            Self::DestinationBody(_) => (
+                Some(StatusCode::BAD_GATEWAY),
+                ForwarderError::RequestBodyDestination,
+            ),
             Self::ClientBody => (
                 Some(StatusCode::BAD_REQUEST),
                 ForwarderError::RequestBodyClient,
@@ -432,7 +441,7 @@ impl Failure {
 
     pub(crate) fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Send(error) => Some(error.source.as_ref()),
+            Self::Send(error) | Self::DestinationBody(error) => Some(error.source.as_ref()),
             _ => None,
         }
     }
@@ -493,18 +502,25 @@ async fn next<T>(
 ) -> Result<Waited<T>, Failure> {
     let mut ceased = pin!(activity.ceased());
     let uploads = std::cell::Cell::new(!upload.is_over());
+    let whole = std::cell::Cell::new(upload.is_complete());
     let mut uploading = pin!(async {
         if upload.awaits_continue {
             upload.is_wanted(interim).await;
             return None;
         }
-        let _ = upload.finish(activity).await;
+        // A body that is whole is behind a client that goes after it.
+        whole.set(upload.finish(activity).await.is_ok());
         uploads.set(false);
         Some(upload.run(activity).await)
     });
     poll_fn(|cx| {
         if let Poll::Ready(reply) = reply.as_mut().poll(cx) {
-            return Poll::Ready(reply.map(Waited::Reply).map_err(Failure::Send));
+            return Poll::Ready(reply.map(Waited::Reply).map_err(|error| {
+                match uploads.get() && error.is_of_body() {
+                    true => Failure::DestinationBody(error),
+                    false => Failure::Send(error),
+                }
+            }));
         }
         // What the destination has said ahead has arrived by now.
         if let Some(response) = interim.take() {
@@ -517,6 +533,7 @@ async fn next<T>(
                     Side::Client => Failure::ClientBody,
                     Side::ClientTooLarge => Failure::ClientBodyTooLarge,
                     Side::ClientTooSlow => Failure::ClientBodyTimedOut,
+                    Side::ClientGone if !whole.get() => Failure::ClientBodyGone,
                     Side::ClientGone | Side::Destination => Failure::ClientGone,
                 }));
             }
@@ -528,7 +545,7 @@ async fn next<T>(
         ceased.as_mut().poll(cx).map(|why| {
             Err(match why {
                 // The side that is waited for is to blame (reference part B, 14).
-                Ceased::Silent if activity.destination_holds_up.get() => {
+                Ceased::Silent if uploads.get() && activity.awaits_destination.get() => {
                     Failure::DestinationBodyTimedOut
                 }
                 Ceased::Silent if uploads.get() => Failure::ClientBodyTimedOut,

@@ -301,7 +301,7 @@ where
         },
     };
     let Some((body, mut writer)) = downstream.halves(head) else {
-        return gone();
+        return gone(ForwarderError::RequestCanceled);
     };
     let (outgoing, mut upload) = body::upload(head, body, context.body_limit());
     let request = http::Request::from_parts(asked.parts, outgoing);
@@ -329,7 +329,9 @@ where
             if let Some(source) = failure.source() {
                 tracing::warn!(cluster = context.cluster().id(), error = %Chain(source), "forwarding failed");
             }
-            let Some(status) = status else { return gone() };
+            let Some(status) = status else {
+                return gone(error);
+            };
             let read = upload.body_read();
             return unanswered(downstream, head, context, read, status, error).await;
         }
@@ -595,8 +597,8 @@ pub(crate) fn own_fields(fields: &HeaderMap) -> Vec<(&str, &str)> {
         .collect()
 }
 
-fn gone() -> Forwarded {
-    let error = Some(ForwarderError::RequestCanceled);
+fn gone(error: ForwarderError) -> Forwarded {
+    let error = Some(error);
     Forwarded {
         after: After::Close,
         status: 0,

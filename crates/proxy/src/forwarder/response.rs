@@ -19,7 +19,7 @@ use super::header_encoding;
 use super::request::is_hop_by_hop;
 use crate::context::ExchangeContext;
 use crate::downstream::{Head, ResponseWriter, WriteError};
-use crate::outcome::ForwarderError;
+use crate::outcome::{ForwarderError, is_gone};
 use crate::respond::Chain;
 
 /// How long a client may take no byte.
@@ -74,8 +74,11 @@ impl PassError {
 impl From<WriteError> for PassError {
     fn from(error: WriteError) -> Self {
         match error {
-            WriteError::Client(_) => Self {
-                error: ForwarderError::ResponseBodyClient,
+            WriteError::Client(error) => Self {
+                error: match is_gone(&error) {
+                    true => ForwarderError::ResponseBodyCanceled,
+                    false => ForwarderError::ResponseBodyClient,
+                },
                 answer: None,
             },
             // It is the destination's Content-Length that is not true.

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::body::Activity;
 use crate::downstream::{RequestBody, ResponseWriter, WriteError};
-use crate::outcome::ForwarderError;
+use crate::outcome::{ForwarderError, is_gone};
 
 const BUFFER: usize = 64 * 1024;
 const SEND_TIMEOUT: Duration = Duration::from_secs(120);
@@ -29,7 +29,10 @@ pub(super) async fn join(
     let to_destination = async {
         loop {
             let data = client.next_raw().await;
-            let data = data.map_err(|_| ForwarderError::UpgradeRequestClient)?;
+            let data = data.map_err(|error| match is_gone(&error) {
+                true => ForwarderError::UpgradeRequestCanceled,
+                false => ForwarderError::UpgradeRequestClient,
+            })?;
             activity.happened();
             let written = match &data {
                 Some(data) => destination.write_all(data).await,
@@ -60,10 +63,13 @@ pub(super) async fn join(
             }
             activity.happened();
             let data: Bytes = buffer.split().freeze();
-            writer
-                .raw(data, SEND_TIMEOUT)
-                .await
-                .map_err(|_: WriteError| ForwarderError::UpgradeResponseClient)?;
+            let sent = writer.raw(data, SEND_TIMEOUT).await;
+            sent.map_err(|error| match error {
+                WriteError::Client(error) if is_gone(&error) => {
+                    ForwarderError::UpgradeResponseCanceled
+                }
+                _ => ForwarderError::UpgradeResponseClient,
+            })?;
             activity.happened();
         }
     };

@@ -68,11 +68,14 @@ fn is_failure(error: ForwarderError) -> bool {
         | ForwarderError::UpgradeRequestDestination
         | ForwarderError::UpgradeResponseDestination => true,
         ForwarderError::RequestCanceled
+        | ForwarderError::RequestBodyCanceled
         | ForwarderError::RequestBodyClient
         | ForwarderError::ResponseHeaders
         | ForwarderError::ResponseBodyClient
         | ForwarderError::ResponseBodyCanceled
+        | ForwarderError::UpgradeRequestCanceled
         | ForwarderError::UpgradeRequestClient
+        | ForwarderError::UpgradeResponseCanceled
         | ForwarderError::UpgradeResponseClient
         | ForwarderError::UpgradeActivityTimeout
         | ForwarderError::NoAvailableDestinations

@@ -152,4 +152,11 @@ impl SendError {
         }
         Self { source, timed_out }
     }
+
+    /// Whether it may have come of sending the body: there was a connection, and what failed is not
+    /// the response's head.
+    pub(crate) fn is_of_body(&self) -> bool {
+        let hyper = self.source.downcast_ref::<hyper::Error>();
+        hyper.is_some_and(|error| !error.is_parse() && !error.is_timeout())
+    }
 }
