@@ -75,7 +75,9 @@ def test_many_at_once(entry):
 
     async def one(http, number):
         way = ("forwarded", "delegated")[number % 2]
-        if number % 3 == 0:
+        # Over HTTP/2 httpx ends a body in a frame of its own, and fails if a stream whose response is
+        # complete is reset before that, which servers may do (RFC 9113 section 8.1).
+        if number % 3 == 0 and entry.version == "1.1":
             body = bytes([number % 256]) * (number * 1000)
             response = await http.post(entry.url(f"/{way}/upload"), content=body)
             assert response.json()["sha256"] == hashlib.sha256(body).hexdigest()
