@@ -131,32 +131,33 @@ impl Client {
         Ok(())
     }
 
-    fn registration(&self) -> &AsyncFd<Rc<OwnedFd>> {
-        self.registration
-            .as_ref()
-            .expect("made by `new`, replaced by `set_interest`")
+    /// There is none when a new one could not be made: the connection counts as broken then.
+    fn registration(&self) -> io::Result<&AsyncFd<Rc<OwnedFd>>> {
+        let registration = self.registration.as_ref();
+        registration.ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
     /// Ready when there may be something to read, which stays so until a read finds otherwise.
     pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.registration().poll_read_ready(cx))?.retain_ready();
+        ready!(self.registration()?.poll_read_ready(cx))?.retain_ready();
         Poll::Ready(Ok(()))
     }
 
     /// A read found nothing: the next [`poll_readable`](Self::poll_readable) waits.
     pub(crate) fn clear_readable(&self) {
         let mut cx = Context::from_waker(std::task::Waker::noop());
-        if let Poll::Ready(Ok(mut guard)) = self.registration().poll_read_ready(&mut cx) {
+        if let Ok(registration) = self.registration()
+            && let Poll::Ready(Ok(mut guard)) = registration.poll_read_ready(&mut cx)
+        {
             guard.clear_ready();
         }
     }
 
     /// Ready when the connection broke. For [`Interest::Breaks`].
     pub(crate) async fn broken(&self) {
-        let _ = self
-            .registration()
-            .ready(tokio::io::Interest::PRIORITY)
-            .await;
+        if let Ok(registration) = self.registration() {
+            let _ = registration.ready(tokio::io::Interest::PRIORITY).await;
+        }
     }
 
     /// Appends up to `max` bytes; 0 is the end of the stream.
@@ -218,7 +219,7 @@ impl Client {
     /// Gives the socket everything that the session wants to send.
     fn poll_flush(&self, tls: &TlsSession, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while tls.wants_send() {
-            let mut guard = ready!(self.registration().poll_write_ready(cx))?;
+            let mut guard = ready!(self.registration()?.poll_write_ready(cx))?;
             match guard.try_io(|_| tls.send(self.as_fd())) {
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => return Poll::Ready(Err(error)),
@@ -236,7 +237,7 @@ impl Client {
         mut receive: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
-            let mut guard = ready!(self.registration().poll_read_ready(cx))?;
+            let mut guard = ready!(self.registration()?.poll_read_ready(cx))?;
             match guard.try_io(|_| receive(self.as_fd())) {
                 Ok(Ok(received)) => {
                     // Less than asked means there is no more: the kernel says when there is.
@@ -354,7 +355,7 @@ impl Client {
 
     fn poll_send_some(&self, tls: &TlsSession, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         loop {
-            let mut guard = ready!(self.registration().poll_write_ready(cx))?;
+            let mut guard = ready!(self.registration()?.poll_write_ready(cx))?;
             if let Ok(sent) = guard.try_io(|_| tls.send(self.as_fd())) {
                 return Poll::Ready(sent);
             }
@@ -364,7 +365,7 @@ impl Client {
     fn poll_send(&self, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let asked: usize = pieces.iter().map(|piece| piece.len()).sum();
         loop {
-            let mut guard = ready!(self.registration().poll_write_ready(cx))?;
+            let mut guard = ready!(self.registration()?.poll_write_ready(cx))?;
             match guard.try_io(|_| ostler_shm::send(self.as_fd(), pieces)) {
                 Ok(Ok(sent)) => {
                     // Less than asked means the buffer is full: the kernel says when it is not.
@@ -472,7 +473,7 @@ impl Client {
             return Poll::Ready(Ok(()));
         };
         loop {
-            let mut guard = ready!(self.registration().poll_write_ready(cx))?;
+            let mut guard = ready!(self.registration()?.poll_write_ready(cx))?;
             if let Ok(closed) = guard.try_io(|_| kernel.close(self.as_fd())) {
                 return Poll::Ready(closed);
             }

@@ -130,7 +130,17 @@ pub(crate) async fn exchange(downstream: &mut Downstream<'_>, head: &RequestHead
         );
         let status = StatusCode::SERVICE_UNAVAILABLE;
         let fields = context.response_fields();
-        return local(downstream, head, status, &fields, &[]).await;
+        let after = local(downstream, head, status, &fields, &[]).await;
+        report(&pipeline, || Outcome {
+            route: Some(Arc::clone(context.route())),
+            destination: None,
+            mode: Mode::Local,
+            status: status.as_u16(),
+            bytes_sent: 0,
+            duration: since(head_received_ns),
+            error: Some(ForwarderError::NoAvailableDestinations),
+        });
+        return after;
     };
     affinity::issue_key(&mut context, &destination);
     let record = record(

@@ -39,8 +39,8 @@ pub trait PipelineStep: Send + Sync + 'static {
     fn run<'a>(&'a self, exchange: &'a mut ExchangeContext<'_>) -> StepFuture<'a>;
 
     /// Looks at how it ended: after the response, for delegated exchanges too, in the reverse order of
-    /// the steps. Told of are exchanges for which a destination was chosen, and not answers that a
-    /// policy, a step or the front gave before.
+    /// the steps. Told of are exchanges that got as far as the choice of a destination, found or not,
+    /// and not answers that a policy, a step or the front gave before.
     fn ended(&self, _outcome: &Outcome) {}
 }
 

@@ -50,6 +50,16 @@ impl Scene {
     }
 
     fn before(address: &str, connections: Receiver<TcpStream>, cluster: &str, route: &str) -> Self {
+        let destinations = format!(r#"{{ "d": {{ "Address": "{address}" }} }}"#);
+        Self::among(&destinations, connections, cluster, route)
+    }
+
+    fn among(
+        destinations: &str,
+        connections: Receiver<TcpStream>,
+        cluster: &str,
+        route: &str,
+    ) -> Self {
         let sandbox = Sandbox::new();
         let json = format!(
             r#"{{ "ReverseProxy": {{
@@ -58,7 +68,7 @@ impl Scene {
                         {{ "ResponseHeader": "X-Always", "Set": "1", "When": "Always" }},
                         {{ "ResponseHeader": "X-Failure", "Set": "1", "When": "Failure" }} ] }} }},
                 "Clusters": {{ "c": {{ {cluster}
-                    "Destinations": {{ "d": {{ "Address": "{address}" }} }} }} }} }} }}"#
+                    "Destinations": {destinations} }} }} }} }}"#
         );
         let log = ["--log", "ostler::exchange=debug", "--log-format", "json"];
         let arguments = [&["--threads", "1"][..], &log].concat();
@@ -342,6 +352,19 @@ fn a_body_that_stops() {
 }
 
 #[test]
+fn a_response_that_is_not_taken() {
+    let scene = Scene::with(BRIEF, ANY_LENGTH);
+    let mut client = scene.ask(GET);
+    let mut destination = scene.asked();
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n";
+    destination.write_all(head.as_bytes()).unwrap();
+    std::thread::spawn(move || while destination.write(&[b'x'; 65536]).is_ok() {});
+    scene.logs(Some("ResponseBodyClient"));
+    assert_eq!(client.try_head().unwrap().0, 200);
+    assert!(client.rest().len() < 100_000_000, "it is cut off");
+}
+
+#[test]
 fn a_client_that_goes_in_the_middle_of_the_response() {
     let scene = Scene::new();
     let (client, mut destination) = begun(&scene);
@@ -369,17 +392,10 @@ fn plain_connect_and_versions_that_forbid_an_upgrade() {
 fn no_destination_is_available() {
     // Reference part B, 2.6: transforms do not run.
     let unhealthy = r#""HealthCheck": { "AvailableDestinationsPolicy": "HealthyAndUnknown" },"#;
-    let sandbox = Sandbox::new();
-    let json = format!(
-        r#"{{ "ReverseProxy": {{
-            "Routes": {{ "r": {{ "ClusterId": "c", "Match": {{ "Path": "{{**rest}}" }},
-                "Transforms": [ {{ "ResponseHeader": "X-Always", "Set": "1", "When": "Always" }} ] }} }},
-            "Clusters": {{ "c": {{ {unhealthy} "Destinations": {{}} }} }} }} }}"#
-    );
-    let front = sandbox.front(&json);
-    let mut client = front.connect();
-    client.send(GET);
+    let scene = Scene::among("{}", channel().1, unhealthy, "");
+    let mut client = scene.ask(GET);
     fails(&mut client, 503, Seen::Cleared);
+    scene.logs(Some("NoAvailableDestinations"));
 }
 
 /// A tunnel through which both ends have been heard.

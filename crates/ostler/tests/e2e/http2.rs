@@ -4,7 +4,9 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 
+use bytes::Bytes;
 use http::Request;
 
 use crate::forwarding::{Destination, OK, forwarding, forwarding_to};
@@ -236,6 +238,27 @@ fn a_body_beyond_its_limit_is_refused() {
             200,
             "the connection goes on"
         );
+    });
+}
+
+#[test]
+fn an_end_that_comes_behind_the_response_is_waited_for() {
+    let sandbox = Sandbox::new();
+    let (_target, address) = sandbox.listening_target("q");
+    let front = sandbox.front(&to_listening(&address));
+    run(async {
+        let client = Http2Client::connect(front.port).await;
+        let request = Request::post(url("/upload")).header("content-length", "5");
+        let (response, mut stream) = client.begin(request.body(()).unwrap(), false).await;
+        send(&mut stream, b"hello", false).await;
+        let response = whole(response.await.unwrap()).await;
+        assert_eq!(response.json()["length"], 5);
+        // What the front has to say of the stream comes before its next response.
+        assert_eq!(client.get("/").await.status(), 200);
+        let reset = std::future::poll_fn(|cx| Poll::Ready(stream.poll_reset(cx))).await;
+        assert!(reset.is_pending(), "{reset:?}");
+        stream.send_data(Bytes::new(), true).unwrap();
+        assert_eq!(client.get("/").await.status(), 200);
     });
 }
 

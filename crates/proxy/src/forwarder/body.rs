@@ -326,8 +326,10 @@ impl Activity {
         self.deadline.is_some_and(|deadline| deadline.has_passed())
     }
 
-    /// What is left of a wait that may take `most`: not longer than the route's timeout.
+    /// What is left of a wait for the client that may take `most`: not longer than the activity
+    /// timeout (reference part B, 14), nor than the route's.
     pub(crate) fn at_most(&self, most: Duration) -> Duration {
+        let most = self.timeout.map_or(most, |timeout| timeout.min(most));
         match self.deadline {
             None => most,
             Some(deadline) => {

@@ -235,7 +235,9 @@ impl Served {
                     .await;
             }
         }
-        if stream.is_taken_back() && self.0.resets.add(worker.now()) {
+        if !stream.is_taken_back() {
+            stream.linger().await;
+        } else if self.0.resets.add(worker.now()) {
             self.0.watch.wake();
         }
     }

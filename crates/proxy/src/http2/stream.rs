@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::server::SendResponse;
@@ -87,6 +88,25 @@ impl Stream {
     pub(crate) async fn gone(&mut self) {
         let _ = poll_fn(|cx| self.response.poll_reset(cx)).await;
         self.taken_back.set(true);
+    }
+
+    /// Takes in for a moment what is still to come of a body that nobody needs any more, as an
+    /// HTTP/1.1 connection does: the reset that follows (RFC 9113 section 8.1) makes some clients
+    /// forget the response.
+    pub(super) async fn linger(&mut self) {
+        const MOST: usize = 256 * 1024;
+        const LONGEST: Duration = Duration::from_secs(2);
+        let body = &mut self.body;
+        let drain = async {
+            let mut left = MOST;
+            while left > 0
+                && let Some(Ok(data)) = body.data().await
+            {
+                let _ = body.flow_control().release_capacity(data.len());
+                left = left.saturating_sub(data.len());
+            }
+        };
+        let _ = tokio::time::timeout(LONGEST, drain).await;
     }
 
     /// The client may try again elsewhere: nothing has been done (RFC 9113 section 8.7).
