@@ -15,7 +15,7 @@ mod run;
 mod sample_target;
 mod signing_keys;
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -39,7 +39,8 @@ fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            // Nobody may be listening.
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -47,6 +48,8 @@ fn main() -> ExitCode {
 
 /// For a file, or for a pipe whose reader may have seen enough.
 fn print_schema() -> anyhow::Result<ExitCode> {
-    std::io::stdout().write_all(ostler_config::json_schema().as_bytes())?;
-    Ok(ExitCode::SUCCESS)
+    match std::io::stdout().write_all(ostler_config::json_schema().as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(ExitCode::SUCCESS),
+    }
 }

@@ -1,136 +1,7 @@
-//! Destinations without a queue: HTTP/1.1 to their addresses, as YARP forwards; and the choice
-//! between several, however they are reached.
+//! Destinations without a queue: HTTP/1.1 to their addresses, as YARP forwards.
 
-use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-
-use crate::support::{Client, PATIENCE, Process, Sandbox, delegating_to, eventually};
+use crate::support::{Destination, Sandbox};
 use crate::upgrades::{converse, frames_behind_the_handshake_arrive, web_socket};
-
-/// A destination of the test's own, which sees the bytes.
-pub(crate) struct Destination {
-    listener: TcpListener,
-}
-
-/// A connection of the front's to a [`Destination`].
-pub(crate) struct Incoming {
-    stream: BufReader<TcpStream>,
-}
-
-/// A request's head: its first line, and its fields in order with names in lower case.
-#[derive(Debug)]
-pub(crate) struct Head {
-    pub(crate) line: String,
-    pub(crate) fields: Vec<(String, String)>,
-}
-
-impl Head {
-    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
-        let named = self.fields.iter().filter(|(have, _)| have == name);
-        named.map(|(_, value)| value.as_str()).collect()
-    }
-}
-
-impl Destination {
-    pub(crate) fn new() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        Self { listener }
-    }
-
-    pub(crate) fn authority(&self) -> String {
-        self.listener.local_addr().unwrap().to_string()
-    }
-
-    pub(crate) fn address(&self) -> String {
-        format!("http://{}/", self.authority())
-    }
-
-    pub(crate) fn accept(&self) -> Incoming {
-        let mut accepted = None;
-        eventually("the front connects", || {
-            accepted = self.listener.accept().ok();
-            accepted.is_some()
-        });
-        let (stream, _) = accepted.unwrap();
-        stream.set_nonblocking(false).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Incoming {
-            stream: BufReader::new(stream),
-        }
-    }
-
-    /// Whether the front has opened no connection since the last one was accepted.
-    pub(crate) fn is_left_alone(&self) -> bool {
-        self.listener.accept().is_err()
-    }
-}
-
-impl Incoming {
-    pub(crate) fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.stream.read_line(&mut line).unwrap();
-        line.strip_suffix("\r\n")
-            .unwrap_or_else(|| panic!("line {line:?}"))
-            .to_owned()
-    }
-
-    pub(crate) fn head(&mut self) -> Head {
-        let line = self.line();
-        let mut fields = Vec::new();
-        loop {
-            let field = self.line();
-            if field.is_empty() {
-                return Head { line, fields };
-            }
-            let (name, value) = field
-                .split_once(": ")
-                .unwrap_or_else(|| panic!("field {field:?}"));
-            fields.push((name.to_ascii_lowercase(), value.to_owned()));
-        }
-    }
-
-    pub(crate) fn read(&mut self, count: usize) -> Vec<u8> {
-        let mut bytes = vec![0; count];
-        self.stream.read_exact(&mut bytes).unwrap();
-        bytes
-    }
-
-    /// Bytes of a chunked body, however they are cut into chunks.
-    pub(crate) fn chunked(&mut self, count: usize) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        while bytes.len() < count {
-            let size = usize::from_str_radix(&self.line(), 16).unwrap();
-            assert!(
-                size > 0,
-                "the body ends after {} bytes of {count}",
-                bytes.len()
-            );
-            bytes.extend(self.read(size));
-            assert_eq!(self.line(), "");
-        }
-        bytes
-    }
-
-    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.stream.get_mut().write_all(bytes.as_ref()).unwrap();
-    }
-
-    /// Everything up to the connection's end; a reset counts as the end.
-    pub(crate) fn rest(&mut self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        let _ = self.stream.read_to_end(&mut bytes);
-        bytes
-    }
-
-    pub(crate) fn is_closed(&mut self) -> bool {
-        match self.stream.fill_buf() {
-            Ok(bytes) => bytes.is_empty(),
-            Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
-        }
-    }
-}
 
 /// One route, for everything, to one cluster; `more` are further settings of the cluster, each
 /// followed by a comma.
@@ -144,14 +15,12 @@ pub(crate) fn forwarding(more: &str, destinations: &[&str]) -> String {
     )
 }
 
+pub(crate) fn forwarding_at(address: &str) -> String {
+    forwarding("", &[&format!(r#""d": {{ "Address": "{address}" }}"#)])
+}
+
 pub(crate) fn forwarding_to(destination: &Destination) -> String {
-    forwarding(
-        "",
-        &[&format!(
-            r#""d": {{ "Address": "{}" }}"#,
-            destination.address()
-        )],
-    )
+    forwarding_at(&destination.address())
 }
 
 pub(crate) const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -161,10 +30,7 @@ fn a_request_is_sent_on_as_yarp_sends_it() {
     let sandbox = Sandbox::new();
     let destination = Destination::new();
     let address = format!("{}base/", destination.address());
-    let front = sandbox.front(&forwarding(
-        "",
-        &[&format!(r#""d": {{ "Address": "{address}" }}"#)],
-    ));
+    let front = sandbox.front(&forwarding_at(&address));
     let mut client = front.connect();
     client.send(
         "GET /a%20b/c?q=1&q=%41 HTTP/1.1\r\nHost: example.com:8080\r\n\
@@ -363,10 +229,7 @@ fn trailers_are_passed_on() {
 fn responses_without_a_body() {
     let sandbox = Sandbox::new();
     let (_target, address) = sandbox.listening_target("q");
-    let front = sandbox.front(&forwarding(
-        "",
-        &[&format!(r#""d": {{ "Address": "{address}" }}"#)],
-    ));
+    let front = sandbox.front(&forwarding_at(&address));
     let mut client = front.connect();
     let head = client.ask("HEAD", "/bytes/12345");
     assert_eq!(
@@ -387,10 +250,7 @@ fn responses_without_a_body() {
 fn http_10_clients_get_what_they_understand() {
     let sandbox = Sandbox::new();
     let (_target, address) = sandbox.listening_target("q");
-    let front = sandbox.front(&forwarding(
-        "",
-        &[&format!(r#""d": {{ "Address": "{address}" }}"#)],
-    ));
+    let front = sandbox.front(&forwarding_at(&address));
     let mut client = front.connect();
     client.send("GET /bytes/10 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     let response = client.response();
@@ -408,10 +268,7 @@ fn http_10_clients_get_what_they_understand() {
 fn large_bodies_both_ways() {
     let sandbox = Sandbox::new();
     let (_target, address) = sandbox.listening_target("q");
-    let front = sandbox.front(&forwarding(
-        "",
-        &[&format!(r#""d": {{ "Address": "{address}" }}"#)],
-    ));
+    let front = sandbox.front(&forwarding_at(&address));
     let mut client = front.connect();
     for path in ["/bytes/20000000", "/stream/20000000"] {
         let pattern = (0..20_000_000u32).map(|at| at as u8);
@@ -443,10 +300,7 @@ fn nobody_there_is_a_502() {
     let sandbox = Sandbox::new();
     // Bound and then closed: a connection to it is refused.
     let address = Destination::new().address();
-    let front = sandbox.front(&forwarding(
-        "",
-        &[&format!(r#""d": {{ "Address": "{address}" }}"#)],
-    ));
+    let front = sandbox.front(&forwarding_at(&address));
     let mut client = front.connect();
     for _ in 0..3 {
         assert_eq!(client.ask("GET", "/").status, 502);
@@ -603,10 +457,7 @@ fn a_malformed_body_is_not_passed_on_as_a_whole_one() {
 fn a_web_socket_is_forwarded() {
     let sandbox = Sandbox::new();
     let (_target, address) = sandbox.listening_target("q");
-    let front = sandbox.front(&forwarding(
-        "",
-        &[&format!(r#""d": {{ "Address": "{address}" }}"#)],
-    ));
+    let front = sandbox.front(&forwarding_at(&address));
     let mut socket = web_socket(front.port, "");
     converse(&mut socket);
     frames_behind_the_handshake_arrive(&mut front.connect());
@@ -662,165 +513,6 @@ fn delegated_and_forwarded_destinations_share_a_cluster_and_a_connection() {
     for pair in arrivals.windows(2) {
         assert_ne!(pair[0], pair[1], "they take turns: {arrivals:?}");
     }
-}
-
-/// A front before three delegated targets, told which policy chooses.
-fn balanced(sandbox: &Sandbox, queues: &[&str], policy: &str) -> crate::support::Front {
-    let json = delegating_to(queues);
-    assert!(
-        json.contains(r#""RoundRobin""#),
-        "the policy is to be replaced"
-    );
-    sandbox.front(&json.replace("RoundRobin", policy))
-}
-
-fn pids(client: &mut Client, requests: usize) -> Vec<u32> {
-    (0..requests)
-        .map(|_| client.ask("GET", "/").pid())
-        .collect()
-}
-
-#[test]
-fn first_alphabetical_takes_the_first() {
-    // Reference 5.
-    let sandbox = Sandbox::new();
-    let targets = ["c", "a", "b"].map(|queue| sandbox.target(queue, &[]));
-    let front = balanced(&sandbox, &["c", "a", "b"], "FirstAlphabetical");
-    assert_eq!(pids(&mut front.connect(), 20), [targets[1].pid(); 20]);
-}
-
-#[test]
-fn round_robin_takes_turns() {
-    // Reference 5.
-    let sandbox = Sandbox::new();
-    let targets = ["a", "b", "c"].map(|queue| sandbox.target(queue, &[]));
-    let front = balanced(&sandbox, &["a", "b", "c"], "RoundRobin");
-    let pids = pids(&mut front.connect(), 30);
-    for turn in pids.chunks(3) {
-        assert_eq!(turn, &pids[..3], "the same order each time");
-    }
-    let all: BTreeSet<_> = targets.iter().map(Process::pid).collect();
-    assert_eq!(pids.into_iter().collect::<BTreeSet<_>>(), all);
-}
-
-#[test]
-fn random_policies_leave_nobody_out() {
-    // Reference 5.
-    let sandbox = Sandbox::new();
-    let targets = ["a", "b", "c"].map(|queue| sandbox.target(queue, &[]));
-    let all: BTreeSet<_> = targets.iter().map(Process::pid).collect();
-    for policy in ["Random", "PowerOfTwoChoices"] {
-        let front = balanced(&sandbox, &["a", "b", "c"], policy);
-        // That one of three is missed by chance has a probability of 3 * (2/3)^300.
-        let seen = pids(&mut front.connect(), 300);
-        assert_eq!(
-            seen.iter().copied().collect::<BTreeSet<_>>(),
-            all,
-            "{policy}"
-        );
-        let repeats = seen.chunks(3).all(|turn| turn == &seen[..3]);
-        assert!(!repeats, "{policy} takes turns");
-    }
-}
-
-/// With two destinations both policies that look at load have no choice but the idle one.
-#[test]
-fn outstanding_delegated_requests_count_as_load() {
-    // Reference 5.
-    let sandbox = Sandbox::new();
-    let _targets = ["a", "b"].map(|queue| sandbox.target(queue, &[]));
-    for policy in ["LeastRequests", "PowerOfTwoChoices"] {
-        let front = balanced(&sandbox, &["a", "b"], policy);
-        assert_eq!(front.ask("GET", "/").status, 200);
-        for _ in 0..3 {
-            // Outstanding for as long as the rest of its body is held back.
-            let mut busy = front.connect();
-            busy.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n.");
-            // The front has seen it when it has answered a request sent after it.
-            let mut client = front.connect();
-            pids(&mut client, 1);
-            let others: BTreeSet<_> = pids(&mut client, 20).into_iter().collect();
-            busy.send(".");
-            let busy = busy.response().json()["pid"].as_u64().unwrap();
-            assert_eq!(others.len(), 1, "{policy}");
-            assert!(
-                !others.contains(&u32::try_from(busy).unwrap()),
-                "{policy} chose the busy one"
-            );
-            // What a target has answered counts until it says so.
-            eventually("the targets are at rest", || {
-                let output = sandbox.output(&["queues", "--json"]);
-                let queues: serde_json::Value = serde_json::from_str(&output).unwrap();
-                let queues = queues.as_array().unwrap().iter();
-                let mut instances = queues.flat_map(|queue| queue["instances"].as_array().unwrap());
-                instances.all(|instance| instance["active"] == 0)
-            });
-        }
-    }
-}
-
-#[test]
-fn outstanding_forwarded_requests_count_as_load() {
-    // Reference 5.
-    let sandbox = Sandbox::new();
-    let [first, second] = [Destination::new(), Destination::new()];
-    let front = sandbox.front(&forwarding(
-        r#""LoadBalancingPolicy": "LeastRequests","#,
-        &[
-            &format!(r#""a": {{ "Address": "{}" }}"#, first.address()),
-            &format!(r#""b": {{ "Address": "{}" }}"#, second.address()),
-        ],
-    ));
-    let mut waiting = front.connect();
-    waiting.send("GET /waiting HTTP/1.1\r\nHost: x\r\n\r\n");
-    // The first in order where all are idle, as YARP.
-    let mut busy = first.accept();
-    busy.head();
-    let mut client = front.connect();
-    let mut idle = None;
-    for _ in 0..5 {
-        client.send("GET /other HTTP/1.1\r\nHost: x\r\n\r\n");
-        let idle = idle.get_or_insert_with(|| second.accept());
-        assert_eq!(idle.head().line, "GET /other HTTP/1.1");
-        idle.send(OK);
-        assert_eq!(client.response().body, b"ok");
-    }
-    busy.send(OK);
-    assert_eq!(waiting.response().body, b"ok");
-    assert!(first.is_left_alone());
-}
-
-#[test]
-fn who_holds_an_upload_up_is_to_blame() {
-    // Reference part B, 14: 504 for a destination that does not take the body, 408 for a client that
-    // does not send it.
-    let sandbox = Sandbox::new();
-    let destination = Destination::new();
-    let front = sandbox.front(&forwarding(
-        r#""HttpRequest": { "ActivityTimeout": "00:00:01" },"#,
-        &[&format!(
-            r#""d": {{ "Address": "{}" }}"#,
-            destination.address()
-        )],
-    ));
-    let mut client = front.connect();
-    client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 20000000\r\n\r\n");
-    let mut incoming = destination.accept();
-    incoming.head();
-    // More than the buffers between here and there hold, so that writing ends with the answer.
-    let mut writer = client.socket().try_clone().unwrap();
-    let writing = std::thread::spawn(move || {
-        let _ = writer.write_all(&vec![b'x'; 20_000_000]);
-    });
-    assert_eq!(client.head_response().status, 504);
-    drop(client);
-    writing.join().unwrap();
-
-    let mut client = front.connect();
-    client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 20000000\r\n\r\nsome");
-    let mut incoming = destination.accept();
-    incoming.head();
-    assert_eq!(client.response().status, 408);
 }
 
 #[test]

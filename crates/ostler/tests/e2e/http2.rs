@@ -9,14 +9,9 @@ use std::task::Poll;
 use bytes::Bytes;
 use http::Request;
 
-use crate::forwarding::{Destination, OK, forwarding, forwarding_to};
+use crate::forwarding::{OK, forwarding_at, forwarding_to};
 use crate::support::http2_client::{Http2Client, get, run, send, url, whole};
-use crate::support::{PATIENCE, Sandbox, delegating_by_path};
-
-/// One cluster, whose destination is a target that listens, so that requests are forwarded.
-fn to_listening(address: &str) -> String {
-    forwarding("", &[&format!(r#""d": {{ "Address": "{address}" }}"#)])
-}
+use crate::support::{Destination, PATIENCE, Sandbox, delegating_by_path};
 
 #[test]
 fn a_request_is_sent_on_as_http1_would_have_it() {
@@ -63,7 +58,7 @@ fn a_request_is_sent_on_as_http1_would_have_it() {
 fn bodies_go_both_ways() {
     let sandbox = Sandbox::new();
     let (_target, address) = sandbox.listening_target("q");
-    let front = sandbox.front(&to_listening(&address));
+    let front = sandbox.front(&forwarding_at(&address));
     run(async {
         let client = Http2Client::connect(front.port).await;
         let body: Vec<u8> = (0..5_000_000u32).map(|at| (at % 251) as u8).collect();
@@ -96,7 +91,7 @@ fn bodies_go_both_ways() {
 fn a_stream_that_nobody_reads_holds_up_no_other() {
     let sandbox = Sandbox::new();
     let (_target, address) = sandbox.listening_target("q");
-    let front = sandbox.front(&to_listening(&address));
+    let front = sandbox.front(&forwarding_at(&address));
     run(async {
         let mut settings = h2::client::Builder::new();
         settings.initial_connection_window_size(8 * 1024 * 1024);
@@ -223,7 +218,7 @@ fn a_response_that_breaks_off_resets_its_stream_alone() {
 fn a_body_beyond_its_limit_is_refused() {
     let sandbox = Sandbox::new();
     let (_target, address) = sandbox.listening_target("q");
-    let json = to_listening(&address).replacen(
+    let json = forwarding_at(&address).replacen(
         '{',
         r#"{ "Kestrel": { "Limits": { "MaxRequestBodySize": 1000 } }, "#,
         1,
@@ -245,7 +240,7 @@ fn a_body_beyond_its_limit_is_refused() {
 fn an_end_that_comes_behind_the_response_is_waited_for() {
     let sandbox = Sandbox::new();
     let (_target, address) = sandbox.listening_target("q");
-    let front = sandbox.front(&to_listening(&address));
+    let front = sandbox.front(&forwarding_at(&address));
     run(async {
         let client = Http2Client::connect(front.port).await;
         let request = Request::post(url("/upload")).header("content-length", "5");
@@ -267,7 +262,7 @@ fn a_web_socket_over_a_stream() {
     // RFC 8441.
     let sandbox = Sandbox::new();
     let (_target, address) = sandbox.listening_target("q");
-    let front = sandbox.front(&to_listening(&address));
+    let front = sandbox.front(&forwarding_at(&address));
     run(async {
         let client = Http2Client::connect(front.port).await;
         assert_eq!(client.get("/").await.status(), 200);
@@ -314,7 +309,7 @@ fn a_web_socket_over_a_stream() {
 fn a_stopping_front_finishes_its_streams() {
     let sandbox = Sandbox::new();
     let (_target, address) = sandbox.listening_target("q");
-    let front = sandbox.front(&to_listening(&address));
+    let front = sandbox.front(&forwarding_at(&address));
     run(async {
         let client = Http2Client::connect(front.port).await;
         let (response, _stream) = client.begin(get("/delay/500"), true).await;
@@ -334,7 +329,7 @@ fn a_stopping_front_finishes_its_streams() {
 fn streams_beyond_the_limit_are_refused() {
     let sandbox = Sandbox::new();
     let (_target, address) = sandbox.listening_target("q");
-    let json = to_listening(&address).replacen(
+    let json = forwarding_at(&address).replacen(
         '{',
         r#"{ "Kestrel": { "Limits": { "Http2": { "MaxStreamsPerConnection": 2 } } }, "#,
         1,
@@ -415,7 +410,7 @@ fn rapid_resets_end_the_connection() {
     // CVE-2023-44487.
     let sandbox = Sandbox::new();
     let (_target, address) = sandbox.listening_target("q");
-    let front = sandbox.front(&to_listening(&address));
+    let front = sandbox.front(&forwarding_at(&address));
     let mut raw = Raw::connect(front.port);
     for number in 0..100_000u32 {
         let stream = number * 2 + 1;
@@ -432,7 +427,7 @@ fn endless_fields_end_the_connection() {
     // CONTINUATION without an end (CVE-2024-27316).
     let sandbox = Sandbox::new();
     let (_target, address) = sandbox.listening_target("q");
-    let front = sandbox.front(&to_listening(&address));
+    let front = sandbox.front(&forwarding_at(&address));
     let mut raw = Raw::connect(front.port);
     raw.frame(1, 0x1, 1, &[0x82, 0x86, 0x01, 1, b'x', 0x84]);
     let mut field = vec![0x00, 1, b'a', 0x7f, 0x80 + 1, 0x07];
@@ -452,7 +447,7 @@ fn endless_fields_end_the_connection() {
 fn settings_and_pings_without_end_hold_no_memory() {
     let sandbox = Sandbox::new();
     let (_target, address) = sandbox.listening_target("q");
-    let front = sandbox.front(&to_listening(&address));
+    let front = sandbox.front(&forwarding_at(&address));
     for (kind, payload) in [(4, &[][..]), (6, &[0; 8])] {
         let mut raw = Raw::connect(front.port);
         let timeout = std::time::Duration::from_millis(500);
@@ -474,7 +469,7 @@ fn settings_and_pings_without_end_hold_no_memory() {
 fn fields_beyond_their_limit_are_refused() {
     let sandbox = Sandbox::new();
     let (_target, address) = sandbox.listening_target("q");
-    let front = sandbox.front(&to_listening(&address));
+    let front = sandbox.front(&forwarding_at(&address));
     run(async {
         let client = Http2Client::connect(front.port).await;
         let long = "v".repeat(40_000);
@@ -495,7 +490,7 @@ fn fields_beyond_their_limit_are_refused() {
 fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
     let sandbox = Sandbox::new();
     let (_target, address) = sandbox.listening_target("q");
-    let json = to_listening(&address).replacen(
+    let json = forwarding_at(&address).replacen(
         '{',
         r#"{ "Kestrel": { "Limits": { "KeepAliveTimeout": "00:00:01", "RequestHeadersTimeout": "00:00:01" } }, "#,
         1,

@@ -7,10 +7,10 @@ use h2::RecvStream;
 use h2::client::ResponseFuture;
 use http::{Request, Response};
 
-use crate::forwarding::{Destination, OK};
+use crate::forwarding::OK;
 use crate::support::http2_client::{Http2Client, get, run, send, url, whole};
 use crate::support::http2_destination::{Asked, Http2Destination, blocking};
-use crate::support::{Client, Sandbox};
+use crate::support::{Client, Destination, Sandbox};
 use crate::uploads::{HTTP2, front};
 
 /// Two hints and something else, with fields of the destination's connection.

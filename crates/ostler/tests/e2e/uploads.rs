@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use http::Request;
 
-use crate::forwarding::{Destination, Incoming, forwarding};
+use crate::forwarding::forwarding;
 use crate::support::http2_client::{Http2Client, get, run, send, url, whole};
 use crate::support::http2_destination::{Http2Destination, blocking, next, read};
-use crate::support::{Client, Front, Sandbox};
+use crate::support::{Client, Destination, Front, Incoming, Sandbox};
 
 /// A setting of a cluster whose destination speaks HTTP/2 in clear text.
 pub(crate) const HTTP2: &str =

@@ -10,10 +10,10 @@ use http::Request;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::destinations::{Speaks, acceptor};
-use crate::forwarding::{Destination, Incoming, OK, forwarding};
+use crate::forwarding::{OK, forwarding};
 use crate::support::http2_client::{Http2Client, run, send, url, whole};
 use crate::support::http2_destination::{Asked, Http2Destination, blocking, next, read};
-use crate::support::{Client, Front, Sandbox, eventually};
+use crate::support::{Client, Destination, Front, Incoming, Sandbox, eventually};
 use crate::upgrades::{ACCEPT, HANDSHAKE};
 use crate::uploads::{HTTP2, front};
 

@@ -8,6 +8,7 @@ pub(crate) mod http2_destination;
 mod mischief;
 mod old_target;
 mod process;
+mod raw_destination;
 pub(crate) mod routes_both_ways;
 mod tls_client;
 
@@ -20,6 +21,7 @@ pub(crate) use hostile_target::{Hello, HostileChannel, HostileQueue, answered};
 pub(crate) use mischief::{Mischief, RegionBytes};
 pub(crate) use old_target::OldTarget;
 pub(crate) use process::Process;
+pub(crate) use raw_destination::{Destination, Incoming};
 use tempfile::TempDir;
 pub(crate) use tls_client::{Authority, Identity, TlsClient, TlsSettings, tls};
 
