@@ -591,3 +591,24 @@ fn one_line_an_exchange_at_debug_as_json_on_demand() {
     assert!(lines[0]["bytes_sent"].as_u64().unwrap() > 100);
     assert!(lines.iter().all(|line| line["micros"].is_u64()));
 }
+
+#[test]
+fn the_schema_is_json_and_its_reader_may_have_seen_enough() {
+    let sandbox = Sandbox::new();
+    let output = run(&sandbox, &["schema"]);
+    assert!(output.status.success());
+    let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(schema["properties"]["ReverseProxy"].is_object());
+    // More than a pipe holds.
+    assert!(output.stdout.len() > 64 * 1024);
+    let mut printing = Command::new(env!("CARGO_BIN_EXE_ostler"))
+        .arg("schema")
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(printing.stdout.take());
+    let output = printing.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(stderr(&output), "");
+}
