@@ -16,8 +16,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue};
 use http_body::Body;
+use http_body_util::Full;
 use ostler_delegation::control::ConnectionFacts;
 use ostler_http1::{BodyLength, Framing, RequestFacts, RequestHead};
 
@@ -377,32 +378,18 @@ async fn answer_stream(
     fields: &[(&str, &str)],
     body: &[u8],
 ) -> bool {
-    let mut all = HeaderMap::with_capacity(fields.len() + 2);
+    let mut response = http::Response::new(Full::new(Bytes::copy_from_slice(body)));
+    *response.status_mut() = status;
     for (name, value) in fields {
         if let (Ok(name), Ok(value)) = (
             HeaderName::from_bytes(name.as_bytes()),
             HeaderValue::from_str(value),
         ) {
-            all.append(name, value);
+            response.headers_mut().append(name, value);
         }
     }
-    let (_body, mut response) = stream.halves(head);
-    response.head(Head {
-        status,
-        reason: None,
-        fields: all,
-        added: &[],
-        length: BodyLength::Known(body.len() as u64),
-        keep_alive: true,
-    });
-    let answered = async {
-        if !body.is_empty() {
-            response.data(Bytes::copy_from_slice(body)).await?;
-        }
-        response.end(None)
-    };
-    matches!(
-        tokio::time::timeout(ANSWER_TIMEOUT, answered).await,
-        Ok(Ok(()))
-    )
+    let (_body, writer) = stream.halves(head);
+    let mut writer = ResponseWriter::Http2(writer);
+    let answered = tokio::time::timeout(ANSWER_TIMEOUT, write(&mut writer, response, true));
+    matches!(answered.await, Ok(Ok(_)))
 }
