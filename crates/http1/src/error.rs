@@ -65,6 +65,81 @@ impl HeadError {
     }
 }
 
+/// A request head cannot be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestHeadError {
+    /// The request-target is empty, or has blanks or control characters.
+    #[error("the request-target cannot be written")]
+    Target,
+    /// The length of the body is not known, and HTTP/1.0 has no chunks.
+    #[error("the length of the body is not known, and HTTP/1.0 has no chunks")]
+    ChunkedInHttp10,
+}
+
+/// A response head is refused: what it belongs to, or where its message ends, is not certain.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResponseHeadError {
+    /// It is longer than its limit.
+    #[error("the response's head is longer than {most} bytes")]
+    TooLong {
+        /// The limit.
+        most: usize,
+    },
+    /// It does not begin with a status line of HTTP/1.
+    #[error("the status line of the response is malformed")]
+    StatusLine,
+    /// The status is no number of three digits from 100 on.
+    #[error("the status of the response is invalid")]
+    Status,
+    /// A field line is malformed.
+    #[error(transparent)]
+    Fields(#[from] FieldSectionError),
+    /// Content-Length is no number, or there are different ones (RFC 9112 section 6.3).
+    #[error("the content-length of the response is invalid")]
+    ContentLength,
+    /// Its body is coded with more than `chunked`, which the client would not be told.
+    #[error("the response has a transfer coding other than chunked")]
+    TransferCoding,
+    /// 205 comes with content (RFC 9110 section 15.3.6).
+    #[error("the response is 205 and has content")]
+    ContentInReset,
+}
+
+/// A field line of a response, or of its trailer section, is malformed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FieldSectionError {
+    /// There is no colon in it.
+    #[error("a line of the response's fields has no colon")]
+    Line,
+    /// Its name is no token.
+    #[error("the name of a field of the response is invalid")]
+    Name,
+    /// There is a control character in its value.
+    #[error("the response's field {0} has a control character in its value")]
+    Value(http::HeaderName),
+    /// There are more than can be represented.
+    #[error("the response has too many fields")]
+    TooMany,
+}
+
+/// A response's body is malformed, or ends before its end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResponseBodyError {
+    /// Its chunks are malformed.
+    #[error("the chunks of the response are malformed")]
+    Chunks(#[from] BodyError),
+    /// Its trailer section is.
+    #[error("the trailer section of the response is malformed")]
+    Trailers(#[from] FieldSectionError),
+    /// The connection has ended within it.
+    #[error("the connection has ended within the body of the response")]
+    CutOff,
+}
+
 /// A request body is malformed. The connection closes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -12,18 +12,15 @@ use crate::framing::Framing;
 pub struct BodyLimits {
     /// Longest chunk line in bytes, extensions included: 4 KiB.
     pub chunk_line: usize,
-    /// Longest trailer section in bytes: 16 KiB.
+    /// Longest trailer section in bytes, however many fields there are: 32 KiB, as heads.
     pub trailers: usize,
-    /// Most trailer fields: 100.
-    pub trailer_fields: usize,
 }
 
 impl Default for BodyLimits {
     fn default() -> Self {
         Self {
             chunk_line: 4 * 1024,
-            trailers: 16 * 1024,
-            trailer_fields: 100,
+            trailers: 32 * 1024,
         }
     }
 }
@@ -35,7 +32,6 @@ pub struct BodyDecoder {
     limits: BodyLimits,
     delivered: u64,
     trailer_bytes: usize,
-    trailer_count: usize,
     trailers: Option<HeaderMap>,
 }
 
@@ -97,7 +93,6 @@ impl BodyDecoder {
             limits,
             delivered: 0,
             trailer_bytes: 0,
-            trailer_count: 0,
             trailers: None,
         }
     }
@@ -218,10 +213,6 @@ impl BodyDecoder {
             return Ok(());
         }
         self.trailer_bytes += line.len() + 2;
-        self.trailer_count += 1;
-        if self.trailer_count > self.limits.trailer_fields {
-            return Err(BodyError::TrailersTooLong);
-        }
         let colon = memchr(b':', line).ok_or(BodyError::Trailer)?;
         let (name, value) = (&line[..colon], trim(&line[colon + 1..]));
         if !is_token(name) || !is_value(value) || is_forbidden(name) {
@@ -278,6 +269,17 @@ fn line(input: &[u8], most: usize, too_long: BodyError) -> Result<Option<&[u8]>,
 
 /// `chunk-size [ chunk-ext ]` (RFC 9112 section 7.1).
 fn chunk_size(line: &[u8]) -> Result<u64, BodyError> {
+    let (size, extensions) = hexadecimal(line)?;
+    // White space is allowed before the semicolon that begins an extension, nothing else is.
+    match trim(extensions).first() {
+        None if extensions.is_empty() => Ok(size),
+        Some(b';') => check_extensions(trim(extensions)).map(|()| size),
+        _ => Err(BodyError::ChunkSize),
+    }
+}
+
+/// The number at the start of a chunk line, and what stands behind it.
+pub(super) fn hexadecimal(line: &[u8]) -> Result<(u64, &[u8]), BodyError> {
     let digits = line
         .iter()
         .take_while(|byte| byte.is_ascii_hexdigit())
@@ -295,13 +297,7 @@ fn chunk_size(line: &[u8]) -> Result<u64, BodyError> {
     if size > u64::MAX / 2 {
         return Err(BodyError::ChunkSize);
     }
-    let extensions = &line[digits..];
-    // White space is allowed before the semicolon that begins an extension, nothing else is.
-    match trim(extensions).first() {
-        None if extensions.is_empty() => Ok(size),
-        Some(b';') => check_extensions(trim(extensions)).map(|()| size),
-        _ => Err(BodyError::ChunkSize),
-    }
+    Ok((size, &line[digits..]))
 }
 
 /// `*( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )` (RFC 9112 section 7.1.1).

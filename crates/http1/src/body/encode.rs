@@ -42,6 +42,23 @@ impl BodyEncoder {
         }
     }
 
+    /// The same for the last piece of a body without trailers: what is returned ends the body.
+    ///
+    /// # Errors
+    ///
+    /// When the body is not as long as its Content-Length.
+    pub fn last_data(
+        &mut self,
+        len: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<&'static [u8], BodyLengthError> {
+        let behind = self.begin_data(len, out)?;
+        match self.body {
+            ResponseBody::Chunked => Ok(b"\r\n0\r\n\r\n"),
+            _ => self.finish(None, out).map(|()| behind),
+        }
+    }
+
     /// Appends what ends the body. Trailers are sent where there are chunks, and else dropped.
     ///
     /// # Errors

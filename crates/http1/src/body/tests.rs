@@ -141,7 +141,6 @@ fn bounds_chunk_lines_and_trailers() {
     let limits = BodyLimits {
         chunk_line: 16,
         trailers: 32,
-        trailer_fields: 2,
     };
     let run = |input: &[u8]| decode(BodyDecoder::with_limits(Framing::Chunked, limits), &[input]);
     assert_eq!(
@@ -153,7 +152,7 @@ fn bounds_chunk_lines_and_trailers() {
         Err(BodyError::ChunkLineTooLong)
     );
     assert_eq!(
-        run(b"0\r\na: 1\r\nb: 2\r\nc: 3\r\n\r\n"),
+        run(b"0\r\na: 1\r\nb: 2\r\nc: 3\r\nd: 4\r\ne: 5\r\nf: 6\r\n\r\n"),
         Err(BodyError::TrailersTooLong)
     );
     assert_eq!(

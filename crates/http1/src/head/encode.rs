@@ -85,6 +85,9 @@ fn frame(
     let body =
         if request.is_head || has_no_body(status) || (request.is_connect && status.is_success()) {
             ResponseBody::None
+        } else if status == StatusCode::RESET_CONTENT {
+            // No content may follow, and its length says so (RFC 9110 section 15.3.6).
+            ResponseBody::Length(0)
         } else {
             match body {
                 BodyLength::Empty => ResponseBody::Length(0),
