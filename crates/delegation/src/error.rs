@@ -1,9 +1,12 @@
 //! What can go wrong, by operation and by who is at fault.
 
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
 use ostler_shm::{ReceiveError, RegionError, RingError};
+
+use crate::accounts;
 
 /// Opening or describing a request queue failed.
 #[derive(Debug, thiserror::Error)]
@@ -24,10 +27,39 @@ pub enum QueueError {
     #[error("queue {0} does not exist or has no live instance")]
     NotFound(String),
     /// The runtime folder's permissions refuse this user (http.sys: `ERROR_ACCESS_DENIED`, 5).
-    #[error("access to {} denied", path.display())]
+    #[error("access to {} denied: {why}", path.display())]
     AccessDenied {
         /// The folder or file.
         path: PathBuf,
+        /// Who would have access, and who asked.
+        why: String,
+    },
+    /// The folder of queues cannot be given to the group that is to open queues.
+    #[error(
+        "{} cannot be given to group {group} with mode 2770: it belongs to {owner}, and this process \
+         runs as {own}; only the owner may, of its own groups",
+        path.display()
+    )]
+    NotShared {
+        /// The folder of queues.
+        path: PathBuf,
+        /// Whose it was to be.
+        group: String,
+        /// Whose it is.
+        owner: String,
+        /// Who tried.
+        own: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Something in the runtime folder is not what it must be. It is neither followed nor read: who
+    /// may write there could lead this process anywhere.
+    #[error("{} is not used: {reason}", path.display())]
+    Refused {
+        /// The folder or file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
     },
     /// A URL prefix does not follow http.sys' grammar.
     #[error("{prefix:?} is not a URL prefix: {reason}")]
@@ -64,10 +96,58 @@ impl QueueError {
     pub(crate) fn io(path: impl Into<PathBuf>, source: io::Error) -> Self {
         let path = path.into();
         match source.kind() {
-            io::ErrorKind::PermissionDenied => Self::AccessDenied { path },
+            io::ErrorKind::PermissionDenied => Self::AccessDenied {
+                why: why_denied(&path),
+                path,
+            },
             _ => Self::Io { path, source },
         }
     }
+
+    /// Whether the folder or file is missing.
+    pub(crate) fn is_not_found(&self) -> bool {
+        self.kind() == Some(io::ErrorKind::NotFound)
+    }
+
+    pub(crate) fn is_already_there(&self) -> bool {
+        self.kind() == Some(io::ErrorKind::AlreadyExists)
+    }
+
+    fn kind(&self) -> Option<io::ErrorKind> {
+        match self {
+            Self::Io { source, .. } => Some(source.kind()),
+            _ => None,
+        }
+    }
+
+    /// The same where an [`io::Error`] is asked for: of the kind that the system said.
+    pub(crate) fn into_io(self) -> io::Error {
+        match self {
+            Self::Io { source, .. } => source,
+            Self::AccessDenied { .. } => io::Error::new(io::ErrorKind::PermissionDenied, self),
+            other => io::Error::other(other),
+        }
+    }
+}
+
+/// Who would have had access to a path, told of the first folder or file above that can be looked at.
+fn why_denied(path: &Path) -> String {
+    let own = accounts::own_names();
+    let looked_at = path
+        .ancestors()
+        .find_map(|path| Some((path, std::fs::symlink_metadata(path).ok()?)));
+    let Some((at, metadata)) = looked_at else {
+        return format!("this process runs as {own}");
+    };
+    let owner = accounts::user_name(metadata.uid());
+    let group = accounts::group_name(metadata.gid());
+    let mode = metadata.mode() & 0o7777;
+    let at = if at == path {
+        "it".to_owned()
+    } else {
+        at.display().to_string()
+    };
+    format!("{at} has owner {owner}, group {group}, mode {mode:04o}; this process runs as {own}")
 }
 
 /// A message or entry does not say what its format says.

@@ -7,6 +7,7 @@
 //! | module | one idea |
 //! |---|---|
 //! | [`name`] | names of request queues |
+//! | [`accounts`] | users and groups by name |
 //! | [`url_prefix`] | http.sys URL prefixes and their precedence |
 //! | [`runtime`] | the runtime folder: which queues exist and who serves them |
 //! | [`queue`] | opening a request queue as a target |
@@ -19,10 +20,12 @@
 //! | [`rule`] | delegation rules: (queue, URL prefix) |
 #![forbid(unsafe_code)]
 
+pub mod accounts;
 pub mod address;
 pub mod control;
 pub mod entry;
 mod error;
+mod folder;
 pub mod front;
 pub mod handover;
 pub mod name;

@@ -1,15 +1,15 @@
 //! Opening a request queue as a target: modes, properties, the instance's socket.
 
-use std::fs::{self, File};
-use std::io;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs::File;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use ostler_shm::ControlListener;
+use rustix::fs::Mode;
 use serde::{Deserialize, Serialize};
 
 use crate::error::QueueError;
+use crate::folder::Folder;
 use crate::name::QueueName;
 use crate::runtime::{InstanceDescription, QueueFolder, RuntimeFolder};
 use crate::url_prefix::UrlPrefix;
@@ -107,7 +107,7 @@ pub struct OpenOptions {
 #[derive(Debug)]
 pub struct QueueInstance {
     folder: QueueFolder,
-    queues: std::path::PathBuf,
+    runtime: RuntimeFolder,
     id: String,
     listener: ControlListener,
     description: InstanceDescription,
@@ -129,7 +129,7 @@ impl QueueInstance {
         // Creating, attaching and removing look before they act; one at a time.
         let _lock = lock(&queues)?;
         let folder = runtime.queue(&options.name);
-        let live = folder.exists() && remove_dead_instances(&folder);
+        let live = folder.exists()? && remove_dead_instances(&folder);
         match (options.mode, live) {
             (RequestQueueMode::Create, true) => {
                 return Err(QueueError::AlreadyExists(options.name.to_string()));
@@ -140,7 +140,7 @@ impl QueueInstance {
             _ => {}
         }
         if !live {
-            make_folder(&folder, options.permissions)?;
+            folder.make(options.permissions)?;
             folder.write_properties(&options.properties)?;
         }
         static INSTANCES: AtomicU32 = AtomicU32::new(0);
@@ -158,12 +158,10 @@ impl QueueInstance {
         };
         // The description first: who sees the socket can read it.
         folder.write_instance(&id, &description)?;
-        let listener = folder
-            .bind(&id)
-            .map_err(|error| QueueError::io(folder.path(), error))?;
+        let listener = folder.bind(&id)?;
         Ok(Self {
             folder,
-            queues,
+            runtime: runtime.clone(),
             id,
             listener,
             description,
@@ -234,7 +232,7 @@ impl QueueInstance {
         if self.id.is_empty() {
             return;
         }
-        let lock = lock(&self.queues);
+        let lock = self.runtime.queues().and_then(|queues| lock(&queues));
         self.folder.remove_instance(&self.id);
         if lock.is_ok() && !self.keep_queue && !remove_dead_instances(&self.folder) {
             self.folder.remove();
@@ -258,21 +256,12 @@ fn check_prefixes(prefixes: &[UrlPrefix]) -> Result<(), QueueError> {
     Ok(())
 }
 
-fn lock(queues: &std::path::Path) -> Result<File, QueueError> {
-    let failed = |error: io::Error| QueueError::io(queues, error);
+fn lock(queues: &Folder) -> Result<File, QueueError> {
     // A file of its own, not the folder: whoever may only read the folder could hold that.
-    let path = queues.join(".lock");
-    let mut options = File::options();
-    options
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o660);
-    let file = options
-        .open(&path)
-        .map_err(|error| QueueError::io(&path, error))?;
-    file.lock().map_err(failed)?;
+    let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::WGRP;
+    let file = queues.open_or_create(".lock", mode)?;
+    file.lock()
+        .map_err(|error| QueueError::io(queues.path(), error))?;
     Ok(file)
 }
 
@@ -287,19 +276,6 @@ fn remove_dead_instances(folder: &QueueFolder) -> bool {
         }
     }
     live
-}
-
-fn make_folder(folder: &QueueFolder, permissions: u32) -> Result<(), QueueError> {
-    let failed = |error: io::Error| QueueError::io(folder.path(), error);
-    match fs::create_dir(folder.path()) {
-        Ok(()) => {
-            let permissions = fs::Permissions::from_mode(permissions);
-            fs::set_permissions(folder.path(), permissions).map_err(failed)
-        }
-        // A crash left it: the queue lives on with its access, its properties are written anew.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(failed(error)),
-    }
 }
 
 #[cfg(test)]
@@ -359,7 +335,7 @@ mod tests {
         let first = QueueInstance::open(&runtime, options("q", RequestQueueMode::Create)).unwrap();
         let second = QueueInstance::open(&runtime, options("q", RequestQueueMode::Attach)).unwrap();
         drop(first);
-        assert!(folder.exists());
+        assert!(folder.exists().unwrap());
         assert_eq!(folder.instances().len(), 1);
         drop(second);
         assert!(!folder.path().exists());
@@ -373,7 +349,7 @@ mod tests {
             QueueInstance::open(&runtime, options("q", RequestQueueMode::Create)).unwrap();
         first.keep_queue(true);
         drop(first);
-        assert!(folder.exists());
+        assert!(folder.exists().unwrap());
         let crashed =
             QueueInstance::open(&runtime, options("q", RequestQueueMode::Create)).unwrap();
         let id = crashed.id.clone();

@@ -80,15 +80,21 @@ pub enum RuleError {
         /// What is registered.
         registered: String,
     },
-    /// The queue's permissions refuse the front (`ERROR_ACCESS_DENIED`, 5).
-    #[error("access to queue {0} denied")]
-    AccessDenied(String),
+    /// The queue's permissions refuse the front, or what stands in its folder is not used
+    /// (`ERROR_ACCESS_DENIED`, 5). Tried again with each request.
+    #[error("queue {queue} cannot be used: {reason}")]
+    AccessDenied {
+        /// The queue.
+        queue: String,
+        /// Who refuses whom.
+        reason: String,
+    },
 }
 
 impl RuleError {
     /// Whether the next request tries again without the queue having changed.
     pub fn is_retried(&self) -> bool {
-        matches!(self, Self::QueueNotFound(_))
+        !matches!(self, Self::PrefixNotRegistered { .. })
     }
 }
 

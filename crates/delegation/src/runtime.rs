@@ -9,15 +9,16 @@
 //! The queue's folder is the queue's life: a clean stop of the last instance removes it, a crash
 //! leaves it.
 
-use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use ostler_shm::{ControlListener, ControlSocket};
+use rustix::fs::{Access, AtFlags, Gid, Mode};
 use serde::{Deserialize, Serialize};
 
+use crate::accounts;
 use crate::error::QueueError;
+use crate::folder::Folder;
 use crate::name::QueueName;
 use crate::queue::QueueProperties;
 
@@ -39,12 +40,11 @@ impl RuntimeFolder {
         if let Some(path) = std::env::var_os("OSTLER_RUNTIME_DIR").filter(|path| !path.is_empty()) {
             return Self::new(path);
         }
-        let system = Path::new("/run/ostler");
-        let usable =
-            fs::create_dir_all(system.join("queues")).is_ok() && may_write(&system.join("queues"));
+        let system = Self::new("/run/ostler");
+        let usable = system.queues().is_ok_and(|queues| may_write(queues.path()));
         match std::env::var_os("XDG_RUNTIME_DIR").filter(|path| !path.is_empty()) {
             Some(user) if !usable => Self::new(Path::new(&user).join("ostler")),
-            _ => Self::new(system),
+            _ => system,
         }
     }
 
@@ -53,21 +53,89 @@ impl RuntimeFolder {
         &self.path
     }
 
-    /// The folder that holds a folder for each queue; made if it is missing.
+    /// The folder that holds a folder for each queue.
+    pub fn queues_path(&self) -> PathBuf {
+        self.path.join(QUEUES)
+    }
+
+    /// Makes the folder that holds a folder for each queue, if it is missing.
     ///
     /// # Errors
     ///
-    /// When it cannot be made.
-    pub fn queues(&self) -> Result<PathBuf, QueueError> {
-        let path = self.path.join("queues");
-        fs::create_dir_all(&path).map_err(|error| QueueError::io(&path, error))?;
-        Ok(path)
+    /// When it cannot be made, or is no folder.
+    pub fn make_queues(&self) -> Result<(), QueueError> {
+        self.queues().map(drop)
+    }
+
+    /// Lets a group open queues: the folder of queues becomes the group's, with mode 2770, so that
+    /// what is made in it is the group's too. Changes nothing where that is so already.
+    ///
+    /// # Errors
+    ///
+    /// When it is not so and this process may not change it.
+    pub fn share_queues(&self, gid: u32) -> Result<(), QueueError> {
+        let queues = self.queues()?;
+        let wanted = Mode::RWXU | Mode::RWXG | Mode::SGID;
+        let found = queues.stat()?;
+        let failed = |error: rustix::io::Errno| QueueError::NotShared {
+            path: queues.path().to_owned(),
+            group: accounts::group_name(gid),
+            owner: accounts::user_name(found.st_uid),
+            own: accounts::own_names(),
+            source: error.into(),
+        };
+        if found.st_gid != gid {
+            queues.set_group(Gid::from_raw(gid)).map_err(failed)?;
+        }
+        // After the group: a change of it takes set-group-ID away.
+        if !Mode::from_raw_mode(queues.stat()?.st_mode).contains(wanted) {
+            queues.set_mode(wanted).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn queues(&self) -> Result<Folder, QueueError> {
+        self.make(QUEUES, 0o755)
+    }
+
+    /// A folder in the runtime folder, made with this mode if it is missing.
+    pub(crate) fn make(&self, name: &str, mode: u32) -> Result<Folder, QueueError> {
+        let runtime = match Folder::open(&self.path) {
+            Err(error) if error.is_not_found() => {
+                self.make_itself()?;
+                Folder::open(&self.path)?
+            }
+            opened => opened?,
+        };
+        Ok(runtime.make(name, mode)?.0)
+    }
+
+    fn make_itself(&self) -> Result<(), QueueError> {
+        let failed = |error| QueueError::io(&self.path, error);
+        std::fs::create_dir_all(&self.path).map_err(failed)?;
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&self.path, mode).map_err(failed)
+    }
+
+    /// A folder in the runtime folder; `None` if there is none.
+    pub(crate) fn existing(&self, name: &str) -> Result<Option<Folder>, QueueError> {
+        let runtime = existing(Folder::open(&self.path))?;
+        match runtime {
+            Some(runtime) => existing(runtime.enter(name)),
+            None => Ok(None),
+        }
     }
 
     /// The folder of one queue, whether or not it exists.
     pub fn queue(&self, name: &QueueName) -> QueueFolder {
+        self.queue_named(name.folder())
+    }
+
+    fn queue_named(&self, name: &str) -> QueueFolder {
         QueueFolder {
-            path: self.path.join("queues").join(name.folder()),
+            runtime: self.clone(),
+            path: self.queues_path().join(name),
+            name: name.to_owned(),
         }
     }
 
@@ -77,28 +145,33 @@ impl RuntimeFolder {
     ///
     /// When the folder cannot be read; one that is missing holds no queue.
     pub fn list(&self) -> Result<Vec<QueueFolder>, QueueError> {
-        let path = self.path.join("queues");
-        let entries = match fs::read_dir(&path) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(QueueError::io(path, error)),
+        let Some(queues) = self.existing(QUEUES)? else {
+            return Ok(Vec::new());
         };
-        let mut folders: Vec<_> = entries
-            .flatten()
-            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-            .map(|entry| QueueFolder { path: entry.path() })
-            .collect();
-        folders.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(folders)
+        let mut names = queues.names()?;
+        // What is no folder is no queue. One that may not be entered is, and says so when looked at.
+        names.retain(|name| match queues.enter(name) {
+            Ok(_) => true,
+            Err(error) => matches!(error, QueueError::AccessDenied { .. }),
+        });
+        names.sort();
+        Ok(names.iter().map(|name| self.queue_named(name)).collect())
     }
 }
 
-/// Root passes every permission check, so the answer of the file system is what counts.
+/// Nothing where there is none.
+fn existing(opened: Result<Folder, QueueError>) -> Result<Option<Folder>, QueueError> {
+    match opened {
+        Ok(folder) => Ok(Some(folder)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the file system lets this user make files here.
 fn may_write(folder: &Path) -> bool {
-    let probe = folder.join(format!(".probe-{}", std::process::id()));
-    let made = File::create(&probe).is_ok();
-    let _ = fs::remove_file(&probe);
-    made
+    let access = Access::WRITE_OK | Access::EXEC_OK;
+    rustix::fs::accessat(rustix::fs::CWD, folder, access, AtFlags::EACCESS).is_ok()
 }
 
 /// What an instance says of itself in its file.
@@ -113,8 +186,11 @@ pub struct InstanceDescription {
 }
 
 /// The folder of one queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct QueueFolder {
+    runtime: RuntimeFolder,
+    /// The folder's name in that of all queues.
+    name: String,
     path: PathBuf,
 }
 
@@ -125,8 +201,15 @@ impl QueueFolder {
     }
 
     /// Whether the queue exists.
-    pub fn exists(&self) -> bool {
-        self.path.join(PROPERTIES).exists()
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be found out: the folder may not be entered, or is none.
+    pub fn exists(&self) -> Result<bool, QueueError> {
+        match self.open()? {
+            Some(folder) => folder.has(PROPERTIES),
+            None => Ok(false),
+        }
     }
 
     /// The queue's properties; `None` when the queue does not exist.
@@ -135,37 +218,42 @@ impl QueueFolder {
     ///
     /// When the file cannot be read or does not hold what it should.
     pub fn properties(&self) -> Result<Option<QueueProperties>, QueueError> {
-        read_json(&self.path.join(PROPERTIES))
+        match self.open()? {
+            Some(folder) => read_json(&folder, PROPERTIES),
+            None => Ok(None),
+        }
     }
 
     /// Ids of the instances that have a socket here, dead ones included, sorted.
     pub fn instances(&self) -> Vec<String> {
-        let Ok(entries) = fs::read_dir(&self.path) else {
-            return Vec::new();
+        let names = match self.open() {
+            Ok(Some(folder)) => folder.names().unwrap_or_default(),
+            Ok(None) | Err(_) => return Vec::new(),
         };
-        let mut ids: Vec<_> = entries
-            .flatten()
-            .filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(SOCKET)?.to_owned()))
-            .collect();
+        let ids = names.iter().filter_map(|name| name.strip_suffix(SOCKET));
+        let mut ids: Vec<_> = ids.map(str::to_owned).collect();
         ids.sort();
+        // More do not serve one queue: they are there to keep whoever looks at them busy.
+        ids.truncate(MOST_INSTANCES);
         ids
     }
 
     /// What an instance's file says.
     pub fn instance(&self, id: &str) -> Option<InstanceDescription> {
-        read_json(&self.path.join(format!("{id}.json")))
-            .ok()
-            .flatten()
+        let folder = self.open().ok()??;
+        read_json(&folder, &format!("{id}.json")).ok().flatten()
     }
 
     /// Connects to an instance.
     ///
     /// # Errors
     ///
-    /// `ConnectionRefused` or `NotFound` when it is dead, `WouldBlock` when it does not accept.
+    /// `ConnectionRefused` or `NotFound` when it is dead, `WouldBlock` when it does not accept,
+    /// `PermissionDenied` with who may connect.
     pub fn connect(&self, id: &str) -> io::Result<ControlSocket> {
-        let (_folder, short) = self.short_path(&format!("{id}{SOCKET}"))?;
-        ControlSocket::connect(&short)
+        let folder = self.open().map_err(QueueError::into_io)?;
+        let folder = folder.ok_or(io::ErrorKind::NotFound)?;
+        folder.connect(&format!("{id}{SOCKET}"))
     }
 
     /// Whether anything answers at an instance's socket.
@@ -176,20 +264,12 @@ impl QueueFolder {
         }
     }
 
-    /// Made under another name and renamed: who sees the socket can connect to it.
-    pub(crate) fn bind(&self, id: &str) -> io::Result<ControlListener> {
-        let beside = format!("{id}.new");
-        let (_folder, short) = self.short_path(&beside)?;
-        let listener = ControlListener::bind(&short)?;
-        fs::rename(
-            self.path.join(&beside),
-            self.path.join(format!("{id}{SOCKET}")),
-        )?;
-        Ok(listener)
+    pub(crate) fn bind(&self, id: &str) -> Result<ControlListener, QueueError> {
+        self.opened()?.bind(&format!("{id}{SOCKET}"))
     }
 
     pub(crate) fn write_properties(&self, properties: &QueueProperties) -> Result<(), QueueError> {
-        write_json(&self.path.join(PROPERTIES), properties)
+        write_json(&self.opened()?, PROPERTIES, properties)
     }
 
     pub(crate) fn write_instance(
@@ -197,51 +277,63 @@ impl QueueFolder {
         id: &str,
         description: &InstanceDescription,
     ) -> Result<(), QueueError> {
-        write_json(&self.path.join(format!("{id}.json")), description)
+        write_json(&self.opened()?, &format!("{id}.json"), description)
     }
 
     pub(crate) fn remove_instance(&self, id: &str) {
-        let _ = fs::remove_file(self.path.join(format!("{id}{SOCKET}")));
-        let _ = fs::remove_file(self.path.join(format!("{id}.json")));
+        if let Ok(Some(folder)) = self.open() {
+            folder.remove(&format!("{id}{SOCKET}"));
+            folder.remove(&format!("{id}.json"));
+        }
+    }
+
+    /// Makes the folder, with this mode, unless it is there.
+    pub(crate) fn make(&self, permissions: u32) -> Result<(), QueueError> {
+        // A crash left one that is there: the queue lives on with its access.
+        self.runtime
+            .queues()?
+            .make(&self.name, permissions)
+            .map(drop)
     }
 
     /// Removes the queue itself, and whatever crashed instances left in it.
     pub(crate) fn remove(&self) {
-        let _ = fs::remove_dir_all(&self.path);
+        let _ = std::fs::remove_dir_all(&self.path);
     }
 
-    /// A socket's path may have 107 bytes, a queue's name 260 characters: go through the folder's
-    /// descriptor, which lives as long as the returned guard.
-    fn short_path(&self, file: &str) -> io::Result<(OwnedFd, PathBuf)> {
-        let folder: OwnedFd = File::open(&self.path)?.into();
-        let path = PathBuf::from(format!("/proc/self/fd/{}/{file}", folder.as_raw_fd()));
-        Ok((folder, path))
+    fn open(&self) -> Result<Option<Folder>, QueueError> {
+        match self.runtime.existing(QUEUES)? {
+            Some(queues) => existing(queues.enter(&self.name)),
+            None => Ok(None),
+        }
+    }
+
+    fn opened(&self) -> Result<Folder, QueueError> {
+        self.runtime.queues()?.enter(&self.name)
     }
 }
 
+const QUEUES: &str = "queues";
 const PROPERTIES: &str = "queue.json";
 const SOCKET: &str = ".sock";
+const MOST_INSTANCES: usize = 1024;
 
-fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, QueueError> {
-    let text = match fs::read(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(QueueError::io(path, error)),
+fn read_json<T: for<'de> Deserialize<'de>>(
+    folder: &Folder,
+    name: &str,
+) -> Result<Option<T>, QueueError> {
+    let Some(text) = folder.read(name)? else {
+        return Ok(None);
     };
     serde_json::from_slice(&text)
         .map(Some)
-        .map_err(|error| QueueError::Io {
-            path: path.into(),
-            source: error.into(),
-        })
+        .map_err(|error| QueueError::io(folder.path().join(name), error.into()))
 }
 
-/// Written beside and renamed, so that a reader never sees half a file.
-fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), QueueError> {
-    let failed = |error: io::Error| QueueError::io(path, error);
-    let mut text = serde_json::to_vec_pretty(value).map_err(|error| failed(error.into()))?;
+fn write_json<T: Serialize>(folder: &Folder, name: &str, value: &T) -> Result<(), QueueError> {
+    let encoded = serde_json::to_vec_pretty(value);
+    let mut text =
+        encoded.map_err(|error| QueueError::io(folder.path().join(name), error.into()))?;
     text.push(b'\n');
-    let beside = path.with_extension("json.new");
-    fs::write(&beside, text).map_err(failed)?;
-    fs::rename(&beside, path).map_err(failed)
+    folder.write(name, &text)
 }

@@ -6,21 +6,23 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use ostler_shm::{ControlListener, ControlSocket, ReceiveError};
 
 use crate::error::QueueError;
+use crate::folder::Folder;
 use crate::runtime::RuntimeFolder;
+
+const FRONTS: &str = "fronts";
 
 /// A front's end.
 #[derive(Debug)]
 pub struct StatusListener {
     listener: ControlListener,
-    path: PathBuf,
+    folder: Folder,
+    name: String,
 }
 
 impl StatusListener {
@@ -30,17 +32,19 @@ impl StatusListener {
     ///
     /// When the runtime folder cannot be written.
     pub fn bind(runtime: &RuntimeFolder) -> Result<Self, QueueError> {
-        let folder = runtime.path().join("fronts");
-        fs::create_dir_all(&folder).map_err(|error| QueueError::io(&folder, error))?;
-        for path in sockets(runtime) {
-            if is_dead(&path) {
-                let _ = fs::remove_file(path);
+        let folder = runtime.make(FRONTS, 0o750)?;
+        for name in sockets(&folder) {
+            if is_dead(&folder, &name) {
+                folder.remove(&name);
             }
         }
-        let path = folder.join(format!("{}.sock", std::process::id()));
-        let listener =
-            ControlListener::bind(&path).map_err(|error| QueueError::io(&path, error))?;
-        Ok(Self { listener, path })
+        let name = format!("{}.sock", std::process::id());
+        let listener = folder.bind(&name)?;
+        Ok(Self {
+            listener,
+            folder,
+            name,
+        })
     }
 
     /// Answers whoever has connected since the last call.
@@ -58,7 +62,7 @@ impl StatusListener {
 
 impl Drop for StatusListener {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        self.folder.remove(&self.name);
     }
 }
 
@@ -66,8 +70,11 @@ impl Drop for StatusListener {
 /// left out.
 pub fn waiting(runtime: &RuntimeFolder, patience: Duration) -> BTreeMap<String, usize> {
     let mut sum = BTreeMap::new();
-    for path in sockets(runtime) {
-        let Ok(socket) = ControlSocket::connect(&path) else {
+    let Ok(Some(fronts)) = runtime.existing(FRONTS) else {
+        return sum;
+    };
+    for name in sockets(&fronts) {
+        let Ok(socket) = fronts.connect(&name) else {
             continue;
         };
         let answer = ask(&socket, patience);
@@ -100,13 +107,63 @@ pub fn receive_within(socket: &ControlSocket, patience: Duration) -> Option<Vec<
     }
 }
 
-fn sockets(runtime: &RuntimeFolder) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(runtime.path().join("fronts")) else {
-        return Vec::new();
+/// What fronts have made here: `<pid>.sock`.
+fn sockets(folder: &Folder) -> Vec<String> {
+    let is_front = |name: &String| {
+        let pid = name.strip_suffix(".sock").unwrap_or_default();
+        !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit())
     };
-    entries.flatten().map(|entry| entry.path()).collect()
+    let mut names = folder.names().unwrap_or_default();
+    names.retain(is_front);
+    names
 }
 
-fn is_dead(path: &std::path::Path) -> bool {
-    matches!(ControlSocket::connect(path), Err(error) if error.kind() == io::ErrorKind::ConnectionRefused)
+/// Whether it is a socket that nobody listens on: only such are removed.
+fn is_dead(folder: &Folder, name: &str) -> bool {
+    let connected = folder.connect(name);
+    matches!(connected, Err(error) if error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+#[cfg(test)]
+#[cfg(not(miri))]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_front_that_starts_removes_the_sockets_of_dead_fronts_and_nothing_else() {
+        let made = tempfile::tempdir().unwrap();
+        let runtime = RuntimeFolder::new(made.path());
+        let fronts = runtime.make(FRONTS, 0o750).unwrap();
+        drop(fronts.bind("4711.sock").unwrap());
+        let alive = fronts.bind("4712.sock").unwrap();
+        let file = fronts.path().join("4713.sock");
+        fs::write(&file, "precious").unwrap();
+        symlink("4711.sock", fronts.path().join("4714.sock")).unwrap();
+        drop(fronts.bind("other.sock").unwrap());
+        let status = StatusListener::bind(&runtime).unwrap();
+        let mut names = fronts.names().unwrap();
+        names.retain(|name| *name != status.name);
+        names.sort();
+        assert_eq!(names, ["4712.sock", "4713.sock", "4714.sock", "other.sock"]);
+        assert_eq!(fs::read(&file).unwrap(), b"precious");
+        drop((alive, status));
+        assert_eq!(fronts.names().unwrap().len(), 4);
+    }
+
+    #[test]
+    fn a_front_does_not_follow_a_link_in_place_of_the_folder_of_fronts() {
+        let made = tempfile::tempdir().unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let file = elsewhere.path().join("1.sock");
+        fs::write(&file, "precious").unwrap();
+        symlink(elsewhere.path(), made.path().join(FRONTS)).unwrap();
+        let runtime = RuntimeFolder::new(made.path());
+        let error = StatusListener::bind(&runtime).unwrap_err().to_string();
+        assert!(error.ends_with("it is a symbolic link"), "{error}");
+        assert!(waiting(&runtime, Duration::ZERO).is_empty());
+        assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 1);
+    }
 }

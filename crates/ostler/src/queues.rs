@@ -53,8 +53,14 @@ pub(crate) fn list(args: &QueuesArgs) -> anyhow::Result<ExitCode> {
     let in_fronts = waiting(&runtime, PATIENCE);
     let mut queues = Vec::new();
     for folder in runtime.list()? {
-        let Some(properties) = folder.properties()? else {
-            continue;
+        let properties = match folder.properties() {
+            Ok(Some(properties)) => properties,
+            Ok(None) => continue,
+            // The others are there to be seen.
+            Err(error) => {
+                eprintln!("error: {:#}", anyhow::Error::from(error));
+                continue;
+            }
         };
         let instances: Vec<_> = folder
             .instances()

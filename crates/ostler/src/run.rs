@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use ostler_config::{KernelTls, OstlerConfig, Settings};
+use ostler_delegation::accounts;
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_delegation::status::StatusListener;
 use ostler_http1::Limits;
@@ -91,7 +92,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         for url in front.urls() {
             println!("listening on {url}");
         }
-        let status = StatusListener::bind(&options.runtime).ok();
+        let status = status_listener(&options.runtime);
         loop {
             tokio::select! {
                 _ = terminate.recv() => break,
@@ -143,6 +144,13 @@ fn watch_files(mut changes: FileChanges) -> mpsc::Receiver<()> {
     receiver
 }
 
+/// Without it the front does its work all the same; `ostler queues` does not see what waits in it.
+fn status_listener(runtime: &RuntimeFolder) -> Option<StatusListener> {
+    StatusListener::bind(runtime)
+        .inspect_err(|error| tracing::info!(%error, "nobody can ask what waits in this front"))
+        .ok()
+}
+
 async fn join(front: Front) -> anyhow::Result<()> {
     tokio::task::spawn_blocking(move || front.join())
         .await
@@ -180,10 +188,6 @@ fn options(
     endpoints: Vec<Endpoint>,
 ) -> anyhow::Result<FrontOptions> {
     let ostler = &settings.ostler;
-    let runtime = match &ostler.runtime_folder {
-        Some(path) => RuntimeFolder::new(path),
-        None => RuntimeFolder::from_environment(),
-    };
     let trusted_uids: Result<Vec<_>, _> = ostler
         .trusted_users
         .iter()
@@ -193,7 +197,7 @@ fn options(
         endpoints,
         threads: args.threads.unwrap_or(ostler.threads),
         limits: front_limits(ostler),
-        runtime,
+        runtime: runtime_folder(ostler)?,
         trusted_uids: trusted_uids?,
         kernel_tls: ostler.kernel_tls == KernelTls::Auto,
         active_health: ActiveHealthOptions {
@@ -248,16 +252,21 @@ pub(crate) fn front_limits(ostler: &OstlerConfig) -> FrontLimits {
     }
 }
 
-/// A user by number, or by name in `/etc/passwd`.
-fn uid_of(user: &str) -> anyhow::Result<u32> {
-    if let Ok(uid) = user.parse() {
-        return Ok(uid);
+/// Where queues are, open to the group that the configuration names.
+fn runtime_folder(ostler: &OstlerConfig) -> anyhow::Result<RuntimeFolder> {
+    let runtime = match &ostler.runtime_folder {
+        Some(path) => RuntimeFolder::new(path),
+        None => RuntimeFolder::from_environment(),
+    };
+    if let Some(group) = &ostler.queue_group {
+        let gid = accounts::gid_of(group).context("cannot read /etc/group")?;
+        let gid = gid.with_context(|| format!("Ostler:QueueGroup: there is no group {group:?}"))?;
+        runtime.share_queues(gid).context("Ostler:QueueGroup")?;
     }
-    let users = std::fs::read_to_string("/etc/passwd").context("cannot read /etc/passwd")?;
-    users
-        .lines()
-        .map(|line| line.split(':').collect::<Vec<_>>())
-        .find(|fields| fields.first() == Some(&user))
-        .and_then(|fields| fields.get(2)?.parse().ok())
-        .with_context(|| format!("Ostler:TrustedUsers: there is no user {user:?}"))
+    Ok(runtime)
+}
+
+fn uid_of(user: &str) -> anyhow::Result<u32> {
+    let uid = accounts::uid_of(user).context("cannot read /etc/passwd")?;
+    uid.with_context(|| format!("Ostler:TrustedUsers: there is no user {user:?}"))
 }

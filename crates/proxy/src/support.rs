@@ -35,7 +35,7 @@ pub(crate) fn check(runtime: &RuntimeFolder) -> Result<(), StartError> {
     event_descriptor().map_err(|error| missing("eventfd", error))?;
     ControlSocket::pair().map_err(|error| missing("SOCK_SEQPACKET sockets", error))?;
     runtime
-        .queues()
+        .make_queues()
         .map_err(|error| missing("a usable runtime folder", io::Error::other(error)))?;
     Ok(())
 }

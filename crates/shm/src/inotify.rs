@@ -28,7 +28,7 @@ impl WatchedFolder {
     }
 
     /// Watches a folder: entries that are created, deleted, moved in or out, or change their
-    /// attributes, and the folder's own end. To watch the same folder again changes nothing; a
+    /// attributes, and the folder's own end. A symbolic link is no folder. To watch the same folder again changes nothing; a
     /// new folder of the same name has to be watched anew.
     ///
     /// # Errors
@@ -43,7 +43,8 @@ impl WatchedFolder {
             | WatchFlags::ATTRIB
             | WatchFlags::DELETE_SELF
             | WatchFlags::MOVE_SELF
-            | WatchFlags::ONLYDIR;
+            | WatchFlags::ONLYDIR
+            | WatchFlags::DONT_FOLLOW;
         inotify::add_watch(&self.inotify, folder, events)?;
         Ok(())
     }

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use ostler_delegation::accounts::user_name;
 use ostler_delegation::control::TargetMessage;
 use ostler_delegation::target::{Accepted, Greeting, TargetShared, accept};
 use ostler_shm::ControlSocket;
@@ -195,7 +196,7 @@ async fn welcome(
     let peer = control.peer_credentials()?;
     let own = std::fs::metadata("/proc/self")?.uid();
     if peer.uid != 0 && peer.uid != own && !trusted.contains(&peer.uid) {
-        let reason = format!("user {} is no front of this queue", peer.uid);
+        let reason = stranger(peer.uid, own, trusted);
         tracing::warn!(pid = peer.pid, uid = peer.uid, "a stranger is turned away");
         let _ = control.send(&TargetMessage::Refused { reason }.encode(), &[]);
         return Err("a stranger".into());
@@ -221,6 +222,21 @@ async fn welcome(
         tracing::warn!(pid = peer.pid, uid = peer.uid, error, "no front says this");
     }
     accepted
+}
+
+/// Why a user is no front of this queue, for the front's log.
+fn stranger(peer: u32, own: u32, trusted: &[u32]) -> String {
+    let mut fronts = vec![0, own];
+    fronts.extend(trusted);
+    fronts.sort_unstable();
+    fronts.dedup();
+    let fronts: Vec<_> = fronts.into_iter().map(user_name).collect();
+    format!(
+        "user {} is no front of this queue; its fronts run as {} (its own user, the owner of the \
+         runtime folder, and whom the application trusts)",
+        user_name(peer),
+        fronts.join(", ")
+    )
 }
 
 /// The channels of this instance, for its counts.

@@ -228,6 +228,13 @@ pub(super) fn ostler() -> Value {
                 texts("Users whose targets are handed client sockets."),
             ),
             (
+                "QueueGroup",
+                text_like(
+                    "A group whose members may open queues: the folder of queues is given to it.",
+                    "www-data",
+                ),
+            ),
+            (
                 "Limits",
                 object(
                     "What ASP.NET has no limit for.",

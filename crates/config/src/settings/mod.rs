@@ -62,6 +62,9 @@ pub struct OstlerConfig {
     /// `Ostler:TrustedUsers`: names or numbers of users whose targets are handed client sockets.
     /// None by default; the front's own user always is.
     pub trusted_users: Vec<String>,
+    /// `Ostler:QueueGroup`: the name or number of the group whose members may open queues. Absent:
+    /// whoever may write to the folder of queues, as it is.
+    pub queue_group: Option<String>,
     /// `Ostler:DataProtection`.
     pub data_protection: DataProtectionConfig,
     /// `Ostler:HealthChecks`: what YARP lets code alone set.
@@ -115,6 +118,7 @@ fn ostler(
         _ => Err(format!("{text:?} is not from 0 to {MOST_THREADS}")),
     });
     let runtime_folder = reader.text("RuntimeFolder");
+    let queue_group = reader.text("QueueGroup");
     let kernel_tls = kernel_tls::read(&mut reader);
     let mut trusted_users = Vec::new();
     for (at, user) in reader.list("TrustedUsers") {
@@ -128,6 +132,7 @@ fn ostler(
         threads: threads.unwrap_or_default(),
         runtime_folder,
         trusted_users,
+        queue_group,
         data_protection,
         health_checks,
         client_certificate_authorities,

@@ -29,6 +29,7 @@ mod kernel_tls;
 mod leaks;
 mod limits;
 mod load_balancing;
+mod local_users;
 mod logs;
 mod malformed;
 mod mistakes;

@@ -61,6 +61,8 @@ pub(crate) struct QueueShared {
     outstanding: Mutex<HashMap<String, Arc<AtomicUsize>>>,
     /// Requests in rings, by channel.
     untaken: Mutex<Vec<std::sync::Weak<Untaken>>>,
+    /// What is wrong with the queue's folder, as the log has it: told when it changes.
+    trouble: Mutex<Option<String>>,
 }
 
 impl QueueShared {
@@ -73,6 +75,19 @@ impl QueueShared {
             .map(|channel| channel.count())
             .sum();
         self.waiting.load(Ordering::Relaxed) + in_rings as usize
+    }
+
+    /// Tells what is wrong with the queue's folder, unless that has been told.
+    fn note_trouble(&self, queue: &QueueName, trouble: Option<String>) {
+        let mut known = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known == trouble {
+            return;
+        }
+        match &trouble {
+            Some(error) => tracing::warn!(%queue, error, "the queue cannot be used as it is"),
+            None => tracing::info!(%queue, "the queue can be used"),
+        }
+        *known = trouble;
     }
 
     fn watch(&self, channel: Untaken) -> Arc<Untaken> {
@@ -125,6 +140,8 @@ pub(crate) struct Queue {
     known: RefCell<HashSet<String>>,
     /// Instances that did not open a channel, and when they are asked again.
     failed: RefCell<HashMap<String, Instant>>,
+    /// Why the front may not connect to an instance.
+    denied: RefCell<Option<String>>,
     changed: Notify,
     flush: Rc<Flush>,
     unsteady: Cell<bool>,
@@ -158,6 +175,7 @@ impl Queue {
             beside: RefCell::default(),
             known: RefCell::default(),
             failed: RefCell::default(),
+            denied: RefCell::default(),
             changed: Notify::new(),
             flush: Rc::clone(flush),
             unsteady: Cell::new(false),
@@ -208,9 +226,7 @@ impl Queue {
         if let Some(taker) = self.least_loaded(rule, None) {
             return Ok(taker);
         }
-        if !self.folder.exists() {
-            return Err(RuleError::QueueNotFound(self.name.to_string()));
-        }
+        self.check_access()?;
         let mut registered = Vec::new();
         for channel in self
             .channels
@@ -231,6 +247,23 @@ impl Queue {
             rule.check_prefixes(&registered)?;
         }
         Ok(Taker::Nobody)
+    }
+
+    /// Whether there is a queue that this front may use: nobody waits for one that it may not.
+    fn check_access(&self) -> Result<(), RuleError> {
+        let refused = |reason| RuleError::AccessDenied {
+            queue: self.name.to_string(),
+            reason,
+        };
+        match self.folder.exists() {
+            Ok(true) => {}
+            Ok(false) => return Err(RuleError::QueueNotFound(self.name.to_string())),
+            Err(error) => return Err(refused(Chain(&error).to_string())),
+        }
+        match &*self.denied.borrow() {
+            Some(reason) if self.known.borrow().is_empty() => Err(refused(reason.clone())),
+            _ => Ok(()),
+        }
     }
 
     fn least_loaded(&self, rule: &DelegationRule, besides: Option<&str>) -> Option<Taker> {
@@ -326,15 +359,15 @@ impl Queue {
 
     /// Connects to instances that are not known yet.
     fn scan(self: &Rc<Self>) {
+        let mut trouble = None;
         match self.folder.properties() {
             Ok(Some(properties)) => {
                 self.properties.replace(properties);
             }
             Ok(None) => return,
-            Err(error) => {
-                tracing::warn!(queue = %self.name, error = %Chain(&error), "cannot read the queue's properties");
-            }
+            Err(error) => trouble = Some(Chain(&error).to_string()),
         }
+        self.denied.replace(None);
         for id in self.folder.instances() {
             if self.known.borrow().contains(&id) || self.failed.borrow().contains_key(&id) {
                 continue;
@@ -345,10 +378,15 @@ impl Queue {
                 }
                 Err(error) if is_dead(&error) => {}
                 Err(error) => {
-                    tracing::warn!(queue = %self.name, instance = id, error = %Chain(&error), "cannot connect to a target");
+                    let reason = format!("instance {id}: {}", Chain(&error));
+                    if is_denied(&error) {
+                        self.denied.replace(Some(reason.clone()));
+                    }
+                    trouble.get_or_insert(reason);
                 }
             }
         }
+        self.shared.note_trouble(&self.name, trouble);
     }
 
     fn connect(self: &Rc<Self>, id: &str) -> Result<(), ChannelError> {
@@ -491,19 +529,9 @@ pub(super) fn watch_control(control: &ControlSocket) -> io::Result<AsyncFd<Owned
 async fn watch(queue: Weak<Queue>) {
     let started = {
         let Some(queue) = queue.upgrade() else { return };
-        queue
-            .registry
-            .runtime
-            .queues()
-            .map_err(io::Error::other)
-            .and_then(|queues| {
-                let mut watched = WatchedFolder::new()?;
-                watched.watch(&queues)?;
-                let descriptor = watched.as_fd().try_clone_to_owned()?;
-                Ok((readable(descriptor)?, watched, queue.folder.clone()))
-            })
+        start_watching(&queue.registry.runtime)
     };
-    let (ready, mut watched, folder) = match started {
+    let (ready, mut watched) = match started {
         Ok(started) => started,
         Err(error) => {
             tracing::warn!(error = %Chain(&error), "cannot watch the runtime folder; instances are found by requests");
@@ -511,11 +539,11 @@ async fn watch(queue: Weak<Queue>) {
         }
     };
     loop {
-        // Fails until the queue exists; then the watch of the folder above has told.
-        let _ = watched.watch(folder.path());
         let Some(strong) = queue.upgrade() else {
             return;
         };
+        // Fails until the queue exists; then the watch of the folder above has told.
+        let _ = watched.watch(strong.folder.path());
         strong.scan();
         // That the queue is gone is news too for those that wait for an instance of it.
         strong.changed.notify_waiters();
@@ -528,12 +556,19 @@ async fn watch(queue: Weak<Queue>) {
     }
 }
 
+fn start_watching(runtime: &RuntimeFolder) -> io::Result<(AsyncFd<OwnedFd>, WatchedFolder)> {
+    runtime.make_queues().map_err(io::Error::other)?;
+    let mut watched = WatchedFolder::new()?;
+    watched.watch(&runtime.queues_path())?;
+    let descriptor = watched.as_fd().try_clone_to_owned()?;
+    Ok((readable(descriptor)?, watched))
+}
+
 fn is_dead(error: &ChannelError) -> bool {
-    let ChannelError::Io(error) = error else {
-        return false;
-    };
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound
-    )
+    let kinds = [io::ErrorKind::ConnectionRefused, io::ErrorKind::NotFound];
+    matches!(error, ChannelError::Io(error) if kinds.contains(&error.kind()))
+}
+
+fn is_denied(error: &ChannelError) -> bool {
+    matches!(error, ChannelError::Io(error) if error.kind() == io::ErrorKind::PermissionDenied)
 }

@@ -8,7 +8,7 @@ use http::Request;
 use ostler_delegation::control::ConnectionFacts;
 use ostler_delegation::rule::RuleError;
 use ostler_delegation::runtime::{QueueFolder, RuntimeFolder};
-use ostler_delegation::{ChannelError, DelegationRule};
+use ostler_delegation::{ChannelError, DelegationRule, QueueError};
 
 use crate::delegation::{RelayPlaces, RelayTarget};
 use crate::forwarder::{ForwardBody, Interim, SendError};
@@ -20,6 +20,8 @@ use crate::tls::ClientFacts;
 pub(crate) enum QueueProbeError {
     #[error(transparent)]
     Rule(#[from] RuleError),
+    #[error(transparent)]
+    Queue(#[from] QueueError),
     #[error("no instance is attached to the queue")]
     NoInstance,
     #[error("an instance takes no connection")]
@@ -42,7 +44,7 @@ pub(super) async fn ask(
     request: Request<ForwardBody>,
 ) -> Result<u16, QueueProbeError> {
     let folder = runtime.queue(rule.queue());
-    if !folder.exists() {
+    if !folder.exists()? {
         return Err(RuleError::QueueNotFound(rule.queue().to_string()).into());
     }
     let mut instances = folder.instances();

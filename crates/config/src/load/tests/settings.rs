@@ -9,7 +9,7 @@ use crate::settings::{AllowedHosts, FrontLimits, HealthCheckDefaults, KernelTls,
 #[test]
 fn our_own_section_and_the_limits_are_read() {
     let loaded = load_text(
-        r#"{ "Ostler": { "Threads": 3, "RuntimeFolder": "/run/x", "TrustedUsers": [ "app", 1000 ], "KernelTls": "OFF",
+        r#"{ "Ostler": { "Threads": 3, "RuntimeFolder": "/run/x", "TrustedUsers": [ "app", 1000 ], "QueueGroup": "www-data", "KernelTls": "OFF",
                 "Tls": { "ClientCertificateAuthorities": "roots.pem" },
                 "HealthChecks": { "Active": { "DefaultInterval": "00:00:01", "DefaultTimeout": "00:00:02" },
                     "Passive": { "DetectionWindow": "00:00:03", "MinimalTotalCount": 4 } } },
@@ -24,6 +24,7 @@ fn our_own_section_and_the_limits_are_read() {
             threads: 3,
             runtime_folder: Some("/run/x".into()),
             trusted_users: vec!["app".into(), "1000".into()],
+            queue_group: Some("www-data".into()),
             data_protection: DataProtectionConfig::default(),
             health_checks: HealthCheckDefaults {
                 active_default_interval: Duration::from_secs(1),
