@@ -12,13 +12,14 @@ use ostler_delegation::control::ConnectionFacts;
 use ostler_shm::kernel_tls::KernelTls;
 use tokio::io::unix::AsyncFd;
 
+use crate::linger;
 use crate::tls::{ClientFacts, KernelSocket, SpentError, Stays, TlsFacts, TlsSession, ToKernel};
 
 /// Bytes asked of the kernel at a time. Together with the longest head it bounds what travels with
 /// a request.
 pub(crate) const READ: usize = 16 * 1024;
 
-/// How long a connection that is being closed is listened to, or waited for.
+/// How long a connection that is being closed is waited for.
 const LONGEST: Duration = Duration::from_secs(2);
 
 /// How long a record may take that has begun and holds a session back.
@@ -286,20 +287,25 @@ impl Client {
     }
 
     /// The same for one who has only half of the connection: it must be registered for writing
-    /// ([`Interest::ReadsAndWrites`]).
+    /// ([`Interest::ReadsAndWrites`]). What has been taken is added to `taken` as it is, so that it
+    /// is known of a wait that is given up, too.
     pub(crate) async fn send_half(
         &self,
         mut pieces: &mut [IoSlice<'_>],
         timeout: Duration,
+        taken: &mut u64,
     ) -> io::Result<()> {
         if let Some(socket) = self.plain_fd() {
             match ostler_shm::send(socket, pieces) {
-                Ok(sent) => IoSlice::advance_slices(&mut pieces, sent),
+                Ok(sent) => {
+                    *taken += sent as u64;
+                    IoSlice::advance_slices(&mut pieces, sent);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
             }
         }
-        self.send_registered(pieces, timeout).await
+        self.send_counted(pieces, timeout, taken).await
     }
 
     /// The socket, for somebody else to serve.
@@ -312,16 +318,26 @@ impl Client {
     /// Waits for room for all pieces.
     pub(crate) async fn send_registered(
         &self,
-        mut pieces: &mut [IoSlice<'_>],
+        pieces: &mut [IoSlice<'_>],
         timeout: Duration,
     ) -> io::Result<()> {
+        self.send_counted(pieces, timeout, &mut 0).await
+    }
+
+    async fn send_counted(
+        &self,
+        mut pieces: &mut [IoSlice<'_>],
+        timeout: Duration,
+        taken: &mut u64,
+    ) -> io::Result<()> {
         if let Some(tls) = &self.tls {
-            return self.send_tls(tls, pieces, timeout).await;
+            return self.send_tls(tls, pieces, timeout, taken).await;
         }
         while !pieces.is_empty() {
             let send = poll_fn(|cx| self.poll_send(cx, pieces));
             let sent = tokio::time::timeout(timeout, send).await;
             let sent = sent.map_err(|_elapsed| io::Error::from(io::ErrorKind::TimedOut))??;
+            *taken += sent as u64;
             IoSlice::advance_slices(&mut pieces, sent);
         }
         Ok(())
@@ -332,10 +348,12 @@ impl Client {
         tls: &TlsSession,
         mut pieces: &mut [IoSlice<'_>],
         timeout: Duration,
+        taken: &mut u64,
     ) -> io::Result<()> {
         loop {
-            let taken = tls.put(pieces)?;
-            IoSlice::advance_slices(&mut pieces, taken);
+            let put = tls.put(pieces)?;
+            *taken += put as u64;
+            IoSlice::advance_slices(&mut pieces, put);
             if pieces.is_empty() && !tls.wants_send() {
                 return Ok(());
             }
@@ -480,10 +498,8 @@ impl Client {
         }
     }
 
-    /// Ends the front's direction and takes in for a moment what the client still sends: closing
-    /// with bytes unread would destroy the response on its way (RFC 9112 section 9.6).
+    /// Ends the front's direction and takes in for a while what the client still sends.
     pub(crate) async fn linger(&mut self) {
-        const MOST: usize = 256 * 1024;
         if self.set_interest(Interest::Reads).is_err() {
             return;
         }
@@ -498,21 +514,15 @@ impl Client {
         if ostler_shm::shutdown_write(self.as_fd()).is_err() {
             return;
         }
-        let drain = async {
-            let mut sink = Vec::new();
-            let mut left = MOST;
-            while left > 0 {
-                sink.clear();
-                // As it comes: nobody reads it.
-                let mut receive =
-                    |socket: BorrowedFd<'_>| ostler_shm::recv(socket, &mut sink, READ);
-                match poll_fn(|cx| self.poll_recv_with(cx, READ, &mut receive)).await {
-                    Ok(0) | Err(_) => return,
-                    Ok(received) => left = left.saturating_sub(received),
-                }
-            }
-        };
-        let _ = tokio::time::timeout(LONGEST, drain).await;
+        let mut sink = Vec::new();
+        linger::discard(linger::LONGEST, async || {
+            sink.clear();
+            // As it comes: nobody reads it.
+            let mut receive = |socket: BorrowedFd<'_>| ostler_shm::recv(socket, &mut sink, READ);
+            let received = poll_fn(|cx| self.poll_recv_with(cx, READ, &mut receive)).await;
+            matches!(received, Ok(1..))
+        })
+        .await;
     }
 
     /// Resets the connection now, whoever else holds the socket: closing would leave it to the last

@@ -178,34 +178,38 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
         places: Vec::new(),
     };
     let mut head = RequestHead::default();
-    loop {
+    let lingers = loop {
         let next = connection.next_head(&mut head, begins_with).await;
         begins_with = HttpProtocols::Http1;
         match next {
             Next::Head => match exchange(&mut Downstream::Http1(&mut connection), &head).await {
-                After::Keep if connection.worker.is_draining() => break,
+                After::Keep if connection.worker.is_draining() => break false,
                 After::Keep => {}
-                After::Close => break,
+                After::Close => break false,
+                After::Linger => break true,
                 After::Detached => return connection.let_go(),
             },
-            Next::Over => break,
+            Next::Over => break false,
             Next::Malformed(error) => {
                 connection.refuse(&error).await;
-                break;
+                break true;
             }
             Next::TimedOut => {
                 let status = StatusCode::REQUEST_TIMEOUT;
                 crate::respond::refuse(&mut connection, refused_facts(), status, "").await;
-                break;
+                break true;
             }
             Next::Http2 => return connection.serve_http2().await,
             Next::NotHttp2 => {
                 let status = StatusCode::BAD_REQUEST;
                 let text = "only HTTP/2 is spoken here";
                 crate::respond::refuse(&mut connection, refused_facts(), status, text).await;
-                break;
+                break true;
             }
         }
+    };
+    if lingers {
+        connection.client.linger().await;
     }
     connection.close().await;
 }

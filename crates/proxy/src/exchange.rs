@@ -26,6 +26,9 @@ use crate::static_files;
 pub(crate) enum After {
     Keep,
     Close,
+    /// It is closed once the client has stopped sending what nobody needs: the exchange is over
+    /// before that.
+    Linger,
     /// It is the target's.
     Detached,
 }

@@ -23,6 +23,7 @@ mod forwarder;
 mod front;
 mod health;
 mod http2;
+mod linger;
 mod listener;
 mod listening;
 mod outcome;

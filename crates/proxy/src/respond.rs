@@ -36,7 +36,7 @@ pub(crate) async fn respond(
         && facts.keep_alive
 }
 
-/// Sends a short response and ends the front's direction, so that the client gets it whole.
+/// Sends a short response that is the connection's last.
 pub(crate) async fn refuse(
     connection: &mut Connection,
     facts: RequestFacts,
@@ -53,7 +53,6 @@ pub(crate) async fn refuse(
         &[("Content-Type", "text/plain")][..]
     };
     respond(connection, facts, status, fields, text.as_bytes()).await;
-    connection.client.linger().await;
 }
 
 /// An error and its causes on one line.

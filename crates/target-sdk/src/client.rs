@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use ostler_delegation::control::ConnectionFacts;
 use ostler_shm::kernel_tls;
@@ -168,20 +169,22 @@ impl Client {
         }
     }
 
-    /// Ends this direction and takes in what the client still sends, so that closing with bytes
-    /// unread does not destroy the response on its way (RFC 9112 section 9.6).
-    pub(crate) async fn linger(&self, most: usize) {
+    /// Ends this direction and takes in what the client still sends until it ends, too, or falls
+    /// silent, so that closing with bytes unread does not destroy the response on its way (RFC 9112
+    /// section 9.6).
+    pub(crate) async fn linger(&self) {
+        const SILENCE: Duration = Duration::from_secs(2);
+        const AT_A_TIME: usize = 16 * 1024;
         if ostler_shm::shutdown_write(self.as_fd()).is_err() {
             return;
         }
         let mut sink = Vec::new();
-        let mut left = most;
-        while left > 0 {
+        loop {
             sink.clear();
-            let max = left.min(16 * 1024);
-            match poll_fn(|cx| self.poll_recv(cx, &mut sink, max)).await {
-                Ok(0) | Err(_) => return,
-                Ok(n) => left = left.saturating_sub(n),
+            let receive = poll_fn(|cx| self.poll_recv(cx, &mut sink, AT_A_TIME));
+            match tokio::time::timeout(SILENCE, receive).await {
+                Ok(Ok(1..)) => {}
+                Ok(Ok(0) | Err(_)) | Err(_) => return,
             }
         }
     }

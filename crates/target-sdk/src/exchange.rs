@@ -26,8 +26,6 @@ use crate::{BoxError, upgrade};
 
 /// Most bytes of an unread body that are read so that the connection can carry another request.
 const DRAIN_MOST: u64 = 256 * 1024;
-/// Most bytes taken in after a response that closes the connection.
-const LINGER_MOST: usize = 1024 * 1024;
 
 /// What a service must be to answer delegated requests.
 pub(crate) trait Handler<B>:
@@ -356,7 +354,7 @@ impl Exchange {
             let _ = tokio::time::timeout(self.context.timeouts.send, end).await;
         }
         if self.body.is_some() {
-            let linger = self.client.linger(LINGER_MOST);
+            let linger = self.client.linger();
             let _ = tokio::time::timeout(self.context.timeouts.drain.min(LINGER), linger).await;
         }
         self.close(ending);
@@ -433,7 +431,8 @@ impl Drop for Exchange {
     }
 }
 
-/// How long a connection that is being closed is listened to.
+/// How long a connection that is being closed is listened to: by time, since any number of bytes is
+/// on its way where the line is fast.
 const LINGER: Duration = Duration::from_secs(30);
 
 /// The `Date` field's value, made once a second and thread.

@@ -95,6 +95,27 @@ fn a_chunked_body_within_the_limit_is_answered_and_one_beyond_it_is_413() {
     }
 }
 
+/// A client that reads nothing before it has sent everything: the answer waits for it, however much
+/// comes behind.
+#[test]
+fn the_413_of_a_body_that_is_sent_to_its_end_is_not_lost() {
+    const CHUNKS: usize = 160;
+    let both = of_server();
+    let chunk = [&b"10000\r\n"[..], &[b'x'; 0x10000], b"\r\n"].concat();
+    for way in WAYS {
+        for framing in ["Transfer-Encoding: chunked", "Content-Length: 10487360"] {
+            let mut client = both.front.connect();
+            client.send(format!(
+                "POST /{way}/server/upload HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n"
+            ));
+            for _ in 0..CHUNKS {
+                client.send(&chunk);
+            }
+            assert_eq!(client.response().status, 413, "{way} {framing}");
+        }
+    }
+}
+
 #[test]
 fn a_handler_that_does_not_read_a_body_answers_whatever_its_size() {
     let both = of_server();

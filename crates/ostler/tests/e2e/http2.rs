@@ -186,11 +186,13 @@ fn a_response_that_breaks_off_resets_its_stream_alone() {
     let sandbox = Sandbox::new();
     let destination = Destination::new();
     let front = sandbox.front(&forwarding_to(&destination));
+    let begun = std::sync::Barrier::new(2);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut incoming = destination.accept();
             incoming.head();
             incoming.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello");
+            begun.wait();
             drop(incoming);
             let mut incoming = destination.accept();
             incoming.head();
@@ -200,8 +202,9 @@ fn a_response_that_breaks_off_resets_its_stream_alone() {
             let client = Http2Client::connect(front.port).await;
             let (response, _stream) = client.begin(get("/"), true).await;
             let broken_off = async {
-                // What has been sent may be lost with the rest.
                 let mut body = response.await?.into_body();
+                begun.wait();
+                // What has been sent may be lost with the rest.
                 while let Some(data) = body.data().await {
                     data?;
                 }

@@ -11,6 +11,7 @@ mod body_limits;
 mod certificates;
 mod command_line;
 mod cors;
+mod cut_off;
 mod delegation_rules;
 mod destinations;
 mod endpoints;

@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -282,8 +283,9 @@ fn whoever_speaks_no_tls_hears_nothing_and_stalls_nobody() {
     assert_eq!(client.ask("GET", "/delegated/").status, 200);
 }
 
-/// A destination that answers every connection with the same bytes and closes it.
-fn destination(answer: &'static str) -> String {
+/// A destination that answers every connection with the same bytes and closes it when `close` says
+/// so: what is known to be broken before its first byte left is not begun.
+fn destination(answer: &'static str, close: Receiver<()>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}/", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -291,6 +293,7 @@ fn destination(answer: &'static str) -> String {
             let mut stream: TcpStream = stream.unwrap();
             let _ = stream.read(&mut [0; 4096]);
             let _ = stream.write_all(answer.as_bytes());
+            let _ = close.recv();
         }
     });
     address
@@ -300,11 +303,15 @@ fn destination(answer: &'static str) -> String {
 fn only_a_whole_response_ends_with_a_close_notify() {
     let sandbox = Sandbox::new();
     let authority = authority(&sandbox);
-    let address = [
-        destination("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfour"),
-        destination("HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\nfour"),
-        destination("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nfour\r\n"),
+    let (close, closes): (Vec<_>, Vec<_>) = (0..3).map(|_| channel()).unzip();
+    let answers = [
+        "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfour",
+        "HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\nfour",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nfour\r\n",
     ];
+    let address: Vec<_> = std::iter::zip(answers, closes)
+        .map(|(answer, close)| destination(answer, close))
+        .collect();
     let route = |id: &str| json!({ "ClusterId": id, "Match": { "Path": format!("/{id}") } });
     let cluster = |at: usize| json!({ "Destinations": { "d": { "Address": address[at] } } });
     let proxy = json!({
@@ -316,21 +323,22 @@ fn only_a_whole_response_ends_with_a_close_notify() {
     );
     let front = start(&sandbox, &json);
     // To an HTTP/1.0 client only the end of the connection is the end of an unknown length.
-    let ask = |path: &str| {
+    let ask = |path: &str, close: &Sender<()>| {
         let mut client = TlsSettings::new(&authority).connect(front.port);
         client.send(format!("GET /{path} HTTP/1.0\r\n\r\n"));
         let mut heard = Vec::new();
-        let ended = client.stream().read_to_end(&mut heard);
-        assert!(
-            heard.ends_with(b"four"),
-            "{}",
-            String::from_utf8_lossy(&heard)
-        );
-        ended.map_err(|error| error.kind()).map(drop)
+        while !heard.ends_with(b"four") {
+            let mut byte = [0];
+            client.stream().read_exact(&mut byte).unwrap();
+            heard.push(byte[0]);
+        }
+        close.send(()).unwrap();
+        let ended = client.stream().read_to_end(&mut Vec::new());
+        ended.map_err(|error| error.kind())
     };
-    assert_eq!(ask("whole"), Ok(()));
-    assert_eq!(ask("cut"), Err(ErrorKind::UnexpectedEof));
-    assert_eq!(ask("chunks"), Err(ErrorKind::UnexpectedEof));
+    assert_eq!(ask("whole", &close[0]), Ok(0));
+    assert_eq!(ask("cut", &close[1]), Err(ErrorKind::UnexpectedEof));
+    assert_eq!(ask("chunks", &close[2]), Err(ErrorKind::UnexpectedEof));
 }
 
 #[test]

@@ -230,8 +230,7 @@ impl Downstream<'_> {
             }
             return After::Keep;
         }
-        connection.client.linger().await;
-        After::Close
+        After::Linger
     }
 
     /// Answers here with a body that comes piece by piece, before anything of the request's own body
@@ -270,21 +269,19 @@ impl Downstream<'_> {
             connection.consume_prefix(head.framing(), Vec::new());
             return After::Keep;
         }
-        connection.client.linger().await;
-        After::Close
+        After::Linger
     }
 
     /// What becomes of the connection behind a response; `whole` is whether the request's body has
     /// been read to its end.
-    pub(crate) async fn after_response(&mut self, keep_alive: bool, whole: bool) -> After {
+    pub(crate) fn after_response(&self, keep_alive: bool, whole: bool) -> After {
         match self {
             Self::Http1(connection) if keep_alive && !connection.read_closed_and_empty() => {
-                return After::Keep;
+                After::Keep
             }
-            Self::Http1(connection) if !whole => connection.client.linger().await,
-            Self::Http1(_) | Self::Http2(_) => {}
+            Self::Http1(_) if !whole => After::Linger,
+            Self::Http1(_) | Self::Http2(_) => After::Close,
         }
-        After::Close
     }
 
     /// Answers that no more can be taken now; `text` says why. The connection ends.
@@ -297,14 +294,15 @@ impl Downstream<'_> {
         match self {
             Self::Http1(connection) => {
                 crate::respond::refuse(connection, RequestFacts::from(head), status, text).await;
+                After::Linger
             }
             Self::Http2(stream) => {
                 let fields = [("content-type", "text/plain")];
                 let fields = if text.is_empty() { &[][..] } else { &fields };
                 answer_stream(stream, head, status, fields, text.as_bytes()).await;
+                After::Close
             }
         }
-        After::Close
     }
 
     /// Ends the exchange without a word.

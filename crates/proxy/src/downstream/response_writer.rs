@@ -68,9 +68,13 @@ impl ResponseWriter<'_> {
         }
     }
 
-    /// Whether the client has been sent anything of the response.
+    /// Whether the client may have something of the response: from the moment its first byte is
+    /// tried, whether the connection takes it or not, nothing else can be said in its place.
     pub(crate) fn is_begun(&self) -> bool {
-        self.bytes_sent() > 0
+        match self {
+            Self::Http1(response) => response.begun,
+            Self::Http2(response) => response.is_begun(),
+        }
     }
 
     pub(crate) fn bytes_sent(&self) -> u64 {
@@ -180,6 +184,8 @@ pub(crate) struct Http1Response<'c> {
     out: Vec<u8>,
     encoder: BodyEncoder,
     keep_alive: bool,
+    /// The first byte has been tried.
+    begun: bool,
     bytes_sent: u64,
 }
 
@@ -191,6 +197,7 @@ impl<'c> Http1Response<'c> {
             out: Vec::new(),
             encoder: BodyEncoder::new(ResponseBody::None),
             keep_alive: false,
+            begun: false,
             bytes_sent: 0,
         }
     }
@@ -267,12 +274,13 @@ impl<'c> Http1Response<'c> {
         if total == 0 {
             return Ok(());
         }
+        // Whoever waits for this may give it up in the middle.
+        self.begun = true;
         let mut pieces = [&self.out[..], &data[..], suffix].map(IoSlice::new);
         self.client
-            .send_half(&mut pieces, timeout)
+            .send_half(&mut pieces, timeout, &mut self.bytes_sent)
             .await
             .map_err(WriteError::Client)?;
-        self.bytes_sent += total as u64;
         self.out.clear();
         Ok(())
     }
@@ -280,3 +288,6 @@ impl<'c> Http1Response<'c> {
 
 /// How long an interim response may wait for room.
 const INTERIM_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests;

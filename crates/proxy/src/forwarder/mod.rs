@@ -378,7 +378,7 @@ where
         return end(After::Close, error);
     }
     drop((upload, writer));
-    let after = downstream.after_response(passed.keep_alive, whole).await;
+    let after = downstream.after_response(passed.keep_alive, whole);
     end(after, None)
 }
 

@@ -220,14 +220,30 @@ where
 {
     let mut trailers = HeaderMap::new();
     let mut is_flushed = false;
+    let mut ahead = None;
     loop {
-        match next(body.as_mut(), writer, activity, is_flushed).await {
+        let piece = match ahead.take() {
+            Some(piece) => piece,
+            None => next(body.as_mut(), writer, activity, is_flushed).await,
+        };
+        match piece {
             Next::Data(data) => {
+                if !is_flushed {
+                    // A body that is known to be broken by now is an answer of the front's own yet.
+                    ahead = soon(body.as_mut(), writer, activity).await;
+                    if let Some(Next::Failed(error)) = ahead {
+                        return Err(broken(context, error.as_ref(), activity));
+                    }
+                }
                 let most = activity.at_most(SEND_TIMEOUT);
                 writer.data(data, most).await?;
                 is_flushed = true;
             }
             Next::Later => {
+                if let Some(piece) = soon(body.as_mut(), writer, activity).await {
+                    ahead = Some(piece);
+                    continue;
+                }
                 let most = activity.at_most(SEND_TIMEOUT);
                 writer.flush(most).await?;
                 is_flushed = true;
@@ -240,15 +256,41 @@ where
             }
             Next::End => return Ok(trailers),
             Next::Gone => return Err(PassError::of_client_body(Side::ClientGone)),
-            Next::Failed(error) => {
-                tracing::warn!(cluster = context.cluster().id(), error = %Chain(error.as_ref()), "the response's body failed");
-                let over = context.deadline().filter(|_| activity.is_over());
-                let status = over.map_or(StatusCode::BAD_GATEWAY, |over| over.status);
-                return Err(PassError::at_destination(status));
-            }
+            Next::Failed(error) => return Err(broken(context, error.as_ref(), activity)),
         }
         activity.happened();
     }
+}
+
+/// What comes next of the body without waiting for it: what has arrived by now is taken in first.
+async fn soon<B>(
+    mut body: Pin<&mut B>,
+    writer: &mut ResponseWriter<'_>,
+    activity: &Activity,
+) -> Option<Next>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    for _ in 0..2 {
+        match next(body.as_mut(), writer, activity, false).await {
+            // The runtime asks the kernel before this goes on.
+            Next::Later => tokio::task::yield_now().await,
+            piece => return Some(piece),
+        }
+    }
+    None
+}
+
+fn broken(
+    context: &ExchangeContext<'_>,
+    error: &(dyn std::error::Error + 'static),
+    activity: &Activity,
+) -> PassError {
+    tracing::warn!(cluster = context.cluster().id(), error = %Chain(error), "the response's body failed");
+    let over = context.deadline().filter(|_| activity.is_over());
+    let status = over.map_or(StatusCode::BAD_GATEWAY, |over| over.status);
+    PassError::at_destination(status)
 }
 
 enum Next {

@@ -18,6 +18,7 @@ use super::connection::Connection;
 use crate::connection::Watch;
 use crate::delegation::RelayPlaces;
 use crate::downstream::{BodyFailure, Head, Piece, WriteError};
+use crate::linger;
 use crate::tls::ClientFacts;
 use crate::worker::Worker;
 
@@ -79,6 +80,7 @@ impl Stream {
             head: None,
             is_head: head.is_head(),
             encoder: BodyEncoder::new(ResponseBody::None),
+            begun: false,
             bytes_sent: 0,
         };
         (body, response)
@@ -90,23 +92,21 @@ impl Stream {
         self.taken_back.set(true);
     }
 
-    /// Takes in for a moment what is still to come of a body that nobody needs any more, as an
+    /// Takes in for a while what is still to come of a body that nobody needs any more, as an
     /// HTTP/1.1 connection does: the reset that follows (RFC 9113 section 8.1) makes some clients
     /// forget the response.
     pub(super) async fn linger(&mut self) {
-        const MOST: usize = 256 * 1024;
-        const LONGEST: Duration = Duration::from_secs(2);
+        /// Here the reset says that the rest is not wanted, so it need not be as long.
+        const LONGEST: Duration = Duration::from_secs(5);
         let body = &mut self.body;
-        let drain = async {
-            let mut left = MOST;
-            while left > 0
-                && let Some(Ok(data)) = body.data().await
-            {
+        linger::discard(LONGEST, async || match body.data().await {
+            Some(Ok(data)) => {
                 let _ = body.flow_control().release_capacity(data.len());
-                left = left.saturating_sub(data.len());
+                true
             }
-        };
-        let _ = tokio::time::timeout(LONGEST, drain).await;
+            _ => false,
+        })
+        .await;
     }
 
     /// The client may try again elsewhere: nothing has been done (RFC 9113 section 8.7).
@@ -176,12 +176,18 @@ pub(crate) struct StreamResponse<'c> {
     is_head: bool,
     /// Holds the body to its length.
     encoder: BodyEncoder,
+    /// The head has been given to the connection.
+    begun: bool,
     bytes_sent: u64,
 }
 
 impl StreamResponse<'_> {
     pub(crate) fn bytes_sent(&self) -> u64 {
         self.bytes_sent
+    }
+
+    pub(crate) fn is_begun(&self) -> bool {
+        self.begun
     }
 
     pub(crate) fn interim(
@@ -255,6 +261,7 @@ impl StreamResponse<'_> {
             .map(|(name, value)| name.as_str().len() + value.len())
             .sum();
         self.bytes_sent += bytes as u64 + 1;
+        self.begun = true;
         let stream = self.response.send_response(head, ends);
         self.stream = Some(stream.map_err(client_error)?);
         Ok(())

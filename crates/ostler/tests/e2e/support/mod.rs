@@ -9,6 +9,7 @@ mod mischief;
 mod old_target;
 mod process;
 mod raw_destination;
+pub(crate) mod raw_http2;
 pub(crate) mod routes_both_ways;
 mod tls_client;
 

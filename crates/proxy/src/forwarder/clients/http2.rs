@@ -311,6 +311,9 @@ impl Http2Body {
         Response::from_parts(parts, body)
     }
 
+    /// A stream that is reset before its END_STREAM is cut off, whatever the reason given: behind
+    /// it, a destination that wants no more of the request's body says NO_ERROR (RFC 9113 section
+    /// 8.1), which h2 takes for the end that it is.
     pub(super) fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
@@ -330,15 +333,6 @@ impl Http2Body {
                     self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
                     return Poll::Ready(Some(Ok(Frame::data(data))));
                 }
-                // The destination wants no more of the request's body, which is no fault of the
-                // response (RFC 9113 section 8.1).
-                Some(Err(error))
-                    if error.reason() == Some(Reason::NO_ERROR)
-                        && self.left.is_none_or(|left| left == 0) =>
-                {
-                    self.ended = true;
-                    return Poll::Ready(None);
-                }
                 Some(Err(error)) => {
                     self.ended = true;
                     return Poll::Ready(Some(Err(error)));
@@ -350,7 +344,6 @@ impl Http2Body {
         self.ended = true;
         Poll::Ready(match trailers {
             Ok(trailers) => trailers.map(|trailers| Ok(Frame::trailers(trailers))),
-            Err(error) if error.reason() == Some(Reason::NO_ERROR) => None,
             Err(error) => Some(Err(error)),
         })
     }

@@ -196,6 +196,9 @@ impl Pool {
         self.connector
             .in_proxy_form(&mut request)
             .map_err(Failed::Lost)?;
+        let (mut parts, body) = request.into_parts();
+        body.state_chunks(&mut parts.headers);
+        let mut request = Request::from_parts(parts, body);
         if let Some(interim) = sending.interim {
             interim.watch(&mut request);
         }

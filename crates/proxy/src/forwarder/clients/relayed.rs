@@ -79,12 +79,13 @@ impl RelayedConnections {
                     }
                 },
             };
-            let Some(parts) = make() else {
+            let Some(mut parts) = make() else {
                 let error = SendError::of("no request can be made");
                 let left = Left::Nothing;
                 return Err(NotRelayed { error, left });
             };
             let is_bodiless = body.is_end_stream();
+            body.state_chunks(&mut parts.headers);
             let mut request = Request::from_parts(parts, body);
             interim.clear();
             interim.watch(&mut request);

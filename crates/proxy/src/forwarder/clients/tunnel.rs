@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use h2::{Reason, RecvStream, SendStream};
+use h2::{RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::http2::StreamPlace;
@@ -48,10 +48,7 @@ impl AsyncRead for Http2Tunnel {
             }
             match ready!(self.receiver.poll_data(cx)) {
                 Some(Ok(data)) => self.unread = data,
-                // RFC 8441 section 5: what ends a connection ends the stream.
-                Some(Err(error)) if error.reason() == Some(Reason::NO_ERROR) => {
-                    self.has_ended = true;
-                }
+                // RFC 8441 section 5: an orderly end is END_STREAM, and a reset is a reset.
                 Some(Err(error)) => return Poll::Ready(Err(broken(error))),
                 None => self.has_ended = true,
             }
