@@ -34,6 +34,7 @@ mod local_users;
 mod logs;
 mod malformed;
 mod mistakes;
+mod one_form;
 mod pools;
 mod rate_limiter;
 mod relay;
