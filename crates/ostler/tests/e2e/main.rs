@@ -10,6 +10,7 @@ mod basics;
 mod body_limits;
 mod certificates;
 mod command_line;
+mod connect_info;
 mod cors;
 mod cut_off;
 mod delegation_rules;
