@@ -21,8 +21,7 @@ impl QueueName {
     ///
     /// # Errors
     ///
-    /// [`QueueError::InvalidName`] when it is empty, longer than 260 characters, or so long once
-    /// escaped that no file can have the name.
+    /// [`QueueError::InvalidName`] when it is empty or longer than 260 characters.
     pub fn new(name: &str) -> Result<Self, QueueError> {
         let invalid = |reason| QueueError::InvalidName {
             name: name.into(),
@@ -35,15 +34,9 @@ impl QueueName {
         if characters > Self::MAX_CHARACTERS {
             return Err(invalid("it is longer than 260 characters"));
         }
-        let folder = escape(&name.to_lowercase());
-        if folder.len() > 255 {
-            return Err(invalid(
-                "its escaped form is longer than a file name may be (255 bytes)",
-            ));
-        }
         Ok(Self {
             given: name.into(),
-            folder: folder.into(),
+            folder: shortened(escape(&name.to_lowercase())).into(),
         })
     }
 
@@ -52,7 +45,8 @@ impl QueueName {
         &self.given
     }
 
-    /// The name of the queue's folder: lower case, with everything but `[a-z0-9._-]` as `%xx`.
+    /// The name of the queue's folder: lower case, with everything but `[a-z0-9._-]` as `%xx`, and
+    /// shortened where no file could have the name.
     pub fn folder(&self) -> &str {
         &self.folder
     }
@@ -94,6 +88,31 @@ fn escape(lower: &str) -> String {
     folder
 }
 
+/// Longest name of a file on Linux, in bytes (`NAME_MAX`).
+const LONGEST_FOLDER: usize = 255;
+/// What is kept of a longer one: with `%-` and 32 digits it is then as long as it may be.
+const KEPT: usize = LONGEST_FOLDER - 2 - 32;
+
+/// A folder's name that is too long is cut, and a hash of the whole put behind `%-`, which no escaped
+/// name has in it.
+fn shortened(folder: String) -> String {
+    if folder.len() <= LONGEST_FOLDER {
+        return folder;
+    }
+    // Escaped names are ASCII.
+    format!("{}%-{:032x}", &folder[..KEPT], fnv_1a(folder.as_bytes()))
+}
+
+/// FNV-1a of 128 bits. Whoever may open a queue may give it any name, so that nobody gains by making two
+/// names collide.
+fn fnv_1a(bytes: &[u8]) -> u128 {
+    const OFFSET_BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+    bytes.iter().fold(OFFSET_BASIS, |hash, byte| {
+        (hash ^ u128::from(*byte)).wrapping_mul(PRIME)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,7 +143,25 @@ mod tests {
     fn refuses_empty_and_overlong_names() {
         assert!(QueueName::new("").is_err());
         assert!(QueueName::new(&"q".repeat(261)).is_err());
-        assert!(QueueName::new(&"q".repeat(255)).is_ok());
-        assert!(QueueName::new(&"ü".repeat(200)).is_err());
+    }
+
+    #[test]
+    fn a_name_of_any_allowed_length_has_a_folder_of_its_own() {
+        let folder = |name: &str| QueueName::new(name).unwrap().folder().to_owned();
+        assert_eq!(folder(&"q".repeat(255)), "q".repeat(255));
+        for name in ["q".repeat(256), "q".repeat(260), "\u{fc}".repeat(260)] {
+            let folder = folder(&name);
+            assert_eq!(folder.len(), 255, "{folder}");
+            assert_eq!(&folder[221..223], "%-", "{folder}");
+        }
+        let (left, right) = (
+            folder(&("q".repeat(259) + "a")),
+            folder(&("q".repeat(259) + "b")),
+        );
+        assert_ne!(left, right);
+        assert_eq!(folder(&"Q".repeat(260)), folder(&"q".repeat(260)));
+        // The vectors of the algorithm's authors.
+        assert_eq!(fnv_1a(b""), 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d);
+        assert_eq!(fnv_1a(b"a"), 0xd228_cb69_6f1a_8caf_7891_2b70_4e4a_8964);
     }
 }

@@ -366,7 +366,7 @@ mod tests {
     #[test]
     fn a_name_of_260_characters_binds() {
         let (_folder, runtime) = runtime();
-        let name = "long".repeat(63);
+        let name = "long".repeat(65);
         let queue =
             QueueInstance::open(&runtime, options(&name, RequestQueueMode::Create)).unwrap();
         assert_eq!(runtime.list().unwrap().len(), 1);
