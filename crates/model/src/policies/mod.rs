@@ -12,6 +12,7 @@ use ostler_config::schema::{PoliciesConfig, RouteConfig};
 
 pub use authorization::{
     Authorized, BearerScheme, Claims, JsonWebKeysError, KeySet, RouteAuthorization, TokenError,
+    WeakKey,
 };
 pub use cors::{Cors, CorsField, CorsPolicy, Preflight};
 pub use rate_limiter::{Acquired, Permit, RateLimiter, Rejected, RouteLimiters, Waiting};

@@ -1,6 +1,8 @@
 //! The keys that verify tokens. A symmetric key verifies HMACs and nothing else, a public key
 //! signatures of its own kind: who knows a public key cannot make a token with it.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use ostler_config::schema::SigningKeyConfig;
@@ -8,7 +10,24 @@ use serde_json::Value;
 
 /// Keys.
 #[derive(Debug, Default)]
-pub struct KeySet(Vec<Key>);
+pub struct KeySet {
+    keys: Vec<Key>,
+    too_weak: Vec<WeakKey>,
+}
+
+/// An RSA key that is left out for its size: nothing verifies a signature with it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the RSA key {} has {bits} bits, and {SMALLEST_RSA} to {LARGEST_RSA} are needed", id.as_deref().unwrap_or("without an id"))]
+pub struct WeakKey {
+    /// Its `kid`, if it has one.
+    pub id: Option<String>,
+    /// The length of its modulus.
+    pub bits: usize,
+}
+
+/// What the library that verifies takes.
+const SMALLEST_RSA: usize = 2048;
+const LARGEST_RSA: usize = 8192;
 
 #[derive(Debug)]
 struct Key {
@@ -27,6 +46,9 @@ pub enum JsonWebKeysError {
     /// None of its keys can be used.
     #[error("it has no key that can be used: RSA, P-256 or P-384, for signatures")]
     Empty,
+    /// Those that could be used by their kind have the wrong size.
+    #[error("it has no key that can be used")]
+    TooWeak(#[source] WeakKey),
 }
 
 /// More than any issuer has at a time; each may be tried for each token.
@@ -52,7 +74,10 @@ impl KeySet {
             algorithms: HMAC,
             key: DecodingKey::from_secret(&key.secret),
         });
-        Self(keys.collect())
+        Self {
+            keys: keys.collect(),
+            too_weak: Vec::new(),
+        }
     }
 
     /// Reads a JSON Web Key Set. Keys of a kind that cannot be used here are left out, symmetric
@@ -68,29 +93,43 @@ impl KeySet {
         let Some(keys) = set.get("keys").and_then(Value::as_array) else {
             return Err(JsonWebKeysError::Empty);
         };
-        let keys = keys.iter().filter_map(|key| {
-            let key: Jwk = serde_json::from_value(key.clone()).ok()?;
-            of_jwk(&key)
-        });
-        let keys: Vec<_> = keys.take(MOST).collect();
-        if keys.is_empty() {
-            return Err(JsonWebKeysError::Empty);
+        let mut set = Self::default();
+        for key in keys {
+            if set.keys.len() + set.too_weak.len() == MOST {
+                break;
+            }
+            let Ok(key) = serde_json::from_value::<Jwk>(key.clone()) else {
+                continue;
+            };
+            match too_weak(&key) {
+                Some(weak) => set.too_weak.push(weak),
+                None => set.keys.extend(of_jwk(&key)),
+            }
         }
-        Ok(Self(keys))
+        match (set.keys.is_empty(), set.too_weak.first()) {
+            (false, _) => Ok(set),
+            (true, Some(weak)) => Err(JsonWebKeysError::TooWeak(weak.clone())),
+            (true, None) => Err(JsonWebKeysError::Empty),
+        }
+    }
+
+    /// Keys that were left out although their kind would do.
+    pub fn too_weak(&self) -> &[WeakKey] {
+        &self.too_weak
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.keys.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.keys.is_empty()
     }
 
     pub(super) fn has(&self, id: &str) -> bool {
-        self.0.iter().any(|key| key.id.as_deref() == Some(id))
+        self.keys.iter().any(|key| key.id.as_deref() == Some(id))
     }
 
     /// The keys that may have signed with an algorithm, those of an id if it is given.
@@ -99,12 +138,27 @@ impl KeySet {
         algorithm: Algorithm,
         id: Option<&'k str>,
     ) -> impl Iterator<Item = &'k DecodingKey> {
-        self.0
+        self.keys
             .iter()
             .filter(move |key| id.is_none() || key.id.as_deref() == id)
             .filter(move |key| key.algorithms.contains(&algorithm))
             .map(|key| &key.key)
     }
+}
+
+/// Whether a key is of RSA and of no size that can be verified with.
+fn too_weak(jwk: &Jwk) -> Option<WeakKey> {
+    let AlgorithmParameters::RSA(key) = &jwk.algorithm else {
+        return None;
+    };
+    let modulus = URL_SAFE_NO_PAD.decode(&key.n).ok()?;
+    let leading = modulus.iter().position(|byte| *byte != 0)?;
+    let first = modulus.get(leading)?;
+    let bits = (modulus.len() - leading) * 8 - first.leading_zeros() as usize;
+    (!(SMALLEST_RSA..=LARGEST_RSA).contains(&bits)).then(|| WeakKey {
+        id: jwk.common.key_id.clone(),
+        bits,
+    })
 }
 
 fn of_jwk(jwk: &Jwk) -> Option<Key> {
@@ -137,4 +191,45 @@ fn of_jwk(jwk: &Jwk) -> Option<Key> {
         algorithms,
         key: DecodingKey::from_jwk(jwk).ok()?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(id: &str, modulus: &[u8]) -> Value {
+        let modulus = URL_SAFE_NO_PAD.encode(modulus);
+        serde_json::json!({ "kty": "RSA", "kid": id, "n": modulus, "e": "AQAB" })
+    }
+
+    #[test]
+    fn an_rsa_key_that_nothing_verifies_with_is_left_out_and_told() {
+        let (small, large) = (key("small", &[0xc5; 128]), key("large", &[0xc5; 256]));
+        let set = serde_json::json!({ "keys": [small, large] }).to_string();
+        let set = KeySet::from_json(&set).unwrap();
+        assert!(set.has("large") && !set.has("small"));
+        let told: Vec<_> = set.too_weak().iter().map(ToString::to_string).collect();
+        let wanted = "the RSA key small has 1024 bits, and 2048 to 8192 are needed";
+        assert_eq!(told, [wanted]);
+        let alone = serde_json::json!({ "keys": [small] }).to_string();
+        let error = KeySet::from_json(&alone).unwrap_err();
+        assert!(matches!(
+            error,
+            JsonWebKeysError::TooWeak(WeakKey { bits: 1024, .. })
+        ));
+    }
+
+    #[test]
+    fn leading_zeros_of_a_modulus_are_no_bits() {
+        let mut modulus = vec![0, 0];
+        modulus.extend([0x80; 256]);
+        for (modulus, bits) in [
+            (&modulus[..], None),
+            (&modulus[4..], Some(2032)),
+            (&[0], None),
+        ] {
+            let key: Jwk = serde_json::from_value(key("k", modulus)).unwrap();
+            assert_eq!(too_weak(&key).map(|weak| weak.bits), bits);
+        }
+    }
 }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::ordinal;
 
 pub use bearer::BearerScheme;
-pub use key_set::{JsonWebKeysError, KeySet};
+pub use key_set::{JsonWebKeysError, KeySet, WeakKey};
 pub use token_error::TokenError;
 
 /// What a token says of its bearer.
