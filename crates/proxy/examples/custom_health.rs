@@ -19,16 +19,13 @@ use std::time::{Duration, Instant};
 use ostler_config::schema::{
     ClusterConfig, DestinationConfig, MatchConfig, ProxyConfig, RouteConfig,
 };
-use ostler_delegation::runtime::RuntimeFolder;
 use ostler_model::cluster::EnabledHealthChecks;
 use ostler_model::health::{PassiveVerdict, ProbingResult, ProxiedExchange};
 use ostler_model::{
     ActiveHealthCheckPolicy, AvailableDestinationsPolicy, ClusterState, DestinationHealth,
     DestinationState, PassiveHealthCheckPolicy, PolicyRegistry, ProxyModel,
 };
-use ostler_proxy::{
-    ActiveHealthOptions, Endpoint, Front, FrontLimits, FrontOptions, ListenUrl, Pipeline,
-};
+use ostler_proxy::{Endpoint, Front, FrontOptions, ListenUrl, Pipeline};
 
 /// Unhealthy for a second after three answers of 5xx, or failures, in a row.
 #[derive(Default)]
@@ -128,12 +125,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = FrontOptions {
         endpoints: vec![Endpoint::clear(ListenUrl::parse("http://127.0.0.1:0")?)],
         threads: 1,
-        limits: FrontLimits::default(),
-        runtime: RuntimeFolder::from_environment(),
-        trusted_uids: Vec::new(),
-        kernel_tls: false,
-        active_health: ActiveHealthOptions::default(),
-        static_files: None,
+        ..FrontOptions::default()
     };
     let front = Front::start(Arc::clone(&model), Pipeline::yarp_default(), &options)?;
     let address = front.addresses().into_iter().next();

@@ -20,7 +20,7 @@ use crate::connections::Connections;
 use crate::delegation::{QueueRegistry, Trust};
 use crate::forwarder::ConnectionLimits;
 use crate::health::{self, ActiveHealthOptions, HealthSignal};
-use crate::listener::{Endpoint, bind};
+use crate::listener::{Endpoint, ListenUrl, bind};
 
 use crate::listening::{Change, EndpointId};
 use crate::pipeline::Pipeline;
@@ -79,7 +79,7 @@ impl Default for FrontLimits {
     }
 }
 
-/// How a front is set up.
+/// How a front is set up. The default is the program's: it listens on `http://localhost:5000`.
 #[derive(Debug, Clone)]
 pub struct FrontOptions {
     /// Where to listen.
@@ -99,6 +99,22 @@ pub struct FrontOptions {
     /// Whether the kernel may encrypt for clients whose sockets are handed to targets. Where it
     /// cannot, or may not, exchanges over TLS are relayed.
     pub kernel_tls: bool,
+}
+
+impl Default for FrontOptions {
+    fn default() -> Self {
+        let url = ListenUrl::parse("http://localhost:5000").expect("it is a URL");
+        Self {
+            endpoints: vec![Endpoint::clear(url)],
+            threads: 0,
+            limits: FrontLimits::default(),
+            runtime: RuntimeFolder::from_environment(),
+            trusted_uids: Vec::new(),
+            active_health: ActiveHealthOptions::default(),
+            static_files: None,
+            kernel_tls: true,
+        }
+    }
 }
 
 /// How far the front is with stopping.

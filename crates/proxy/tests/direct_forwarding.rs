@@ -8,11 +8,10 @@ use std::sync::{Arc, Mutex};
 
 use ostler_config::schema::{HeaderEncoding, HttpClientConfig};
 use ostler_config::{ConfigurationTree, load};
-use ostler_delegation::runtime::RuntimeFolder;
 use ostler_model::ProxyModel;
 use ostler_proxy::{
-    ActiveHealthOptions, DirectForwarder, Endpoint, ExchangeContext, Flow, ForwarderError, Front,
-    FrontLimits, FrontOptions, ListenUrl, Outcome, Pipeline, PipelineStep, StepFuture,
+    DirectForwarder, Endpoint, ExchangeContext, Flow, ForwarderError, Front, FrontOptions,
+    ListenUrl, Outcome, Pipeline, PipelineStep, StepFuture,
 };
 
 /// A destination that notes heads and answers `ok`, on connections that it keeps.
@@ -117,13 +116,8 @@ impl Running {
             endpoints: vec![Endpoint::clear(
                 ListenUrl::parse("http://127.0.0.1:0").unwrap(),
             )],
-            kernel_tls: false,
             threads: 1,
-            limits: FrontLimits::default(),
-            runtime: RuntimeFolder::from_environment(),
-            trusted_uids: Vec::new(),
-            active_health: ActiveHealthOptions::default(),
-            static_files: None,
+            ..FrontOptions::default()
         };
         let front = Front::start(model, pipeline, &options).unwrap();
         Self { front, ended }

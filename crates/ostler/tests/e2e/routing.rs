@@ -5,6 +5,7 @@
 
 use std::fmt::Write;
 
+use crate::support::http2_client::{self, Http2Client};
 use crate::support::{Front, Process, Sandbox};
 
 /// Routes before one application.
@@ -257,6 +258,32 @@ fn order_precedes_precedence_and_ties_are_ambiguous() {
         ("GET /h/echo", "Host: b.com\r\n", "star"),
         ("GET /tie/echo", "", "500"),
     ]);
+}
+
+#[test]
+fn a_head_is_told_the_length_of_an_empty_500_and_of_no_other_empty_answer() {
+    // As Kestrel does.
+    let sandbox = Sandbox::new();
+    let front = sandbox.front(
+        r#"{ "ReverseProxy": { "Routes": {
+            "a": { "ClusterId": "c", "Match": { "Path": "/tie/{a}" } },
+            "b": { "ClusterId": "c", "Match": { "Path": "/tie/{b}" } } }, "Clusters": { "c": {} } } }"#,
+    );
+    for (path, status, length) in [("/tie/x", 500, Some("0")), ("/other", 404, None)] {
+        let mut client = front.connect();
+        client.send(format!("HEAD {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
+        let response = client.head_response();
+        assert_eq!(response.status, status);
+        assert_eq!(response.field("content-length"), length, "{path}");
+        let response = http2_client::run(async {
+            let client = Http2Client::connect(front.port).await;
+            let request = http::Request::head(http2_client::url(path));
+            client.ask(request.body(()).unwrap()).await
+        });
+        assert_eq!(response.status(), status);
+        let told = response.head.headers.get("content-length");
+        assert_eq!(told.map(|value| value.to_str().unwrap()), length, "{path}");
+    }
 }
 
 #[test]

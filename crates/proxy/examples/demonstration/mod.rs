@@ -9,11 +9,8 @@ use std::sync::Arc;
 use ostler_config::schema::{
     ClusterConfig, DestinationConfig, MatchConfig, ProxyConfig, RouteConfig,
 };
-use ostler_delegation::runtime::RuntimeFolder;
 use ostler_model::ProxyModel;
-use ostler_proxy::{
-    ActiveHealthOptions, Endpoint, Front, FrontLimits, FrontOptions, ListenUrl, Pipeline,
-};
+use ostler_proxy::{Endpoint, Front, FrontOptions, ListenUrl, Pipeline};
 
 pub(crate) type Failure = Box<dyn Error>;
 
@@ -22,12 +19,7 @@ pub(crate) fn front(model: &Arc<ProxyModel>, pipeline: Pipeline) -> Result<Front
     let options = FrontOptions {
         endpoints: vec![Endpoint::clear(ListenUrl::parse("http://127.0.0.1:0")?)],
         threads: 1,
-        limits: FrontLimits::default(),
-        runtime: RuntimeFolder::from_environment(),
-        trusted_uids: Vec::new(),
-        kernel_tls: false,
-        active_health: ActiveHealthOptions::default(),
-        static_files: None,
+        ..FrontOptions::default()
     };
     Ok(Front::start(Arc::clone(model), pipeline, &options)?)
 }

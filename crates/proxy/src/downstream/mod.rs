@@ -8,6 +8,7 @@
 mod request_body;
 mod response_writer;
 
+use std::borrow::Cow;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
@@ -210,6 +211,7 @@ impl Downstream<'_> {
         fields: &[(&str, &str)],
         body: &[u8],
     ) -> After {
+        let fields = &*with_length_for_head(head, status, fields, body);
         let connection = match self {
             Self::Http1(connection) => connection,
             Self::Http2(stream) => {
@@ -367,6 +369,20 @@ where
         }
     }
     Ok(writer.end(None, PATIENCE).await?)
+}
+
+/// Kestrel tells a HEAD the length of its own empty 500, and of no other empty answer.
+fn with_length_for_head<'f, 'v>(
+    head: &RequestHead,
+    status: StatusCode,
+    fields: &'f [(&'v str, &'v str)],
+    body: &[u8],
+) -> Cow<'f, [(&'v str, &'v str)]> {
+    let told = head.is_head() && status == StatusCode::INTERNAL_SERVER_ERROR && body.is_empty();
+    match told {
+        false => Cow::Borrowed(fields),
+        true => Cow::Owned([fields, &[("content-length", "0")]].concat()),
+    }
 }
 
 async fn answer_stream(
