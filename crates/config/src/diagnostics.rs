@@ -117,6 +117,12 @@ impl Diagnostics {
         self.0.push(diagnostic);
     }
 
+    /// Leaves out what `keep` says no to.
+    #[cfg(test)]
+    pub(crate) fn retain(&mut self, keep: impl FnMut(&Diagnostic) -> bool) {
+        self.0.retain(keep);
+    }
+
     /// Brings what is said of one file together, in the order one reads it.
     pub fn sort(&mut self) {
         self.0.sort_by(|left, right| {

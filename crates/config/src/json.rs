@@ -1,5 +1,7 @@
 //! JSON with comments and trailing commas, into a tree of its own, everything with its place.
 
+mod strictness;
+
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -33,11 +35,11 @@ pub(crate) fn read(origin: &str, text: &str) -> Result<Node, SourceError> {
         lines: line_starts(text),
         last: Cell::new((0, 0)),
     };
+    if let Some((offset, message)) = strictness::first_mistake(text) {
+        return Err(source.mistake(offset, message));
+    }
     let parsed = parse_to_ast(text, &CollectOptions::default(), &OPTIONS).map_err(|error| {
-        SourceError::Syntax {
-            place: source.position(error.range().start).place(),
-            message: lower_case(&error.kind().to_string()),
-        }
+        source.mistake(error.range().start, lower_case(&error.kind().to_string()))
     })?;
     let Some(Value::Object(object)) = parsed.value else {
         let origin = origin.to_owned();
@@ -59,6 +61,11 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
+    fn mistake(&self, offset: usize, message: String) -> SourceError {
+        let place = self.position(offset).place();
+        SourceError::Syntax { place, message }
+    }
+
     /// `path` holds the names down to `into`, at most [`MAX_DEPTH`] of them.
     fn object(
         &self,

@@ -30,6 +30,7 @@ mod not_yet;
 mod policies;
 mod policy_kind;
 mod reader;
+mod renamed;
 mod route;
 pub mod schema;
 mod settings;
@@ -39,7 +40,7 @@ mod validate;
 pub use diagnostics::{Diagnostic, Diagnostics, Place, Severity};
 pub use error::SourceError;
 pub use json_schema::json_schema;
-pub use load::{Loaded, RouteValidator, load, load_with};
+pub use load::{Loaded, RouteValidator, load, load_section, load_with};
 pub use policy_kind::PolicyKind;
 pub use settings::{
     AllowedHosts, CertificateConfig, ClientCertificateMode, DataProtectionConfig, DataRate,
@@ -47,5 +48,5 @@ pub use settings::{
     OstlerConfig, Password, ProtectionKeyConfig, Settings, StaticFilesConfig, TlsConfig,
     TlsHostConfig,
 };
-pub use tree::{ConfigurationTree, Section};
+pub use tree::{ConfigurationTree, Section, host_variable};
 pub use validate::{Items, Sourced, validate};

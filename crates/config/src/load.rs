@@ -1,5 +1,8 @@
 //! From the tree to settings: everything read, every mistake collected.
 
+mod outermost;
+mod routes_alike;
+
 use std::collections::HashSet;
 
 use crate::diagnostics::{Diagnostics, Severity};
@@ -73,10 +76,22 @@ pub fn load(tree: &ConfigurationTree) -> Loaded {
 /// Reads a tree and has `validator` check path templates and hosts. It never fails: everything that
 /// is wrong is in the result.
 pub fn load_with(tree: &ConfigurationTree, validator: &dyn RouteValidator) -> Loaded {
+    load_section(tree, REVERSE_PROXY, validator)
+}
+
+/// The same, of a tree whose routes and clusters stand in the section `name` instead of
+/// `ReverseProxy`. It is an error if there is no such section.
+pub fn load_section(
+    tree: &ConfigurationTree,
+    name: &str,
+    validator: &dyn RouteValidator,
+) -> Loaded {
     let mut diagnostics = Diagnostics::default();
-    let section = tree.section(REVERSE_PROXY);
-    if section.is_empty() {
-        look_for_the_section(tree, &mut diagnostics);
+    let section = tree.section(name);
+    outermost::check(tree, name, &mut diagnostics);
+    if section.is_empty() && !same(name, REVERSE_PROXY) {
+        let message = "there is no such section, and routes are to be read from it";
+        note(&mut diagnostics, Severity::Error, &section, message, None);
     }
     let policies = policies::read(tree, &mut diagnostics);
     let mut reader = Reader::new(section, &mut diagnostics);
@@ -97,9 +112,11 @@ pub fn load_with(tree: &ConfigurationTree, validator: &dyn RouteValidator) -> Lo
         policies,
     };
     check_clusters_of_routes(&mut reader, &proxy);
+    routes_alike::warn(&mut reader, &proxy.routes);
+    warn_of_empty_clusters(&mut reader, &proxy);
     reader.finish();
     let settings = Settings::read(tree, proxy, &mut diagnostics);
-    not_yet::warn(tree, &mut diagnostics);
+    not_yet::warn(tree, name, &mut diagnostics);
     diagnostics.sort();
     Loaded {
         settings,
@@ -107,7 +124,8 @@ pub fn load_with(tree: &ConfigurationTree, validator: &dyn RouteValidator) -> Lo
     }
 }
 
-const REVERSE_PROXY: &str = "ReverseProxy";
+/// Where routes and clusters stand if nobody says otherwise.
+pub(crate) const REVERSE_PROXY: &str = "ReverseProxy";
 
 const DELEGATION: &str = "HttpSysDelegation";
 const LOAD_BALANCING: &str = "LoadBalancing";
@@ -176,13 +194,15 @@ fn check_clusters_of_routes(reader: &mut Reader<'_, '_>, proxy: &ProxyConfig) {
     }
 }
 
-/// Sections of other programs are none of our business, but a misspelt one of ours is.
-fn look_for_the_section(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) {
-    for (name, section) in tree.section("").children() {
-        if section.has_children() && nearest(name, &[REVERSE_PROXY]).is_some() {
-            let remedy = Some(format!("did you mean {REVERSE_PROXY}?"));
-            let message = format!("the section {name:?} is unknown and has no effect");
-            note(diagnostics, Severity::Warning, &section, message, remedy);
+/// Warns of clusters that nobody can be asked of, which is no error either.
+fn warn_of_empty_clusters(reader: &mut Reader<'_, '_>, proxy: &ProxyConfig) {
+    let sections = reader.section.section("Clusters");
+    for ((_, section), cluster) in sections.children().zip(&proxy.clusters) {
+        if cluster.destinations.is_empty() {
+            let message = "the cluster has no destinations: requests are answered 503";
+            let remedy = "add one, as \"Destinations\": { \"d1\": { \"Address\": \
+                          \"http://localhost:5001/\" } }";
+            reader.warn(&section, message, Some(remedy.to_owned()));
         }
     }
 }

@@ -6,6 +6,7 @@
 
 use crate::diagnostics::{Diagnostics, Severity};
 use crate::leaf;
+use crate::load::REVERSE_PROXY;
 use crate::reader::note;
 use crate::schema::HttpVersion;
 use crate::tree::key::same;
@@ -52,10 +53,12 @@ const NOT_YET: &[Line] = &[
     Line { owner: LIMITS, key: "Http3", is_used: there, message: IGNORED },
 ];
 
-/// Warns of every use of what is not implemented yet.
-pub(crate) fn warn(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) {
+/// Warns of every use of what is not implemented yet. `proxy` is the section that stands for
+/// `ReverseProxy`.
+pub(crate) fn warn(tree: &ConfigurationTree, proxy: &str, diagnostics: &mut Diagnostics) {
     for line in NOT_YET {
-        for owner in matching(tree.section(""), line.owner) {
+        let owner = line.owner.replacen(REVERSE_PROXY, proxy, 1);
+        for owner in matching(tree.section(""), &owner) {
             let value = owner.section(line.key);
             let at = Use { owner, value };
             if (line.is_used)(&at) {
@@ -129,7 +132,7 @@ mod tests {
         let mut tree = ConfigurationTree::new();
         tree.add_json("a.json", text).unwrap();
         let mut diagnostics = Diagnostics::default();
-        warn(&tree, &mut diagnostics);
+        warn(&tree, REVERSE_PROXY, &mut diagnostics);
         assert!(!diagnostics.has_errors());
         diagnostics
             .warnings()

@@ -3,6 +3,7 @@
 use crate::diagnostics::{Diagnostic, Diagnostics, Severity};
 use crate::leaf::TimeSpan;
 use crate::nearest::{nearest, suggestion};
+use crate::renamed;
 use crate::schema::Metadata;
 use crate::tree::Section;
 use crate::tree::key::same;
@@ -181,7 +182,12 @@ impl<'a, 'd> Reader<'a, 'd> {
                 ),
                 _ => (
                     format!("the key {key:?} is unknown and has no effect"),
-                    nearest(name, &self.known).map(|known| format!("did you mean {known}?")),
+                    renamed::remedy(self.section.path(), name)
+                        .map(str::to_owned)
+                        .or_else(|| {
+                            let near = nearest(name, &self.known);
+                            near.map(|known| format!("did you mean {known}?"))
+                        }),
                 ),
             };
             note(

@@ -2,7 +2,9 @@
 
 use super::address;
 use crate::diagnostics::Diagnostics;
+use crate::leaf;
 use crate::reader::Reader;
+use crate::renamed;
 use crate::schema::DestinationConfig;
 use crate::tree::Section;
 
@@ -25,10 +27,14 @@ pub(super) fn read(
         destination_id: id.to_owned(),
         address: reader.text("Address").unwrap_or_default(),
         health: reader.text("Health"),
-        host: reader.text("Host"),
+        host: reader
+            .parsed("Host", leaf::field_value)
+            .filter(|host| !host.is_empty()),
         metadata: reader.map("Metadata"),
     };
     let at = reader.section.clone();
+    let meant = [(QUEUE, "delegationqueue")];
+    renamed::warn_of_metadata(&mut reader, &at.child("Metadata"), &meant);
     if config.address.is_empty() {
         let message = format!("no address for destination {id:?} on cluster {cluster:?}");
         let remedy = match at.split_from() {
@@ -57,11 +63,26 @@ pub(super) fn read(
         let remedy = format!("write it as {remedy}");
         reader.error(&at.child("Address"), message, Some(remedy));
     }
+    if host_is_any(&config.address) && queue.value().is_none() {
+        let message = format!(
+            "{:?} names no host, so no request can be forwarded to it",
+            config.address
+        );
+        let remedy = "name a host; or, for delegation, the request queue in \
+                      Metadata:HttpSysDelegationQueue";
+        reader.warn(&at.child("Address"), message, Some(remedy.to_owned()));
+    }
     if let Some(name) = queue.value() {
         check_queue(&mut reader, &queue, name, delegates);
     }
     reader.finish();
     config
+}
+
+/// `*` and `+` are URL prefixes' words for any host.
+fn host_is_any(address: &str) -> bool {
+    let host = address.split_once("://").map(|(_, rest)| rest);
+    host.is_some_and(|host| host.starts_with(['*', '+']))
 }
 
 fn check_queue(reader: &mut Reader<'_, '_>, at: &Section<'_>, name: &str, delegates: bool) {

@@ -15,8 +15,18 @@ use crate::diagnostics::Diagnostics;
 use crate::load::RouteValidator;
 use crate::policy_kind::PolicyKind;
 use crate::reader::Reader;
+use crate::renamed;
 use crate::schema::ClusterConfig;
 use crate::tree::Section;
+
+/// Metadata with a meaning, each with a word that none is without which means the same.
+const METADATA: [(&str, &str); 2] = [
+    (
+        "ConsecutiveFailuresHealthPolicy.Threshold",
+        "consecutivefailures",
+    ),
+    ("TransportFailureRateHealthPolicy.RateLimit", "failurerate"),
+];
 
 /// Reads one entry of `Clusters`. `delegates` says whether the pipeline has that step.
 pub(crate) fn read(
@@ -53,6 +63,7 @@ pub(crate) fn read(
     let (http_client, max_connections_per_server) = http_client::read(client, reader.diagnostics);
     let (http_request, activity_timeout) = http_request::read(request, reader.diagnostics);
     let metadata = reader.map("Metadata");
+    renamed::warn_of_metadata(&mut reader, &at.child("Metadata"), &METADATA);
     reader.finish();
     ClusterConfig {
         cluster_id: id.to_owned(),

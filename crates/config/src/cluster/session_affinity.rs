@@ -66,8 +66,8 @@ pub(super) fn read(
 fn read_cookie(section: Section<'_>, diagnostics: &mut Diagnostics) -> SessionAffinityCookieConfig {
     let mut reader = Reader::new(section, diagnostics);
     let cookie = SessionAffinityCookieConfig {
-        path: reader.text("Path"),
-        domain: reader.text("Domain"),
+        path: attribute(&mut reader, "Path"),
+        domain: attribute(&mut reader, "Domain"),
         http_only: reader.parsed("HttpOnly", leaf::boolean),
         secure_policy: reader.parsed("SecurePolicy", |text| leaf::member(text, SECURE_POLICIES)),
         same_site: reader.parsed("SameSite", |text| leaf::member(text, SAME_SITE)),
@@ -77,4 +77,15 @@ fn read_cookie(section: Section<'_>, diagnostics: &mut Diagnostics) -> SessionAf
     };
     reader.finish();
     cookie
+}
+
+/// The text of a cookie's attribute, which ends at a `;` (RFC 6265 section 4.1.1).
+fn attribute(reader: &mut Reader<'_, '_>, key: &'static str) -> Option<String> {
+    let text = reader.parsed(key, |text| match text.contains(';') {
+        true => Err(format!(
+            "{text:?} holds a `;`, at which the attribute would end"
+        )),
+        false => leaf::field_value(text),
+    });
+    text.filter(|text| !text.is_empty())
 }

@@ -20,9 +20,9 @@ pub(super) fn of_kestrel() -> Properties {
         ),
     ));
     let endpoint = object("An endpoint.", endpoint);
-    let default = map(
-        "Default is that of https endpoints without one.",
-        certificate(),
+    let default = object(
+        "Certificates that several endpoints share.",
+        vec![("Default", certificate()), ("Development", certificate())],
     );
     vec![
         (

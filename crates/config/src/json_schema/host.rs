@@ -10,6 +10,17 @@ pub(super) fn urls() -> Value {
     text_like("Where to listen, separated by ;.", "http://localhost:5000")
 }
 
+pub(super) fn ports(scheme: &str) -> Value {
+    text_like(
+        &format!("Ports of {scheme} on all addresses, separated by ;. Urls comes first."),
+        "8080",
+    )
+}
+
+pub(super) fn shutdown_timeout() -> Value {
+    integer("How long exchanges under way may take when the front is stopped; 30 by default.")
+}
+
 pub(super) fn kestrel() -> Value {
     let anything = || json!({ "description": "Not implemented yet." });
     let limits = object(

@@ -17,6 +17,18 @@ pub(crate) fn boolean(text: &str) -> Result<bool, String> {
     }
 }
 
+/// The value of a field (RFC 9110 section 5.5): no message can carry one with a control character.
+pub(crate) fn field_value(text: &str) -> Result<String, String> {
+    let forbidden = |c: &char| c.is_ascii_control() && *c != '\t';
+    match text.chars().find(forbidden) {
+        None => Ok(text.to_owned()),
+        Some(found) => Err(format!(
+            "the value holds U+{:04X}, which no field can have",
+            u32::from(found)
+        )),
+    }
+}
+
 /// A sign, if any, and digits: no blanks, no fraction.
 pub(crate) fn int32(text: &str) -> Result<i32, String> {
     integer(text, "a whole number of 32 bits")

@@ -8,10 +8,10 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::diagnostics::Diagnostics;
+use crate::diagnostics::{Diagnostics, Severity};
 use crate::leaf::{self, TimeSpan};
 use crate::nearest::suggestion;
-use crate::reader::Reader;
+use crate::reader::{Reader, note};
 use crate::schema::{
     AuthorizationConfig, AuthorizationPolicyConfig, BearerConfig, JsonWebKeySource,
     SigningKeyConfig,
@@ -20,6 +20,13 @@ use crate::tree::key::same;
 use crate::tree::{ConfigurationTree, Section};
 
 const BEARER: &str = "Authentication:Schemes:Bearer";
+
+/// Keys of `Authentication` that name a scheme.
+const DEFAULTS: [&str; 3] = [
+    "DefaultScheme",
+    "DefaultAuthenticateScheme",
+    "DefaultChallengeScheme",
+];
 
 /// ASP.NET's default.
 const CLOCK_SKEW: Duration = Duration::from_secs(300);
@@ -36,6 +43,7 @@ const KEYS: [&str; 4] = [
 
 /// Reads `Authorization` and `Authentication`.
 pub(super) fn read(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) -> AuthorizationConfig {
+    refuse_other_authentication(&tree.section("Authentication"), diagnostics);
     let bearer = bearer(tree, diagnostics);
     let mut reader = Reader::new(tree.section("Authorization"), diagnostics);
     let default = reader.child("DefaultPolicy");
@@ -69,6 +77,38 @@ pub(super) fn read(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) -> A
         policies,
         default_policy,
         fallback_policy,
+    }
+}
+
+/// Whoever configures another way to authenticate believes that somebody is asked by it. Passed over, it
+/// would leave every route open that relies on it.
+fn refuse_other_authentication(section: &Section<'_>, diagnostics: &mut Diagnostics) {
+    let refuse = |at: &Section<'_>, message: String, diagnostics: &mut Diagnostics| {
+        let remedy = format!("configure {BEARER}, or remove it");
+        note(diagnostics, Severity::Error, at, message, Some(remedy));
+    };
+    for (name, at) in section.children().filter(|(_, at)| !at.is_empty()) {
+        if same(name, "Schemes") {
+            for (scheme, at) in at.children().filter(|(_, at)| !at.is_empty()) {
+                if !same(scheme, "Bearer") {
+                    let message = format!(
+                        "the authentication scheme {scheme:?} is unknown: nobody would be asked by it"
+                    );
+                    refuse(&at, message, diagnostics);
+                }
+            }
+        } else if DEFAULTS.iter().any(|known| same(known, name)) {
+            let scheme = at.value().unwrap_or_default();
+            if !same(scheme, "Bearer") {
+                let message = format!("there is no authentication scheme {scheme:?}, only Bearer");
+                refuse(&at, message, diagnostics);
+            }
+        } else {
+            let message = format!(
+                "{name:?} is no way to authenticate that is known: nobody would be asked by it"
+            );
+            refuse(&at, message, diagnostics);
+        }
     }
 }
 

@@ -47,6 +47,9 @@ pub(super) fn read(
         let remedy = "write it in the manner of /api/{id}/{**rest}".to_owned();
         reader.error(&at, format!("no path template: {message}"), Some(remedy)); // R8
     }
+    if let Some(path) = path.as_deref() {
+        warn_of_stars(&mut reader, path);
+    }
     let hosts = reader.list("Hosts");
     for (at, host) in &hosts {
         check_host(&mut reader, at, host, validator);
@@ -80,6 +83,21 @@ pub(super) fn read(
         headers,
         query_parameters,
     }
+}
+
+/// Other proxies write `/api/*` for everything below; in a template that is a literal.
+fn warn_of_stars(reader: &mut Reader<'_, '_>, path: &str) {
+    let segments = path.split('/');
+    let begins = |segment: &&str| segment.ends_with('*') && !segment.contains(['{', '}']);
+    let Some(star) = segments.clone().find(begins) else {
+        return;
+    };
+    let at = reader.section.child("Path");
+    let message = format!("{star:?} is taken as it stands, and matches no other segment");
+    let before: Vec<_> = segments.take_while(|segment| *segment != star).collect();
+    let before = before.join("/");
+    let remedy = format!("write {before}/{{**rest}} for everything below {before}/");
+    reader.warn(&at, message, Some(remedy));
 }
 
 fn check_host(

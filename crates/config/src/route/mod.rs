@@ -9,7 +9,7 @@ mod transforms;
 use crate::diagnostics::Diagnostics;
 use crate::leaf;
 use crate::load::RouteValidator;
-use crate::nearest::suggestion;
+use crate::nearest::nearest;
 use crate::reader::{Reader, map};
 use crate::schema::{PoliciesConfig, RouteConfig};
 use crate::tree::Section;
@@ -43,24 +43,28 @@ pub(crate) fn read(
         authorization_policy: policy(
             &mut reader,
             "AuthorizationPolicy",
+            "Authorization",
             &["Default", "Anonymous"],
             policies.authorization.names(),
         ), // R19
         rate_limiter_policy: policy(
             &mut reader,
             "RateLimiterPolicy",
+            "RateLimiter",
             &["Default", "Disable"],
             policies.rate_limiter.names(),
         ), // R23
         output_cache_policy: policy(
             &mut reader,
             "OutputCachePolicy",
+            "OutputCache",
             &[],
             policies.output_cache.names(),
         ), // R25
         timeout_policy: policy(
             &mut reader,
             "TimeoutPolicy",
+            "RequestTimeouts",
             &["Disable"],
             policies.request_timeouts.names(),
         ), // R26
@@ -68,6 +72,7 @@ pub(crate) fn read(
         cors_policy: policy(
             &mut reader,
             "CorsPolicy",
+            "Cors",
             &["Default", "Disable"],
             policies.cors.names(),
         ), // R21
@@ -123,10 +128,11 @@ pub(crate) fn read(
     config
 }
 
-/// The name of a policy: a reserved one, or one that a section beside `ReverseProxy` defines.
+/// The name of a policy: a reserved one, or one that `section`, beside `ReverseProxy`, defines.
 fn policy<'n>(
     reader: &mut Reader<'_, '_>,
     key: &'static str,
+    section: &str,
     reserved: &[&'n str],
     defined: impl Iterator<Item = &'n str>,
 ) -> Option<String> {
@@ -134,9 +140,13 @@ fn policy<'n>(
     let known: Vec<_> = reserved.iter().copied().chain(defined).collect();
     if !known.iter().any(|known| same(known, &name)) {
         let at = reader.section.child(key);
-        let remedy = match known.as_slice() {
-            [] => "remove it: no policies of this kind are defined".to_owned(),
-            known => suggestion(&name, known),
+        let remedy = match nearest(&name, &known) {
+            Some(near) => format!("did you mean {near}?"),
+            None if known.is_empty() => format!("define {section}:Policies:{name}"),
+            None => format!(
+                "define {section}:Policies:{name}, or name one of {}",
+                known.join(", ")
+            ),
         };
         reader.error(&at, format!("there is no policy {name:?}"), Some(remedy));
     }

@@ -254,6 +254,10 @@ impl<'a> Check<'a, '_> {
 
     /// Exactly one of `Set` and `Append`, which may be empty.
     fn set_or_append(&mut self) {
+        if !self.primary.starts_with("Query") {
+            self.field_value("Set");
+            self.field_value("Append");
+        }
         match (self.value("Set"), self.value("Append")) {
             (None, None) => {
                 let message = format!("{} needs Set or Append", self.primary);
@@ -263,6 +267,12 @@ impl<'a> Check<'a, '_> {
                 self.error("Append", "Set and Append exclude each other".to_owned());
             }
             _ => {}
+        }
+    }
+
+    fn field_value(&mut self, key: &str) {
+        if let Err(message) = leaf::field_value(self.value(key).unwrap_or_default()) {
+            self.error(key, message);
         }
     }
 

@@ -3,7 +3,7 @@
 
 use crate::diagnostics::{Diagnostics, Severity};
 use crate::leaf;
-use crate::reader::note;
+use crate::reader::{Reader, note};
 use crate::tree::Section;
 
 /// A switch, the value that changes something in Kestrel, and what happens here.
@@ -33,7 +33,16 @@ const SWITCHES: &[(&str, bool, &str)] = &[
 /// Switches that have nothing to switch here.
 const IDLE: &[&str] = &["AllowSynchronousIO", "DisableStringReuse"];
 
+/// What is read elsewhere.
+const SECTIONS: [&str; 4] = ["Limits", "Endpoints", "EndpointDefaults", "Certificates"];
+
 pub(super) fn warn(section: &Section<'_>, diagnostics: &mut Diagnostics) {
+    let mut reader = Reader::new(section.clone(), diagnostics);
+    reader.allow(SECTIONS);
+    reader.allow(SWITCHES.iter().map(|(key, ..)| *key));
+    reader.allow(IDLE.iter().copied());
+    reader.finish();
+    warn_of_certificates(&section.child("Certificates"), diagnostics);
     let switches = SWITCHES
         .iter()
         .map(|(key, value, message)| (*key, *value, *message));
@@ -56,4 +65,11 @@ pub(super) fn warn(section: &Section<'_>, diagnostics: &mut Diagnostics) {
             }
         }
     }
+}
+
+/// Of `Certificates` one is looked for; ASP.NET puts one more there when it is developed with.
+fn warn_of_certificates(section: &Section<'_>, diagnostics: &mut Diagnostics) {
+    let mut reader = Reader::new(section.clone(), diagnostics);
+    reader.allow(["Default", "Development"]);
+    reader.finish();
 }

@@ -5,6 +5,7 @@ mod data_protection;
 mod data_rate;
 mod endpoints;
 mod health_checks;
+mod host;
 mod http2_limits;
 mod http_sys;
 mod kernel_tls;
@@ -25,6 +26,8 @@ pub use kernel_tls::KernelTls;
 pub use limits::FrontLimits;
 pub use static_files::StaticFilesConfig;
 
+use std::time::Duration;
+
 use crate::diagnostics::Diagnostics;
 use crate::leaf;
 use crate::reader::Reader;
@@ -40,10 +43,13 @@ pub struct Settings {
     /// Where to listen, and how. The first of these that says anything:
     ///
     /// 1. `Kestrel:Endpoints`;
-    /// 2. `Urls`, separated by `;`, from any source (an environment variable `URLS`, too);
-    /// 3. the environment variables `ASPNETCORE_URLS` and `DOTNET_URLS`;
+    /// 2. `Urls`, separated by `;`;
+    /// 3. `HTTP_PORTS` and `HTTPS_PORTS`, separated by `;`, on all addresses;
     /// 4. `http://localhost:5000`.
     pub endpoints: Vec<EndpointConfig>,
+    /// `ShutdownTimeoutSeconds`: how long exchanges under way may take when the front is stopped.
+    /// Absent is up to the program.
+    pub shutdown_timeout: Option<Duration>,
     /// The `ReverseProxy` section.
     pub proxy: ProxyConfig,
     /// The `Ostler` section and limits.
@@ -89,6 +95,7 @@ impl Settings {
     ) -> Self {
         Self {
             endpoints: endpoints::read(tree, diagnostics),
+            shutdown_timeout: host::read(tree, diagnostics),
             ostler: ostler(tree, &proxy, diagnostics),
             static_files: static_files::read(tree, diagnostics),
             proxy,

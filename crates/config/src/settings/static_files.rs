@@ -19,11 +19,10 @@ pub struct StaticFilesConfig {
     /// `NavigationFallback:Path`: the file for paths that no route matches and that are not named
     /// like a file.
     pub navigation_fallback: Option<String>,
-    /// `ContentRoot`, `ASPNETCORE_CONTENTROOT` or `DOTNET_CONTENTROOT`; absent is the folder of the
-    /// configuration's file.
+    /// `ContentRoot`; absent is the folder of the configuration's file.
     pub content_root: Option<String>,
-    /// `WebRoot` or `ASPNETCORE_WEBROOT`, the folder with the files, below the content root unless
-    /// it is absolute; absent is `wwwroot`.
+    /// `WebRoot`, the folder with the files, below the content root unless it is absolute; absent is
+    /// `wwwroot`.
     pub web_root: Option<String>,
 }
 
@@ -46,21 +45,16 @@ pub(super) fn read(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) -> S
     };
     let legacy = is_true("YARP_ENABLE_STATIC_FILES");
     let implied = legacy && !has_fallback && !is_true("YARP_DISABLE_SPA_FALLBACK");
-    let first_of = |names: &[&str]| {
-        let values = names.iter().map(|name| tree.section(name));
-        let mut values = values.filter_map(|section| section.value().map(str::to_owned));
-        values.find(|value| !value.is_empty())
+    let folder = |name| {
+        let value = tree.section(name).value().map(str::to_owned);
+        value.filter(|value: &String| !value.is_empty())
     };
     StaticFilesConfig {
         enabled: enabled.unwrap_or(legacy),
         serve_unknown_file_types: serve_unknown_file_types.unwrap_or_default(),
         navigation_fallback: navigation_fallback.or(implied.then(|| "/index.html".to_owned())),
-        content_root: first_of(&[
-            "ContentRoot",
-            "ASPNETCORE_CONTENTROOT",
-            "DOTNET_CONTENTROOT",
-        ]),
-        web_root: first_of(&["WebRoot", "ASPNETCORE_WEBROOT"]),
+        content_root: folder("ContentRoot"),
+        web_root: folder("WebRoot"),
     }
 }
 
@@ -119,7 +113,7 @@ mod tests {
         let mut tree = ConfigurationTree::new();
         let json = r#"{ "WebRoot": "site", "StaticFiles": { "Enable": true } }"#;
         tree.add_json("a.json", json).unwrap();
-        tree.add_environment([("ASPNETCORE_CONTENTROOT".into(), "/srv".into())]);
+        tree.add_host_environment(&[("ASPNETCORE_CONTENTROOT".into(), "/srv".into())]);
         let mut diagnostics = Diagnostics::default();
         let read = read(&tree, &mut diagnostics);
         assert_eq!(read.web_root.as_deref(), Some("site"));

@@ -1,11 +1,13 @@
 //! The configuration as .NET keeps it: a tree of named leaves, in which later sources win.
 
+mod host_environment;
 pub(crate) mod key;
 mod node;
 mod section;
 #[cfg(test)]
 mod tests;
 
+pub use host_environment::host_variable;
 pub(crate) use node::{Leaf, Node, Position};
 pub use section::Section;
 
@@ -20,8 +22,8 @@ pub(crate) const MAX_DEPTH: usize = 64;
 ///
 /// Each source lays its values over those before it, one by one: objects merge key by key, and
 /// arrays, whose elements are named `0`, `1` and so on, index by index (reference 1.14). A host adds
-/// them in this order: `appsettings.json`, `appsettings.<Environment>.json`, the environment
-/// variables, the command line.
+/// them in this order: environment variables with a host's prefix, `appsettings.json`,
+/// `appsettings.<Environment>.json`, the other environment variables, the command line.
 #[derive(Debug, Clone, Default)]
 pub struct ConfigurationTree {
     root: Node,
@@ -65,7 +67,10 @@ impl ConfigurationTree {
     /// # Errors
     ///
     /// The first that has no key or no `=`, or more than 64 levels. Those before it are added.
-    pub fn add_command_line(&mut self, assignments: &[String]) -> Result<(), SourceError> {
+    pub fn add_command_line<'s>(
+        &mut self,
+        assignments: impl IntoIterator<Item = &'s String>,
+    ) -> Result<(), SourceError> {
         for assignment in assignments {
             let bare = ["--", "-", "/"]
                 .into_iter()
@@ -75,7 +80,7 @@ impl ConfigurationTree {
                 .split_once('=')
                 .filter(|(key, _)| !key.is_empty())
                 .ok_or_else(|| SourceError::Assignment(assignment.clone()))?;
-            let position = Position::outside_files("command line");
+            let position = Position::outside_files(Position::COMMAND_LINE);
             self.set(key, value.to_owned(), position)?;
         }
         Ok(())

@@ -17,6 +17,9 @@ pub(crate) struct Position {
 }
 
 impl Position {
+    /// The origin of settings of the command line.
+    pub(crate) const COMMAND_LINE: &'static str = "command line";
+
     /// Somewhere that has no lines.
     pub(crate) fn outside_files(origin: &str) -> Self {
         Self {
@@ -74,10 +77,36 @@ impl Node {
         self.split_from = later.split_from.or(self.split_from.take());
         for (key, child) in later.children {
             match self.children.get_mut(&key) {
-                Some(mine) => mine.merge(child),
+                Some(mine) => {
+                    if !mine.is_in_a_file() {
+                        // Variables are mostly in capitals, and the name is shown.
+                        mine.name.clone_from(&child.name);
+                    }
+                    mine.merge(child);
+                }
                 None => _ = self.children.insert(key, child),
             }
         }
+    }
+
+    /// Whether a file has something at this level itself.
+    pub(crate) fn is_in_a_file(&self) -> bool {
+        let in_a_file = |leaf: &Leaf| leaf.position.line > 0;
+        self.container.is_some() || self.leaf.as_ref().is_some_and(in_a_file)
+    }
+
+    /// Whether anything at this level or below is in a file or on the command line.
+    pub(crate) fn is_written(&self) -> bool {
+        let on_command_line = |leaf: &Leaf| leaf.position.origin.as_ref() == Position::COMMAND_LINE;
+        self.is_in_a_file()
+            || self.leaf.as_ref().is_some_and(on_command_line)
+            || self.children.values().any(Self::is_written)
+    }
+
+    /// Where this stands, or the first below that stands anywhere.
+    pub(crate) fn first_position(&self) -> Option<&Position> {
+        self.position()
+            .or_else(|| self.children.values().find_map(Self::first_position))
     }
 
     /// Where the value stands, else the object or array.

@@ -74,6 +74,18 @@ impl<'a> Section<'a> {
         self.position.map(Position::place)
     }
 
+    /// Where it stands, or the first thing in it that stands anywhere.
+    pub(crate) fn first_place(&self) -> Option<Place> {
+        let first = self.node.and_then(Node::first_position);
+        first.or(self.position).map(Position::place)
+    }
+
+    /// Whether somebody has written it for this program: in a file or on the command line, and not
+    /// only as a variable of the environment, which is everybody's.
+    pub(crate) fn is_written(&self) -> bool {
+        self.node.is_some_and(Node::is_written)
+    }
+
     pub(crate) fn has_children(&self) -> bool {
         self.node.is_some_and(|node| !node.children.is_empty())
     }

@@ -18,8 +18,53 @@ fn tree(text: &str) -> ConfigurationTree {
     tree
 }
 
+/// Most texts here are about one thing, and their clusters have no destinations.
 fn load_text(text: &str) -> Loaded {
-    load(&tree(text))
+    let mut loaded = load(&tree(text));
+    loaded
+        .diagnostics
+        .retain(|said| !said.message.contains("has no destinations"));
+    loaded
+}
+
+#[test]
+fn a_cluster_without_destinations_is_a_warning() {
+    let loaded = load(&tree(
+        r#"{ "ReverseProxy": { "Clusters": { "c": { "Destinations": {} } } } }"#,
+    ));
+    assert!(!loaded.diagnostics.has_errors());
+    assert_eq!(warning_paths(&loaded), ["ReverseProxy:Clusters:c"]);
+}
+
+#[test]
+fn routes_and_clusters_may_stand_in_another_section() {
+    let text = r#"{ "App": { "Gateway": { "Routes": { "r": { "ClusterId": "c", "Order": "x",
+        "OutputCachePolicy": "p", "Match": { "Path": "/" } } }, "Clusters": {
+        "c": { "Destinations": { "d": { "Address": "http://d/" } } } } } },
+        "OutputCache": { "Policies": { "p": {} } } }"#;
+    let loaded = load_section(&tree(text), "app:Gateway", &AnyRoute);
+    assert_eq!(loaded.settings.proxy.routes[0].route_id, "r");
+    assert_eq!(
+        warning_paths(&loaded),
+        ["App:Gateway:Routes:r:OutputCachePolicy"]
+    );
+    let errors: Vec<_> = loaded.diagnostics.errors().map(|said| &said.path).collect();
+    assert_eq!(errors, ["App:Gateway:Routes:r:Order"]);
+    let loaded = load_section(&tree(text), "Yarp", &AnyRoute);
+    let errors: Vec<_> = loaded
+        .diagnostics
+        .errors()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(errors[0].contains("there is no such section"), "{errors:?}");
+    // What would have been meant is told beside it.
+    assert!(
+        loaded
+            .diagnostics
+            .warnings()
+            .any(|said| said.to_string().contains("App:Gateway"))
+    );
 }
 
 /// The paths and messages of the errors of a text, the messages with their remedies.
@@ -198,7 +243,7 @@ impl RouteValidator for NothingBad {
 #[test]
 fn an_error_from_another_source_names_that_source() {
     let mut tree = tree(
-        "{ \"ReverseProxy\": { \"Routes\": { \"r\": {\n \"ClusterId\": \"c\", \"Order\": 1, \"Match\": { \"Path\": \"/\" } } }, \"Clusters\": { \"c\": {} } } }",
+        "{ \"ReverseProxy\": { \"Routes\": { \"r\": {\n \"ClusterId\": \"c\", \"Order\": 1, \"Match\": { \"Path\": \"/\" } } }, \"Clusters\": { \"c\": { \"Destinations\": { \"d\": { \"Address\": \"http://d/\" } } } } } }",
     );
     let name = "reverseproxy__ROUTES__r__order".to_owned();
     tree.add_environment([(name, "first".to_owned())]);
@@ -242,6 +287,10 @@ fn an_unknown_key_is_a_warning_with_the_nearest_known_one() {
         warnings,
         [
             (
+                "Logging",
+                Some("use --log or OSTLER_LOG, for instance --log debug")
+            ),
+            (
                 "Kestrel:Limits:MaxRequestLineSizes",
                 Some("did you mean MaxRequestLineSize?")
             ),
@@ -249,8 +298,17 @@ fn an_unknown_key_is_a_warning_with_the_nearest_known_one() {
             ("ReverseProxy:Route", Some("did you mean Routes?")),
             ("ReverseProxy:Routes:r:Mach", Some("did you mean Match?")),
             ("ReverseProxy:Routes:r:Match:Verb", None),
-            ("ReverseProxy:Clusters:c:HttpRequest:Timeout", None),
-            ("ReverseProxy:Clusters:c:SessionAffinity:Settings", None),
+            (
+                "ReverseProxy:Clusters:c:HttpRequest:Timeout",
+                Some("it is called ActivityTimeout now")
+            ),
+            (
+                "ReverseProxy:Clusters:c:SessionAffinity:Settings",
+                Some(
+                    "write the name of the cookie or header as AffinityKeyName, and a cookie's \
+                     attributes in Cookie"
+                )
+            ),
             (
                 "ReverseProxy:Clusters:c:Destinations:d:Adress",
                 Some("did you mean Address?")
@@ -260,9 +318,9 @@ fn an_unknown_key_is_a_warning_with_the_nearest_known_one() {
 }
 
 #[test]
-fn a_misspelt_section_is_a_warning_and_a_foreign_one_is_not() {
+fn a_misspelt_section_is_a_warning_and_so_is_a_foreign_one() {
     let loaded = load_text(r#"{ "ReversProxy": { "Routes": {} }, "Logging": { "x": 1 } }"#);
-    assert_eq!(warning_paths(&loaded), ["ReversProxy"]);
+    assert_eq!(warning_paths(&loaded), ["ReversProxy", "Logging"]);
 }
 
 #[test]
@@ -467,8 +525,8 @@ fn the_pipeline_is_a_list_of_known_steps() {
 fn a_route_without_a_cluster_is_answered_503_which_is_a_warning() {
     let loaded = load_text(
         r#"{ "ReverseProxy": { "Routes": { "a": { "Match": { "Path": "/" } },
-            "b": { "ClusterId": "CLUSTER", "Match": { "Path": "/" } },
-            "c": { "ClusterId": "clutser", "Match": { "Path": "/" } } }, "Clusters": { "cluster": {} } } }"#,
+            "b": { "ClusterId": "CLUSTER", "Match": { "Path": "/b" } },
+            "c": { "ClusterId": "clutser", "Match": { "Path": "/c" } } }, "Clusters": { "cluster": {} } } }"#,
     );
     assert!(!loaded.diagnostics.has_errors());
     assert_eq!(

@@ -120,6 +120,91 @@ fn wrong_limits_are_errors() {
     }
 }
 
+/// A file, with a host's environment around it.
+fn tree_in(json: &str, variables: &[(&str, &str)]) -> ConfigurationTree {
+    let variables = variables.iter();
+    let variables: Vec<_> = variables
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    let mut tree = ConfigurationTree::new();
+    tree.add_host_environment(&variables);
+    tree.add_json("ostler.json", json).unwrap();
+    tree.add_environment(variables);
+    tree
+}
+
+#[test]
+fn ports_of_containers_are_listened_on_on_all_addresses() {
+    for (variables, wanted) in [
+        (
+            &[("ASPNETCORE_HTTP_PORTS", "8080;8081 ; ")][..],
+            &["http://*:8080", "http://*:8081"][..],
+        ),
+        (&[("HTTP_PORTS", "1")], &["http://*:1"]),
+        (
+            &[("DOTNET_HTTP_PORTS", "2"), ("ASPNETCORE_HTTP_PORTS", "3")],
+            &["http://*:2"],
+        ),
+        (&[("aspnetcore_http_ports", "4")], &["http://*:4"]),
+        (&[("ASPNETCORE_HTTP_PORTS", "")], &["http://localhost:5000"]),
+    ] {
+        let loaded = load(&tree_in("{}", variables));
+        assert!(loaded.diagnostics.is_empty(), "{variables:?}");
+        assert_eq!(urls_of(&loaded), wanted, "{variables:?}");
+    }
+    let certificate = r#"{ "Kestrel": { "Certificates": { "Default": { "Path": "c.pem" } } } }"#;
+    let both = [
+        ("ASPNETCORE_HTTPS_PORTS", "8443"),
+        ("ASPNETCORE_HTTP_PORTS", "8080"),
+    ];
+    let loaded = load(&tree_in(certificate, &both));
+    assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);
+    assert_eq!(urls_of(&loaded), ["http://*:8080", "https://*:8443"]);
+    assert!(loaded.settings.endpoints[1].tls.is_some());
+}
+
+#[test]
+fn urls_and_endpoints_come_before_ports_and_say_so() {
+    let ports = ("ASPNETCORE_HTTP_PORTS", "8080");
+    let endpoints = r#"{ "Kestrel": { "Endpoints": { "a": { "Url": "http://a:1" } } } }"#;
+    for (json, variables, by) in [
+        (
+            "{}",
+            &[ports, ("ASPNETCORE_URLS", "http://a:1")][..],
+            "Urls",
+        ),
+        (r#"{ "Urls": "http://a:1" }"#, &[ports], "Urls"),
+        (endpoints, &[ports], "Kestrel:Endpoints"),
+    ] {
+        let loaded = load(&tree_in(json, variables));
+        assert_eq!(urls_of(&loaded), ["http://a:1"], "{json}");
+        let said: Vec<_> = loaded.diagnostics.warnings().collect();
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(said[0].message.contains(by), "{said:?}");
+        assert!(
+            said[0].to_string().contains("ASPNETCORE_HTTP_PORTS"),
+            "{said:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_port_is_an_error_that_names_the_variable() {
+    for ports in ["http://*:80", "80,81", "65536", "-1", "+80", "any"] {
+        let loaded = load(&tree_in("{}", &[("ASPNETCORE_HTTP_PORTS", ports)]));
+        let said: Vec<_> = loaded
+            .diagnostics
+            .errors()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(said.len(), 1, "{ports}: {said:?}");
+        assert!(
+            said[0].contains("environment variable ASPNETCORE_HTTP_PORTS"),
+            "{said:?}"
+        );
+    }
+}
+
 fn urls_of(loaded: &Loaded) -> Vec<String> {
     let endpoints = loaded.settings.endpoints.iter();
     endpoints.map(|endpoint| endpoint.url.clone()).collect()
@@ -128,12 +213,7 @@ fn urls_of(loaded: &Loaded) -> Vec<String> {
 #[test]
 fn urls_come_from_the_first_that_says_any() {
     let urls = |json: &str, variables: &[(&str, &str)]| {
-        let mut tree = tree(json);
-        tree.add_environment(
-            variables
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
-        );
+        let tree = tree_in(json, variables);
         let loaded = load(&tree);
         assert!(
             loaded.diagnostics.is_empty(),
@@ -164,7 +244,7 @@ fn urls_come_from_the_first_that_says_any() {
             "{}",
             &[("DOTNET_URLS", "http://b"), ("ASPNETCORE_URLS", "http://c")]
         ),
-        ["http://c"]
+        ["http://b"]
     );
     assert_eq!(urls("{}", &[("DOTNET_URLS", "http://b")]), ["http://b"]);
     let kestrel = r#"{ "Kestrel": { "Endpoints": { "B": { "Url": "http://b" }, "A": { "Url": "http://a" } } } }"#;

@@ -2,6 +2,7 @@
 //! `Kestrel:Certificates` (reference part B, 20.3).
 
 mod certificate;
+mod ports;
 mod protocols;
 
 pub use certificate::{CertificateConfig, Password};
@@ -63,9 +64,11 @@ struct Inherited {
 /// Reads where to listen. The first of these that says anything:
 ///
 /// 1. `Kestrel:Endpoints`;
-/// 2. `Urls`, separated by `;`, from any source (an environment variable `URLS`, too);
-/// 3. the environment variables `ASPNETCORE_URLS` and `DOTNET_URLS`;
+/// 2. `Urls`, separated by `;`;
+/// 3. `HTTP_PORTS` and `HTTPS_PORTS`, separated by `;`, on all addresses;
 /// 4. `http://localhost:5000`.
+///
+/// The last two are usually variables of the environment, in any of ASP.NET's three spellings.
 pub(super) fn read(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) -> Vec<EndpointConfig> {
     let certificates = tree.section("Kestrel:Certificates");
     let default = certificates.child("Default");
@@ -78,28 +81,54 @@ pub(super) fn read(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) -> V
         ..defaults
     };
     let endpoints = tree.section("Kestrel:Endpoints");
-    let listed = ["Urls", "ASPNETCORE_URLS", "DOTNET_URLS"]
-        .map(|key| tree.section(key))
-        .into_iter()
-        .find(|section| section.value().is_some_and(|urls| !urls.trim().is_empty()));
+    let urls = said(tree, "Urls");
+    let ports = ports::SCHEMES.map(|(key, _)| said(tree, key));
     if endpoints.has_children() {
-        if let Some(urls) = listed {
-            let message = "without effect, because Kestrel:Endpoints says where to listen";
-            note(diagnostics, Severity::Warning, &urls, message, None);
+        for other in urls.iter().chain(ports.iter().flatten()) {
+            overridden(other, "Kestrel:Endpoints", diagnostics);
         }
         let all = endpoints.children();
         return all
             .filter_map(|(name, section)| read_endpoint(name, section, &defaults, diagnostics))
             .collect();
     }
-    let Some(section) = listed else {
-        return vec![EndpointConfig {
-            path: "Urls".to_owned(),
-            url: DEFAULT.to_owned(),
-            protocols: defaults.protocols,
-            tls: None,
-        }];
-    };
+    if let Some(urls) = urls {
+        for other in ports.iter().flatten() {
+            overridden(other, "Urls", diagnostics);
+        }
+        return read_urls(&urls, &defaults, diagnostics);
+    }
+    if ports.iter().any(Option::is_some) {
+        let urls = ports::read(tree, diagnostics).into_iter();
+        return urls
+            .filter_map(|(at, url)| read_url(&at, url, &defaults, diagnostics))
+            .collect();
+    }
+    vec![EndpointConfig {
+        path: "Urls".to_owned(),
+        url: DEFAULT.to_owned(),
+        protocols: defaults.protocols,
+        tls: None,
+    }]
+}
+
+/// What stands under a key of the outermost level, unless it says nothing.
+fn said<'t>(tree: &'t ConfigurationTree, key: &str) -> Option<Section<'t>> {
+    let section = tree.section(key);
+    let value = section.value()?;
+    (!value.trim().is_empty()).then_some(section)
+}
+
+fn overridden(section: &Section<'_>, by: &str, diagnostics: &mut Diagnostics) {
+    let message = format!("without effect, because {by} says where to listen");
+    note(diagnostics, Severity::Warning, section, message, None);
+}
+
+fn read_urls(
+    section: &Section<'_>,
+    defaults: &Inherited,
+    diagnostics: &mut Diagnostics,
+) -> Vec<EndpointConfig> {
     let text = section.value().unwrap_or_default();
     let urls: Vec<_> = text
         .split(';')
@@ -107,29 +136,34 @@ pub(super) fn read(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) -> V
         .filter(|url| !url.is_empty())
         .collect();
     if urls.is_empty() {
-        refuse(
-            &section,
-            "there is nothing left to listen on".to_owned(),
-            diagnostics,
-        );
+        let message = "there is nothing left to listen on".to_owned();
+        refuse(section, message, diagnostics);
     }
     urls.into_iter()
-        .filter_map(|url| {
-            let tls = match scheme(&section, url, diagnostics)? {
-                false => None,
-                true => Some(TlsConfig {
-                    hosts: Vec::new(),
-                    any: host(&section, url, &defaults, diagnostics),
-                }),
-            };
-            Some(EndpointConfig {
-                path: section.path().to_owned(),
-                url: url.to_owned(),
-                protocols: defaults.protocols,
-                tls,
-            })
-        })
+        .filter_map(|url| read_url(section, url.to_owned(), defaults, diagnostics))
         .collect()
+}
+
+/// An endpoint that is a URL and nothing else.
+fn read_url(
+    section: &Section<'_>,
+    url: String,
+    defaults: &Inherited,
+    diagnostics: &mut Diagnostics,
+) -> Option<EndpointConfig> {
+    let tls = match scheme(section, &url, diagnostics)? {
+        false => None,
+        true => Some(TlsConfig {
+            hosts: Vec::new(),
+            any: host(section, &url, defaults, diagnostics),
+        }),
+    };
+    Some(EndpointConfig {
+        path: section.path().to_owned(),
+        url,
+        protocols: defaults.protocols,
+        tls,
+    })
 }
 
 /// One of `Kestrel:Endpoints`; `None` when it has no URL that can be listened on.
