@@ -52,21 +52,29 @@ pub(crate) enum Command {
     Demo(DemoArgs),
 }
 
-#[derive(Debug, clap::Args)]
+/// What a front runs by, which is also what is checked.
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct RunArgs {
     /// The configuration: JSON as YARP reads it. `NAME.ENVIRONMENT.json` beside `NAME.json` is laid
-    /// over it; the environment is `ASPNETCORE_ENVIRONMENT`, `DOTNET_ENVIRONMENT` or Production.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: PathBuf,
+    /// over it. Several are laid over each other in their order.
+    #[arg(long, value_name = "FILE", required = true)]
+    pub(crate) config: Vec<PathBuf>,
+    /// The environment; by default `DOTNET_ENVIRONMENT`, `ASPNETCORE_ENVIRONMENT` or Production.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) environment: Option<String>,
+    /// The section with routes and clusters, such as `Yarp` or `App:Gateway`.
+    #[arg(long, value_name = "NAME", default_value = "ReverseProxy")]
+    pub(crate) section: String,
     /// Where to listen, separated by `;`; overrides the configuration's `Urls`, not its endpoints.
     #[arg(long, value_name = "URL;URL")]
     pub(crate) urls: Option<String>,
     /// How many threads; 0 is one a CPU. Overrides `Ostler:Threads`.
     #[arg(long)]
     pub(crate) threads: Option<usize>,
-    /// How many seconds exchanges under way may take when the front is stopped.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
-    pub(crate) drain_timeout: u64,
+    /// How many seconds exchanges under way may take when the front is stopped; 30 unless
+    /// `ShutdownTimeoutSeconds` says otherwise.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) drain_timeout: Option<u64>,
     /// Settings over the files', as `ReverseProxy:Clusters:c1:...=value`, with or without `--`.
     #[arg(value_name = "KEY=VALUE")]
     pub(crate) settings: Vec<String>,
@@ -74,13 +82,25 @@ pub(crate) struct RunArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct CheckArgs {
-    /// The configuration: JSON as YARP reads it. `NAME.ENVIRONMENT.json` beside `NAME.json` is laid
-    /// over it; the environment is `ASPNETCORE_ENVIRONMENT`, `DOTNET_ENVIRONMENT` or Production.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: PathBuf,
-    /// Settings over the files', as `ReverseProxy:Clusters:c1:...=value`, with or without `--`.
-    #[arg(value_name = "KEY=VALUE")]
-    pub(crate) settings: Vec<String>,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    /// Fail for warnings, too.
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// How to say what is wrong.
+    #[arg(long, value_enum, default_value_t = CheckFormat::Human)]
+    pub(crate) format: CheckFormat,
+    /// A pipeline step that the program to run has and this one has not; can be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) step: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CheckFormat {
+    /// Lines for people, to standard error, and a last one to standard output when all is well.
+    Human,
+    /// One JSON object, to standard output.
+    Json,
 }
 
 #[derive(Debug, Clone, clap::Args)]

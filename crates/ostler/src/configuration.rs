@@ -1,76 +1,138 @@
-//! Reading a configuration: the file, the environment's file over it, then environment variables,
-//! then the command line (reference 1.14).
+//! Reading a configuration: variables of the host, the files, each with the environment's over it,
+//! other environment variables, then the command line (reference 1.14).
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use ostler_config::{ConfigurationTree, Diagnostics, Loaded, load_with};
-use ostler_model::RouteRules;
+use ostler_config::{ConfigurationTree, Diagnostics, Loaded, host_variable, load_section};
+use ostler_proxy::StepRegistry;
 
-use crate::endpoints;
+use crate::args::RunArgs;
+use crate::rules::Rules;
+use crate::{endpoints, files};
 
 /// What ASP.NET runs as when nobody says anything.
 const DEFAULT_ENVIRONMENT: &str = "Production";
 
-/// Where a configuration comes from.
+/// Where a configuration comes from, and what it is checked against.
 #[derive(Debug, Clone)]
 pub(crate) struct Sources {
-    file: PathBuf,
-    /// The file of the environment, which need not exist.
-    environment_file: PathBuf,
+    files: Vec<SourceFile>,
+    section: String,
     settings: Vec<String>,
+    rules: Rules,
+}
+
+/// A file, and the one of the environment beside it, which need not exist.
+#[derive(Debug, Clone)]
+struct SourceFile {
+    file: PathBuf,
+    of_environment: PathBuf,
 }
 
 impl Sources {
-    /// The file, what stands beside it, and settings of the command line.
-    pub(crate) fn new(file: &Path, settings: Vec<String>) -> Self {
+    /// What the command line names.
+    pub(crate) fn new(args: &RunArgs, rules: Rules) -> Self {
+        let environment = OsString::from(environment(args));
+        let files = args.config.iter().map(|file| SourceFile {
+            file: file.clone(),
+            of_environment: environment_file(file, &environment),
+        });
+        let mut settings = args.settings.clone();
+        if let Some(urls) = &args.urls {
+            settings.push(format!("Urls={urls}"));
+        }
         Self {
-            file: file.to_owned(),
-            environment_file: environment_file(file, &environment()),
+            files: files.collect(),
+            section: args.section.clone(),
             settings,
+            rules,
         }
     }
 
-    /// The files, whether or not they exist.
-    pub(crate) fn files(&self) -> [&Path; 2] {
-        [&self.file, &self.environment_file]
+    /// The files, whether or not they exist, in the order in which they are read.
+    pub(crate) fn files(&self) -> Vec<&Path> {
+        let files = self.files.iter();
+        files
+            .flat_map(|source| [source.file.as_path(), source.of_environment.as_path()])
+            .collect()
+    }
+
+    /// What to call the configuration: the files that the command line names.
+    pub(crate) fn name(&self) -> String {
+        let names: Vec<_> = self
+            .files
+            .iter()
+            .map(|source| source.file.display().to_string())
+            .collect();
+        names.join(", ")
+    }
+
+    /// The pipeline steps there are.
+    pub(crate) fn steps(&self) -> &StepRegistry {
+        self.rules.steps()
     }
 
     /// Reads and validates everything that makes up the configuration.
     ///
     /// Mistakes are in the result; an error here is a file that cannot be read at all.
     pub(crate) fn read(&self) -> anyhow::Result<Loaded> {
+        let variables = environment_variables();
         let mut tree = ConfigurationTree::new();
-        let name = self.file.display().to_string();
-        let text =
-            std::fs::read_to_string(&self.file).with_context(|| format!("cannot read {name}"))?;
-        tree.add_json(&name, &text)?;
-        let name = self.environment_file.display().to_string();
-        match std::fs::read_to_string(&self.environment_file) {
-            Ok(text) => tree.add_json(&name, &text)?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error).with_context(|| format!("cannot read {name}")),
+        tree.add_host_environment(&variables);
+        for source in &self.files {
+            let name = source.file.display().to_string();
+            let text =
+                files::read_text(&source.file).with_context(|| format!("cannot read {name}"))?;
+            tree.add_json(&name, &text)?;
+            let name = source.of_environment.display().to_string();
+            match files::read_text(&source.of_environment) {
+                Ok(text) => tree.add_json(&name, &text)?,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error).with_context(|| format!("cannot read {name}")),
+            }
         }
-        tree.add_environment(std::env::vars_os().filter_map(|(name, value)| {
-            // What is no Unicode cannot be meant for us.
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        }));
-        tree.add_command_line(&self.settings)?;
-        let mut loaded = load_with(&tree, &RouteRules);
+        tree.add_environment(variables);
+        tree.add_command_line(
+            self.settings
+                .iter()
+                .filter(|setting| !is_environment(setting)),
+        )?;
+        let mut loaded = load_section(&tree, &self.section, &self.rules);
         endpoints::check(&tree, &loaded.settings, &mut loaded.diagnostics);
         Ok(loaded)
     }
 }
 
-/// The environment's name, in ASP.NET's variables.
-fn environment() -> OsString {
-    ["ASPNETCORE_ENVIRONMENT", "DOTNET_ENVIRONMENT"]
-        .iter()
-        .filter_map(std::env::var_os)
-        .find(|name| !name.is_empty())
-        .unwrap_or_else(|| DEFAULT_ENVIRONMENT.into())
+/// The variables of the process; what is no Unicode cannot be meant for us.
+fn environment_variables() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// The environment's name: the command line's, or that of ASP.NET's variables.
+fn environment(args: &RunArgs) -> String {
+    let said = args.environment.clone().or_else(|| {
+        let mut settings = args.settings.iter().rev();
+        let setting = settings.find(|setting| is_environment(setting))?;
+        Some(setting.split_once('=')?.1.to_owned())
+    });
+    let said = said.or_else(|| {
+        let variables = environment_variables();
+        host_variable(&variables, "ENVIRONMENT").map(str::to_owned)
+    });
+    said.filter(|name| !name.is_empty())
+        .unwrap_or_else(|| DEFAULT_ENVIRONMENT.to_owned())
+}
+
+/// Whether a setting of the command line is `environment=NAME`, in any of its forms.
+fn is_environment(setting: &str) -> bool {
+    let key = setting.split('=').next().unwrap_or_default();
+    let key = key.trim_start_matches(['-', '/']);
+    setting.contains('=') && key.eq_ignore_ascii_case("environment")
 }
 
 /// `dir/appsettings.json` and `Staging` make `dir/appsettings.Staging.json`.
@@ -85,8 +147,18 @@ fn environment_file(file: &Path, environment: &OsStr) -> PathBuf {
     file.with_file_name(name)
 }
 
+/// Settings of ASP.NET's host that have no `:` in their names.
+const HOST_SETTINGS: [&str; 5] = [
+    "http_ports",
+    "https_ports",
+    "contentroot",
+    "webroot",
+    "shutdowntimeoutseconds",
+];
+
 /// Makes settings in .NET's forms, `--Section:Key=value` and `--Section:Key value`, what the command
-/// line's grammar has a place for: `Section:Key=value`. An option has no `:` in its name.
+/// line's grammar has a place for: `Section:Key=value`. An option has no `:` in its name, but some
+/// settings of the host have none either.
 pub(crate) fn settings_as_values(
     arguments: impl IntoIterator<Item = OsString>,
 ) -> impl Iterator<Item = OsString> {
@@ -94,7 +166,11 @@ pub(crate) fn settings_as_values(
     std::iter::from_fn(move || {
         let argument = arguments.next()?;
         let setting = argument.to_str().and_then(|text| text.strip_prefix("--"));
-        let key = |text: &str| text.split('=').next().is_some_and(|key| key.contains(':'));
+        let is_key = |key: &str| {
+            let mut of_host = HOST_SETTINGS.iter();
+            key.contains(':') || of_host.any(|setting| setting.eq_ignore_ascii_case(key))
+        };
+        let key = |text: &str| text.split('=').next().is_some_and(is_key);
         match setting.filter(|text| key(text)).map(str::to_owned) {
             None => Some(argument),
             Some(setting) if setting.contains('=') => Some(setting.into()),
@@ -152,6 +228,9 @@ mod tests {
             "A:B=e",
             "/A:B=f",
             "--no-such=a:b",
+            "--HTTP_PORTS",
+            "8080",
+            "--contentRoot=/srv",
             "--A:Last",
         ];
         let wanted = [
@@ -167,6 +246,8 @@ mod tests {
             "A:B=e",
             "/A:B=f",
             "--no-such=a:b",
+            "HTTP_PORTS=8080",
+            "contentRoot=/srv",
             "A:Last",
         ];
         let found: Vec<_> = settings_as_values(given.map(OsString::from)).collect();

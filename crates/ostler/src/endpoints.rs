@@ -16,6 +16,7 @@ use ostler_proxy::{
 };
 use tokio::task::JoinHandle;
 
+use crate::files;
 use crate::reload::FileChanges;
 
 /// Where those who vouch for clients are named.
@@ -223,7 +224,7 @@ fn read_certificate(config: &CertificateConfig) -> Result<Certificate, Mistake> 
 }
 
 fn read_file(at: &str, key: &str, path: &str) -> Result<Vec<u8>, Mistake> {
-    std::fs::read(path).map_err(|error| Mistake {
+    files::read_bytes(path).map_err(|error| Mistake {
         at: format!("{at}{key}"),
         message: format!("{path} cannot be read: {error}"),
         remedy: "correct the path, or let this user read the file".to_owned(),

@@ -37,7 +37,7 @@ impl InForce {
         settings: Settings,
         model: &Arc<ProxyModel>,
     ) -> Result<Self, ReloadError> {
-        let name = sources.files()[0].display().to_string();
+        let name = sources.name();
         let provider = Arc::new(InMemoryConfigProvider::new(name, settings.proxy.clone()));
         let manager = ConfigManager::builder(Arc::clone(model))
             .provider(Arc::clone(&provider) as _)
@@ -93,8 +93,8 @@ impl InForce {
                  restart"
             );
         }
-        let replaced =
-            pipeline(&settings).and_then(|pipeline| Ok(front.set_pipeline(pipeline, runtime)?));
+        let replaced = pipeline(&settings, self.sources.steps())
+            .and_then(|pipeline| Ok(front.set_pipeline(pipeline, runtime)?));
         if let Err(error) = replaced {
             tracing::error!("the configuration stays as it was: {error:#}");
             return;

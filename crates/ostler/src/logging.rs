@@ -4,7 +4,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::args::{LogArgs, LogFormat};
 
-/// Starts logging. A filter that does not parse is reported and replaced by `info`.
+/// Starts logging. A filter that does not parse is reported and replaced by `info`. A program of which
+/// this is a part may have started it already, in a way of its own, which stays then.
 pub(crate) fn start(args: &LogArgs) {
     let filter = EnvFilter::try_new(&args.log).unwrap_or_else(|error| {
         eprintln!(
@@ -21,11 +22,11 @@ pub(crate) fn start(args: &LogArgs) {
     match args.log_format {
         LogFormat::Human => {
             use std::io::IsTerminal;
-            builder
+            let _ = builder
                 .with_ansi(std::io::stderr().is_terminal())
                 .with_target(false)
-                .init();
+                .try_init();
         }
-        LogFormat::Json => builder.json().flatten_event(true).init(),
+        LogFormat::Json => _ = builder.json().flatten_event(true).try_init(),
     }
 }

@@ -5,6 +5,8 @@ use ostler_config::{ProtectionKeyConfig, Settings};
 use ostler_model::ProxyModel;
 use ostler_model::session_affinity::ProtectionKey;
 
+use crate::files;
+
 /// The keys of `Ostler:DataProtection`, files read; `None` where there are none, and the random one
 /// stays.
 pub(crate) fn read(settings: &Settings) -> anyhow::Result<Option<Vec<ProtectionKey>>> {
@@ -14,7 +16,7 @@ pub(crate) fn read(settings: &Settings) -> anyhow::Result<Option<Vec<ProtectionK
         let bytes = match key {
             ProtectionKeyConfig::Bytes(bytes) => *bytes,
             ProtectionKeyConfig::File(file) => {
-                let text = std::fs::read_to_string(file)
+                let text = files::read_text(file)
                     .with_context(|| format!("{path}:KeyFile: cannot read {file}"))?;
                 ProtectionKeyConfig::decode(&text)
                     .map_err(|message| anyhow::anyhow!("{path}:KeyFile: {file}: {message}"))?

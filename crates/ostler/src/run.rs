@@ -15,8 +15,9 @@ use ostler_model::health::TransportFailureRateOptions;
 use ostler_model::{PolicyRegistry, ProxyModel};
 use ostler_proxy::{
     ActiveHealthOptions, Endpoint, Front, FrontLimits, FrontOptions, Pipeline, StaticFileOptions,
+    StepRegistry,
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::EXIT_CONFIGURATION;
@@ -26,108 +27,188 @@ use crate::endpoints::{self, Endpoints};
 use crate::in_force::InForce;
 use crate::protection_keys;
 use crate::reload::FileChanges;
+use crate::rules::Rules;
 use crate::signing_keys::SigningKeys;
 
-/// Runs the front until a signal stops it.
-pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
-    let mut settings_over = args.settings.clone();
-    if let Some(urls) = &args.urls {
-        settings_over.push(format!("Urls={urls}"));
-    }
-    let sources = Sources::new(&args.config, settings_over);
-    let changes = FileChanges::new(&sources.files());
-    let loaded = match sources.read() {
-        Ok(loaded) => loaded,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            return Ok(ExitCode::from(EXIT_CONFIGURATION));
-        }
-    };
-    configuration::print(&loaded.diagnostics);
-    if loaded.diagnostics.has_errors() {
-        return Ok(ExitCode::from(EXIT_CONFIGURATION));
-    }
-    let settings = loaded.settings;
-    let model = Arc::new(ProxyModel::with_policies(policies(&settings)));
-    let keys = match protection_keys::read(&settings) {
-        Ok(keys) => keys,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            return Ok(ExitCode::from(EXIT_CONFIGURATION));
-        }
-    };
-    protection_keys::put_in_force(&model, keys);
-    let certificate_changes = endpoints::changes(&settings);
-    let endpoints = match endpoints::build(&settings) {
-        Ok(endpoints) => endpoints,
-        Err(mistakes) => {
-            // Not there when the configuration was checked: a file has changed since.
-            for mistake in mistakes {
-                eprintln!("error: {mistake}");
-            }
-            return Ok(ExitCode::from(EXIT_CONFIGURATION));
-        }
-    };
-    let in_force = InForce::start(sources, settings.clone(), &model)?;
-    // What reading took and nobody needs any more.
-    ostler_shm::release_free_memory();
-    let options = options(args, &settings, endpoints)?;
-    let pipeline = pipeline(&settings)?;
+/// How long exchanges under way may take when the front is stopped, if nobody says.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Runs the front until a signal stops it.
+pub(crate) fn run(args: &RunArgs, steps: &StepRegistry) -> anyhow::Result<ExitCode> {
+    let sources = Sources::new(args, Rules::new(steps));
+    // Made before the files are read, it misses no change.
+    let changes = FileChanges::new(&sources.files());
+    let Some(ready) = Ready::read(sources)? else {
+        return Ok(ExitCode::from(EXIT_CONFIGURATION));
+    };
+    let pipeline = pipeline(&ready.settings, steps)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let ended = runtime.block_on(async {
-        // Before the listeners are told of, so that no signal finds the default action.
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut hang_up = signal(SignalKind::hangup())?;
-        let mut changes = watch_files(changes);
-        let mut keys = SigningKeys::default();
-        keys.follow(model.bearer_scheme());
-        let mut front = Front::start(Arc::clone(&model), pipeline, &options)?;
-        let listening = &options.endpoints;
-        let mut endpoints = Endpoints::follow(listening, &settings, certificate_changes);
-        let mut in_force = in_force;
-        for url in front.urls() {
-            println!("listening on {url}");
-        }
-        let status = status_listener(&options.runtime);
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
-                _ = hang_up.recv() => {
-                    in_force.reload(&front, &options.runtime);
-                    endpoints.reload(in_force.settings(), &mut front);
-                    keys.follow(model.bearer_scheme());
-                },
-                Some(()) = changes.recv() => {
-                    in_force.reload(&front, &options.runtime);
-                    endpoints.reload(in_force.settings(), &mut front);
-                    keys.follow(model.bearer_scheme());
-                },
-                () = answer_status(status.as_ref(), &front) => {}
-            }
-        }
-        tracing::info!("draining");
-        drop(status);
-        front.drain();
-        let mut joined = std::pin::pin!(join(front));
-        tokio::select! {
-            front = &mut joined => front,
-            () = tokio::time::sleep(Duration::from_secs(args.drain_timeout)) => {
-                tracing::warn!("exchanges are cut short: the drain timeout is over");
-                Ok(())
-            }
-            _ = terminate.recv() => Ok(()),
-            _ = interrupt.recv() => Ok(()),
-        }
-    });
+    let ended = runtime.block_on(serve(args, ready, pipeline, changes));
     // What has been cut short is not waited for: the thread that joins the front's would be.
     runtime.shutdown_background();
     ended?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A configuration that a front can be started with, everything it names read.
+struct Ready {
+    sources: Sources,
+    settings: Settings,
+    model: Arc<ProxyModel>,
+    endpoints: Vec<Endpoint>,
+    certificate_changes: FileChanges,
+}
+
+impl Ready {
+    /// Reads all of it. `None` where it has mistakes, which have been printed.
+    fn read(sources: Sources) -> anyhow::Result<Option<Self>> {
+        let loaded = match sources.read() {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                eprintln!("error: {error:#}");
+                return Ok(None);
+            }
+        };
+        configuration::print(&loaded.diagnostics);
+        if loaded.diagnostics.has_errors() {
+            return Ok(None);
+        }
+        let settings = loaded.settings;
+        let model = Arc::new(ProxyModel::with_policies(policies(&settings)));
+        let keys = match protection_keys::read(&settings) {
+            Ok(keys) => keys,
+            Err(error) => {
+                eprintln!("error: {error:#}");
+                return Ok(None);
+            }
+        };
+        protection_keys::put_in_force(&model, keys);
+        let certificate_changes = endpoints::changes(&settings);
+        let endpoints = match endpoints::build(&settings) {
+            Ok(endpoints) => endpoints,
+            Err(mistakes) => {
+                // Not there when the configuration was checked: a file has changed since.
+                for mistake in mistakes {
+                    eprintln!("error: {mistake}");
+                }
+                return Ok(None);
+            }
+        };
+        Ok(Some(Self {
+            sources,
+            settings,
+            model,
+            endpoints,
+            certificate_changes,
+        }))
+    }
+}
+
+/// Signals that end the front.
+struct Ends {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Ends {
+    async fn recv(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// A front, and what is kept up to date beside it.
+struct Running {
+    front: Front,
+    in_force: InForce,
+    endpoints: Endpoints,
+    keys: SigningKeys,
+    model: Arc<ProxyModel>,
+}
+
+impl Running {
+    fn reload(&mut self, runtime: &RuntimeFolder) {
+        self.in_force.reload(&self.front, runtime);
+        let settings = self.in_force.settings();
+        self.endpoints.reload(settings, &mut self.front);
+        self.keys.follow(self.model.bearer_scheme());
+    }
+}
+
+async fn serve(
+    args: &RunArgs,
+    ready: Ready,
+    pipeline: Pipeline,
+    changes: FileChanges,
+) -> anyhow::Result<()> {
+    // Before the listeners are told of, so that no signal finds the default action.
+    let mut ends = Ends {
+        terminate: signal(SignalKind::terminate())?,
+        interrupt: signal(SignalKind::interrupt())?,
+    };
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let mut changes = watch_files(changes);
+    let (mut running, runtime) = start(args, ready, pipeline)?;
+    for url in running.front.urls() {
+        println!("listening on {url}");
+    }
+    let status = status_listener(&runtime);
+    loop {
+        tokio::select! {
+            () = ends.recv() => break,
+            _ = hang_up.recv() => running.reload(&runtime),
+            Some(()) = changes.recv() => running.reload(&runtime),
+            () = answer_status(status.as_ref(), &running.front) => {}
+        }
+    }
+    tracing::info!("draining");
+    drop(status);
+    let configured = running.in_force.settings().shutdown_timeout;
+    let patience = args.drain_timeout.map(Duration::from_secs).or(configured);
+    running.front.drain();
+    tokio::select! {
+        joined = join(running.front) => joined,
+        () = tokio::time::sleep(patience.unwrap_or(DRAIN_TIMEOUT)) => {
+            tracing::warn!("exchanges are cut short: the drain timeout is over");
+            Ok(())
+        }
+        () = ends.recv() => Ok(()),
+    }
+}
+
+/// Starts the front, and what looks after it on the runtime that calls.
+fn start(
+    args: &RunArgs,
+    ready: Ready,
+    pipeline: Pipeline,
+) -> anyhow::Result<(Running, RuntimeFolder)> {
+    let Ready {
+        sources,
+        settings,
+        model,
+        endpoints,
+        certificate_changes,
+    } = ready;
+    let in_force = InForce::start(sources, settings.clone(), &model)?;
+    // What reading took and nobody needs any more.
+    ostler_shm::release_free_memory();
+    let options = options(args, &settings, endpoints)?;
+    let mut keys = SigningKeys::default();
+    keys.follow(model.bearer_scheme());
+    let front = Front::start(Arc::clone(&model), pipeline, &options)?;
+    let endpoints = Endpoints::follow(&options.endpoints, &settings, certificate_changes);
+    let running = Running {
+        front,
+        in_force,
+        endpoints,
+        keys,
+        model,
+    };
+    Ok((running, options.runtime))
 }
 
 /// Watches on its own: a wait that is begun anew at each turn of the loop would never end.
@@ -175,10 +256,10 @@ fn policies(settings: &Settings) -> PolicyRegistry {
     PolicyRegistry::default().with_transport_failure_rate(options)
 }
 
-pub(crate) fn pipeline(settings: &Settings) -> anyhow::Result<Pipeline> {
+pub(crate) fn pipeline(settings: &Settings, steps: &StepRegistry) -> anyhow::Result<Pipeline> {
     Ok(match &settings.proxy.pipeline {
         None => Pipeline::yarp_default(),
-        Some(names) => Pipeline::from_names(names.iter().map(String::as_str))?,
+        Some(names) => steps.pipeline(names.iter().map(String::as_str))?,
     })
 }
 
@@ -209,13 +290,14 @@ fn options(
 }
 
 /// Files beside the proxy. Relative folders are the content root's, which is by default the
-/// configuration file's folder, as in YARP's container application.
+/// first configuration file's folder, as in YARP's container application.
 fn static_files(args: &RunArgs, settings: &Settings) -> Option<StaticFileOptions> {
     let files = &settings.static_files;
     if !files.enabled && files.navigation_fallback.is_none() {
         return None;
     }
-    let folder = args.config.parent().unwrap_or(Path::new(""));
+    let first = args.config.first().and_then(|file| file.parent());
+    let folder = first.unwrap_or(Path::new(""));
     let content_root = folder.join(files.content_root.as_deref().unwrap_or_default());
     let root = content_root.join(files.web_root.as_deref().unwrap_or("wwwroot"));
     if !root.is_dir() {

@@ -19,6 +19,7 @@ use ostler_config::schema::JsonWebKeySource;
 use ostler_model::policies::{BearerScheme, KeySet};
 use tokio::task::JoinHandle;
 
+use crate::files;
 use crate::reload::FileChanges;
 
 /// How often a URL is fetched without a reason.
@@ -85,7 +86,7 @@ async fn watch_file(scheme: Arc<BearerScheme>, path: String, mut changes: FileCh
 }
 
 fn read_file(scheme: &BearerScheme, path: &str) {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"));
+    let text = files::read_text(path).with_context(|| format!("cannot read {path}"));
     take(scheme, path, text);
 }
 
@@ -124,6 +125,9 @@ fn take(scheme: &BearerScheme, source: &str, text: anyhow::Result<String>) -> bo
     match keys {
         Ok(keys) => {
             tracing::info!(source, count = keys.len(), "signing keys are read");
+            for weak in keys.too_weak() {
+                tracing::warn!(source, "a signing key is left out: {weak}");
+            }
             scheme.set_keys(keys);
             true
         }

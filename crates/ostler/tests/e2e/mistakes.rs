@@ -30,7 +30,12 @@ const MISTAKES: [(u32, u32, &str, &str); 20] = [
         "Routes:r1:Timeout",
         "correct it, or remove Timeout for its default",
     ),
-    (15, 9, "Routes:r1:CorsPolicy", "known are Default, Disable"),
+    (
+        15,
+        9,
+        "Routes:r1:CorsPolicy",
+        "define Cors:Policies:mine, or name one of Default, Disable",
+    ),
     (
         17,
         11,

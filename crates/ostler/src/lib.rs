@@ -1,0 +1,101 @@
+//! The whole `ostler` program as a function: arguments, configuration files, signals, logs, exit codes.
+//!
+//! A program of one's own is this one with more pipeline steps; everything else it does is the same:
+//! reloads, TLS, limits, `check`.
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//!
+//! use ostler::{ExchangeContext, Flow, PipelineStep, StepFuture, StepRegistry};
+//!
+//! /// `"Pipeline": [ "Teapot", "LoadBalancing" ]` has it asked first.
+//! struct Teapot;
+//!
+//! impl PipelineStep for Teapot {
+//!     fn name(&self) -> &str {
+//!         "Teapot"
+//!     }
+//!
+//!     fn run<'a>(&'a self, exchange: &'a mut ExchangeContext<'_>) -> StepFuture<'a> {
+//!         Box::pin(async move {
+//!             if exchange.head().field("x-coffee").is_none() {
+//!                 return Flow::Continue;
+//!             }
+//!             let mut answer = http::Response::default();
+//!             *answer.status_mut() = http::StatusCode::IM_A_TEAPOT;
+//!             Flow::Respond(answer)
+//!         })
+//!     }
+//! }
+//!
+//! fn main() -> ExitCode {
+//!     let mut steps = StepRegistry::default();
+//!     steps.add(Teapot).expect("no other step has the name");
+//!     ostler::run_with(steps)
+//! }
+//! ```
+//!
+//! The example `own_program` of this crate is such a program.
+#![forbid(unsafe_code)]
+
+mod args;
+mod check;
+mod configuration;
+mod demo;
+mod endpoints;
+mod files;
+mod in_force;
+mod logging;
+mod protection_keys;
+mod queues;
+mod reload;
+mod rules;
+mod run;
+mod sample_target;
+mod signing_keys;
+
+use std::io::{ErrorKind, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+pub use ostler_proxy::{
+    DuplicateStep, ExchangeContext, Flow, Outcome, PipelineStep, StepFuture, StepRegistry,
+};
+
+use crate::args::{Args, Command};
+
+/// What a mistake in the configuration exits with (`EX_USAGE`).
+const EXIT_CONFIGURATION: u8 = 64;
+
+/// Does what the process' arguments say, with pipeline steps of one's own beside YARP's. They run where
+/// `ReverseProxy:Pipeline` names them.
+///
+/// Called once, by `main`: it takes the process' signals, its logs and its standard output.
+pub fn run_with(steps: StepRegistry) -> ExitCode {
+    let args = Args::parse_from(configuration::settings_as_values(std::env::args_os()));
+    logging::start(&args.log);
+    let done = match args.command {
+        Command::Run(arguments) => run::run(&arguments, &steps),
+        Command::Check(arguments) => check::check(&arguments, &steps),
+        Command::Schema => print_schema(),
+        Command::SampleTarget(arguments) => sample_target::run(arguments),
+        Command::Queues(arguments) => queues::list(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            // Nobody may be listening.
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// For a file, or for a pipe whose reader may have seen enough.
+fn print_schema() -> anyhow::Result<ExitCode> {
+    match std::io::stdout().write_all(ostler_config::json_schema().as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
