@@ -1,62 +1,60 @@
-# Every step of the continuous integration, the same way locally. `just` lists them.
-
-export RUSTDOCFLAGS := env("RUSTDOCFLAGS", "-D warnings")
+# Every step of the continuous integration, the same way locally; what they do stands in `.ci/step`.
+# `just` lists them.
 
 _default:
     @just --list --unsorted
 
 # Everything that a change must pass, in the order that fails soonest.
-ci: fmt clippy doc test loom deny typos
+ci:
+    .ci/run
 
 # Formatting.
 fmt:
-    cargo fmt --all --check
+    .ci/step fmt
+
+# Spelling.
+typos:
+    .ci/step typos
 
 # Lints.
 clippy:
-    cargo clippy --workspace --all-targets -- -D warnings
+    .ci/step clippy
 
 # Documentation, private items and links included.
 doc:
-    cargo doc --workspace --no-deps --document-private-items
-
-# Unit, integration, end-to-end and documentation tests.
-test *ARGS:
-    cargo test --workspace {{ ARGS }}
+    .ci/step doc
 
 # The oldest compiler that must do.
 msrv:
-    cargo +1.95 check --workspace --all-targets
+    .ci/step msrv
+
+# Licences, advisories and sources of dependencies.
+deny:
+    .ci/step deny
+
+# Benchmarks, once each, to see that they run.
+bench-once:
+    .ci/step bench_once
 
 # Every interleaving of ring and wake-ups.
 loom:
-    RUSTFLAGS="--cfg loom" cargo test --release -p ostler-shm --lib --target-dir target/loom loom
+    .ci/step loom
+
+# Undefined behaviour, where the interpreter can run the code: no sockets, no mapped memory.
+miri:
+    .ci/step miri
+
+# Each fuzz target, or one, for so many seconds.
+fuzz SECONDS="10" TARGET="":
+    .ci/step fuzz {{ SECONDS }} {{ TARGET }}
+
+# Unit, integration, end-to-end and documentation tests.
+test *ARGS:
+    .ci/step test {{ ARGS }}
 
 # Kernel TLS, in a virtual machine whose kernel has it.
 vm *SUITES:
     tests/vm/run {{ SUITES }}
-
-# Undefined behaviour, where the interpreter can run the code: no sockets, no mapped memory.
-miri:
-    cargo +nightly miri test -p ostler-http1 --lib
-    cargo +nightly miri test -p ostler-shm --lib
-
-# Each fuzz target for so many seconds.
-fuzz SECONDS="10":
-    #!/usr/bin/env bash
-    set -euo pipefail
-    cd fuzz
-    for target in $(cargo +nightly fuzz list); do
-        cargo +nightly fuzz run "$target" -- -max_total_time={{ SECONDS }}
-    done
-
-# Licences, advisories and sources of dependencies.
-deny:
-    cargo deny check
-
-# Spelling.
-typos:
-    typos
 
 # CPU per request, throughput and latency, side by side; see docs/performance.md.
 bench *ARGS:

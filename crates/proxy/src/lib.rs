@@ -21,6 +21,8 @@ mod facts;
 mod flush;
 mod forwarder;
 mod front;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod health;
 mod http2;
 mod linger;

@@ -16,6 +16,7 @@ use ostler_http1::{BodyLength, Framing, RequestFacts, ResponseTransforms, to_htt
 use tokio::time::Instant;
 use tower_service::Service;
 
+use crate::application::tell_axum;
 use crate::body::{Body, Drained, RequestBody};
 use crate::builder::Timeouts;
 use crate::clients::Clients;
@@ -142,13 +143,15 @@ where
     let Ok(mut parts) = to_http_request_parts(&raw, &entry.head.index) else {
         return Some(Box::pin(exchange.answer(bare(StatusCode::BAD_REQUEST))));
     };
-    parts.extensions.insert(RequestInfo::delegated(
+    let info = RequestInfo::delegated(
         client.facts(),
         client.tls().cloned(),
         entry.head_received_ns,
         entry.queued_ns,
         received_ns,
-    ));
+    );
+    tell_axum(&mut parts.extensions, &info);
+    parts.extensions.insert(info);
     let mut service = service.clone();
     if entry.upgrade {
         let request = http::Request::from_parts(parts, Body::empty());

@@ -17,9 +17,11 @@
 //! ```
 //!
 //! What a handler can know of its request beyond HTTP (the client's real address, how it came) is
-//! in its extensions: [`RequestInfo`].
+//! in its extensions: [`RequestInfo`]. axum's `ConnectInfo<SocketAddr>` works as it does behind a
+//! listener (the feature `axum`, which is on unless `default-features` is off).
 #![forbid(unsafe_code)]
 
+mod application;
 mod body;
 mod builder;
 mod channel;
@@ -35,6 +37,9 @@ mod response;
 mod serve;
 mod upgrade;
 
+pub use application::{Application, ByRequest};
+#[cfg(feature = "axum")]
+pub use application::{ByConnection, PerConnection, QueueClient};
 pub use body::Body;
 pub use builder::{Builder, QueueHandle, RequestQueue};
 pub use error::{BindError, BodyError};

@@ -15,6 +15,7 @@ use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::application::tell_axum;
 use crate::body::Body;
 use crate::channel::told;
 use crate::exchange::{Handler, ResponseBody, call};
@@ -97,6 +98,7 @@ async fn serve_connection<S, B>(
                 };
                 let info = RequestInfo::relayed(&client.facts, client.tls, now);
                 let mut request = request.map(Body::relayed);
+                tell_axum(request.extensions_mut(), &info);
                 request.extensions_mut().insert(info);
                 Ok(match call(&mut service, request).await {
                     Ok(response) => response.map(|body| Either::Handler { body }),

@@ -15,6 +15,7 @@ use ostler_shm::ControlSocket;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::application::Application;
 use crate::builder::RequestQueue;
 use crate::exchange::{Handler, ResponseBody};
 use crate::readiness::readable;
@@ -24,7 +25,8 @@ use crate::{BoxError, channel, relay};
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves a queue with a service: an axum `Router`, or any other [`tower_service::Service`] of
-/// requests with a [`Body`](crate::Body).
+/// requests with a [`Body`](crate::Body). What `Router::into_make_service_with_connect_info` makes is
+/// served, too; handlers find their client's address (`ConnectInfo<SocketAddr>`) with and without it.
 ///
 /// The future ends when the shutdown signal of
 /// [`with_graceful_shutdown`](Serve::with_graceful_shutdown) has come and everything begun is
@@ -32,13 +34,13 @@ const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// Works on a current-thread and on a multi-thread runtime. Handlers that answer quickly run where
 /// the request arrives; those that wait or compute become tasks, which all threads share.
-pub fn serve<S, B>(queue: RequestQueue, service: S) -> Serve<S, Pending<()>>
+pub fn serve<A, By>(queue: RequestQueue, application: A) -> Serve<A::Service, Pending<()>>
 where
-    S: tower_service::Service<http::Request<crate::Body>, Response = http::Response<B>>,
+    A: Application<By>,
 {
     Serve {
         queue,
-        service,
+        service: application.into_service(),
         signal: pending(),
     }
 }

@@ -122,20 +122,29 @@ impl Transforms {
     }
 
     /// The same for a request that is delegated: the defaults, which say who the client is, are left
-    /// out, since a target sees that itself. `None` where nothing else is changed.
+    /// out, since a target sees that itself, unless the client has said something of it (`says_who`):
+    /// that is the front's to say. `None` where nothing is changed.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "those of `request`, and whether the defaults are among the steps"
+    )]
     pub fn delegated_request<'a>(
         &'a self,
         original: &'a dyn RequestFacts,
         ends: ConnectionEnds<'a>,
         method: Method,
         host: &'a HeaderValue,
+        says_who: bool,
         copied: impl FnOnce() -> HeaderMap,
         random: &mut dyn RandomSource,
     ) -> Option<Result<OutgoingRequest<'a>, Box<Response<Vec<u8>>>>> {
-        if self.configured == 0 && self.copies_request_headers {
+        let steps = match says_who {
+            true => &self.request[..],
+            false => &self.request[..self.configured],
+        };
+        if steps.is_empty() && self.copies_request_headers {
             return None;
         }
-        let steps = &self.request[..self.configured];
         Some(self.run_request(steps, original, ends, method, host, copied, random))
     }
 

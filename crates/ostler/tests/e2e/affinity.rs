@@ -117,7 +117,7 @@ fn hash_cookies_are_yarps_and_are_sent_once() {
             let key = first.key.unwrap();
             let at = (0..2).find(|at| keys[*at] == cookie_value(&key)).unwrap();
             assert_eq!(first.pid, applications.targets[at].pid());
-            // One that YARP has set is honoured, and an affinitized client is not sent it again.
+            // One that YARP has set is honoured, and a client that has one is not sent it again.
             for (at, target) in applications.targets.iter().enumerate() {
                 for _ in 0..3 {
                     let answer = ask(&front, Some(keys[at]), false);

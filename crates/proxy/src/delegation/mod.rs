@@ -1,5 +1,6 @@
 //! Delegating exchanges to request queues: which instance, by which channel, and what if it fails.
 
+mod canonical;
 mod channel;
 mod delegator;
 mod handoff;

@@ -1,11 +1,12 @@
-//! A delegated request's head with its route's transforms applied. Without any of the route's own
-//! the head travels untouched: a target sees for itself who the client is.
+//! A delegated or relayed request's head with its route's transforms applied. Without any of the
+//! route's own a head in canonical form travels untouched: a target sees for itself who the client is.
 
 use http::Method;
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue};
-use ostler_http1::{HeadDecoder, HeadProgress, RequestHead};
+use ostler_http1::RequestHead;
 use ostler_model::transforms::OutgoingRequest;
 
+use super::canonical::{canonical, decode_like, says_who_it_is, write_field, write_request_line};
 use crate::context::ExchangeContext;
 use crate::downstream::Downstream;
 use crate::facts::Facts;
@@ -29,13 +30,16 @@ pub(crate) fn transformed(
     head: &RequestHead,
     context: &ExchangeContext<'_>,
 ) -> Transformed {
-    let Some(transforms) = context.transforms() else {
-        return Transformed::Not;
-    };
-    if head.is_connect() {
-        return Transformed::Not;
-    }
     let ends = downstream.client_facts().ends();
+    let in_canonical_form = || match canonical(head, ends) {
+        None => Transformed::Not,
+        Some(Ok(made)) => Transformed::Head(Box::new(made)),
+        Some(Err(_)) => Transformed::Failed,
+    };
+    let transforms = match context.transforms() {
+        Some(transforms) if !head.is_connect() => transforms,
+        _ => return in_canonical_form(),
+    };
     let Ok(method) = Method::from_bytes(head.method().as_bytes()) else {
         return Transformed::Failed;
     };
@@ -45,12 +49,13 @@ pub(crate) fn transformed(
     let facts = Facts(head, ends.is_https);
     let made = downstream.worker().with_random(|random| {
         let copied = || copied(head);
-        transforms.delegated_request(&facts, ends, method, &host, copied, random)
+        let says_who = says_who_it_is(head);
+        transforms.delegated_request(&facts, ends, method, &host, says_who, copied, random)
     });
     match made {
-        None => Transformed::Not,
+        None => in_canonical_form(),
         Some(Err(answer)) => Transformed::Answered(answer),
-        Some(Ok(outgoing)) => match encode(downstream, head, &outgoing) {
+        Some(Ok(outgoing)) => match encode(head, &outgoing) {
             Some(head) => Transformed::Head(Box::new(head)),
             None => {
                 let route = &context.route().config.route_id;
@@ -84,51 +89,24 @@ fn copied(head: &RequestHead) -> HeaderMap {
     fields
 }
 
-fn encode(
-    downstream: &Downstream<'_>,
-    head: &RequestHead,
-    outgoing: &OutgoingRequest<'_>,
-) -> Option<RequestHead> {
+fn encode(head: &RequestHead, outgoing: &OutgoingRequest<'_>) -> Option<RequestHead> {
     let mut bytes = Vec::with_capacity(head.raw().len() + 256);
-    bytes.extend_from_slice(outgoing.method.as_str().as_bytes());
-    bytes.push(b' ');
-    match head.path() {
-        "*" if outgoing.path().is_empty() => bytes.push(b'*'),
-        _ => bytes.extend_from_slice(outgoing.target("").as_bytes()),
-    }
-    let version = match head.version() {
-        ostler_http1::Version::Http10 => &b" HTTP/1.0\r\n"[..],
-        ostler_http1::Version::Http11 => b" HTTP/1.1\r\n",
+    let target = match head.path() {
+        "*" if outgoing.path().is_empty() => "*".to_owned(),
+        _ => outgoing.target(""),
     };
-    bytes.extend_from_slice(version);
-    let mut put = |name: &str, value: &[u8]| {
-        for part in [name.as_bytes(), b": ", value, b"\r\n"] {
-            bytes.extend_from_slice(part);
-        }
-    };
+    write_request_line(&mut bytes, head, outgoing.method.as_str(), &target);
     for (name, value) in &outgoing.headers {
         if !is_of_connection(head, name) {
-            put(name.as_str(), value.as_bytes());
+            write_field(&mut bytes, name.as_str(), value.as_bytes());
         }
     }
     for field in head.fields() {
         let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
         if is_of_connection(head, &name) {
-            put(field.name, field.value);
+            write_field(&mut bytes, field.name, field.value);
         }
     }
     bytes.extend_from_slice(b"\r\n");
-    let mut made = RequestHead::default();
-    let decoded = HeadDecoder::new(downstream.worker().limits().http1).decode(&bytes, &mut made);
-    let is_whole = decoded
-        == Ok(HeadProgress::Complete {
-            consumed: bytes.len(),
-        });
-    // Where the body ends and whether the connection goes on must be as before.
-    let is_same = made.framing() == head.framing()
-        && made.upgrade().is_some() == head.upgrade().is_some()
-        && made.keep_alive() == head.keep_alive()
-        && made.is_connect() == head.is_connect()
-        && made.is_head() == head.is_head();
-    (is_whole && is_same).then_some(made)
+    decode_like(head, &bytes).ok()
 }

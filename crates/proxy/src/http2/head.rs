@@ -6,7 +6,7 @@ use ostler_http1::{FieldRange, HeadIndex, HeadParts, Limits, RequestHead, Versio
 
 /// A request that has no form in HTTP/1.1, and the status that says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum HeadError {
+pub(crate) enum HeadError {
     #[error("the fields are malformed")]
     Malformed,
     #[error("the fields are too long, or too many")]
@@ -37,7 +37,7 @@ fn protocol(parts: &Parts) -> Option<&str> {
 /// - cookies that came one by one are one field again (section 8.2.3);
 /// - a body without a length has chunks, as far as anybody asks;
 /// - an extended CONNECT is an upgrade, which is what routes and targets know.
-pub(super) fn head(
+pub(crate) fn head(
     parts: &Parts,
     has_body: bool,
     limits: &Limits,

@@ -9,6 +9,8 @@ mod head;
 mod stream;
 
 pub(crate) use connection::serve;
+#[cfg(fuzzing)]
+pub(crate) use head::head;
 pub(crate) use stream::{Stream, StreamBody, StreamResponse};
 
 /// What an HTTP/2 client says first (RFC 9113 section 3.4).

@@ -16,4 +16,6 @@ pub use endpoint::{TlsEndpoint, TlsHostOptions, TlsOptions, TlsSetupError};
 pub(crate) use facts::{ClientFacts, TlsFacts};
 pub(crate) use kernel::{SpentError, Stays, ToKernel};
 pub(crate) use kernel_socket::KernelSocket;
+#[cfg(fuzzing)]
+pub(crate) use records::RecordBoundary;
 pub(crate) use session::TlsSession;
