@@ -21,6 +21,7 @@
 mod cluster;
 mod diagnostics;
 mod error;
+pub mod host_name;
 mod json;
 mod json_schema;
 mod leaf;

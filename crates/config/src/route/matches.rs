@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use crate::diagnostics::Diagnostics;
+use crate::host_name;
 use crate::leaf::{self, Members};
 use crate::load::RouteValidator;
 use crate::nearest::suggestion;
@@ -108,14 +109,22 @@ fn check_host(
 ) {
     if host.is_empty() {
         reader.error(at, "the host is empty", Some("remove it".to_owned())); // R6
-    } else if host.to_ascii_lowercase().contains("xn--") {
+    } else if is_bad_punycode(host) {
         let remedy = Some("write it in Unicode".to_owned());
-        reader.error(at, format!("the host {host:?} is in Punycode"), remedy); // R7
+        let message =
+            format!("the host {host:?} has a label that begins with xn-- and is no Punycode");
+        reader.error(at, message, remedy); // R7
     } else if let Err(message) = validator.validate_host(host) {
         // Reference 3.8: YARP finds this only when it builds its router, and then fails whole.
         let remedy = "write it as name, *.name, name:port or *".to_owned();
         reader.error(at, format!("no host: {message}"), Some(remedy));
     }
+}
+
+fn is_bad_punycode(host: &str) -> bool {
+    let name = host.split(':').next().unwrap_or_default();
+    let unicode = host_name::canonical(name);
+    host_name::is_punycode(&unicode) || unicode.contains(char::is_control)
 }
 
 fn header(section: Section<'_>, diagnostics: &mut Diagnostics) -> HeaderMatchConfig {

@@ -1,6 +1,7 @@
 //! `AllowedHosts`: the hosts that requests may name (reference part B, 20.1).
 
 use crate::diagnostics::{Diagnostics, Severity};
+use crate::host_name;
 use crate::reader::note;
 use crate::tree::Section;
 
@@ -11,7 +12,7 @@ pub struct AllowedHosts {
     patterns: Option<Vec<Pattern>>,
 }
 
-/// Lower case, without a port.
+/// In Unicode and lower case, without a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Pattern {
     Host(String),
@@ -26,7 +27,7 @@ impl AllowedHosts {
         let Some(patterns) = &self.patterns else {
             return true;
         };
-        let host = without_port(authority);
+        let host = &*host_name::canonical(without_port(authority));
         host.is_empty() || patterns.iter().any(|pattern| pattern.matches(host))
     }
 
@@ -39,12 +40,11 @@ impl AllowedHosts {
 impl Pattern {
     fn matches(&self, host: &str) -> bool {
         match self {
-            Self::Host(name) => host.eq_ignore_ascii_case(name),
-            Self::Below(end) => {
-                let at = host.len().checked_sub(end.len()).filter(|at| *at > 0);
-                at.and_then(|at| host.get(at..))
-                    .is_some_and(|tail| tail.eq_ignore_ascii_case(end))
-            }
+            Self::Host(name) => host == name,
+            // No label of what is below it is empty: `..example.com` names no host.
+            Self::Below(end) => host.strip_suffix(end.as_str()).is_some_and(|below| {
+                !below.is_empty() && below.split('.').all(|label| !label.is_empty())
+            }),
         }
     }
 }
@@ -92,13 +92,10 @@ fn pattern(name: &str) -> Result<Pattern, String> {
     if without_port(host) != host {
         return Err(format!("{name:?} has a port, which hosts here have not"));
     }
-    if !host.is_ascii() {
-        return Err(format!("{name:?} is to be written in its xn-- form"));
-    }
-    let host = host.to_ascii_lowercase();
+    let host = host_name::canonical(host);
     Ok(match below {
         Some(_) => Pattern::Below(format!(".{host}")),
-        None => Pattern::Host(host),
+        None => Pattern::Host(host.into_owned()),
     })
 }
 
@@ -121,7 +118,10 @@ mod tests {
 
     #[test]
     fn a_host_is_allowed_by_name_or_by_wildcard_whatever_its_port() {
-        let list = hosts(" Example.com ;*.example.org; [::1] ;10.0.0.1").unwrap();
+        let list = hosts(
+            " Example.com ;*.example.org; [::1] ;10.0.0.1;B\u{fc}cher.example;*.xn--bcher-kva.test",
+        )
+        .unwrap();
         for (authority, allowed) in [
             ("example.com", true),
             ("EXAMPLE.com:8080", true),
@@ -133,6 +133,12 @@ mod tests {
             ("a.b.Example.org:1", true),
             ("aexample.org", false),
             (".example.org", false),
+            ("..example.org", false),
+            ("a..example.org", false),
+            ("xn--bcher-kva.example:1", true),
+            ("XN--BCHER-KVA.example", true),
+            ("a.xn--bcher-kva.test", true),
+            ("xn--bcher-kva.test", false),
             ("[::1]", true),
             ("[::1]:80", true),
             ("[::2]:80", false),
@@ -161,7 +167,6 @@ mod tests {
             ("http://a", "no host"),
             ("*.", "no host"),
             ("a,b", "no host"),
-            ("b\u{fc}cher.example", "xn--"),
         ] {
             let error = hosts(list).unwrap_err();
             assert!(error.contains(words), "{list}: {error}");

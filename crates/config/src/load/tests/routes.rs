@@ -136,7 +136,7 @@ fn r6_an_empty_host() {
 }
 
 #[test]
-fn r7_a_host_in_punycode() {
+fn r7_a_host_in_bad_punycode() {
     one_in_match(
         "R7",
         r#""Hosts": [ "a.XN--b.com" ]"#,

@@ -1,7 +1,6 @@
 //! Hosts: entries of `Match:Hosts`, and the host a request asks for (reference 3.3).
 
 mod pattern;
-mod punycode;
 mod request_host;
 
 pub(crate) use pattern::HostName;

@@ -1,5 +1,7 @@
 //! One entry of `Match:Hosts`: `name[:port]`, `*.suffix[:port]` or `*[:port]`.
 
+use ostler_config::host_name;
+
 use crate::ordinal;
 
 use super::request_host::RequestHost;
@@ -39,8 +41,8 @@ pub enum HostError {
     /// Nothing at all, or nothing before the port (rules R6 and 3.8).
     #[error("the host name is empty")]
     Empty,
-    /// A punycode label (rule R7).
-    #[error("{0:?} is punycode; hosts are written in Unicode")]
+    /// A label begins with `xn--` and cannot be read (rule R7).
+    #[error("{0:?} has a label that begins with xn-- and is no Punycode")]
     Punycode(String),
     /// More than one colon; IPv6 addresses cannot be written (rule 3.8).
     #[error("{0:?} has more than one colon; only a name and a port can be written")]
@@ -55,11 +57,9 @@ impl HostPattern {
     ///
     /// # Errors
     ///
-    /// When the entry has no name, has punycode, or cannot be split into a name and a port.
+    /// When the entry has no name, a label that is no Punycode, or cannot be split into a name and a
+    /// port.
     pub fn parse(entry: &str) -> Result<Self, HostError> {
-        if entry.to_ascii_lowercase().contains("xn--") {
-            return Err(HostError::Punycode(entry.to_owned()));
-        }
         let (name, port) = match entry.split_once(':') {
             Some((_, port)) if port.contains(':') => {
                 return Err(HostError::ManyColons(entry.to_owned()));
@@ -68,6 +68,11 @@ impl HostPattern {
             Some((name, port)) => (name, Some(parse_port(port)?)),
             None => (entry, None),
         };
+        let unicode = host_name::decode_host(name);
+        let name = unicode.as_deref().unwrap_or(name);
+        if host_name::is_punycode(name) || unicode.as_deref().is_some_and(has_control) {
+            return Err(HostError::Punycode(entry.to_owned()));
+        }
         let name = match (name, name.strip_prefix("*.")) {
             ("", _) => return Err(HostError::Empty),
             ("*", _) => HostName::Any,
@@ -109,6 +114,10 @@ impl HostPattern {
     }
 }
 
+fn has_control(name: &str) -> bool {
+    name.contains(char::is_control)
+}
+
 fn parse_port(port: &str) -> Result<u16, HostError> {
     let digits = port.bytes().all(|byte| byte.is_ascii_digit());
     let number = if digits { port.parse().ok() } else { None };
@@ -130,6 +139,7 @@ mod tests {
         assert_eq!(parsed("A.com:80"), exact("A.COM", Some(80)));
         assert_eq!(parsed("a.com:*"), exact("A.COM", None));
         assert_eq!(parsed("bücher.de"), exact("BÜCHER.DE", None));
+        assert_eq!(parsed("xn--bcher-kva.de:*"), exact("BÜCHER.DE", None));
         let wildcard = HostName::Wildcard("A.COM".into());
         assert_eq!(
             parsed("*.a.com:1"),
@@ -176,14 +186,8 @@ mod tests {
             ("a.com:-1", HostError::Port("-1".into())),
             ("a.com:+1", HostError::Port("+1".into())),
             ("a.com:65536", HostError::Port("65536".into())),
-            (
-                "xn--bcher-kva.de",
-                HostError::Punycode("xn--bcher-kva.de".into()),
-            ),
-            (
-                "www.XN--bcher-kva.de",
-                HostError::Punycode("www.XN--bcher-kva.de".into()),
-            ),
+            ("xn--a-!.de", HostError::Punycode("xn--a-!.de".into())),
+            ("www.XN--a.de", HostError::Punycode("www.XN--a.de".into())),
         ] {
             assert_eq!(HostPattern::parse(entry), Err(error), "{entry}");
         }

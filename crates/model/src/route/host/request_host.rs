@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::punycode;
+use ostler_config::host_name;
+
 use crate::ordinal;
 
 /// The host and port of a request, ready to be compared.
@@ -66,7 +67,7 @@ fn decoded(name: &str) -> Cow<'_, str> {
     }
     // Two hyphens in a row are rare, and every punycode label has them.
     if name.as_bytes().windows(2).any(|pair| pair == b"--")
-        && let Some(unicode) = punycode::decode_host(name)
+        && let Some(unicode) = host_name::decode_host(name)
     {
         return Cow::Owned(ordinal::fold(&unicode));
     }

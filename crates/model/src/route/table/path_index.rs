@@ -1,7 +1,9 @@
 //! From a path to the leaves whose templates fit its structure: a trie of segments.
 //!
-//! Constraints and mixed segments are not looked at here; a mixed segment counts as any segment that
-//! is not empty (reference 3.1, step 1).
+//! A mixed segment or one with constraints counts as any segment that is not empty (reference 3.1,
+//! step 1), but for a text that a route has in the same place as a literal: of such a text it is
+//! asked here whether it satisfies them. So does ASP.NET, whose automaton has a state for each such
+//! text; what it makes of others is seen after methods and hosts only.
 
 use std::num::NonZeroU32;
 
@@ -10,7 +12,7 @@ use smallvec::SmallVec;
 
 use crate::ordinal;
 use crate::route::path::RequestPath;
-use crate::route::template::{PathTemplate, Segment};
+use crate::route::template::{Guard, PathTemplate, Segment};
 
 /// The trie. All its edges are in one table, which keeps it small and close together.
 #[derive(Debug)]
@@ -24,7 +26,7 @@ pub(super) struct PathIndex {
     leaves: u32,
 }
 
-/// All routes whose templates have one structure.
+/// All routes whose templates have one structure, guards included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Leaf(NonZeroU32);
 
@@ -36,6 +38,8 @@ struct Node {
     catch_all: Option<Leaf>,
     /// Where any segment that is not empty leads. Never the root, so 0 is free to mean none.
     any: Option<NonZeroU32>,
+    /// Where such a segment leads if it satisfies a guard; each guard once.
+    guarded: Vec<(Guard, u32)>,
     /// Whether an edge with a text leads from here.
     has_edges: bool,
 }
@@ -76,7 +80,10 @@ impl PathIndex {
             }
             node = match segment {
                 Segment::Literal(text) => self.literal_child(node, text),
-                _ => self.any_child(node),
+                other => match Guard::of(other) {
+                    Some(guard) => self.guarded_child(node, guard),
+                    None => self.any_child(node),
+                },
             };
         }
         leaves.push(self.leaf(node, |node| &mut node.exact));
@@ -90,7 +97,7 @@ impl PathIndex {
 
     /// Visits the leaves of a path; each once.
     pub(super) fn visit(&self, path: &RequestPath<'_>, mut visit: impl FnMut(Leaf)) {
-        // All nodes that the segments so far lead to; at most two from each before.
+        // All nodes that the segments so far lead to.
         let mut reached = SmallVec::<[u32; 8]>::new();
         let mut next = SmallVec::<[u32; 8]>::new();
         reached.push(0);
@@ -108,20 +115,35 @@ impl PathIndex {
                 // Only a catch-all takes an empty segment.
                 return;
             }
-            let mut hash = None;
-            for at in &reached {
-                let node = &self.nodes[*at as usize];
-                if node.has_edges {
-                    let hash = *hash.get_or_insert_with(|| ordinal::hash(segment.as_bytes()));
-                    next.extend(self.edge(*at, segment, hash).map(|edge| edge.to));
-                }
-                next.extend(node.any.map(NonZeroU32::get));
-            }
+            self.step(&reached, segment, &mut next);
             if next.is_empty() {
                 return;
             }
             std::mem::swap(&mut reached, &mut next);
             next.clear();
+        }
+    }
+
+    /// Puts the nodes into `next` that one more segment leads to.
+    fn step(&self, reached: &[u32], segment: &str, next: &mut SmallVec<[u32; 8]>) {
+        let mut hash = None;
+        for at in reached {
+            let node = &self.nodes[*at as usize];
+            if node.has_edges {
+                let hash = *hash.get_or_insert_with(|| ordinal::hash(segment.as_bytes()));
+                next.extend(self.edge(*at, segment, hash).map(|edge| edge.to));
+            }
+        }
+        // A text that some route names is asked at once for what the others demand of it.
+        let is_literal = !next.is_empty();
+        for at in reached {
+            let node = &self.nodes[*at as usize];
+            next.extend(node.any.map(NonZeroU32::get));
+            for (guard, to) in &node.guarded {
+                if !is_literal || guard.admits(segment) {
+                    next.push(*to);
+                }
+            }
         }
     }
 
@@ -166,6 +188,16 @@ impl PathIndex {
         }
         let to = self.new_node();
         self.nodes[from as usize].any = NonZeroU32::new(to);
+        to
+    }
+
+    fn guarded_child(&mut self, from: u32, guard: Guard) -> u32 {
+        let children = &self.nodes[from as usize].guarded;
+        if let Some((_, to)) = children.iter().find(|(other, _)| *other == guard) {
+            return *to;
+        }
+        let to = self.new_node();
+        self.nodes[from as usize].guarded.push((guard, to));
         to
     }
 
@@ -236,20 +268,60 @@ mod tests {
         );
         assert_eq!(
             visited(&templates, "/a/B"),
-            [
-                "/a/b",
-                "/a/v{x}",
-                "/a/{**x}",
-                "/a/{x:int}",
-                "/a/{x}",
-                "/{**x}",
-                "/{x}/b"
-            ]
+            ["/a/b", "/a/{**x}", "/a/{x}", "/{**x}", "/{x}/b"]
+        );
+        assert_eq!(
+            visited(&templates, "/a/C"),
+            ["/a/v{x}", "/a/{**x}", "/a/{x:int}", "/a/{x}", "/{**x}"]
         );
         assert_eq!(visited(&templates, "/c/b"), ["/{**x}", "/{x}/b"]);
         assert_eq!(visited(&templates, "/a/b/c"), ["/a/{**x}", "/{**x}"]);
         assert_eq!(visited(&templates, "/"), ["/{**x}"]);
         assert_eq!(visited(&templates, "/a//"), ["/a/{**x}", "/{**x}"]);
+    }
+
+    #[test]
+    fn a_text_that_a_route_names_is_asked_for_what_others_demand() {
+        let templates = [
+            "/a/x",
+            "/a/12",
+            "/a/x.y",
+            "/a/{p:int}",
+            "/a/{q:int}/c",
+            "/a/{p:int?}",
+            "/a/{p}.{q:int?}",
+            "/{p}/{q:minlength(2)}",
+        ];
+        assert_eq!(
+            visited(&templates, "/a/x"),
+            ["/a/x", "/a/{p:int?}", "/a/{p}.{q:int?}"]
+        );
+        assert_eq!(
+            visited(&templates, "/a/12"),
+            [
+                "/a/12",
+                "/a/{p:int?}",
+                "/a/{p:int}",
+                "/a/{p}.{q:int?}",
+                "/{p}/{q:minlength(2)}"
+            ]
+        );
+        assert_eq!(
+            visited(&templates, "/a/x.y"),
+            ["/a/x.y", "/a/{p:int?}", "/{p}/{q:minlength(2)}"]
+        );
+        // No route names these; what they fail is seen later.
+        assert_eq!(
+            visited(&templates, "/a/z"),
+            [
+                "/a/{p:int?}",
+                "/a/{p:int}",
+                "/a/{p}.{q:int?}",
+                "/{p}/{q:minlength(2)}"
+            ]
+        );
+        assert_eq!(visited(&templates, "/b/12"), ["/{p}/{q:minlength(2)}"]);
+        assert_eq!(visited(&templates, "/a/12/c"), ["/a/{q:int}/c"]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::ordinal;
 use crate::route::host::{HostName, HostPattern};
 use crate::route::path::RequestPath;
 use crate::route::rules::{HeaderRule, QueryRule};
-use crate::route::template::{PathTemplate, Segment};
+use crate::route::template::{Guard, PathTemplate, Segment};
 use crate::route::{RequestFacts, RouteModel};
 
 pub(super) struct Scan {
@@ -56,15 +56,38 @@ impl Scan {
         Self { routes }
     }
 
+    /// The routes whose templates fit the path by structure. Where a route that fits so far has a
+    /// segment's text as a literal, what others demand of that text counts too.
+    fn fitting(&self, path: &RequestPath<'_>) -> Vec<&Route> {
+        let mut fitting: Vec<&Route> = self.routes.iter().collect();
+        for (at, segment) in path.segments().enumerate() {
+            let names = |route: &&Route| match route.template.segments().get(at) {
+                Some(Segment::Literal(text)) => ordinal::eq(text, segment),
+                _ => false,
+            };
+            let is_named = fitting.iter().any(names);
+            fitting.retain(|route| {
+                let segments = route.template.segments();
+                match segments.get(at).or(segments.last()) {
+                    Some(Segment::CatchAll(_)) => true,
+                    None | Some(_) if at >= segments.len() => false,
+                    Some(Segment::Literal(_)) => names(route),
+                    Some(guarded) if is_named && !segment.is_empty() => {
+                        Guard::of(guarded).is_none_or(|guard| guard.admits(segment))
+                    }
+                    _ => !segment.is_empty(),
+                }
+            });
+        }
+        fitting.retain(|route| path.segments().count() >= route.template.required_segments());
+        fitting
+    }
+
     /// The outcome in words, as the tests write it.
     pub(super) fn find<R: RequestFacts>(&self, request: &R) -> String {
         // Step 1.
         let path = RequestPath::new(request.path());
-        let s: Vec<&Route> = self
-            .routes
-            .iter()
-            .filter(|route| route.fits(&path))
-            .collect();
+        let s = self.fitting(&path);
         if s.is_empty() {
             return "404".to_owned();
         }
@@ -146,19 +169,6 @@ impl Scan {
 }
 
 impl Route {
-    fn fits(&self, path: &RequestPath<'_>) -> bool {
-        let segments: Vec<&str> = path.segments().collect();
-        let template = self.template.segments();
-        let fits_one = |at: usize| match (&template[at], segments.get(at)) {
-            (Segment::CatchAll(_), _) => true,
-            (Segment::Literal(text), Some(segment)) => ordinal::eq(text, segment),
-            (_, Some(segment)) => !segment.is_empty(),
-            (_, None) => at >= self.template.required_segments(),
-        };
-        let is_open = matches!(template.last(), Some(Segment::CatchAll(_)));
-        (is_open || segments.len() <= template.len()) && (0..template.len()).all(fits_one)
-    }
-
     fn methods(&self) -> &[String] {
         &self.model.config.matches.methods
     }

@@ -260,12 +260,17 @@ fn a_405_lists_every_method_of_the_path_sorted() {
         Route::path("/{a:int}").methods(&["PATCH"]),
         Route::path("/y").methods(&["POST"]),
     ];
-    // Constraints are not looked at: PATCH is among them.
+    // A route names the text `x`, so constraints are looked at: PATCH is not among them.
     let request = Request::to("/x").method("TRACE");
-    assert_eq!(find(&routes, &request), "405 DELETE, GET, PATCH, PUT");
+    assert_eq!(find(&routes, &request), "405 DELETE, GET, PUT");
     assert_eq!(
         find(&routes, &Request::to("/x").method("PURGE")),
-        "405 DELETE, GET, PATCH, PUT"
+        "405 DELETE, GET, PUT"
+    );
+    // None names this one.
+    assert_eq!(
+        find(&routes, &Request::to("/z").method("PURGE")),
+        "405 DELETE, GET, PATCH"
     );
     assert_eq!(find(&routes, &Request::to("/x").method("get")), "/x");
     assert_eq!(find(&routes, &Request::to("/x").method("Put")), "/x");
@@ -275,6 +280,35 @@ fn a_405_lists_every_method_of_the_path_sorted() {
 fn head_is_not_implied_by_get() {
     let routes = [Route::path("/x").methods(&["GET"])];
     assert_eq!(find(&routes, &Request::to("/x").method("HEAD")), "405 GET");
+}
+
+#[test]
+fn a_route_whose_constraint_refuses_a_named_text_has_no_say_in_method_and_host() {
+    let get = |path, host| Request::to(path).at(host);
+    let hosts = [
+        Route::path("/d/x").hosts(&["*"]),
+        Route::path("/d/{a}.{b}").hosts(&["b.test"]),
+    ];
+    assert_eq!(find(&hosts, &get("/d/X", "b.test")), "/d/x");
+    assert_eq!(find(&hosts, &get("/d/x.y", "b.test")), "/d/{a}.{b}");
+    for other in ["/h/{a}.{b}", "/h/{a:int}"] {
+        let methods = [Route::path("/h/x").methods(&["POST"]), Route::path(other)];
+        assert_eq!(find(&methods, &get("/h/x", "b.test")), "405 POST");
+    }
+    let listed = [
+        Route::path("/h/x").methods(&["POST"]),
+        Route::path("/h/{a:int}").methods(&["DELETE"]),
+        Route::path("/h/{a}").methods(&["PUT"]),
+    ];
+    assert_eq!(find(&listed, &get("/h/x", "b.test")), "405 POST, PUT");
+    // Nobody names this text: its routes count until the constraint is asked.
+    assert_eq!(find(&listed, &get("/h/y", "b.test")), "405 DELETE, PUT");
+    // An optional parameter is asked late, and so is everything where no route names the text.
+    for routes in [["/h/x", "/h/{a:int?}"], ["/h/{z}", "/h/{a:int}"]] {
+        let [first, second] = routes;
+        let methods = [Route::path(first).methods(&["POST"]), Route::path(second)];
+        assert_eq!(find(&methods, &get("/h/x", "b.test")), "404");
+    }
 }
 
 #[test]
@@ -567,7 +601,7 @@ mod against_the_scan {
     use super::*;
 
     // Few words, so that routes and requests meet often.
-    const PATHS: [&str; 22] = [
+    const PATHS: [&str; 26] = [
         "/",
         "/a",
         "/A/b",
@@ -590,6 +624,10 @@ mod against_the_scan {
         "/{*r:nonfile}",
         "/a/b/c",
         "/{x?}/{y=2}",
+        "/{x}/{y:alpha}",
+        "/{x:minlength(2)?}",
+        "/a/12",
+        "/{x:int}/{y}",
     ];
     const SEGMENTS: [&str; 12] = [
         "a", "A", "b", "c", "1", "12", "v1", "x.y", "", "%61", "..", "%C3%9C",

@@ -26,8 +26,10 @@ impl PathBinder {
         slashes: Slashes,
     ) -> String {
         let mut path = String::new();
-        self.bind_to(&mut path, value, slashes).unwrap_or_default();
-        path
+        match self.bind_to(&mut path, value, slashes) {
+            Some(()) => path,
+            None => String::new(),
+        }
     }
 
     fn bind_to<'v>(
@@ -59,7 +61,6 @@ impl PathBinder {
             }
             if left_out {
                 // A path cannot have a hole.
-                path.clear();
                 return None;
             }
             held_back.push_str(&text);
@@ -130,6 +131,7 @@ mod tests {
             ("/a/{x}", &[("x", "b/c%2Fd")], "/a/b%2Fc%2Fd"),
             ("/{a}.{b}", &[("a", "n"), ("b", "txt")], "/n.txt"),
             ("/{a}.{b}", &[("a", "n")], ""),
+            ("/x/{a}.{b?}", &[("b", "n")], ""),
             ("/{a}.{b?}", &[("a", "n")], "/n"),
             ("/a/{x?}", &[], "/a"),
             ("/a/{x}", &[("x", "")], "/a"),

@@ -7,7 +7,7 @@ use regex::{Regex, RegexBuilder};
 use super::{TemplateError, value};
 
 /// What a value must be.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Constraint {
     Int,
     Long,
@@ -30,10 +30,20 @@ pub(crate) enum Constraint {
     },
     /// Unanchored, without case. Linear in the value's length, so there is no time limit; what
     /// needs backtracking (look-around, back-references) is refused.
-    Regex(Regex),
+    Regex(Expression),
     Required,
     File,
     NonFile,
+}
+
+/// A regular expression; equal to one that is written the same.
+#[derive(Debug, Clone)]
+pub(crate) struct Expression(Regex);
+
+impl PartialEq for Expression {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
 }
 
 impl Constraint {
@@ -83,7 +93,7 @@ impl Constraint {
             }
             ("regex", [expression]) => {
                 let regex = RegexBuilder::new(expression).case_insensitive(true).build();
-                Self::Regex(regex.map_err(|error| reader.error(error))?)
+                Self::Regex(Expression(regex.map_err(|error| reader.error(error))?))
             }
             _ => return Err(TemplateError::UnknownConstraint(text.to_owned())),
         };
@@ -107,7 +117,7 @@ impl Constraint {
             Self::Range { least, most } => {
                 value::integer(value).is_some_and(|number| (*least..=*most).contains(&number))
             }
-            Self::Regex(regex) => regex.is_match(value),
+            Self::Regex(Expression(regex)) => regex.is_match(value),
             Self::Required => !value.is_empty(),
             Self::File => value::is_file_name(value),
             Self::NonFile => !value::is_file_name(value),

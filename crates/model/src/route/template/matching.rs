@@ -75,7 +75,7 @@ impl Parameter {
     }
 
     /// Whether the constraints hold for a value, or for having none.
-    fn accepts(&self, value: Option<&str>) -> bool {
+    pub(super) fn accepts(&self, value: Option<&str>) -> bool {
         match value {
             Some(value) => self
                 .constraints

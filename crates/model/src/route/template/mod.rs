@@ -4,6 +4,7 @@
 mod binding;
 mod constraint;
 mod error;
+mod guard;
 mod matching;
 mod mixed;
 mod parameter;
@@ -17,6 +18,7 @@ use crate::ordinal;
 pub(crate) use binding::PathBinder;
 use constraint::Constraint;
 pub use error::TemplateError;
+pub(crate) use guard::Guard;
 
 /// A path template, parsed.
 ///

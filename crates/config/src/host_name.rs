@@ -1,4 +1,9 @@
-//! Decodes punycode labels of hosts (RFC 3492); encoding is left out, nothing here needs it.
+//! Names of hosts in their two spellings: Unicode, and the `xn--` labels of Punycode (RFC 3492).
+//!
+//! Of IDNA's mappings only letter case is done: what a name's owner has registered is in that form
+//! already.
+
+use std::borrow::Cow;
 
 const BASE: u32 = 36;
 const T_MIN: u32 = 1;
@@ -12,8 +17,47 @@ const INITIAL_N: u32 = 128;
 /// are, which also bounds the decoder's work, quadratic in a label's length.
 const LONGEST_LABEL: usize = 63;
 
+/// Whether a label of the host begins with `xn--`.
+pub fn is_punycode(host: &str) -> bool {
+    host.split('.').any(|label| {
+        label
+            .get(..4)
+            .is_some_and(|prefix| prefix.eq_ignore_ascii_case("xn--"))
+    })
+}
+
+/// The name as names are compared: in Unicode and lower case, whichever way it is spelled. A label
+/// that is no Punycode stays.
+pub fn canonical(host: &str) -> Cow<'_, str> {
+    let is_plain = |byte: u8| byte.is_ascii() && !byte.is_ascii_uppercase();
+    // Two hyphens in a row are rare, and every Punycode label has them.
+    if host.bytes().all(is_plain) && !host.contains("--") {
+        return Cow::Borrowed(host);
+    }
+    match decode_host(host) {
+        Some(unicode) => Cow::Owned(unicode.to_lowercase()),
+        None => Cow::Owned(host.to_lowercase()),
+    }
+}
+
+/// The name as it stands in messages and is looked up: labels beyond ASCII in Punycode.
+pub fn to_ascii(host: &str) -> Cow<'_, str> {
+    if host.is_ascii() {
+        return Cow::Borrowed(host);
+    }
+    let ascii = host
+        .to_lowercase()
+        .split('.')
+        .map(|label| match label.is_ascii() {
+            true => label.to_owned(),
+            false => format!("xn--{}", encode(label)),
+        })
+        .collect::<Vec<_>>();
+    Cow::Owned(ascii.join("."))
+}
+
 /// The host with its `xn--` labels decoded; `None` when there are none that can be.
-pub(super) fn decode_host(host: &str) -> Option<String> {
+pub fn decode_host(host: &str) -> Option<String> {
     let unicode = |label: &str| match label.split_at_checked(4) {
         Some((prefix, rest)) if prefix.eq_ignore_ascii_case("xn--") => decode(rest),
         _ => None,
@@ -66,6 +110,58 @@ fn decode(label: &str) -> Option<String> {
     Some(decoded.into_iter().collect())
 }
 
+/// What follows `xn--` for a label (RFC 3492 section 6.3).
+fn encode(label: &str) -> String {
+    let mut encoded: String = label.chars().filter(char::is_ascii).collect();
+    let basic = encoded.len() as u32;
+    if basic > 0 {
+        encoded.push('-');
+    }
+    let (mut n, mut delta, mut bias, mut written) = (INITIAL_N, 0u32, INITIAL_BIAS, basic);
+    let mut left: Vec<u32> = label.chars().map(u32::from).filter(|c| *c >= n).collect();
+    left.sort_unstable();
+    left.dedup();
+    for next in left {
+        // Labels are short (63 bytes in a name that can be looked up); longer ones are only wrong.
+        delta = delta.wrapping_add((next - n).wrapping_mul(written + 1));
+        n = next;
+        for character in label.chars().map(u32::from) {
+            if character < n {
+                delta = delta.wrapping_add(1);
+            }
+            if character == n {
+                put_number(&mut encoded, delta, bias);
+                bias = adapt(delta, written + 1, written == basic);
+                delta = 0;
+                written += 1;
+            }
+        }
+        delta = delta.wrapping_add(1);
+        n += 1;
+    }
+    encoded
+}
+
+/// A generalized variable-length integer (RFC 3492 section 3.3).
+fn put_number(out: &mut String, mut number: u32, bias: u32) {
+    for k in (BASE..).step_by(BASE as usize) {
+        let threshold = k.saturating_sub(bias).clamp(T_MIN, T_MAX);
+        if number < threshold {
+            break;
+        }
+        let rest = number - threshold;
+        out.push(letter(threshold + rest % (BASE - threshold)));
+        number = rest / (BASE - threshold);
+    }
+    out.push(letter(number));
+}
+
+/// The digit of a value below 36.
+fn letter(value: u32) -> char {
+    const LETTERS: &[u8; BASE as usize] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+    char::from(LETTERS[value as usize])
+}
+
 /// Bias adaptation (RFC 3492 section 6.1).
 fn adapt(delta: u32, length: u32, is_first: bool) -> u32 {
     let mut delta = if is_first { delta / DAMP } else { delta / 2 };
@@ -109,6 +205,27 @@ mod tests {
             ("-> $1.00 <--", "-> $1.00 <-"),
         ] {
             assert_eq!(decode(label).as_deref(), Some(unicode), "{label}");
+            if !unicode.is_ascii() {
+                assert_eq!(encode(unicode), label, "{unicode}");
+            }
+        }
+    }
+
+    #[test]
+    fn both_spellings_are_one_name() {
+        for (name, ascii, unicode) in [
+            ("Bücher.Example", "xn--bcher-kva.example", "bücher.example"),
+            (
+                "XN--BCHER-KVA.example",
+                "XN--BCHER-KVA.example",
+                "bücher.example",
+            ),
+            ("A.com", "A.com", "a.com"),
+            ("a--b.com", "a--b.com", "a--b.com"),
+            ("xn--a-!.com", "xn--a-!.com", "xn--a-!.com"),
+        ] {
+            assert_eq!(to_ascii(name), ascii);
+            assert_eq!(canonical(name), unicode);
         }
     }
 
@@ -148,6 +265,13 @@ mod tests {
         #[test]
         fn any_host_is_decoded_or_left(host in "([xX][nN]--)?[ -~ü]{0,70}(\\.xn--[a-z0-9-]{0,70})?") {
             let _ = decode_host(&host);
+            let _ = canonical(&host);
+        }
+
+        #[test]
+        fn what_is_encoded_is_decoded_again(label in "[a-zà-ž一-三]{1,20}") {
+            let ascii = to_ascii(&label).into_owned();
+            prop_assert_eq!(canonical(&ascii), label.to_lowercase());
         }
     }
 }
