@@ -36,4 +36,5 @@ pub use head::parts::{HeadIndex, HeadParts, to_http_request_parts};
 pub use head::request::RequestHead;
 pub use head::response::{ResponseHead, ResponseHeadDecoder};
 pub use limits::Limits;
+pub use request_target::escape_request_target;
 pub use transforms::{FieldTransform, InvalidTransforms, ResponseTransforms, When};

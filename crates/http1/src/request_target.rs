@@ -1,5 +1,7 @@
 //! The request-target: its four forms, and what may stand in them (RFC 9112 section 3.2).
 
+use std::borrow::Cow;
+
 use crate::error::HeadError;
 
 /// Which of the four forms a request-target has, and where its parts stand in it.
@@ -9,6 +11,7 @@ pub(crate) enum Form {
     Origin,
     /// `http://authority/path?query`: where the authority and the path begin and end.
     Absolute {
+        is_https: bool,
         authority: (usize, usize),
         path: usize,
     },
@@ -61,15 +64,15 @@ pub(crate) fn parse(target: &[u8], method: &[u8]) -> Result<Form, HeadError> {
 }
 
 fn absolute(target: &[u8]) -> Result<Form, HeadError> {
-    let scheme = [&b"http://"[..], b"https://"]
+    let (is_https, scheme) = [(false, &b"http://"[..]), (true, b"https://")]
         .into_iter()
-        .find(|scheme| {
+        .find(|(_, scheme)| {
             target
                 .get(..scheme.len())
                 .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
         })
-        .ok_or(HeadError::RequestTarget)?
-        .len();
+        .ok_or(HeadError::RequestTarget)?;
+    let scheme = scheme.len();
     let rest = &target[scheme..];
     let end = rest
         .iter()
@@ -80,26 +83,60 @@ fn absolute(target: &[u8]) -> Result<Form, HeadError> {
         return Err(HeadError::RequestTarget);
     }
     Ok(Form::Absolute {
+        is_https,
         authority: (scheme, scheme + end),
         path: scheme + end,
     })
 }
 
-/// Bytes that no URI has but some parsers make something of, and a decoded NUL, are refused.
+/// A decoded NUL is refused: nobody behind expects one.
 fn check_path(path: &[u8]) -> Result<(), HeadError> {
     let end = path
         .iter()
         .position(|byte| *byte == b'?')
         .unwrap_or(path.len());
-    let (path, query) = path.split_at(end);
-    let path_valid = path
-        .iter()
-        .all(|byte| !matches!(byte, b'<' | b'>' | b'\\' | b'^' | b'`'));
-    let query_valid = query.iter().all(|byte| !matches!(byte, b'"' | b'<' | b'>'));
-    if path_valid && query_valid && !path.windows(3).any(|escape| escape == b"%00") {
-        return Ok(());
+    match path[..end].windows(3).any(|escape| escape == b"%00") {
+        true => Err(HeadError::RequestTarget),
+        false => Ok(()),
     }
-    Err(HeadError::RequestTarget)
+}
+
+/// Whether a byte has no place in a URI as it is (RFC 3986 appendix A).
+fn needs_escape(byte: u8) -> bool {
+    matches!(
+        byte,
+        b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | 0x80..
+    )
+}
+
+/// A request-target with everything in its path and query escaped that no URI has, as Kestrel takes
+/// it: browsers and command lines send such characters daily, and whoever reads the target behind
+/// this has one form of it to understand. What is a URI is borrowed.
+///
+/// Bytes above 0x7F are escaped as they are; whether to take them is for the caller to say.
+pub fn escape_request_target(target: &[u8]) -> Cow<'_, [u8]> {
+    if !target.iter().any(|byte| needs_escape(*byte)) {
+        return Cow::Borrowed(target);
+    }
+    let mut escaped = Vec::with_capacity(target.len() + 16);
+    for byte in target {
+        if needs_escape(*byte) {
+            escaped.extend_from_slice(format!("%{byte:02X}").as_bytes());
+        } else {
+            escaped.push(*byte);
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+/// Whether two authorities are one: names compare without case, and the scheme's own port is as none.
+pub(crate) fn is_same_authority(left: &[u8], right: &[u8], is_https: bool) -> bool {
+    let port: &[u8] = if is_https { b":443" } else { b":80" };
+    let plain = |authority: &'_ [u8]| -> usize {
+        let without = authority.strip_suffix(port).unwrap_or(authority);
+        without.strip_suffix(b":").unwrap_or(without).len()
+    };
+    left[..plain(left)].eq_ignore_ascii_case(&right[..plain(right)])
 }
 
 /// `host[:port]` without user information (RFC 9110 section 4.2.4 and 7.2).

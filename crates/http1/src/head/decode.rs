@@ -1,5 +1,7 @@
 //! Reading a request's head: strictly, since whoever reads it decides where the message ends.
 
+use std::borrow::Cow;
+
 use memchr::{memchr, memchr_iter};
 
 use crate::error::HeadError;
@@ -7,7 +9,7 @@ use crate::fields::{FieldRange, is_token, list};
 use crate::framing::{Framing, Version};
 use crate::head::request::RequestHead;
 use crate::limits::Limits;
-use crate::request_target::{self, Form};
+use crate::request_target::{self, Form, escape_request_target};
 
 /// Reads heads of one connection, one after the other.
 #[derive(Debug, Clone)]
@@ -205,21 +207,22 @@ fn request_line(line: &[u8], version: &mut Version) -> Result<(usize, (usize, us
 }
 
 /// Draws the conclusions of a head whose ranges are known to fit: form of the target, host,
-/// framing, persistence.
+/// framing, persistence. What no URI has is escaped in the target.
 pub(crate) fn conclude(head: &mut RequestHead) -> Result<(), HeadError> {
+    let form = request_target::parse(head.request_target().as_bytes(), head.method().as_bytes())?;
+    // Nothing but its path and query has come this far with such a character.
+    if let Cow::Owned(target) = escape_request_target(head.request_target().as_bytes()) {
+        head.replace_target(&target)?;
+    }
     let RequestHead {
         raw,
         fields,
-        method_len,
         target_start,
         target_len,
         version,
         ..
     } = head;
-    let part = |start: u16, len: u16| crate::fields::slice(raw, start, len).unwrap_or_default();
-    let target = part(*target_start, *target_len);
-    let form = request_target::parse(target, part(0, *method_len))?;
-
+    let target = crate::fields::slice(raw, *target_start, *target_len).unwrap_or_default();
     let mut seen = Seen::default();
     for (at, range) in fields.iter().enumerate() {
         let (Some(name), Some(value)) = (range.name(raw), range.value(raw)) else {
@@ -367,11 +370,12 @@ fn check_host(
     // Kestrel's rule: two different authorities are one too many.
     match form {
         Form::Absolute {
+            is_https,
             authority: (start, end),
             ..
         } => {
             let authority = target.get(start..end).unwrap_or_default();
-            if authority.eq_ignore_ascii_case(host) {
+            if request_target::is_same_authority(authority, host, is_https) {
                 Ok(())
             } else {
                 Err(HeadError::Host)

@@ -34,7 +34,7 @@ pub fn encode_response_head(
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(status.as_str().as_bytes());
     out.push(b' ');
-    let reason = reason.filter(|reason| is_value(reason.as_bytes()));
+    let reason = reason.filter(|reason| !reason.is_empty() && is_value(reason.as_bytes()));
     out.extend_from_slice(
         reason
             .or(status.canonical_reason())
@@ -60,11 +60,12 @@ pub fn encode_response_head(
     }
     for (name, value) in extra_fields {
         if is_token(name) && is_value(value) {
+            has_date |= name.eq_ignore_ascii_case(b"date");
             put_field(out, name, value);
         }
     }
     put_framing(out, request, status, fields, body, framing);
-    if !has_date && !status.is_informational() {
+    if !has_date && (switches || !status.is_informational()) {
         put_field(out, b"date", date);
     }
     out.extend_from_slice(b"\r\n");

@@ -1,9 +1,10 @@
 //! A request's head: its bytes, and an index of what stands where.
 
-use crate::error::InvalidHeadParts;
+use crate::error::{HeadError, InvalidHeadParts};
 use crate::fields::{Field, FieldRange, slice};
 use crate::framing::{Framing, Version};
 use crate::head::parts::{HeadIndex, HeadParts};
+use crate::limits::Limits;
 use crate::request_target::Form;
 
 /// A parsed head: the bytes as received (request line, fields, the empty line) and an index.
@@ -48,7 +49,8 @@ impl Default for RequestHead {
 }
 
 impl RequestHead {
-    /// The bytes as received, without empty lines before them.
+    /// The bytes as received, without empty lines before them; what no URI has is escaped in the
+    /// request-target.
     pub fn raw(&self) -> &[u8] {
         &self.raw
     }
@@ -68,7 +70,7 @@ impl RequestHead {
         self.method() == "CONNECT"
     }
 
-    /// The request-target as received.
+    /// The request-target as received; what no URI has is escaped.
     pub fn request_target(&self) -> &str {
         self.text(self.target_start, self.target_len)
     }
@@ -210,6 +212,29 @@ impl RequestHead {
         }
         crate::head::decode::conclude(&mut head).map_err(|_| InvalidHeadParts)?;
         Ok(head)
+    }
+
+    /// Puts another request-target in the place of the one that is there.
+    pub(super) fn replace_target(&mut self, target: &[u8]) -> Result<(), HeadError> {
+        let start = usize::from(self.target_start);
+        let old = usize::from(self.target_len);
+        let moved = |offset: u16| {
+            u16::try_from(usize::from(offset) + target.len() - old)
+                .map_err(|_| HeadError::RequestLineTooLong)
+        };
+        self.raw.splice(start..start + old, target.iter().copied());
+        if self.raw.len() > Limits::MAX_HEAD {
+            return Err(HeadError::RequestLineTooLong);
+        }
+        for range in &mut self.fields {
+            range.name_start = moved(range.name_start)?;
+            // An empty value's offset means nothing.
+            if range.value_len > 0 {
+                range.value_start = moved(range.value_start)?;
+            }
+        }
+        self.target_len = moved(self.target_len)?;
+        Ok(())
     }
 
     fn field_at(&self, range: FieldRange) -> Field<'_> {

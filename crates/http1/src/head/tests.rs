@@ -187,7 +187,11 @@ const REFUSED: &[(&str, HeadError)] = &[
         HeadError::RequestTarget,
     ),
     (
-        "GET /a\\b HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET http://a|b/ HTTP/1.1\r\nHost: a|b\r\n\r\n",
+        HeadError::RequestTarget,
+    ),
+    (
+        "CONNECT a^b:1 HTTP/1.1\r\nHost: x\r\n\r\n",
         HeadError::RequestTarget,
     ),
     // Framing (section 6).
@@ -658,7 +662,9 @@ fn frames_responses() {
     let (text, body, _) = response(FACTS, 101, &upgrade, BodyLength::Empty);
     assert_eq!(
         text,
-        "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
+        format!(
+            "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n{date}"
+        )
     );
     assert_eq!(body, ResponseBody::None);
 }
@@ -721,4 +727,72 @@ proptest! {
         let _ = to_http_request_parts(&Bytes::copy_from_slice(&raw), &index);
         let _ = RequestHead::from_parts(HeadParts { raw: &raw, index });
     }
+}
+
+#[test]
+fn what_no_uri_has_is_escaped_in_the_request_target() {
+    let text = "GET /a\"b<>\\^`{|}%5e?q=\"<>\\^`{|} HTTP/1.1\r\nHost: x\r\nEmpty:\r\nA: b\r\n\r\n";
+    let mut head = RequestHead::default();
+    let progress = HeadDecoder::new(Limits::default()).decode(text.as_bytes(), &mut head);
+    let consumed = text.len();
+    assert_eq!(progress, Ok(HeadProgress::Complete { consumed }));
+    assert_eq!(head.path(), "/a%22b%3C%3E%5C%5E%60%7B%7C%7D%5e");
+    assert_eq!(head.query(), Some("q=%22%3C%3E%5C%5E%60%7B%7C%7D"));
+    assert_eq!(head.authority(), "x");
+    let fields: Vec<_> = head
+        .fields()
+        .map(|field| (field.name, field.value))
+        .collect();
+    assert_eq!(fields, [("Host", &b"x"[..]), ("Empty", b""), ("A", b"b")]);
+    assert!(RequestHead::from_parts(head.parts()).is_ok());
+    let raw = Bytes::copy_from_slice(head.raw());
+    assert!(to_http_request_parts(&raw, &head.parts().index).is_ok());
+}
+
+#[test]
+fn a_target_that_escapes_make_too_long_is_refused() {
+    let limits = Limits {
+        request_line: 60_000,
+        head: 60_000,
+        fields: 10,
+    };
+    let text = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "^".repeat(30_000));
+    let decoded = HeadDecoder::new(limits).decode(text.as_bytes(), &mut RequestHead::default());
+    assert_eq!(decoded, Err(HeadError::RequestLineTooLong));
+}
+
+#[test]
+fn the_default_port_of_a_target_is_as_none() {
+    for (target, host, same) in [
+        ("http://h/", "h:80", true),
+        ("http://h:80/", "H", true),
+        ("https://h/", "h:443", true),
+        ("https://h:443/", "h", true),
+        ("http://h:80/", "h:80", true),
+        ("http://[::1]/", "[::1]:80", true),
+        ("http://h/", "h:443", false),
+        ("https://h/", "h:80", false),
+        ("http://h:8080/", "h:80", false),
+        ("http://h:8080/", "h", false),
+        ("http://h/", "x:80", false),
+    ] {
+        let text = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        let decoded = HeadDecoder::new(Limits::default())
+            .decode(text.as_bytes(), &mut RequestHead::default());
+        assert_eq!(decoded.is_ok(), same, "{target} {host}");
+    }
+}
+
+#[test]
+fn a_date_among_the_extra_fields_is_the_only_one() {
+    let mut out = Vec::new();
+    let date = [("Date", "yesterday")];
+    encode_simple_response(&mut out, FACTS, StatusCode::OK, &date, b"", &[b'x'; 29]);
+    let text = String::from_utf8(out).unwrap();
+    assert_eq!(
+        text.to_ascii_lowercase().matches("date: ").count(),
+        1,
+        "{text}"
+    );
+    assert!(text.contains("yesterday"));
 }

@@ -5,6 +5,7 @@
 
 mod build;
 mod forwarded;
+mod lines;
 pub mod path;
 mod query;
 mod request;
@@ -22,6 +23,7 @@ use crate::random::RandomSource;
 use crate::route::{PathTemplate, RequestFacts, RouteBuildError};
 
 pub use build::TransformsBuilder;
+pub use lines::join_lines;
 pub use request::{ConnectionEnds, OutgoingRequest, RequestTransform};
 pub use response::{DelegatedResponse, OutgoingResponse, RelayReason, ResponseTransform};
 

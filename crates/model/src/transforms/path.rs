@@ -88,6 +88,45 @@ pub fn forwarded(path: &str) -> Cow<'_, str> {
     Cow::Owned(without_dot_segments(&text).unwrap_or(text))
 }
 
+/// The path and query of a destination's address as they are sent, as .NET's `Uri` writes them
+/// (reference part B, 6.1): escapes of unreserved characters are undone, what has no place in a URI
+/// is escaped, dot segments are removed.
+pub fn of_address(path_and_query: &str) -> String {
+    let (path, query) = match path_and_query.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (path_and_query, None),
+    };
+    let path = canonical(&path.replace('\\', "/"));
+    let path = without_dot_segments(&path).unwrap_or(path);
+    match query {
+        Some(query) => format!("{path}?{}", canonical(query)),
+        None => path,
+    }
+}
+
+fn canonical(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let (character, length) = match first {
+            '%' => escaped(rest.as_bytes()).unwrap_or(('%', 1)),
+            other => (other, other.len_utf8()),
+        };
+        let is_escape = length > first.len_utf8();
+        match u8::try_from(character) {
+            Ok(byte) if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => {
+                out.push(character);
+            }
+            // A delimiter that is escaped means something else than itself.
+            Ok(byte) if byte.is_ascii() && is_escape => out.push_str(&rest[..length]),
+            Ok(byte) if is_literal(byte) || b"?[]".contains(&byte) => out.push(character),
+            _ => escape_into(&mut out, character),
+        }
+        rest = &rest[length..];
+    }
+    out
+}
+
 /// A query as it is sent on: what must not stand in one is escaped (reference part B, 6.1 B and C).
 pub fn forwarded_query(query: &str) -> Cow<'_, str> {
     let must_go = |at: usize, byte: u8| match byte {

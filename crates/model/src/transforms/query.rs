@@ -12,13 +12,23 @@ pub(super) struct QueryParameters {
     parameters: Vec<(String, Vec<String>)>,
 }
 
+/// So many names ASP.NET keeps in a list; with more it goes over to a hash table.
+const SMALL: usize = 10;
+
 impl QueryParameters {
     pub(super) fn parse(query: &str) -> Self {
         let mut parsed = Self::default();
         for piece in query.split('&').filter(|piece| !piece.is_empty()) {
             let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
-            let value = decode_query(value).into_owned();
-            parsed.values(&decode_query(name)).push(value);
+            let (name, value) = (decode_query(name), decode_query(value).into_owned());
+            let at = parsed.place(&name);
+            // ASP.NET's small dictionary takes over the name's spelling when its second value comes.
+            let is_small = parsed.parameters.len() <= SMALL;
+            let (spelling, values) = &mut parsed.parameters[at];
+            if values.len() == 1 && is_small {
+                *spelling = name.into_owned();
+            }
+            values.push(value);
         }
         parsed
     }
@@ -54,16 +64,21 @@ impl QueryParameters {
     }
 
     fn values(&mut self, name: &str) -> &mut Vec<String> {
+        let at = self.place(name);
+        &mut self.parameters[at].1
+    }
+
+    /// Where the parameter stands, made if there is none of the name.
+    fn place(&mut self, name: &str) -> usize {
         let folded = ordinal::fold(name);
         let found = self
             .parameters
             .iter()
             .position(|(other, _)| ordinal::eq(other, &folded));
-        let at = found.unwrap_or_else(|| {
+        found.unwrap_or_else(|| {
             self.parameters.push((name.to_owned(), Vec::new()));
             self.parameters.len() - 1
-        });
-        &mut self.parameters[at].1
+        })
     }
 }
 
@@ -89,7 +104,12 @@ mod tests {
             ("", None),
             ("&&", None),
             ("a", Some("a=")),
-            ("a=1&b=2&A=3", Some("a=1&a=3&b=2")),
+            ("a=1&b=2&A=3", Some("A=1&A=3&b=2")),
+            ("A=1&a=2&A=3", Some("a=1&a=2&a=3")),
+            (
+                "a=1&b&c&d&e&f&g&h&i&j&k&A=2",
+                Some("a=1&a=2&b=&c=&d=&e=&f=&g=&h=&i=&j=&k="),
+            ),
             ("a=b=c+d", Some("a=b%3Dc%20d")),
             ("a=%2f%3A%27%2B%C3%BC", Some("a=%2F%3A%27%2B%C3%BC")),
             ("a=-._~!$()*,;@", Some("a=-._~!$()*,;@")),

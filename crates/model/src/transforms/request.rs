@@ -12,6 +12,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Response};
 
 use super::forwarded::{Action, Elements, Fact};
+use super::lines;
 use super::path::{self, Removable, Slashes};
 use super::query::QueryParameters;
 use crate::random::RandomSource;
@@ -230,13 +231,8 @@ impl<'a> OutgoingRequest<'a> {
     }
 
     fn put_joined(&mut self, name: &HeaderName, values: &[HeaderValue]) {
-        let separator: &[u8] = match *name {
-            header::COOKIE => b"; ",
-            header::USER_AGENT => b" ",
-            _ => b", ",
-        };
         let values: Vec<_> = values.iter().map(HeaderValue::as_bytes).collect();
-        if let Ok(value) = HeaderValue::from_bytes(&values.join(separator)) {
+        if let Some(value) = lines::joined(name, &values) {
             self.headers.insert(name.clone(), value);
         }
     }

@@ -38,7 +38,8 @@ fn a_request_is_sent_on_as_yarp_sends_it() {
          Proxy-Authorization: Basic eDp5\r\nTE: gzip\r\nUpgrade-Insecure-Requests: 1\r\n\
          X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Host: spoofed\r\nX-Forwarded-Proto: https\r\n\
          X-Forwarded-Prefix: /spoofed\r\nForwarded: for=192.0.2.7\r\n\
-         X-Kept: 1\r\nCookie: a=b; c=d\r\nX-Kept: 2\r\nUser-Agent: test\r\n\r\n",
+         X-Kept: 1\r\nCookie: a=b; c=d\r\nX-Kept: 2\r\nUser-Agent: test/1\r\n\
+         Cookie: e=f\r\nUser-Agent: more/2\r\n\r\n",
     );
     let mut incoming = destination.accept();
     let head = incoming.head();
@@ -47,9 +48,9 @@ fn a_request_is_sent_on_as_yarp_sends_it() {
     assert_eq!(head.all("x-forwarded-for"), ["127.0.0.1"]);
     assert_eq!(head.all("x-forwarded-host"), ["example.com:8080"]);
     assert_eq!(head.all("x-forwarded-proto"), ["http"]);
-    assert_eq!(head.all("x-kept"), ["1", "2"]);
-    assert_eq!(head.all("cookie"), ["a=b; c=d"]);
-    assert_eq!(head.all("user-agent"), ["test"]);
+    assert_eq!(head.all("x-kept"), ["1, 2"]);
+    assert_eq!(head.all("cookie"), ["a=b; c=d; e=f"]);
+    assert_eq!(head.all("user-agent"), ["test/1 more/2"]);
     for dropped in [
         "connection",
         "x-listed",

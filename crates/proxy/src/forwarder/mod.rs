@@ -42,6 +42,7 @@ pub(crate) use clients::{
     Clients, ConnectionLimits, Destination, Interim, Left, NotRelayed, RelayedConnections,
     ResponseBody, SendError, Sending, system_roots,
 };
+use request::is_web_socket;
 pub(crate) use request::{Answer, RequestError, is_hop_by_hop, is_listed_in_connection};
 
 /// How a forwarded exchange ended.
@@ -451,11 +452,6 @@ async fn switch(
 
 /// How long a client may take to accept that its protocol is switched.
 const SWITCH_TIMEOUT: Duration = Duration::from_secs(120);
-
-fn is_web_socket(head: &RequestHead) -> bool {
-    let upgrade = head.upgrade().unwrap_or_default();
-    upgrade.eq_ignore_ascii_case(b"websocket")
-}
 
 /// The handshake of a WebSocket whose two sides may speak different versions.
 fn forwarded_handshake(

@@ -6,7 +6,7 @@ use http::{Method, StatusCode, Uri, Version};
 use ostler_delegation::relayed_client::CLIENT_FIELD;
 use ostler_http1::{Framing, RequestHead};
 use ostler_model::RandomSource;
-use ostler_model::transforms::{ConnectionEnds, Transforms, path};
+use ostler_model::transforms::{ConnectionEnds, Transforms, join_lines, path};
 
 use super::clients::{Destination, TlsError};
 use crate::facts::Facts;
@@ -68,6 +68,7 @@ pub(crate) fn to_destination(
     fields.insert(header::HOST, destination.host.clone());
     copy(head, version, &mut fields, is_set_anew)?;
     let (mut parts, upgrade) = common(head, target, fields)?;
+    parts.method = method(head)?;
     let fields = &mut parts.headers;
     if let Some(client) = ends.remote {
         let ip = client.ip().to_canonical().to_string();
@@ -80,6 +81,7 @@ pub(crate) fn to_destination(
     }
     let scheme = if ends.is_https { "https" } else { "http" };
     fields.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
+    join_lines(fields);
     state_no_body(&mut parts, head);
     Ok((parts, upgrade))
 }
@@ -140,7 +142,7 @@ pub(crate) fn transformed(
 ) -> Result<Result<(http::request::Parts, bool), Answer>, RequestError> {
     // Checked here so that copying cannot fail later.
     let copied = copied(head, version)?;
-    let method = Method::from_bytes(head.method().as_bytes()).map_err(http::Error::from)?;
+    let method = method(head)?;
     let facts = Facts(head, ends.is_https);
     let made = transforms.request(&facts, ends, method, &destination.host, || copied, random);
     let outgoing = match made {
@@ -149,8 +151,17 @@ pub(crate) fn transformed(
     };
     let target = outgoing.target(&destination.prefix);
     let mut fields = outgoing.headers;
-    // How the body is delimited is not for a transform to say: it is as long as it is.
-    fields.remove(header::TRANSFER_ENCODING);
+    // How the body is delimited is not for a transform to say: it is as long as it is. Nor is what
+    // becomes of the connection to the destination.
+    for name in [
+        header::TRANSFER_ENCODING,
+        header::CONNECTION,
+        header::UPGRADE,
+        HeaderName::from_static("proxy-connection"),
+    ] {
+        fields.remove(name);
+    }
+    join_lines(&mut fields);
     match head.framing() {
         Framing::Length(length) => {
             if fields.contains_key(header::CONTENT_LENGTH) {
@@ -215,6 +226,21 @@ fn target(head: &RequestHead, prefix: &str) -> String {
     }
 }
 
+/// The method that a destination sees, unless transforms change it: an upgrade's is GET (RFC 6455
+/// section 4.1), whatever the client says.
+fn method(head: &RequestHead) -> Result<Method, http::Error> {
+    match head.upgrade() {
+        Some(upgrade) if is_forwarded_upgrade(upgrade) => Ok(Method::GET),
+        _ => Ok(Method::from_bytes(head.method().as_bytes())?),
+    }
+}
+
+/// Whether this asks for a WebSocket.
+pub(super) fn is_web_socket(head: &RequestHead) -> bool {
+    head.upgrade()
+        .is_some_and(|upgrade| upgrade.eq_ignore_ascii_case(b"websocket"))
+}
+
 /// WebSocket and SPDY, as YARP; any other upgrade is an ordinary request.
 fn is_forwarded_upgrade(upgrade: &[u8]) -> bool {
     upgrade.eq_ignore_ascii_case(b"websocket")
@@ -243,7 +269,8 @@ fn copy(
         if is_hop_by_hop(&name) || name == CLIENT_FIELD || is_left_out(&name) {
             continue;
         }
-        if lists && is_listed_in_connection(head, &name) {
+        // Whom the request is for is not of the connection, whatever it lists.
+        if lists && name != header::HOST && is_listed_in_connection(head, &name) {
             continue;
         }
         if name == header::CONTENT_LENGTH {

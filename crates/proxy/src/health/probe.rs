@@ -14,6 +14,7 @@ use ostler_delegation::url_prefix::PrefixHost;
 use ostler_delegation::{DelegationRule, QueueError};
 use ostler_http1::Framing;
 use ostler_model::health::ProbingResult;
+use ostler_model::transforms::path;
 use ostler_model::{
     ClusterModel, ClusterState, DestinationHealth, DestinationModel, DestinationState, Snapshot,
 };
@@ -258,7 +259,10 @@ fn target(base: &str, checks: &ActiveHealthCheckConfig) -> Result<PathAndQuery, 
     if target.is_empty() {
         target.push('/');
     }
-    target.push_str(query);
+    if let Some(query) = query.strip_prefix('?') {
+        target.push('?');
+        target.push_str(&path::forwarded_query(query));
+    }
     Ok(PathAndQuery::try_from(target).map_err(http::Error::from)?)
 }
 
@@ -310,6 +314,12 @@ mod tests {
                 "/api/health%3Ffoo=bar?key=value",
             ),
             ("", "/a b/\u{e9}#%41%4", "", "/a%20b/%C3%A9%23%41%254"),
+            (
+                "",
+                "/",
+                "?a=b c#d%zz|^\u{e9}%41",
+                "/?a=b%20c%23d%25zz%7C%5E%C3%A9%41",
+            ),
         ] {
             let target = target(base, &checks(path, query)).unwrap();
             assert_eq!(target.as_str(), expected);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use ostler_config::schema::SslProtocols;
-use ostler_config::{ClientCertificateMode, HttpProtocols};
+use ostler_config::{ClientCertificateMode, HttpProtocols, host_name};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::CertificateDer;
 use rustls::server::{NoClientAuth, WebPkiClientVerifier};
@@ -133,7 +133,7 @@ impl Hosts {
         };
         for (name, options) in &options.hosts {
             let host = made(options)?;
-            let name = name.to_ascii_lowercase();
+            let name = host_name::canonical(name).into_owned();
             match name.strip_prefix('*') {
                 None => _ = hosts.exact.insert(name, host),
                 Some("") => hosts.any = Some(host),
@@ -148,8 +148,8 @@ impl Hosts {
         let Some(name) = name else {
             return self.any.as_ref();
         };
-        let name = name.trim_end_matches('.').to_ascii_lowercase();
-        if let Some(host) = self.exact.get(&name) {
+        let name = host_name::canonical(name.trim_end_matches('.'));
+        if let Some(host) = self.exact.get(&*name) {
             return Some(host);
         }
         if !self.suffixes.is_empty() {

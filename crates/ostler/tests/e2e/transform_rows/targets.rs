@@ -59,6 +59,7 @@ fn paths() {
         ("PathPattern: /{none}/x", "/"),
         ("PathPattern: /{id}.{none?}", "/7"),
         ("PathPattern: /{id}.{none}", "/"),
+        ("PathPattern: /x/{none}.{id?}", "/"),
         ("PathPattern: /x/{none=y}", "/x"),
         ("PathPattern: /x/{id=7}", "/x"),
         ("PathPattern: /{id=7}/x", "/7/x"),
@@ -127,7 +128,7 @@ fn queries() {
         ("QueryRemoveParameter: none", "?", ""),
         ("QueryRemoveParameter: none", "?&&a=1&&", "?a=1"),
         ("QueryRemoveParameter: none", "?a=b=c", "?a=b%3Dc"),
-        ("QueryRemoveParameter: none", "?a=1&b=2&A=3", "?a=1&a=3&b=2"),
+        ("QueryRemoveParameter: none", "?a=1&b=2&A=3", "?A=1&A=3&b=2"),
         ("QueryRemoveParameter: none", "?=v", "?=v"),
         ("QueryRemoveParameter: none", "?a=%C3%a9", "?a=%C3%A9"),
         ("QueryRemoveParameter: none", "?a=%zz", "?a=%25zz"),
@@ -188,6 +189,8 @@ fn targets_without_transforms() {
         ("", "/x?u=http://y/?q", "/x?u=http://y/?q"),
         ("", "/x?", "/x?"),
         ("", "/x?a=\\^`{|}%4&[]", "/x?a=%5C%5E%60%7B%7C%7D%254&[]"),
+        ("", "/x<>\\^`?\"<>", "/x%3C%3E%5C%5E%60?%22%3C%3E"),
+        ("/a b/%7Ex/ü", "/x", "/a%20b/~x/%C3%BC/x"),
         ("", "/%zz%C3%28", "/%25zz%25C3("),
         ("", "/a|b\"{}[]", "/a%7Cb%22%7B%7D%5B%5D"),
         ("", "/-._~!$&'()*+,;=:@", "/-._~!$&'()*+,;=:@"),
@@ -203,19 +206,9 @@ fn targets_without_transforms() {
             });
         }
     }
-    // What no URI has and a later parser may take for something else is refused: a deviation for `#`
-    // and the others in a path, YARP's answer to `%00`.
-    for target in [
-        "/x?u=http://y/?q#f",
-        "/x#f",
-        "/x?<",
-        "/x?a=\"",
-        "/x<",
-        "/x\\y",
-        "/x^",
-        "/x`",
-        "/x%00",
-    ] {
+    // A `#` is refused, since a later parser may take it for the start of a fragment: a deviation. A
+    // NUL is refused by Kestrel too.
+    for target in ["/x?u=http://y/?q#f", "/x#f", "/x%00"] {
         rows.push(Row {
             path: "/{**all}",
             expected: "HTTP/1.1 400".to_owned(),

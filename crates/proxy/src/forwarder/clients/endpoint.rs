@@ -3,7 +3,9 @@
 use std::rc::Rc;
 
 use http::{HeaderValue, Uri};
+use ostler_config::host_name;
 use ostler_config::schema::DestinationConfig;
+use ostler_model::transforms::path;
 
 use super::messages::Messages;
 use super::pool::Pool;
@@ -42,7 +44,7 @@ impl Destination {
         pools: impl FnOnce(Endpoint) -> Result<(Rc<Pool>, Option<Rc<Pool>>), RequestError>,
     ) -> Result<Self, RequestError> {
         let address = || RequestError::Address(config.address.clone());
-        let base: Uri = config.address.parse().map_err(|_| address())?;
+        let base: Uri = canonical(&config.address).parse().map_err(|_| address())?;
         let is_https = match base.scheme_str() {
             Some("http") => false,
             Some("https") => true,
@@ -92,6 +94,16 @@ impl Destination {
     }
 }
 
+/// The address with nothing in it but what a URI may have: the host in ASCII, the rest escaped.
+fn canonical(address: &str) -> String {
+    let start = address.find("://").map_or(0, |at| at + 3);
+    let (scheme, rest) = address.split_at(start);
+    let end = rest.find(['/', '?', '\\']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let authority = host_name::to_ascii(authority);
+    format!("{scheme}{authority}{}", path::of_address(path))
+}
+
 pub(super) fn without_brackets(host: &str) -> &str {
     host.strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))
@@ -122,6 +134,27 @@ mod tests {
             ("::1", "::1"),
         ] {
             assert_eq!(without_port(host), name);
+        }
+    }
+
+    #[test]
+    fn an_address_is_written_as_a_uri() {
+        for (address, uri) in [
+            ("http://h", "http://h"),
+            ("http://h:81/a b/", "http://h:81/a%20b/"),
+            (
+                "http://h/%7Ex/%c3%bc/%2f%3b;[1]",
+                "http://h/~x/%C3%BC/%2f%3b;[1]",
+            ),
+            (
+                "http://h/ü/a|b^?q=a b&c=%41%zz",
+                "http://h/%C3%BC/a%7Cb%5E?q=a%20b&c=A%25zz",
+            ),
+            ("http://h/a/../b\\c/./d", "http://h/b/c/d"),
+            ("http://Bücher.test/", "http://xn--bcher-kva.test/"),
+            ("http://[::1]:80/", "http://[::1]:80/"),
+        ] {
+            assert_eq!(canonical(address), uri);
         }
     }
 }
