@@ -69,9 +69,9 @@ fn main() -> Result<(), Failure> {
     println!("without a key: {:?}", ask(at, "/", "")?);
     println!("with one: {:?}", ask(at, "/", "X-Key: 1\r\n")?);
     stop(front);
-    // Of what a step answers itself nobody is told.
+    // Of what a step answers itself they are told as well.
     println!(
-        "exchanges with a destination that have ended: {}",
+        "exchanges that have ended: {}",
         ended.load(Ordering::SeqCst)
     );
     Ok(())

@@ -23,6 +23,7 @@ use crate::downstream::Downstream;
 use crate::exchange::{After, exchange};
 use crate::front::FrontLimits;
 use crate::http2::{self, Preface};
+use crate::local_answer::report_refused;
 use crate::tls::{ClientFacts, TlsSession};
 use crate::worker::Worker;
 
@@ -191,19 +192,17 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
             },
             Next::Over => break false,
             Next::Malformed(error) => {
-                connection.refuse(&error).await;
+                connection.refuse_head(&error).await;
                 break true;
             }
             Next::TimedOut => {
-                let status = StatusCode::REQUEST_TIMEOUT;
-                crate::respond::refuse(&mut connection, refused_facts(), status, "").await;
+                connection.refuse(StatusCode::REQUEST_TIMEOUT, "").await;
                 break true;
             }
             Next::Http2 => return connection.serve_http2().await,
             Next::NotHttp2 => {
-                let status = StatusCode::BAD_REQUEST;
                 let text = "only HTTP/2 is spoken here";
-                crate::respond::refuse(&mut connection, refused_facts(), status, text).await;
+                connection.refuse(StatusCode::BAD_REQUEST, text).await;
                 break true;
             }
         }
@@ -214,10 +213,14 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
     connection.close().await;
 }
 
-/// The request of a head that could not be read: an answer to it closes the connection.
-fn refused_facts() -> RequestFacts {
+/// The request of a head that could not be read, of which `input` is there: an answer to it closes
+/// the connection.
+fn refused_facts(input: &[u8]) -> RequestFacts {
+    let begins = input.trim_ascii_start();
     RequestFacts {
-        is_head: false,
+        // What follows the head of the answer would be the start of the next one to the client
+        // (RFC 9110 section 9.3.2).
+        is_head: begins.starts_with(b"HEAD "),
         is_connect: false,
         version: Version::Http11,
         keep_alive: false,
@@ -364,10 +367,17 @@ impl Connection {
         self.places.retain(|place| place_key(place) != key);
     }
 
-    async fn refuse(&mut self, error: &HeadError) {
+    async fn refuse_head(&mut self, error: &HeadError) {
         let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
         tracing::debug!(client = ?self.client.facts().client, status = status.as_u16(), %error, "a request is refused");
-        crate::respond::refuse(self, refused_facts(), status, &error.to_string()).await;
+        self.refuse(status, &error.to_string()).await;
+    }
+
+    /// Answers what is no request.
+    async fn refuse(&mut self, status: StatusCode, text: &str) {
+        let facts = refused_facts(&self.input);
+        let sent = crate::respond::refuse(self, facts, status, text).await;
+        report_refused(&self.worker.pipeline(), status, sent.bytes);
     }
 
     /// The target has the connection now: only this process' descriptor closes.

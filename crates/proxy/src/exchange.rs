@@ -1,7 +1,6 @@
 //! One exchange, from a request's head to its end, in the order things happen.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -15,8 +14,9 @@ use crate::context::ExchangeContext;
 use crate::delegation::{
     Delegated, Lost, Record, Transformed, Unanswered, delegate, make_delegable, transformed,
 };
-use crate::downstream::{BodyRead, Downstream};
+use crate::downstream::{Answered, BodyRead, Downstream};
 use crate::forwarder::{self, Forwarded};
+use crate::local_answer::{Here, since};
 use crate::outcome::{ForwarderError, Mode, Outcome};
 use crate::pipeline::{Flow, Pipeline, Step};
 use crate::static_files;
@@ -47,23 +47,32 @@ pub(crate) async fn exchange(downstream: &mut Downstream<'_>, head: &RequestHead
     let head_received_ns = ostler_shm::monotonic_nanoseconds();
     let worker = std::rc::Rc::clone(downstream.worker());
 
+    let pipeline = worker.pipeline();
+    let here = Here {
+        pipeline: &pipeline,
+        route: None,
+        head_received_ns,
+    };
+
     let limits = worker.limits();
     if !limits.allowed_hosts.are_any() && !limits.allowed_hosts.allow(head.authority()) {
-        return local(downstream, head, StatusCode::BAD_REQUEST, &[], &[]).await;
+        let status = StatusCode::BAD_REQUEST;
+        return here.answer(downstream, head, status, &[], &[]).await;
     }
-    if let Some(after) = static_files::answer(downstream, head).await {
-        return after;
+    if let Some(answered) = static_files::answer(downstream, head).await {
+        return here.ended(answered, None);
     }
     let snapshot = worker.snapshot();
     let is_https = downstream.is_https();
     let route = match snapshot.routes.find(&crate::facts::Facts(head, is_https)) {
         Found::Route(route) => Arc::clone(route),
-        other => return no_route(downstream, head, other).await,
+        other => return no_route(downstream, head, other, here).await,
     };
     let Some(cluster) = route.cluster.clone() else {
         tracing::info!(route = route.config.route_id, "the route has no cluster");
         let status = StatusCode::SERVICE_UNAVAILABLE;
-        return local(downstream, head, status, &[], &[]).await;
+        let here = here.on(&route);
+        return here.answer(downstream, head, status, &[], &[]).await;
     };
 
     let version = downstream.version(head);
@@ -75,11 +84,10 @@ pub(crate) async fn exchange(downstream: &mut Downstream<'_>, head: &RequestHead
     let admitted = match admit(downstream, &mut context, &limits).await {
         Admission::Admitted(admitted) => admitted,
         Admission::Answered(response) => {
-            return answer(downstream, head, &context, response).await;
+            return answer(downstream, head, &context, response, here).await;
         }
-        Admission::ClientGone => return After::Close,
+        Admission::ClientGone => return here.on(context.route()).client_gone(),
     };
-    let pipeline = worker.pipeline();
     let mut queue = None;
     for step in &pipeline.steps {
         match step {
@@ -90,7 +98,8 @@ pub(crate) async fn exchange(downstream: &mut Downstream<'_>, head: &RequestHead
                     // Without a key (reference 6.3).
                     let status = StatusCode::SERVICE_UNAVAILABLE;
                     let fields = context.response_fields();
-                    return local(downstream, head, status, &fields, &[]).await;
+                    let here = here.on(context.route());
+                    return here.answer(downstream, head, status, &fields, &[]).await;
                 }
             }
             Step::PassiveHealthChecks => context.watch_passively(worker.health()),
@@ -109,7 +118,7 @@ pub(crate) async fn exchange(downstream: &mut Downstream<'_>, head: &RequestHead
                     break;
                 }
                 Flow::Respond(response) => {
-                    return answer(downstream, head, &context, response).await;
+                    return answer(downstream, head, &context, response, here).await;
                 }
             },
         }
@@ -133,17 +142,9 @@ pub(crate) async fn exchange(downstream: &mut Downstream<'_>, head: &RequestHead
         );
         let status = StatusCode::SERVICE_UNAVAILABLE;
         let fields = context.response_fields();
-        let after = local(downstream, head, status, &fields, &[]).await;
-        report(&pipeline, || Outcome {
-            route: Some(Arc::clone(context.route())),
-            destination: None,
-            mode: Mode::Local,
-            status: status.as_u16(),
-            bytes_sent: 0,
-            duration: since(head_received_ns),
-            error: Some(ForwarderError::NoAvailableDestinations),
-        });
-        return after;
+        let answered = local(downstream, head, status, &fields).await;
+        let error = Some(ForwarderError::NoAvailableDestinations);
+        return here.on(context.route()).ended(answered, error);
     };
     affinity::issue_key(&mut context, &destination);
     let record = record(
@@ -167,7 +168,14 @@ async fn delegated(
 ) -> After {
     let worker = std::rc::Rc::clone(downstream.worker());
     if let Err(Lost) = make_delegable(downstream, head).await {
-        return After::Close;
+        let lost = Forwarded {
+            after: After::Close,
+            status: 0,
+            bytes_sent: 0,
+            is_own: true,
+            error: Some(ForwarderError::RequestCanceled),
+        };
+        return finish(record, Mode::Local, lost);
     }
     let rule = match worker.rule(&destination.model()) {
         Ok(rule) => rule,
@@ -175,7 +183,9 @@ async fn delegated(
             tracing::error!(destination = destination.id(), %error, "no delegation rule can be made");
             let status = StatusCode::SERVICE_UNAVAILABLE;
             let fields = context.response_fields();
-            return local(downstream, head, status, &fields, &[]).await;
+            let answered = local(downstream, head, status, &fields).await;
+            let error = ForwarderError::NoAvailableDestinations;
+            return finish(record, Mode::Local, own(answered, error));
         }
     };
     let rewritten;
@@ -233,6 +243,7 @@ async fn delegated(
                 after: After::Close,
                 status: 0,
                 bytes_sent: 0,
+                is_own: false,
                 error: Some(ForwarderError::ResponseBodyDestination),
             };
             finish(record, Mode::Delegated, end)
@@ -244,17 +255,20 @@ async fn delegated(
         Delegated::Unanswered(reason, record) => {
             let queue = rule.queue.name();
             tracing::warn!(%queue, destination = destination.id(), reason = reason.reason(), "a delegated request is answered here");
-            let status = reason.status();
-            let after = unanswered(downstream, head, &context, &reason).await;
-            let error = Some(reason.error());
-            let end = Forwarded {
-                after,
-                status: status.as_u16(),
-                bytes_sent: 0,
-                error,
-            };
-            finish(record, Mode::Local, end)
+            let answered = unanswered(downstream, head, &context, &reason).await;
+            finish(record, Mode::Local, own(answered, reason.error()))
         }
+    }
+}
+
+/// How an exchange ends that the front has answered in its destination's place.
+fn own(answered: Answered, error: ForwarderError) -> Forwarded {
+    Forwarded {
+        after: answered.after,
+        status: answered.status,
+        bytes_sent: answered.bytes_sent,
+        is_own: true,
+        error: Some(error),
     }
 }
 
@@ -264,7 +278,7 @@ async fn unanswered(
     head: &RequestHead,
     context: &ExchangeContext<'_>,
     reason: &Unanswered,
-) -> After {
+) -> Answered {
     let status = reason.status();
     match reason {
         // http.sys' three verbosities; each ends the connection.
@@ -284,7 +298,7 @@ async fn unanswered(
             };
             let mut fields = forwarder::own_fields(&made);
             fields.extend(context.response_fields());
-            local(downstream, head, status, &fields, &[]).await
+            local(downstream, head, status, &fields).await
         }
     }
 }
@@ -325,16 +339,10 @@ fn finish(record: Record, mode: Mode, end: Forwarded) -> After {
         route: Some(route),
         destination: Some(destination),
         mode,
-        status: end.status,
-        bytes_sent: end.bytes_sent,
-        duration: since(head_received_ns),
         error: end.error,
+        ..Outcome::local(end.status, end.bytes_sent, since(head_received_ns))
     });
     end.after
-}
-
-fn since(then_ns: u64) -> Duration {
-    Duration::from_nanos(ostler_shm::monotonic_nanoseconds().saturating_sub(then_ns))
 }
 
 /// Tells the log and the pipeline's own steps of an exchange's end.
@@ -364,7 +372,10 @@ pub(crate) fn report(pipeline: &Pipeline, outcome: impl FnOnce() -> Outcome) {
             mode = outcome.mode.as_str(),
             status = outcome.status,
             bytes_sent = outcome.bytes_sent,
-            micros = outcome.duration.as_micros() as u64,
+            bytes_received = outcome.bytes_received,
+            queued_micros = outcome.queued.map(micros),
+            first_byte_micros = outcome.first_byte.map(micros),
+            micros = micros(outcome.duration),
             error = outcome.error.map(|error| format!("{error:?}")),
             "exchange"
         );
@@ -374,6 +385,10 @@ pub(crate) fn report(pipeline: &Pipeline, outcome: impl FnOnce() -> Outcome) {
             step.ended(&outcome);
         }
     }
+}
+
+fn micros(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn balance(worker: &crate::worker::Worker, context: &mut ExchangeContext<'_>) {
@@ -414,23 +429,30 @@ fn one_destination(
     Some(destination)
 }
 
-async fn no_route(downstream: &mut Downstream<'_>, head: &RequestHead, found: Found<'_>) -> After {
+async fn no_route(
+    downstream: &mut Downstream<'_>,
+    head: &RequestHead,
+    found: Found<'_>,
+    here: Here<'_>,
+) -> After {
     let found = match static_files::answer_unmatched(downstream, head, found).await {
-        Ok(after) => return after,
+        Ok(answered) => return here.ended(answered, None),
         Err(found) => found,
     };
     match found {
         Found::MethodNotAllowed { allow } => {
             let status = StatusCode::METHOD_NOT_ALLOWED;
-            local(downstream, head, status, &[("Allow", &allow)], &[]).await
+            let allow = [("Allow", allow.as_str())];
+            here.answer(downstream, head, status, &allow, &[]).await
         }
         Found::Ambiguous { routes } => {
             tracing::error!(?routes, "several routes match a request equally well");
             let status = StatusCode::INTERNAL_SERVER_ERROR;
-            local(downstream, head, status, &[], &[]).await
+            here.answer(downstream, head, status, &[], &[]).await
         }
         Found::NotFound | Found::Route(_) => {
-            local(downstream, head, StatusCode::NOT_FOUND, &[], &[]).await
+            let status = StatusCode::NOT_FOUND;
+            here.answer(downstream, head, status, &[], &[]).await
         }
     }
 }
@@ -441,6 +463,7 @@ async fn answer(
     head: &RequestHead,
     context: &ExchangeContext<'_>,
     response: http::Response<Bytes>,
+    here: Here<'_>,
 ) -> After {
     let (parts, body) = response.into_parts();
     let own = parts.headers.iter();
@@ -448,7 +471,9 @@ async fn answer(
         .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
         .collect();
     fields.extend(context.response_fields());
-    local(downstream, head, parts.status, &fields, &body).await
+    let here = here.on(context.route());
+    here.answer(downstream, head, parts.status, &fields, &body)
+        .await
 }
 
 /// Answers here, before anything of the request's body has been read.
@@ -457,8 +482,7 @@ async fn local(
     head: &RequestHead,
     status: StatusCode,
     fields: &[(&str, &str)],
-    body: &[u8],
-) -> After {
+) -> Answered {
     let read = BodyRead::Nothing;
-    downstream.answer(head, read, status, fields, body).await
+    downstream.answer(head, read, status, fields, &[]).await
 }

@@ -28,6 +28,7 @@ mod http2;
 mod linger;
 mod listener;
 mod listening;
+mod local_answer;
 mod outcome;
 mod pipeline;
 mod readiness;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ostler_delegation::Ending;
 use ostler_model::{DestinationState, RouteModel};
 
 /// How an exchange ended.
@@ -17,12 +18,39 @@ pub struct Outcome {
     pub mode: Mode,
     /// Status of the response; 0 when none was sent.
     pub status: u16,
-    /// Bytes of the response given to the client, head included.
+    /// Bytes of the response given to the client, head included. Over HTTP/2 a head counts as what it
+    /// would be without compression.
     pub bytes_sent: u64,
+    /// Bytes of the request's body, framing excluded, where the exchange was delegated.
+    pub bytes_received: Option<u64>,
     /// From the head's arrival to the end of the exchange.
     pub duration: Duration,
+    /// From the head's arrival until a target took the request out of its queue, where the exchange
+    /// was delegated.
+    pub queued: Option<Duration>,
+    /// From the head's arrival to the first byte of the response, where the exchange was delegated and
+    /// had a response.
+    pub first_byte: Option<Duration>,
     /// What went wrong, if anything.
     pub error: Option<ForwarderError>,
+}
+
+impl Outcome {
+    /// Of an answer of the front's own.
+    pub(crate) fn local(status: u16, bytes_sent: u64, duration: Duration) -> Self {
+        Self {
+            route: None,
+            destination: None,
+            mode: Mode::Local,
+            status,
+            bytes_sent,
+            bytes_received: None,
+            duration,
+            queued: None,
+            first_byte: None,
+            error: None,
+        }
+    }
 }
 
 /// How an exchange is answered.
@@ -96,6 +124,21 @@ pub enum ForwarderError {
     NoAvailableDestinations,
     /// No request can be made of the configuration.
     RequestCreation,
+}
+
+/// What went wrong in a delegated exchange, by the word of its target. Before the response has begun
+/// (`status` is 0) the same ending is of another phase.
+pub(crate) fn of_ending(ending: Ending, status: u16) -> Option<ForwarderError> {
+    let begun = status != 0;
+    match (ending, begun) {
+        (Ending::Answered | Ending::NotBegun, _) => None,
+        (Ending::ClientGone, false) => Some(ForwarderError::RequestCanceled),
+        (Ending::ClientGone, true) => Some(ForwarderError::ResponseBodyCanceled),
+        (Ending::HandlerFailed, false) => Some(ForwarderError::Request),
+        (Ending::HandlerFailed, true) => Some(ForwarderError::ResponseBodyDestination),
+        (Ending::BadBody, _) | (Ending::TimedOut, false) => Some(ForwarderError::RequestBodyClient),
+        (Ending::TimedOut, true) => Some(ForwarderError::ResponseBodyClient),
+    }
 }
 
 /// Whether a client's socket says that the client is gone, and not that it is slow.

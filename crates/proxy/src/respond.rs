@@ -11,14 +11,23 @@ use crate::connection::Connection;
 /// How long a client may take to accept an answer of the front's own.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Sends a short response. True when the connection can carry another request.
+/// A short response has been sent, as far as the client takes it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sent {
+    /// Its bytes, head included; 0 where the client is gone.
+    pub(crate) bytes: u64,
+    /// The connection can carry another request.
+    pub(crate) keep: bool,
+}
+
+/// Sends a short response.
 pub(crate) async fn respond(
     connection: &mut Connection,
     facts: RequestFacts,
     status: StatusCode,
     fields: &[(&str, &str)],
     body: &[u8],
-) -> bool {
+) -> Sent {
     let mut bytes = Vec::with_capacity(256);
     encode_simple_response(
         &mut bytes,
@@ -28,12 +37,16 @@ pub(crate) async fn respond(
         body,
         &crate::clock::date(),
     );
-    connection
-        .client
-        .send_all(&bytes, SEND_TIMEOUT)
-        .await
-        .is_ok()
-        && facts.keep_alive
+    match connection.client.send_all(&bytes, SEND_TIMEOUT).await {
+        Ok(()) => Sent {
+            bytes: bytes.len() as u64,
+            keep: facts.keep_alive,
+        },
+        Err(_) => Sent {
+            bytes: 0,
+            keep: false,
+        },
+    }
 }
 
 /// Sends a short response that is the connection's last.
@@ -42,7 +55,7 @@ pub(crate) async fn refuse(
     facts: RequestFacts,
     status: StatusCode,
     text: &str,
-) {
+) -> Sent {
     let facts = RequestFacts {
         keep_alive: false,
         ..facts
@@ -52,7 +65,7 @@ pub(crate) async fn refuse(
     } else {
         &[("Content-Type", "text/plain")][..]
     };
-    respond(connection, facts, status, fields, text.as_bytes()).await;
+    respond(connection, facts, status, fields, text.as_bytes()).await
 }
 
 /// An error and its causes on one line.

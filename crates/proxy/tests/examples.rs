@@ -79,7 +79,7 @@ fn custom_step() {
         said,
         "mistakes: 0\npipeline: [\"KeyRequired\", \"LoadBalancing\"]\n\
          without a key: (403, \"no key\")\nwith one: (200, \"the destination\")\n\
-         exchanges with a destination that have ended: 1\n"
+         exchanges that have ended: 2\n"
     );
 }
 

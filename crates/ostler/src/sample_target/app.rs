@@ -41,6 +41,10 @@ async fn dispatch(State(label): State<Arc<str>>, request: Request<Body>) -> Resp
             Ok(count) => bodies::chunked(count),
             Err(_) => bad_request("/stream/N wants a number"),
         },
+        ("break", count) => match count.parse() {
+            Ok(count) => bodies::breaking_off(count),
+            Err(_) => bad_request("/break/N wants a number"),
+        },
         ("delay", millis) => match millis.parse() {
             Ok(millis) => {
                 tokio::time::sleep(Duration::from_millis(millis)).await;

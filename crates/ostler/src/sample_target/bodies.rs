@@ -8,9 +8,9 @@ use std::task::{Context, Poll};
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Response, header};
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http_body::{Frame, SizeHint};
-use http_body_util::StreamBody;
+use http_body_util::{BodyStream, StreamBody};
 
 use super::app::{octets, whole};
 
@@ -37,6 +37,24 @@ pub(super) fn chunked(count: u64) -> Response<Body> {
         piece: 16 * 1024,
         says_length: false,
     }))
+}
+
+/// A body that fails after so many bytes, one short of the length that the head says.
+pub(super) fn breaking_off(count: u64) -> Response<Body> {
+    let pieces = Pattern {
+        left: count,
+        piece: PIECE,
+        says_length: false,
+    };
+    let broken = stream::once(async { Err(std::io::Error::other("asked to break off")) });
+    let pieces = BodyStream::new(pieces).map_err(|never| match never {});
+    let body = StreamBody::new(pieces.chain(broken));
+    let mut response = octets(Body::new(body));
+    let length = HeaderValue::from(count + 1);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_LENGTH, length);
+    response
 }
 
 /// A chunked body of two pieces, and two trailers of one name and one of another behind it.

@@ -510,6 +510,40 @@ fn a_target_that_dies_while_it_responds_has_failed() {
     eventually_answered_by(&front, &["other"]);
 }
 
+/// One whose responses break off has failed, whichever way they come.
+#[test]
+fn a_destination_whose_bodies_break_off_has_failed() {
+    for (way, path) in [("delegated", "/break/100000"), ("relayed", "/break/5")] {
+        let sandbox = Sandbox::new();
+        let cluster = passive("FirstAlphabetical", "");
+        let other = Destination::start("other");
+        let destinations = [queued("broken", ""), forwarded("other", &other.url())];
+        let settings = r#""Passive": { "MinimalTotalCount": 3 }"#;
+        let front = sandbox.front(&configuration(PIPELINE, settings, &cluster, &destinations));
+        let _target = sandbox.target("broken", &[]);
+        for _ in 0..3 {
+            if way == "relayed" {
+                crate::support::http2_client::run(async {
+                    let client = crate::support::http2_client::Http2Client::connect(front.port);
+                    let client = client.await;
+                    let request = crate::support::http2_client::get(path);
+                    let (response, _stream) = client.begin(request, true).await;
+                    // The end of its body, or its head already, is a reset.
+                    if let Ok(response) = response.await {
+                        let mut body = response.into_body();
+                        while let Some(Ok(_)) = body.data().await {}
+                    }
+                });
+                continue;
+            }
+            let mut client = front.connect();
+            client.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
+            client.rest();
+        }
+        eventually_answered_by(&front, &["other"]);
+    }
+}
+
 /// A client that goes away is no failure of the destination's.
 #[test]
 fn clients_that_go_away_are_no_failures() {

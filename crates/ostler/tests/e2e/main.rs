@@ -38,6 +38,7 @@ mod logs;
 mod malformed;
 mod mistakes;
 mod one_form;
+mod outcomes;
 mod own_program;
 mod pools;
 mod rate_limiter;

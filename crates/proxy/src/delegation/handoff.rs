@@ -12,7 +12,7 @@ use ostler_model::{DestinationState, RequestGuard, RouteModel};
 
 use crate::admission::{Admitted, GRACE};
 use crate::health::Watched;
-use crate::outcome::{Mode, Outcome};
+use crate::outcome::{Mode, Outcome, of_ending};
 use crate::pipeline::Pipeline;
 
 /// One a connection, used again for each of its exchanges: it outlives the connection when the
@@ -223,18 +223,28 @@ impl Handoff {
             watched,
         } = record;
         drop((guard, admitted));
+        let error = of_ending(completed.ending, completed.status);
         if let Some(watched) = watched {
-            watched.report(&destination, completed.status, None);
+            watched.report(&destination, completed.status, error);
         }
-        let duration = completed.completed_ns.saturating_sub(head_received_ns);
-        crate::exchange::report(&pipeline, || Outcome {
-            route: Some(route),
-            destination: Some(destination),
-            mode: Mode::Delegated,
-            status: completed.status,
-            bytes_sent: completed.bytes_sent,
-            duration: Duration::from_nanos(duration),
-            error: None,
+        crate::exchange::report(&pipeline, || {
+            let now = ostler_shm::monotonic_nanoseconds();
+            // A target's stamps are its word: none lies before the head's arrival or in the future.
+            let since = |stamp_ns: u64| {
+                Duration::from_nanos(stamp_ns.min(now).saturating_sub(head_received_ns))
+            };
+            Outcome {
+                route: Some(route),
+                destination: Some(destination),
+                mode: Mode::Delegated,
+                status: completed.status,
+                bytes_sent: completed.bytes_sent,
+                bytes_received: Some(completed.body_received),
+                duration: since(completed.completed_ns),
+                queued: Some(since(completed.received_ns)),
+                first_byte: (completed.first_byte_ns != 0).then(|| since(completed.first_byte_ns)),
+                error,
+            }
         });
     }
 }

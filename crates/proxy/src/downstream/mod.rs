@@ -56,6 +56,32 @@ pub(crate) enum BodyRead {
     Whole,
 }
 
+/// An answer of the front's own is over.
+#[derive(Debug, Clone, Copy)]
+#[must_use]
+pub(crate) struct Answered {
+    /// What becomes of the connection.
+    pub(crate) after: After,
+    /// Its status; 0 where the client got nothing of it.
+    pub(crate) status: u16,
+    /// Bytes of it given to the client, head included.
+    pub(crate) bytes_sent: u64,
+}
+
+impl Answered {
+    fn new(after: After, status: StatusCode, bytes_sent: u64) -> Self {
+        let status = match bytes_sent {
+            0 => 0,
+            _ => status.as_u16(),
+        };
+        Self {
+            after,
+            status,
+            bytes_sent,
+        }
+    }
+}
+
 impl Downstream<'_> {
     pub(crate) fn worker(&self) -> &Rc<Worker> {
         match self {
@@ -210,13 +236,12 @@ impl Downstream<'_> {
         status: StatusCode,
         fields: &[(&str, &str)],
         body: &[u8],
-    ) -> After {
+    ) -> Answered {
         let fields = &*with_length_for_head(head, status, fields, body);
         let connection = match self {
             Self::Http1(connection) => connection,
             Self::Http2(stream) => {
-                let answered = answer_stream(stream, head, status, fields, body).await;
-                return if answered { After::Keep } else { After::Close };
+                return answer_stream(stream, head, status, fields, body).await;
             }
         };
         let whole = is_whole(connection, head, read);
@@ -225,14 +250,15 @@ impl Downstream<'_> {
             keep_alive: facts.keep_alive && whole,
             ..facts
         };
-        let keep = crate::respond::respond(connection, facts, status, fields, body).await;
-        if keep {
-            if read == BodyRead::Nothing {
-                connection.consume_prefix(head.framing(), Vec::new());
-            }
-            return After::Keep;
+        let sent = crate::respond::respond(connection, facts, status, fields, body).await;
+        let after = match sent.keep {
+            true => After::Keep,
+            false => After::Linger,
+        };
+        if sent.keep && read == BodyRead::Nothing {
+            connection.consume_prefix(head.framing(), Vec::new());
         }
-        After::Linger
+        Answered::new(after, status, sent.bytes)
     }
 
     /// Answers here with a body that comes piece by piece, before anything of the request's own body
@@ -241,7 +267,7 @@ impl Downstream<'_> {
         &mut self,
         head: &RequestHead,
         response: http::Response<B>,
-    ) -> After
+    ) -> Answered
     where
         B: Body<Data = Bytes>,
         B::Error: std::error::Error + 'static,
@@ -250,28 +276,32 @@ impl Downstream<'_> {
             Self::Http1(connection) => is_whole(connection, head, BodyRead::Nothing),
             Self::Http2(_) => true,
         };
+        let status = response.status();
         let Some((_body, mut writer)) = self.halves(head) else {
-            return After::Close;
+            return Answered::new(After::Close, status, 0);
         };
         let kept = match write(&mut writer, response, keep_alive).await {
             Ok(kept) => kept,
             Err(error) => {
                 tracing::debug!(error = %Chain(error.as_ref()), "a response breaks off");
                 writer.abort();
+                let sent = writer.bytes_sent();
                 drop(writer);
                 self.cut_short();
-                return After::Close;
+                return Answered::new(After::Close, status, sent);
             }
         };
+        let sent = writer.bytes_sent();
         drop(writer);
-        let Self::Http1(connection) = self else {
-            return After::Close;
+        let after = match self {
+            Self::Http1(connection) if kept => {
+                connection.consume_prefix(head.framing(), Vec::new());
+                After::Keep
+            }
+            Self::Http1(_) => After::Linger,
+            Self::Http2(_) => After::Close,
         };
-        if kept {
-            connection.consume_prefix(head.framing(), Vec::new());
-            return After::Keep;
-        }
-        After::Linger
+        Answered::new(after, status, sent)
     }
 
     /// What becomes of the connection behind a response; `whole` is whether the request's body has
@@ -292,28 +322,36 @@ impl Downstream<'_> {
         head: &RequestHead,
         status: StatusCode,
         text: &str,
-    ) -> After {
+    ) -> Answered {
         match self {
             Self::Http1(connection) => {
-                crate::respond::refuse(connection, RequestFacts::from(head), status, text).await;
-                After::Linger
+                let facts = RequestFacts::from(head);
+                let sent = crate::respond::refuse(connection, facts, status, text).await;
+                Answered::new(After::Linger, status, sent.bytes)
             }
             Self::Http2(stream) => {
                 let fields = [("content-type", "text/plain")];
                 let fields = if text.is_empty() { &[][..] } else { &fields };
-                answer_stream(stream, head, status, fields, text.as_bytes()).await;
-                After::Close
+                let answered = answer_stream(stream, head, status, fields, text.as_bytes());
+                Answered {
+                    after: After::Close,
+                    ..answered.await
+                }
             }
         }
     }
 
     /// Ends the exchange without a word.
-    pub(crate) fn reset(&mut self) -> After {
+    pub(crate) fn reset(&mut self) -> Answered {
         match self {
             Self::Http1(connection) => connection.client.reset(),
             Self::Http2(stream) => stream.refuse(),
         }
-        After::Close
+        Answered {
+            after: After::Close,
+            status: 0,
+            bytes_sent: 0,
+        }
     }
 }
 
@@ -391,7 +429,7 @@ async fn answer_stream(
     status: StatusCode,
     fields: &[(&str, &str)],
     body: &[u8],
-) -> bool {
+) -> Answered {
     let mut response = http::Response::new(Full::new(Bytes::copy_from_slice(body)));
     *response.status_mut() = status;
     for (name, value) in fields {
@@ -405,5 +443,9 @@ async fn answer_stream(
     let (_body, writer) = stream.halves(head);
     let mut writer = ResponseWriter::Http2(writer);
     let answered = tokio::time::timeout(ANSWER_TIMEOUT, write(&mut writer, response, true));
-    matches!(answered.await, Ok(Ok(_)))
+    let after = match answered.await {
+        Ok(Ok(_)) => After::Keep,
+        _ => After::Close,
+    };
+    Answered::new(after, status, writer.bytes_sent())
 }

@@ -51,13 +51,15 @@ pub(crate) struct Forwarded {
     pub(crate) after: After,
     pub(crate) status: u16,
     pub(crate) bytes_sent: u64,
+    /// The front has answered itself: what was sent is whole, whatever went wrong before.
+    pub(crate) is_own: bool,
     pub(crate) error: Option<ForwarderError>,
 }
 
 impl Forwarded {
     /// A response that has begun and is not whole does not end as if it were.
     fn show_if_cut_short(&self, downstream: &Downstream<'_>) {
-        if self.error.is_some() && self.bytes_sent > 0 {
+        if self.error.is_some() && self.bytes_sent > 0 && !self.is_own {
             downstream.cut_short();
         }
     }
@@ -362,6 +364,7 @@ where
         after,
         status: passed.status.as_u16(),
         bytes_sent,
+        is_own: false,
         error,
     };
     let whole = upload.is_complete();
@@ -446,6 +449,7 @@ async fn switch(
         after: After::Close,
         status: status.as_u16(),
         bytes_sent: writer.bytes_sent(),
+        is_own: false,
         error,
     }
 }
@@ -574,11 +578,12 @@ async fn local(
 ) -> Forwarded {
     let mut fields = own_fields(fields);
     fields.extend(context.response_fields());
-    let after = downstream.answer(head, read, status, &fields, body).await;
+    let answered = downstream.answer(head, read, status, &fields, body).await;
     Forwarded {
-        after,
+        after: answered.after,
         status: status.as_u16(),
-        bytes_sent: 0,
+        bytes_sent: answered.bytes_sent,
+        is_own: true,
         error,
     }
 }
@@ -599,6 +604,7 @@ fn gone(error: ForwarderError) -> Forwarded {
         after: After::Close,
         status: 0,
         bytes_sent: 0,
+        is_own: false,
         error,
     }
 }

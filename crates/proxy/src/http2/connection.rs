@@ -22,6 +22,7 @@ use crate::delegation::RelayPlaces;
 use crate::downstream::{BodyRead, Downstream};
 use crate::exchange::exchange;
 use crate::front::FrontLimits;
+use crate::local_answer::report_refused;
 use crate::tls::ClientFacts;
 use crate::worker::Worker;
 
@@ -230,9 +231,9 @@ impl Served {
                 let client = downstream.facts().client;
                 tracing::debug!(?client, %error, "a request is refused");
                 let (head, read) = (RequestHead::default(), BodyRead::Nothing);
-                downstream
-                    .answer(&head, read, error.status(), &[], b"")
-                    .await;
+                let answered = downstream.answer(&head, read, error.status(), &[], b"");
+                let bytes_sent = answered.await.bytes_sent;
+                report_refused(&worker.pipeline(), error.status(), bytes_sent);
             }
         }
         if !stream.is_taken_back() {

@@ -8,17 +8,19 @@ use ostler_http1::RequestHead;
 use ostler_model::Found;
 
 use super::is_read;
-use crate::downstream::Downstream;
-use crate::exchange::After;
+use crate::downstream::{Answered, Downstream};
 
 /// Answers from a file before routes are looked at, if the request is for one. A front without files
 /// pays nothing for this but the look: what serving one needs has a place of its own.
-pub(crate) async fn answer(downstream: &mut Downstream<'_>, head: &RequestHead) -> Option<After> {
+pub(crate) async fn answer(
+    downstream: &mut Downstream<'_>,
+    head: &RequestHead,
+) -> Option<Answered> {
     downstream.worker().static_files()?;
     Box::pin(answer_from_file(downstream, head)).await
 }
 
-async fn answer_from_file(downstream: &mut Downstream<'_>, head: &RequestHead) -> Option<After> {
+async fn answer_from_file(downstream: &mut Downstream<'_>, head: &RequestHead) -> Option<Answered> {
     let worker = std::rc::Rc::clone(downstream.worker());
     let files = worker.static_files()?;
     // Nothing is made of those that are for the routes in any case.
@@ -35,7 +37,7 @@ pub(crate) async fn answer_unmatched<'a>(
     downstream: &mut Downstream<'_>,
     head: &RequestHead,
     found: Found<'a>,
-) -> Result<After, Found<'a>> {
+) -> Result<Answered, Found<'a>> {
     if downstream.worker().static_files().is_none() {
         return Err(found);
     }
@@ -46,7 +48,7 @@ async fn answer_with_fallback<'a>(
     downstream: &mut Downstream<'_>,
     head: &RequestHead,
     found: Found<'a>,
-) -> Result<After, Found<'a>> {
+) -> Result<Answered, Found<'a>> {
     let worker = std::rc::Rc::clone(downstream.worker());
     let Some(files) = worker
         .static_files()
