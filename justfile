@@ -32,6 +32,10 @@ msrv:
 deny:
     .ci/step deny
 
+# Whether the copies of other people's crates are their releases and our patches.
+vendor:
+    .ci/step vendor
+
 # Benchmarks, once each, to see that they run.
 bench-once:
     .ci/step bench_once

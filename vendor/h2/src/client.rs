@@ -1404,6 +1404,13 @@ where
         self.inner.set_target_window_size(size);
     }
 
+    // ostler
+    /// Gives the connection's window back when DATA arrives instead of when it is released, so that
+    /// a stream that nobody reads holds up itself alone.
+    pub fn set_connection_window_on_receipt(&mut self) {
+        self.inner.set_connection_window_on_receipt();
+    }
+
     /// Set a new `INITIAL_WINDOW_SIZE` setting (in octets) for stream-level
     /// flow control for received data.
     ///
@@ -1724,6 +1731,17 @@ impl proto::Peer for Peer {
         let mut b = Response::builder();
 
         b = b.version(Version::HTTP_2);
+
+        // ostler: those of requests (RFC 9113 section 8.3).
+        if pseudo.method.is_some()
+            || pseudo.scheme.is_some()
+            || pseudo.authority.is_some()
+            || pseudo.path.is_some()
+            || pseudo.protocol.is_some()
+        {
+            proto_err!(stream: "pseudo fields of a request; stream={:?}", stream_id);
+            return Err(Error::library_reset(stream_id, Reason::PROTOCOL_ERROR));
+        }
 
         if let Some(status) = pseudo.status {
             b = b.status(status);

@@ -550,6 +550,32 @@ where
         self.connection.go_away_gracefully();
     }
 
+    // ostler
+    /// Goes on with a graceful shutdown as if the client had answered its PING: streams that come
+    /// from now on are ignored, and the connection ends with those that are there.
+    pub fn graceful_shutdown_without_pong(&mut self) {
+        self.connection.go_away_without_pong();
+    }
+
+    // ostler
+    /// Whether the client's first SETTINGS are here.
+    pub fn has_remote_settings(&self) -> bool {
+        self.connection.has_remote_settings()
+    }
+
+    // ostler
+    /// Whether a header block has begun and not ended.
+    pub fn is_receiving_headers(&self) -> bool {
+        self.connection.is_receiving_headers()
+    }
+
+    // ostler
+    /// Gives the connection's window back when DATA arrives instead of when it is released, so that
+    /// a stream that nobody reads holds up itself alone.
+    pub fn set_connection_window_on_receipt(&mut self) {
+        self.connection.set_connection_window_on_receipt();
+    }
+
     /// Takes a `PingPong` instance from the connection.
     ///
     /// # Note
@@ -1701,6 +1727,10 @@ impl proto::Peer for Peer {
         // A request translated from HTTP/1 must not include the :authority
         // header
         if let Some(authority) = pseudo.authority {
+            // ostler: RFC 9113 section 8.3.1
+            if authority.contains('@') {
+                malformed!("malformed headers: user information in :authority");
+            }
             let maybe_authority = uri::Authority::from_maybe_shared(authority.clone().into_inner());
             parts.authority = Some(maybe_authority.or_else(|why| {
                 malformed!(
@@ -1745,7 +1775,12 @@ impl proto::Peer for Peer {
                 malformed!("malformed headers: missing path");
             }
 
-            let maybe_path = uri::PathAndQuery::from_maybe_shared(path.clone().into_inner());
+            // ostler: no fragment is part of a request-target (RFC 9113 section 8.3.1).
+            if path.contains('#') {
+                malformed!("malformed headers: fragment in :path");
+            }
+
+            let maybe_path = uri::PathAndQuery::from_maybe_shared(escaped(&path));
             parts.path_and_query = Some(maybe_path.or_else(|why| {
                 malformed!("malformed headers: malformed path ({:?}): {}", path, why,)
             })?);
@@ -1769,6 +1804,30 @@ impl proto::Peer for Peer {
 
         Ok(request)
     }
+}
+
+// ostler: what some clients send as it is and a `Uri` does not hold, or not in
+// ASCII, percent-encoded.
+fn escaped(path: &crate::hpack::BytesStr) -> Bytes {
+    let is_escaped = |byte: u8| matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | 0x80..);
+    let path = path.clone().into_inner();
+    if !path.iter().copied().any(is_escaped) {
+        return path;
+    }
+    let mut out = Vec::with_capacity(path.len() + 32);
+    for &byte in path.iter() {
+        if is_escaped(byte) {
+            const HEX: &[u8; 16] = b"0123456789ABCDEF";
+            out.extend_from_slice(&[
+                b'%',
+                HEX[usize::from(byte >> 4)],
+                HEX[usize::from(byte & 15)],
+            ]);
+        } else {
+            out.push(byte);
+        }
+    }
+    out.into()
 }
 
 // ===== impl Handshaking =====

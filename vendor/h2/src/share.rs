@@ -537,6 +537,12 @@ impl FlowControl {
             .release_capacity(sz as proto::WindowSize)
             .map_err(Into::into)
     }
+
+    // ostler
+    /// Lets the peer send so much more on this stream than it may, from now on.
+    pub fn grow_window(&mut self, by: u32) -> Result<(), crate::Error> {
+        self.inner.grow_window(by).map_err(Into::into)
+    }
 }
 
 // ===== impl PingPong =====

@@ -35,8 +35,6 @@ struct FrameDecoder {
 
     max_header_list_size: usize,
 
-    max_continuation_frames: usize,
-
     partial: Option<Partial>,
 }
 
@@ -49,7 +47,8 @@ struct Partial {
     /// Partial header payload
     buf: BytesMut,
 
-    continuation_frames_count: usize,
+    // ostler: bytes that the block has taken, the heads of its frames among them.
+    received: usize,
 }
 
 #[derive(Debug)]
@@ -60,7 +59,7 @@ enum Continuable {
 
 impl<T> FramedRead<T> {
     pub fn new(inner: InnerFramedRead<T, LengthDelimitedCodec>) -> FramedRead<T> {
-        let decoder = FrameDecoder::new(inner.decoder().max_frame_length());
+        let decoder = FrameDecoder::new();
         FramedRead { inner, decoder }
     }
 
@@ -72,10 +71,9 @@ impl<T> FramedRead<T> {
         self.inner.get_mut()
     }
 
-    /// Returns the current max frame size setting
-    #[inline]
-    pub fn max_frame_size(&self) -> usize {
-        self.inner.decoder().max_frame_length()
+    // ostler
+    pub fn is_receiving_headers(&self) -> bool {
+        self.decoder.partial.is_some()
     }
 
     /// Updates the max frame size setting.
@@ -85,15 +83,12 @@ impl<T> FramedRead<T> {
     pub fn set_max_frame_size(&mut self, val: usize) {
         assert!(DEFAULT_MAX_FRAME_SIZE as usize <= val && val <= MAX_MAX_FRAME_SIZE as usize);
         self.inner.decoder_mut().set_max_frame_length(val);
-        // Update max CONTINUATION frames too, since its based on this
-        self.decoder.set_max_frame_size(val);
     }
 
     /// Update the max header list size setting.
     #[inline]
     pub fn set_max_header_list_size(&mut self, val: usize) {
-        self.decoder
-            .set_max_header_list_size(val, self.max_frame_size());
+        self.decoder.set_max_header_list_size(val);
     }
 
     /// Update the header table size setting.
@@ -103,37 +98,27 @@ impl<T> FramedRead<T> {
     }
 }
 
-fn calc_max_continuation_frames(header_max: usize, frame_max: usize) -> usize {
-    // At least this many frames needed to use max header list size
-    let min_frames_for_list = (header_max / frame_max).max(1);
-    // Some padding for imperfectly packed frames
-    // 25% without floats
-    let padding = min_frames_for_list >> 2;
-    min_frames_for_list.saturating_add(padding).max(5)
-}
+// ostler: how many bytes a header block may take, however many frames they
+// come in, in units of the header list's limit.
+const MAX_HEADER_BLOCK_MULTIPLIER: usize = 4;
 
 impl FrameDecoder {
-    fn new(max_frame_size: usize) -> Self {
-        let max_header_list_size = DEFAULT_SETTINGS_MAX_HEADER_LIST_SIZE;
+    fn new() -> Self {
         FrameDecoder {
             hpack: hpack::Decoder::new(DEFAULT_SETTINGS_HEADER_TABLE_SIZE),
-            max_header_list_size,
-            max_continuation_frames: calc_max_continuation_frames(
-                max_header_list_size,
-                max_frame_size,
-            ),
+            max_header_list_size: DEFAULT_SETTINGS_MAX_HEADER_LIST_SIZE,
             partial: None,
         }
     }
 
-    fn set_max_frame_size(&mut self, val: usize) {
-        self.max_continuation_frames = calc_max_continuation_frames(self.max_header_list_size, val);
+    fn set_max_header_list_size(&mut self, val: usize) {
+        self.max_header_list_size = val;
     }
 
-    fn set_max_header_list_size(&mut self, val: usize, max_frame_size: usize) {
-        self.max_header_list_size = val;
-        // Update max CONTINUATION frames too, since its based on this
-        self.max_continuation_frames = calc_max_continuation_frames(val, max_frame_size);
+    // ostler
+    fn max_header_block(&self) -> usize {
+        self.max_header_list_size
+            .saturating_mul(MAX_HEADER_BLOCK_MULTIPLIER)
     }
 
     fn set_header_table_size(&mut self, val: usize) {
@@ -183,16 +168,25 @@ fn decode_frame(decoder: &mut FrameDecoder, mut bytes: BytesMut) -> Result<Optio
                 },
                 Err(e) => {
                     proto_err!(conn: "failed to load frame; err={:?}", e);
-                    return Err(Error::library_go_away(Reason::PROTOCOL_ERROR));
+                    return Err(Error::library_go_away(e.reason()));
                 }
             };
 
-            let is_end_headers = frame.is_end_headers();
+            // ostler: a block is decoded once it is here whole, so that what it
+            // makes of its message does not hang on where its frames are cut.
+            if !frame.is_end_headers() {
+                tracing::trace!("loaded partial header block");
+                decoder.partial = Some(Partial {
+                    frame: Continuable::$frame(frame),
+                    received: frame::HEADER_LEN + payload.len(),
+                    buf: payload,
+                });
+                return Ok(None);
+            }
 
             // Load the HPACK encoded headers
             match frame.load_hpack(&mut payload, decoder.max_header_list_size, &mut decoder.hpack) {
                 Ok(_) => {},
-                Err(frame::Error::Hpack(hpack::DecoderError::NeedMore(_))) if !is_end_headers => {},
                 Err(frame::Error::MalformedMessage) => {
                     let id = $head.stream_id();
                     proto_err!(stream: "malformed header block; stream={:?}", id);
@@ -207,23 +201,11 @@ fn decode_frame(decoder: &mut FrameDecoder, mut bytes: BytesMut) -> Result<Optio
                 },
                 Err(e) => {
                     proto_err!(conn: "failed HPACK decoding; err={:?}", e);
-                    return Err(Error::library_go_away(Reason::PROTOCOL_ERROR));
+                    return Err(Error::library_go_away(e.reason()));
                 }
             }
 
-            if is_end_headers {
-                frame.into()
-            } else {
-                tracing::trace!("loaded partial header block");
-                // Defer returning the frame
-                decoder.partial = Some(Partial {
-                    frame: Continuable::$frame(frame),
-                    buf: payload,
-                    continuation_frames_count: 0,
-                });
-
-                return Ok(None);
-            }
+            frame.into()
         });
     }
 
@@ -233,7 +215,7 @@ fn decode_frame(decoder: &mut FrameDecoder, mut bytes: BytesMut) -> Result<Optio
 
             res.map_err(|e| {
                 proto_err!(conn: "failed to load SETTINGS frame; err={:?}", e);
-                Error::library_go_away(Reason::PROTOCOL_ERROR)
+                Error::library_go_away(e.reason())
             })?
             .into()
         }
@@ -242,16 +224,25 @@ fn decode_frame(decoder: &mut FrameDecoder, mut bytes: BytesMut) -> Result<Optio
 
             res.map_err(|e| {
                 proto_err!(conn: "failed to load PING frame; err={:?}", e);
-                Error::library_go_away(Reason::PROTOCOL_ERROR)
+                Error::library_go_away(e.reason())
             })?
             .into()
         }
         Kind::WindowUpdate => {
             let res = frame::WindowUpdate::load(head, &bytes[frame::HEADER_LEN..]);
 
+            // ostler: RFC 9113 section 6.9
+            if let (Err(frame::Error::InvalidWindowUpdateValue), false) =
+                (&res, head.stream_id().is_zero())
+            {
+                return Err(Error::library_reset(
+                    head.stream_id(),
+                    Reason::PROTOCOL_ERROR,
+                ));
+            }
             res.map_err(|e| {
                 proto_err!(conn: "failed to load WINDOW_UPDATE frame; err={:?}", e);
-                Error::library_go_away(Reason::PROTOCOL_ERROR)
+                Error::library_go_away(e.reason())
             })?
             .into()
         }
@@ -262,7 +253,7 @@ fn decode_frame(decoder: &mut FrameDecoder, mut bytes: BytesMut) -> Result<Optio
             // TODO: Should this always be connection level? Probably not...
             res.map_err(|e| {
                 proto_err!(conn: "failed to load DATA frame; err={:?}", e);
-                Error::library_go_away(Reason::PROTOCOL_ERROR)
+                Error::library_go_away(e.reason())
             })?
             .into()
         }
@@ -271,7 +262,7 @@ fn decode_frame(decoder: &mut FrameDecoder, mut bytes: BytesMut) -> Result<Optio
             let res = frame::Reset::load(head, &bytes[frame::HEADER_LEN..]);
             res.map_err(|e| {
                 proto_err!(conn: "failed to load RESET frame; err={:?}", e);
-                Error::library_go_away(Reason::PROTOCOL_ERROR)
+                Error::library_go_away(e.reason())
             })?
             .into()
         }
@@ -279,7 +270,7 @@ fn decode_frame(decoder: &mut FrameDecoder, mut bytes: BytesMut) -> Result<Optio
             let res = frame::GoAway::load(head, &bytes[frame::HEADER_LEN..]);
             res.map_err(|e| {
                 proto_err!(conn: "failed to load GO_AWAY frame; err={:?}", e);
-                Error::library_go_away(Reason::PROTOCOL_ERROR)
+                Error::library_go_away(e.reason())
             })?
             .into()
         }
@@ -300,6 +291,12 @@ fn decode_frame(decoder: &mut FrameDecoder, mut bytes: BytesMut) -> Result<Optio
                     let id = head.stream_id();
                     proto_err!(stream: "PRIORITY invalid dependency ID; stream={:?}", id);
                     return Err(Error::library_reset(id, Reason::PROTOCOL_ERROR));
+                }
+                // ostler: RFC 9113 section 6.3
+                Err(frame::Error::InvalidPayloadLength) => {
+                    let id = head.stream_id();
+                    proto_err!(stream: "PRIORITY invalid length; stream={:?}", id);
+                    return Err(Error::library_reset(id, Reason::FRAME_SIZE_ERROR));
                 }
                 Err(e) => {
                     proto_err!(conn: "failed to load PRIORITY frame; err={:?};", e);
@@ -324,49 +321,30 @@ fn decode_frame(decoder: &mut FrameDecoder, mut bytes: BytesMut) -> Result<Optio
                 return Err(Error::library_go_away(Reason::PROTOCOL_ERROR));
             }
 
-            // Check for CONTINUATION flood
-            if is_end_headers {
-                partial.continuation_frames_count = 0;
-            } else {
-                let cnt = partial.continuation_frames_count + 1;
-                if cnt > decoder.max_continuation_frames {
-                    tracing::debug!(
-                        "too_many_continuations, max = {}",
-                        decoder.max_continuation_frames
-                    );
-                    return Err(Error::library_go_away_data(
-                        Reason::ENHANCE_YOUR_CALM,
-                        "too_many_continuations",
-                    ));
-                } else {
-                    partial.continuation_frames_count = cnt;
-                }
+            // ostler: a block is bound by its size, whatever frames it comes in. An
+            // empty frame counts its head.
+            partial.received += bytes.len();
+            if partial.received > decoder.max_header_block() {
+                tracing::debug!(
+                    "header block over limit, max = {}",
+                    decoder.max_header_block()
+                );
+                return Err(Error::library_go_away_data(
+                    Reason::ENHANCE_YOUR_CALM,
+                    "header_block_too_large",
+                ));
             }
 
             // Extend the buf
             if partial.buf.is_empty() {
                 partial.buf = bytes.split_off(frame::HEADER_LEN);
             } else {
-                if partial.frame.is_over_size() {
-                    // If there was left over bytes previously, they may be
-                    // needed to continue decoding, even though we will
-                    // be ignoring this frame. This is done to keep the HPACK
-                    // decoder state up-to-date.
-                    //
-                    // Still, we need to be careful, because if a malicious
-                    // attacker were to try to send a gigantic string, such
-                    // that it fits over multiple header blocks, we could
-                    // grow memory uncontrollably again, and that'd be a shame.
-                    //
-                    // Instead, we use a simple heuristic to determine if
-                    // we should continue to ignore decoding, or to tell
-                    // the attacker to go away.
-                    if partial.buf.len() + bytes.len() > decoder.max_header_list_size {
-                        proto_err!(conn: "CONTINUATION frame header block size over ignorable limit");
-                        return Err(Error::library_go_away(Reason::COMPRESSION_ERROR));
-                    }
-                }
                 partial.buf.extend_from_slice(&bytes[frame::HEADER_LEN..]);
+            }
+
+            if !is_end_headers {
+                decoder.partial = Some(partial);
+                return Ok(None);
             }
 
             match partial.frame.load_hpack(
@@ -375,7 +353,6 @@ fn decode_frame(decoder: &mut FrameDecoder, mut bytes: BytesMut) -> Result<Optio
                 &mut decoder.hpack,
             ) {
                 Ok(_) => {}
-                Err(frame::Error::Hpack(hpack::DecoderError::NeedMore(_))) if !is_end_headers => {}
                 Err(frame::Error::MalformedMessage) => {
                     let id = head.stream_id();
                     proto_err!(stream: "malformed CONTINUATION frame; stream={:?}", id);
@@ -390,16 +367,11 @@ fn decode_frame(decoder: &mut FrameDecoder, mut bytes: BytesMut) -> Result<Optio
                 }
                 Err(e) => {
                     proto_err!(conn: "failed HPACK decoding; err={:?}", e);
-                    return Err(Error::library_go_away(Reason::PROTOCOL_ERROR));
+                    return Err(Error::library_go_away(e.reason()));
                 }
             }
 
-            if is_end_headers {
-                partial.frame.into()
-            } else {
-                decoder.partial = Some(partial);
-                return Ok(None);
-            }
+            partial.frame.into()
         }
         Kind::Unknown => {
             // Unknown frames are ignored
@@ -454,13 +426,6 @@ impl Continuable {
         match *self {
             Continuable::Headers(ref h) => h.stream_id(),
             Continuable::PushPromise(ref p) => p.stream_id(),
-        }
-    }
-
-    fn is_over_size(&self) -> bool {
-        match *self {
-            Continuable::Headers(ref h) => h.is_over_size(),
-            Continuable::PushPromise(ref p) => p.is_over_size(),
         }
     }
 

@@ -14,7 +14,9 @@ use std::ops::ControlFlow;
 
 type EncodeBuf<'a> = bytes::buf::Limit<&'a mut BytesMut>;
 
-const MAX_HEADER_LIST_ABUSE_MULTIPLIER: usize = 4;
+// ostler: none, since blocks are bound before they are decoded, and a list that
+// is too long is the fault of its stream alone. It was 4.
+const MAX_HEADER_LIST_ABUSE_MULTIPLIER: usize = usize::MAX;
 
 /// Header frame
 ///
@@ -259,6 +261,11 @@ impl Headers {
 
     pub(crate) fn pseudo(&self) -> &Pseudo {
         &self.header_block.pseudo
+    }
+
+    // ostler
+    pub(crate) fn has_pseudo(&self) -> bool {
+        self.header_block.pseudo != Pseudo::default()
     }
 
     /// Whether it has status 1xx
@@ -963,6 +970,15 @@ impl HeaderBlock {
                 Path(v) => set_pseudo!(path, v),
                 Protocol(v) => set_pseudo!(protocol, v),
                 Status(v) => set_pseudo!(status, v),
+                // ostler: its message is malformed; the rest of the block is decoded.
+                Malformed { name, value } => {
+                    tracing::trace!("load_hpack; malformed field");
+                    malformed = true;
+                    headers_size += decoded_header_size(name.len(), value.len());
+                    if check_size!().is_break() {
+                        return ControlFlow::Break(());
+                    }
+                }
             }
 
             ControlFlow::Continue(())

@@ -171,4 +171,24 @@ pub enum Error {
 
     /// Failed to perform HPACK decoding
     Hpack(hpack::DecoderError),
+
+    // ostler: SETTINGS_INITIAL_WINDOW_SIZE above the largest window.
+    InvalidWindowSetting,
+}
+
+// ostler
+impl Error {
+    /// The code that RFC 9113 has for a connection that ends by it (sections 4.2, 4.3 and 6).
+    pub(crate) fn reason(&self) -> Reason {
+        match self {
+            Error::BadFrameSize
+            | Error::InvalidPayloadLength
+            | Error::InvalidPayloadAckSettings
+            // Of a frame: it has no room for what its flags say is there.
+            | Error::MalformedMessage => Reason::FRAME_SIZE_ERROR,
+            Error::InvalidWindowSetting => Reason::FLOW_CONTROL_ERROR,
+            Error::Hpack(_) => Reason::COMPRESSION_ERROR,
+            _ => Reason::PROTOCOL_ERROR,
+        }
+    }
 }

@@ -3,14 +3,13 @@ use crate::frame;
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::header;
-use http::method::{self, Method};
-use http::status::{self, StatusCode};
+use http::method::Method;
+use http::status::StatusCode;
 
 use std::cmp;
 use std::collections::VecDeque;
 use std::io::Cursor;
 use std::ops::ControlFlow;
-use std::str::Utf8Error;
 
 /// Decodes headers using HPACK
 #[derive(Debug)]
@@ -30,9 +29,6 @@ pub enum DecoderError {
     InvalidIntegerPrefix,
     InvalidTableIndex,
     InvalidHuffmanCode,
-    InvalidUtf8,
-    InvalidStatusCode,
-    InvalidPseudoheader,
     InvalidMaxDynamicSize,
     IntegerOverflow,
     NeedMore(NeedMore),
@@ -301,12 +297,12 @@ impl Decoder {
             // Read the name as a literal
             let name = name_marker.consume(buf);
             let value = value_marker.consume(buf);
-            Header::new(name, value)
+            Ok(Header::new(name, value))
         } else {
             let e = self.table.get(table_idx)?;
             let value = self.decode_string(buf)?;
 
-            e.name().into_entry(value)
+            Ok(e.name().into_entry(value))
         }
     }
 
@@ -582,41 +578,6 @@ impl Table {
 }
 
 // ===== impl DecoderError =====
-
-impl From<Utf8Error> for DecoderError {
-    fn from(_: Utf8Error) -> DecoderError {
-        // TODO: Better error?
-        DecoderError::InvalidUtf8
-    }
-}
-
-impl From<header::InvalidHeaderValue> for DecoderError {
-    fn from(_: header::InvalidHeaderValue) -> DecoderError {
-        // TODO: Better error?
-        DecoderError::InvalidUtf8
-    }
-}
-
-impl From<header::InvalidHeaderName> for DecoderError {
-    fn from(_: header::InvalidHeaderName) -> DecoderError {
-        // TODO: Better error
-        DecoderError::InvalidUtf8
-    }
-}
-
-impl From<method::InvalidMethod> for DecoderError {
-    fn from(_: method::InvalidMethod) -> DecoderError {
-        // TODO: Better error
-        DecoderError::InvalidUtf8
-    }
-}
-
-impl From<status::InvalidStatusCode> for DecoderError {
-    fn from(_: status::InvalidStatusCode) -> DecoderError {
-        // TODO: Better error
-        DecoderError::InvalidUtf8
-    }
-}
 
 impl From<DecoderError> for frame::Error {
     fn from(src: DecoderError) -> Self {

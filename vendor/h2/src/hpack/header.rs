@@ -1,4 +1,3 @@
-use super::{DecoderError, NeedMore};
 use crate::ext::Protocol;
 
 use bytes::Bytes;
@@ -17,6 +16,9 @@ pub enum Header<T = HeaderName> {
     Path(BytesStr),
     Protocol(Protocol),
     Status(StatusCode),
+    // ostler: a field that makes its message malformed, and nothing else: the
+    // compression's state goes on (RFC 9113 sections 8.1.1 and 8.2.1).
+    Malformed { name: Bytes, value: Bytes },
 }
 
 /// The header field name
@@ -29,6 +31,8 @@ pub enum Name<'a> {
     Path,
     Protocol,
     Status,
+    // ostler: that of a malformed field.
+    Malformed(&'a [u8]),
 }
 
 #[doc(hidden)]
@@ -56,49 +60,30 @@ impl Header<Option<HeaderName>> {
             Path(v) => Path(v),
             Protocol(v) => Protocol(v),
             Status(v) => Status(v),
+            Malformed { name, value } => Malformed { name, value },
         })
     }
 }
 
 impl Header {
-    pub fn new(name: Bytes, value: Bytes) -> Result<Header, DecoderError> {
-        if name.is_empty() {
-            return Err(DecoderError::NeedMore(NeedMore::UnexpectedEndOfStream));
-        }
-        if name[0] == b':' {
-            match &name[1..] {
-                b"authority" => {
-                    let value = BytesStr::try_from(value)?;
-                    Ok(Header::Authority(value))
-                }
-                b"method" => {
-                    let method = Method::from_bytes(&value)?;
-                    Ok(Header::Method(method))
-                }
-                b"scheme" => {
-                    let value = BytesStr::try_from(value)?;
-                    Ok(Header::Scheme(value))
-                }
-                b"path" => {
-                    let value = BytesStr::try_from(value)?;
-                    Ok(Header::Path(value))
-                }
-                b"protocol" => {
-                    let value = Protocol::try_from(value)?;
-                    Ok(Header::Protocol(value))
-                }
-                b"status" => {
-                    let status = StatusCode::from_bytes(&value)?;
-                    Ok(Header::Status(status))
-                }
-                _ => Err(DecoderError::InvalidPseudoheader),
-            }
-        } else {
+    // ostler: what is not well-formed is a field too, `Malformed`.
+    pub fn new(name: Bytes, value: Bytes) -> Header {
+        match name.strip_prefix(b":") {
+            Some(b"authority") => Name::Authority.into_entry(value),
+            Some(b"method") => Name::Method.into_entry(value),
+            Some(b"scheme") => Name::Scheme.into_entry(value),
+            Some(b"path") => Name::Path.into_entry(value),
+            Some(b"protocol") => Name::Protocol.into_entry(value),
+            Some(b"status") => Name::Status.into_entry(value),
+            Some(_) => Header::Malformed { name, value },
             // HTTP/2 requires lower case header names
-            let name = HeaderName::from_lowercase(&name)?;
-            let value = HeaderValue::from_bytes(&value)?;
-
-            Ok(Header::Field { name, value })
+            None => match (
+                HeaderName::from_lowercase(&name),
+                HeaderValue::from_bytes(&value),
+            ) {
+                (Ok(name), Ok(value)) => Header::Field { name, value },
+                _ => Header::Malformed { name, value },
+            },
         }
     }
 
@@ -114,6 +99,10 @@ impl Header {
             Header::Path(ref v) => 32 + 5 + v.len(),
             Header::Protocol(ref v) => 32 + 9 + v.as_str().len(),
             Header::Status(_) => 32 + 7 + 3,
+            Header::Malformed {
+                ref name,
+                ref value,
+            } => 32 + name.len() + value.len(),
         }
     }
 
@@ -127,6 +116,7 @@ impl Header {
             Header::Path(..) => Name::Path,
             Header::Protocol(..) => Name::Protocol,
             Header::Status(..) => Name::Status,
+            Header::Malformed { ref name, .. } => Name::Malformed(name),
         }
     }
 
@@ -139,6 +129,7 @@ impl Header {
             Header::Path(ref v) => v.as_ref(),
             Header::Protocol(ref v) => v.as_ref(),
             Header::Status(ref v) => v.as_str().as_ref(),
+            Header::Malformed { ref value, .. } => value,
         }
     }
 
@@ -175,6 +166,7 @@ impl Header {
                 Header::Status(ref b) => a == b,
                 _ => false,
             },
+            Header::Malformed { ref value, .. } => value == other.value_slice(),
         }
     }
 
@@ -222,30 +214,33 @@ impl From<Header> for Header<Option<HeaderName>> {
             Header::Path(v) => Header::Path(v),
             Header::Protocol(v) => Header::Protocol(v),
             Header::Status(v) => Header::Status(v),
+            Header::Malformed { name, value } => Header::Malformed { name, value },
         }
     }
 }
 
 impl<'a> Name<'a> {
-    pub fn into_entry(self, value: Bytes) -> Result<Header, DecoderError> {
-        match self {
-            Name::Field(name) => Ok(Header::Field {
-                name: name.clone(),
-                value: HeaderValue::from_bytes(&value)?,
-            }),
-            Name::Authority => Ok(Header::Authority(BytesStr::try_from(value)?)),
-            Name::Method => Ok(Header::Method(Method::from_bytes(&value)?)),
-            Name::Scheme => Ok(Header::Scheme(BytesStr::try_from(value)?)),
-            Name::Path => Ok(Header::Path(BytesStr::try_from(value)?)),
-            Name::Protocol => Ok(Header::Protocol(Protocol::try_from(value)?)),
-            Name::Status => {
-                match StatusCode::from_bytes(&value) {
-                    Ok(status) => Ok(Header::Status(status)),
-                    // TODO: better error handling
-                    Err(_) => Err(DecoderError::InvalidStatusCode),
-                }
-            }
-        }
+    // ostler: infallible, as `Header::new` is.
+    pub fn into_entry(self, value: Bytes) -> Header {
+        let header = match self {
+            Name::Field(name) => HeaderValue::from_bytes(&value)
+                .ok()
+                .map(|value| Header::Field {
+                    name: name.clone(),
+                    value,
+                }),
+            Name::Authority => BytesStr::checked(&value).map(Header::Authority),
+            Name::Method => Method::from_bytes(&value).ok().map(Header::Method),
+            Name::Scheme => BytesStr::checked(&value).map(Header::Scheme),
+            Name::Path => BytesStr::checked(&value).map(Header::Path),
+            Name::Protocol => Protocol::try_from(value.clone()).ok().map(Header::Protocol),
+            Name::Status => StatusCode::from_bytes(&value).ok().map(Header::Status),
+            Name::Malformed(_) => None,
+        };
+        header.unwrap_or_else(|| Header::Malformed {
+            name: Bytes::copy_from_slice(self.as_slice()),
+            value,
+        })
     }
 
     pub fn as_slice(&self) -> &[u8] {
@@ -257,6 +252,7 @@ impl<'a> Name<'a> {
             Name::Path => b":path",
             Name::Protocol => b":protocol",
             Name::Status => b":status",
+            Name::Malformed(name) => name,
         }
     }
 }
@@ -276,6 +272,12 @@ impl BytesStr {
     pub fn try_from(bytes: Bytes) -> Result<Self, std::str::Utf8Error> {
         std::str::from_utf8(bytes.as_ref())?;
         Ok(BytesStr(bytes))
+    }
+
+    // ostler: `try_from` that leaves the bytes to who has them.
+    fn checked(bytes: &Bytes) -> Option<Self> {
+        std::str::from_utf8(bytes).ok()?;
+        Some(BytesStr(bytes.clone()))
     }
 
     pub(crate) fn as_str(&self) -> &str {

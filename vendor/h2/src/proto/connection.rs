@@ -180,6 +180,21 @@ where
         debug_assert!(_res.is_ok());
     }
 
+    // ostler
+    pub(crate) fn set_connection_window_on_receipt(&mut self) {
+        self.inner.streams.set_connection_window_on_receipt();
+    }
+
+    // ostler
+    pub(crate) fn has_remote_settings(&self) -> bool {
+        self.inner.settings.has_received_remote()
+    }
+
+    // ostler
+    pub(crate) fn is_receiving_headers(&self) -> bool {
+        self.codec.is_receiving_headers()
+    }
+
     /// Send a new SETTINGS frame with an updated initial window size.
     pub(crate) fn set_initial_window_size(&mut self, size: WindowSize) -> Result<(), UserError> {
         let mut settings = frame::Settings::default();
@@ -384,11 +399,16 @@ where
             }
             ready!(self.poll_ready(cx))?;
 
-            match self
-                .inner
-                .as_dyn()
-                .recv_frame(ready!(Pin::new(&mut self.codec).poll_next(cx)?))?
+            let frame = ready!(Pin::new(&mut self.codec).poll_next(cx)?);
+            // ostler: RFC 9113 section 3.4
+            if !self.has_remote_settings()
+                && !matches!(frame, Some(frame::Frame::Settings(_)) | None)
             {
+                proto_err!(conn: "expected SETTINGS first");
+                return Poll::Ready(Err(Error::library_go_away(Reason::PROTOCOL_ERROR)));
+            }
+
+            match self.inner.as_dyn().recv_frame(frame)? {
                 ReceivedFrame::Settings(frame) => {
                     self.inner.settings.recv_settings(
                         frame,
@@ -675,6 +695,16 @@ where
         // We take the advice of waiting 1 RTT literally, and wait
         // for a pong before proceeding.
         self.inner.ping_pong.ping_shutdown();
+    }
+
+    // ostler: proceeds without the pong, which some peers never send.
+    pub fn go_away_without_pong(&mut self) {
+        if self.inner.go_away.is_going_away() {
+            let last_processed_id = self.inner.streams.as_dyn().last_processed_id();
+            self.inner
+                .as_dyn()
+                .go_away(last_processed_id, Reason::NO_ERROR);
+        }
     }
 }
 

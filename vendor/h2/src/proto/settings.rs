@@ -87,6 +87,11 @@ impl Settings {
         }
     }
 
+    // ostler
+    pub(crate) fn has_received_remote(&self) -> bool {
+        self.has_received_remote_initial_settings
+    }
+
     pub(crate) fn send_settings(&mut self, frame: frame::Settings) -> Result<(), UserError> {
         assert!(!frame.is_ack());
         match &self.local {

@@ -56,6 +56,10 @@ pub(super) struct Recv {
 
     /// If extended connect protocol is enabled.
     is_extended_connect_protocol_enabled: bool,
+
+    // ostler: the connection's window is given back when DATA arrives; a stream's
+    // is what holds its peer back.
+    connection_window_on_receipt: bool,
 }
 
 #[derive(Debug)]
@@ -110,7 +114,47 @@ impl Recv {
             buffer: Buffer::new(),
             is_push_enabled: config.local_push_enabled,
             is_extended_connect_protocol_enabled: config.extended_connect_protocol_enabled,
+            connection_window_on_receipt: false,
         }
+    }
+
+    // ostler
+    pub fn set_connection_window_on_receipt(&mut self) {
+        self.connection_window_on_receipt = true;
+    }
+
+    // ostler: what a stream has taken has been given back already, or is now.
+    fn release_connection_capacity_of_stream(
+        &mut self,
+        capacity: WindowSize,
+        task: &mut Option<Waker>,
+    ) {
+        if !self.connection_window_on_receipt {
+            self.release_connection_capacity(capacity, task);
+        }
+    }
+
+    // ostler
+    pub fn grow_window(
+        &mut self,
+        by: WindowSize,
+        stream: &mut store::Ptr,
+        task: &mut Option<Waker>,
+    ) -> Result<(), UserError> {
+        if !stream.state.is_recv_streaming() {
+            return Ok(());
+        }
+        stream
+            .recv_flow
+            .assign_capacity(by)
+            .map_err(|_| UserError::ReleaseCapacityTooBig)?;
+        if stream.recv_flow.unclaimed_capacity().is_some() {
+            self.pending_window_updates.push(stream);
+            if let Some(task) = task.take() {
+                task.wake();
+            }
+        }
+        Ok(())
     }
 
     /// Returns the initial receive window size
@@ -419,6 +463,12 @@ impl Recv {
         frame: frame::Headers,
         stream: &mut store::Ptr,
     ) -> Result<(), Error> {
+        // ostler: RFC 9113 section 8.1
+        if frame.has_pseudo() || frame.is_over_size() {
+            proto_err!(stream: "recv_trailers: pseudo fields, or too long; stream={:?}", stream.id);
+            return Err(Error::library_reset(stream.id, Reason::PROTOCOL_ERROR));
+        }
+
         // Transition the state
         stream.state.recv_close()?;
 
@@ -474,7 +524,7 @@ impl Recv {
             return Err(UserError::ReleaseCapacityTooBig);
         }
 
-        self.release_connection_capacity(capacity, task);
+        self.release_connection_capacity_of_stream(capacity, task);
 
         // Decrement in-flight data
         stream.in_flight_recv_data -= capacity;
@@ -512,7 +562,7 @@ impl Recv {
                 stream.in_flight_recv_data,
             );
 
-            self.release_connection_capacity(stream.in_flight_recv_data, task);
+            self.release_connection_capacity_of_stream(stream.in_flight_recv_data, task);
             stream.in_flight_recv_data = 0;
         }
 
@@ -661,13 +711,14 @@ impl Recv {
         let is_ignoring_frame = stream.state.is_local_error();
 
         if !is_ignoring_frame && !stream.state.is_recv_streaming() {
-            // TODO: There are cases where this can be a stream error of
-            // STREAM_CLOSED instead...
-
-            // Receiving a DATA frame when not expecting one is a protocol
-            // error.
-            proto_err!(conn: "unexpected DATA frame; stream={:?}", stream.id);
-            return Err(Error::library_go_away(Reason::PROTOCOL_ERROR));
+            // ostler: the fault of its stream alone (RFC 9113 sections 5.1 and 8.1).
+            proto_err!(stream: "unexpected DATA frame; stream={:?}", stream.id);
+            self.consume_connection_window(sz)?;
+            let reason = match stream.state.is_recv_headers() {
+                true => Reason::PROTOCOL_ERROR,
+                false => Reason::STREAM_CLOSED,
+            };
+            return Err(Error::library_reset(stream.id, reason));
         }
 
         tracing::trace!(
@@ -745,6 +796,11 @@ impl Recv {
 
         // Track the data as in-flight
         stream.in_flight_recv_data += sz;
+
+        // ostler
+        if self.connection_window_on_receipt {
+            self.release_connection_capacity(sz, &mut None);
+        }
 
         // Auto-release padding overhead (pad_len field + padding bytes),
         // since the user only sees the data payload via `payload()`.
@@ -977,7 +1033,7 @@ impl Recv {
         // * Normal drop without reading: buf=in_flight -> full release
         if to_release > 0 {
             stream.in_flight_recv_data -= to_release;
-            self.release_connection_capacity(to_release, task);
+            self.release_connection_capacity_of_stream(to_release, task);
         }
     }
 

@@ -139,6 +139,12 @@ where
         Ok(())
     }
 
+    // ostler
+    pub fn set_connection_window_on_receipt(&mut self) {
+        let mut me = self.inner.lock().unwrap();
+        me.actions.recv.set_connection_window_on_receipt();
+    }
+
     pub fn next_incoming(&mut self) -> Option<StreamRef<B>> {
         let mut me = self.inner.lock().unwrap();
         let me = &mut *me;
@@ -582,6 +588,10 @@ impl Inner {
                     },
                     Err(RecvHeaderBlockError::State(err)) => Err(err),
                 }
+            } else if !stream.state.is_recv_streaming() {
+                // ostler: its other direction has ended (RFC 9113 section 5.1).
+                proto_err!(stream: "unexpected HEADERS frame; stream={:?}", stream.id);
+                Err(Error::library_reset(stream.id, Reason::STREAM_CLOSED))
             } else {
                 if !frame.is_end_stream() {
                     // Receiving trailers that don't set EOS is a "malformed"
@@ -1578,6 +1588,16 @@ impl OpaqueStreamRef {
         me.actions
             .recv
             .release_capacity(capacity, &mut stream, &mut me.actions.task)
+    }
+
+    // ostler
+    pub fn grow_window(&mut self, by: WindowSize) -> Result<(), UserError> {
+        let mut me = self.inner.lock().unwrap();
+        let me = &mut *me;
+        let mut stream = me.store.resolve(self.key);
+        me.actions
+            .recv
+            .grow_window(by, &mut stream, &mut me.actions.task)
     }
 
     /// Clear the receive queue and set the status to no longer receive data frames.
