@@ -113,6 +113,11 @@ impl Client {
         Rc::clone(&self.socket)
     }
 
+    /// Whether the socket holds bytes that have not been received.
+    pub(crate) fn has_unread(&self) -> bool {
+        ostler_shm::unread_bytes(self.as_fd()).is_ok_and(|unread| unread > 0)
+    }
+
     /// Registers for something else. Writing is not asked for unless somebody waits to write: each
     /// time a target's response empties the buffer, the front would be woken for nothing.
     pub(crate) fn set_interest(&mut self, interest: Interest) -> io::Result<()> {

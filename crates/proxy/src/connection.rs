@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use ostler_config::HttpProtocols;
@@ -42,6 +42,8 @@ pub(crate) struct Connection {
     pub(crate) watch: Rc<Watch>,
     decoder: HeadDecoder,
     places: Vec<Place>,
+    /// The client has asked for something.
+    is_used: bool,
 }
 
 /// What the worker knows of a connection: its deadline, and how to wake it.
@@ -53,6 +55,8 @@ pub(crate) struct Watch {
     pub(crate) counted: Counted,
     deadline: Cell<Option<Instant>>,
     waker: RefCell<Option<Waker>>,
+    /// A further request is here while one is with a target.
+    has_more: Cell<bool>,
 }
 
 impl Watch {
@@ -63,7 +67,18 @@ impl Watch {
             counted,
             deadline: Cell::new(None),
             waker: RefCell::new(None),
+            has_more: Cell::new(false),
         })
+    }
+
+    /// Notes whether a further request is here.
+    pub(crate) fn set_has_more(&self, has_more: bool) {
+        self.has_more.set(has_more);
+    }
+
+    /// Whether the front is not done with the connection although a target has its exchange.
+    pub(crate) fn has_more(&self) -> bool {
+        self.has_more.get() && self.handoff.key().is_some()
     }
 
     /// Wakes the connection if its time is up, or if it waits for a request and `draining`.
@@ -122,6 +137,9 @@ impl Watch {
     }
 }
 
+/// How long the first request of a connection may take when the front is stopping.
+pub(crate) const FIRST_REQUEST: Duration = Duration::from_secs(1);
+
 enum Next {
     Head,
     /// The connection is over, with nothing to say.
@@ -177,6 +195,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
         watch,
         decoder,
         places: Vec::new(),
+        is_used: false,
     };
     let mut head = RequestHead::default();
     let lingers = loop {
@@ -184,9 +203,10 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
         begins_with = HttpProtocols::Http1;
         match next {
             Next::Head => match exchange(&mut Downstream::Http1(&mut connection), &head).await {
-                After::Keep if connection.worker.is_draining() => break false,
                 After::Keep => {}
-                After::Close => break false,
+                // What the client sends before it has heard of the end would destroy the response on
+                // its way.
+                After::Close => break connection.worker.is_draining(),
                 After::Linger => break true,
                 After::Detached => return connection.let_go(),
             },
@@ -257,6 +277,7 @@ impl Connection {
             };
             match progress {
                 Ok(HeadProgress::Complete { consumed }) => {
+                    self.is_used = true;
                     self.consume(consumed);
                     self.watch.set_deadline(None);
                     self.watch.data_rates.begin();
@@ -274,30 +295,57 @@ impl Connection {
             if self.read_closed {
                 return Next::Over;
             }
-            match self.recv_or_deadline(begun).await {
+            // Nothing has been asked yet where HTTP/2 begins.
+            let is_http2 = preface == Preface::Begun && self.input.starts_with(b"PRI");
+            match self.recv_or_deadline(begun && !is_http2).await {
                 Some(Ok(0)) | Some(Err(_)) => return Next::Over,
                 Some(Ok(_)) => {}
-                None if begun => return Next::TimedOut,
+                None if begun && !(is_http2 && self.worker.is_draining()) => {
+                    return Next::TimedOut;
+                }
                 None => return Next::Over,
             }
         }
     }
 
-    /// Bytes from the client; `None` when there are none by the deadline.
+    /// Bytes from the client; `None` when there are none by the deadline, or no request has begun
+    /// and the front is stopping: then a request that is on its way is waited for where it is the
+    /// connection's first, or in the socket already.
     async fn recv_or_deadline(&mut self, begun: bool) -> Option<std::io::Result<usize>> {
         let (client, input, watch, worker) =
             (&self.client, &mut self.input, &self.watch, &self.worker);
+        let mut is_last = false;
         poll_fn(|cx| {
             if let Poll::Ready(received) = client.poll_recv(cx, input, READ) {
                 return Poll::Ready(Some(received));
             }
-            if watch.is_expired(worker.now()) || (worker.is_draining() && !begun) {
+            if worker.is_draining() && !begun && !std::mem::replace(&mut is_last, true) {
+                let time = match self.is_used {
+                    true => Duration::ZERO,
+                    false => FIRST_REQUEST,
+                };
+                watch.set_deadline(Some(worker.now() + time));
+            }
+            // What has just arrived may not have been told yet.
+            if watch.is_expired(worker.now()) && !(is_last && client.has_unread()) {
                 return Poll::Ready(None);
             }
             watch.wake_by(cx.waker());
             Poll::Pending
         })
         .await
+    }
+
+    /// Whether the connection ends with the exchange of `head`: the front is stopping, and nothing of
+    /// a further request is here.
+    pub(crate) fn is_last(&self, head: &RequestHead) -> bool {
+        self.worker.is_draining() && !self.has_more(head)
+    }
+
+    /// Whether bytes are here that are not of the request of `head`, as far as can be seen.
+    pub(crate) fn has_more(&self, head: &RequestHead) -> bool {
+        let framing = head.framing();
+        framing != Framing::Chunked && self.input.len() > self.body_prefix(framing).len()
     }
 
     /// Waiting to write is not given up between two forwarded exchanges: registering costs.

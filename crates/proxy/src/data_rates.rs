@@ -4,7 +4,8 @@
 //! A client is waited for in two ways:
 //!
 //! - its body: somebody wants to read, and nothing has arrived that is not read;
-//! - its taking of the response: bytes are given to the socket that it has not acknowledged.
+//! - its taking of the response: bytes are given to the socket that it has not acknowledged, or, over
+//!   HTTP/2, bytes are there for which its windows have no room.
 //!
 //! While neither is so, the server is the slow one, and nothing is judged.
 
@@ -47,7 +48,26 @@ pub(crate) struct DataRates {
     off: Cell<bool>,
     body_is_slow: Cell<bool>,
     reader: RefCell<Option<Waker>>,
+    windows: Windows,
     judged: RefCell<Judged>,
+}
+
+/// What an HTTP/2 client's windows have let through, all streams together.
+#[derive(Debug, Default)]
+struct Windows {
+    /// Streams whose responses wait for room.
+    waiting: Cell<usize>,
+    passed: Cell<u64>,
+}
+
+/// A response that waits for room in the client's windows, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct AwaitsWindow<'r>(&'r Windows);
+
+impl Drop for AwaitsWindow<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.set(self.0.waiting.get().saturating_sub(1));
+    }
 }
 
 /// What is remembered of the exchange that was seen last.
@@ -58,6 +78,7 @@ struct Judged {
     is_found: bool,
     body: Option<Meter>,
     response: Option<Meter>,
+    windows: Option<Meter>,
     /// When the body last moved, while it is waited for.
     moved: Option<(Instant, u64)>,
 }
@@ -72,8 +93,27 @@ impl DataRates {
             off: Cell::new(false),
             body_is_slow: Cell::new(false),
             reader: RefCell::default(),
+            windows: Windows::default(),
             judged: RefCell::default(),
         }
+    }
+
+    /// The connection's socket.
+    pub(crate) fn socket(&self) -> Rc<OwnedFd> {
+        Rc::clone(&self.socket)
+    }
+
+    /// A response has bytes for which the client's windows have no room.
+    pub(crate) fn awaits_window(&self) -> AwaitsWindow<'_> {
+        let waiting = &self.windows.waiting;
+        waiting.set(waiting.get() + 1);
+        AwaitsWindow(&self.windows)
+    }
+
+    /// The client's windows have let bytes through.
+    pub(crate) fn window_passed(&self, bytes: usize) {
+        let passed = &self.windows.passed;
+        passed.set(passed.get() + bytes as u64);
     }
 
     /// An exchange begins.
@@ -178,7 +218,8 @@ impl DataRates {
             return None;
         }
         let awaits_body = self.awaits_body.get() || target_awaits_body;
-        let found = judged.judge(now, limits, awaits_body, self.socket.as_fd());
+        let socket = self.socket.as_fd();
+        let found = judged.judge(now, limits, awaits_body, &self.windows, socket);
         judged.is_found = found.is_some();
         found
     }
@@ -190,6 +231,7 @@ impl Judged {
         now: Instant,
         limits: &FrontLimits,
         awaits_body: bool,
+        windows: &Windows,
         socket: BorrowedFd<'_>,
     ) -> Option<TooSlow> {
         let FrontLimits {
@@ -206,15 +248,20 @@ impl Judged {
         }
         // A socket that cannot be asked breaks by itself.
         let progress = ostler_shm::tcp_progress(socket).ok()?;
-        if progress.is_unsent
-            && let Some(rate) = response_rate
-        {
-            let meter = self.response.get_or_insert_with(|| Meter::new(now));
-            if meter.is_behind(now, progress.bytes_acked, rate) {
-                return Some(TooSlow::Response);
-            }
-        } else {
-            self.response = None;
+        let acked = progress.bytes_acked;
+        let is_late = is_late(
+            &mut self.response,
+            progress.is_unsent,
+            now,
+            acked,
+            response_rate,
+        );
+        // While the socket holds bytes it is the socket that shows the client's pace: room for more is
+        // made in large steps.
+        let starves = windows.waiting.get() > 0 && !progress.is_unsent;
+        let passed = windows.passed.get();
+        if is_late || self::is_late(&mut self.windows, starves, now, passed, response_rate) {
+            return Some(TooSlow::Response);
         }
         let unread = awaits_body.then(|| ostler_shm::unread_bytes(socket));
         if !matches!(unread, Some(Ok(0))) {
@@ -240,6 +287,26 @@ impl Judged {
 
     fn forget_body(&mut self) {
         (self.body, self.moved) = (None, None);
+    }
+}
+
+/// Whether a client that is waited for, if it is, is behind.
+fn is_late(
+    meter: &mut Option<Meter>,
+    is_awaited: bool,
+    now: Instant,
+    count: u64,
+    rate: &Option<DataRate>,
+) -> bool {
+    match rate {
+        Some(rate) if is_awaited => {
+            let meter = meter.get_or_insert_with(|| Meter::new(now));
+            meter.is_behind(now, count, rate)
+        }
+        _ => {
+            *meter = None;
+            false
+        }
     }
 }
 

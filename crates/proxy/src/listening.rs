@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use rustix::net::SocketFlags;
 use slab::Slab;
 use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinHandle};
@@ -33,6 +34,8 @@ pub(crate) struct Listening(Vec<Listener>);
 #[derive(Debug)]
 struct Listener {
     id: EndpointId,
+    endpoint: Endpoint,
+    socket: Rc<TcpListener>,
     accept: JoinHandle<()>,
     open: Open,
 }
@@ -50,9 +53,13 @@ impl Listening {
         listener: TcpListener,
     ) {
         let open = Open::default();
-        let accept = Rc::clone(worker).accept(listener, endpoint.clone(), Rc::clone(&open));
+        let socket = Rc::new(listener);
+        let accepting = (Rc::clone(&socket), endpoint.clone(), Rc::clone(&open));
+        let accept = Rc::clone(worker).accept(accepting.0, accepting.1, accepting.2);
         self.0.push(Listener {
             id,
+            endpoint: endpoint.clone(),
+            socket,
             accept: tokio::task::spawn_local(accept),
             open,
         });
@@ -71,9 +78,9 @@ impl Listening {
             }
             Change::End(id, ended) => {
                 let ending = self.0.extract_if(.., |listener| listener.id == id);
-                for Listener { accept, open, .. } in ending.collect::<Vec<_>>() {
-                    accept.abort();
-                    let _ = accept.await;
+                for listener in ending.collect::<Vec<_>>() {
+                    let open = Rc::clone(&listener.open);
+                    listener.end(worker).await;
                     tokio::task::spawn_local(drain(open));
                 }
                 // The front may have given up waiting.
@@ -83,9 +90,29 @@ impl Listening {
     }
 
     /// Accepts nothing more. Connections stay.
-    pub(crate) fn end(&self) {
-        for listener in &self.0 {
-            listener.accept.abort();
+    pub(crate) async fn end(&mut self, worker: &Rc<Worker>) {
+        for listener in self.0.drain(..) {
+            listener.end(worker).await;
+        }
+    }
+}
+
+impl Listener {
+    /// Closes the socket, behind the last connection that the kernel has made: those of its queue
+    /// would be reset.
+    async fn end(self, worker: &Rc<Worker>) {
+        self.accept.abort();
+        let _ = self.accept.await;
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        while let Ok(stream) = rustix::net::accept_with(&self.socket, flags) {
+            let stream = std::net::TcpStream::from(stream);
+            let accepted = stream.peer_addr().and_then(|client| {
+                let stream = tokio::net::TcpStream::from_std(stream)?;
+                Ok((stream, client))
+            });
+            if let Ok((stream, client)) = accepted {
+                worker.accepted(stream, client, &self.endpoint, &self.open);
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use ostler_delegation::control::ConnectionFacts;
 use ostler_delegation::{QueueError, QueueName};
 use ostler_model::{ClusterState, DestinationModel, FastRandom, Snapshot};
 use ostler_shm::kernel_tls::KernelTls;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 
 use crate::connection::{Accepted, Watch, serve};
@@ -46,6 +47,19 @@ pub(crate) struct Worker {
     /// Advanced once a tick: deadlines are seconds, and asking the system costs each request.
     now: Cell<Instant>,
     phase: Cell<Phase>,
+    /// Handshakes under way.
+    handshakes: Cell<usize>,
+}
+
+/// A handshake with a client, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct ShakesHands<'w>(&'w Worker);
+
+impl Drop for ShakesHands<'_> {
+    fn drop(&mut self) {
+        let others = self.0.handshakes.get().saturating_sub(1);
+        self.0.handshakes.set(others);
+    }
 }
 
 /// A connection's place among the worker's; dropped with it.
@@ -76,6 +90,7 @@ impl Worker {
             connections: RefCell::default(),
             now: Cell::new(crate::clock::now()),
             phase: Cell::new(Phase::Running),
+            handshakes: Cell::new(0),
             shared,
         })
     }
@@ -131,6 +146,17 @@ impl Worker {
     /// The worker's slow clock.
     pub(crate) fn now(&self) -> Instant {
         self.now.get()
+    }
+
+    /// Counts a handshake: there is a client that is about to ask.
+    pub(crate) fn shakes_hands(&self) -> ShakesHands<'_> {
+        self.handshakes.set(self.handshakes.get() + 1);
+        ShakesHands(self)
+    }
+
+    /// How far the front is with stopping.
+    pub(crate) fn phase(&self) -> &Cell<Phase> {
+        &self.phase
     }
 
     /// Whether connections end with the exchange they are in.
@@ -193,9 +219,12 @@ impl Worker {
             }
         }
         self.phase.set(Phase::Draining);
-        listening.end();
+        listening.end(&self).await;
         self.check(true);
-        while self.is_busy() && *phase.borrow() != Phase::Stopping {
+        let begun = crate::clock::now();
+        let shakes_hands =
+            || self.handshakes.get() > 0 && begun.elapsed() < crate::connection::FIRST_REQUEST;
+        while (self.is_busy() || shakes_hands()) && *phase.borrow() != Phase::Stopping {
             tokio::select! {
                 () = tokio::time::sleep(TICK / 4) => self.check(true),
                 _ = phase.changed() => {}
@@ -216,52 +245,21 @@ impl Worker {
             return true;
         }
         let with_targets: usize = queues.values().map(|queue| queue.outstanding()).sum();
-        self.connections.borrow().len() > with_targets
+        let connections = self.connections.borrow();
+        let has_more = |(_, watch): (usize, &Rc<Watch>)| watch.has_more();
+        connections.len() > with_targets || connections.iter().any(has_more)
     }
 
     /// Accepts connections of an endpoint, which are among those that are `open` while they last.
     pub(crate) async fn accept(
         self: Rc<Self>,
-        listener: TcpListener,
+        listener: Rc<TcpListener>,
         endpoint: Endpoint,
         open: Open,
     ) {
         loop {
             match listener.accept().await {
-                Ok((stream, client)) => {
-                    let admitted = self.shared.connections.admit(client.ip(), &self.limits());
-                    let counted = match admitted {
-                        Ok(counted) => counted,
-                        Err(refused) => {
-                            tracing::debug!(%client, ?refused, "a connection is closed at once");
-                            continue;
-                        }
-                    };
-                    let local = stream.local_addr().ok();
-                    let accepted_ns = ostler_shm::monotonic_nanoseconds();
-                    let facts = ConnectionFacts {
-                        client: Some(client),
-                        local,
-                        accepted_ns,
-                    };
-                    let worker = Rc::clone(&self);
-                    if let Some(tls) = &endpoint.tls {
-                        let tls = Arc::clone(tls);
-                        listening::spawn(&open, tls::serve(worker, stream, tls, facts, counted));
-                        continue;
-                    }
-                    let Ok(stream) = stream.into_std() else {
-                        continue;
-                    };
-                    let accepted = Accepted {
-                        socket: OwnedFd::from(stream),
-                        facts: ClientFacts::clear(facts),
-                        session: None,
-                        protocols: endpoint.protocols,
-                        counted,
-                    };
-                    listening::spawn(&open, serve(worker, accepted));
-                }
+                Ok((stream, client)) => self.accepted(stream, client, &endpoint, &open),
                 Err(error) => {
                     // Out of descriptors, most likely: others will give some back.
                     tracing::error!(%error, "cannot accept a connection");
@@ -269,6 +267,45 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// Serves a connection, in a task of its own.
+    pub(crate) fn accepted(
+        self: &Rc<Self>,
+        stream: TcpStream,
+        client: SocketAddr,
+        endpoint: &Endpoint,
+        open: &Open,
+    ) {
+        let admitted = self.shared.connections.admit(client.ip(), &self.limits());
+        let counted = match admitted {
+            Ok(counted) => counted,
+            Err(refused) => {
+                tracing::debug!(%client, ?refused, "a connection is closed at once");
+                return;
+            }
+        };
+        let facts = ConnectionFacts {
+            client: Some(client),
+            local: stream.local_addr().ok(),
+            accepted_ns: ostler_shm::monotonic_nanoseconds(),
+        };
+        let worker = Rc::clone(self);
+        if let Some(tls) = &endpoint.tls {
+            let tls = Arc::clone(tls);
+            return listening::spawn(open, tls::serve(worker, stream, tls, facts, counted));
+        }
+        let Ok(stream) = stream.into_std() else {
+            return;
+        };
+        let accepted = Accepted {
+            socket: OwnedFd::from(stream),
+            facts: ClientFacts::clear(facts),
+            session: None,
+            protocols: endpoint.protocols,
+            counted,
+        };
+        listening::spawn(open, serve(worker, accepted));
     }
 
     async fn tick(self: Rc<Self>) {

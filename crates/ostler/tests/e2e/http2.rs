@@ -11,6 +11,7 @@ use http::Request;
 
 use crate::forwarding::{OK, forwarding_at, forwarding_to};
 use crate::support::http2_client::{Http2Client, get, run, send, url, whole};
+use crate::support::http2_frames::{ENHANCE_YOUR_CALM, Frames};
 use crate::support::{Destination, PATIENCE, Sandbox, delegating_by_path};
 
 #[test]
@@ -338,7 +339,7 @@ fn streams_beyond_the_limit_are_refused() {
         1,
     );
     let front = sandbox.front(&json);
-    let mut raw = Raw::connect(front.port);
+    let mut raw = Frames::connect(front.port);
     for stream in [1, 3, 5] {
         raw.request(stream, "/delay/60000");
     }
@@ -346,75 +347,13 @@ fn streams_beyond_the_limit_are_refused() {
     assert_eq!(reset, 7u32.to_be_bytes(), "REFUSED_STREAM");
 }
 
-/// A client that says what it likes, frame by frame.
-struct Raw {
-    stream: TcpStream,
-}
-
-impl Raw {
-    fn connect(port: u16) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        let mut raw = Self { stream };
-        raw.say(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-        raw.frame(4, 0, 0, &[]);
-        raw
-    }
-
-    /// False once the front has ended the connection.
-    fn say(&mut self, bytes: &[u8]) -> bool {
-        self.stream.write_all(bytes).is_ok()
-    }
-
-    fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> bool {
-        let length = (payload.len() as u32).to_be_bytes();
-        let mut frame = length[1..].to_vec();
-        frame.extend([kind, flags]);
-        frame.extend(stream.to_be_bytes());
-        frame.extend_from_slice(payload);
-        self.say(&frame)
-    }
-
-    /// `GET path`, fields uncompressed (RFC 7541 section 6.2.2).
-    fn request(&mut self, stream: u32, path: &str) -> bool {
-        // :method GET, :scheme http, :authority x, :path
-        let mut fields = vec![0x82, 0x86, 0x01, 1, b'x', 0x04, path.len() as u8];
-        fields.extend(path.bytes());
-        self.frame(1, 0x4 | 0x1, stream, &fields)
-    }
-
-    /// The payload of the next frame of this kind on this stream; what comes before is passed over.
-    fn frame_of(&mut self, wanted: u8, on: u32) -> Vec<u8> {
-        loop {
-            let mut head = [0; 9];
-            self.stream.read_exact(&mut head).unwrap();
-            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-            let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-            let mut payload = vec![0; length as usize];
-            self.stream.read_exact(&mut payload).unwrap();
-            if (head[3], stream) == (wanted, on) {
-                return payload;
-            }
-        }
-    }
-
-    /// The error code of the GOAWAY that ends the connection.
-    fn goaway(&mut self) -> u32 {
-        let payload = self.frame_of(7, 0);
-        u32::from_be_bytes([payload[4], payload[5], payload[6], payload[7]])
-    }
-}
-
-const ENHANCE_YOUR_CALM: u32 = 11;
-
 #[test]
 fn rapid_resets_end_the_connection() {
     // CVE-2023-44487.
     let sandbox = Sandbox::new();
     let (_target, address) = sandbox.listening_target("q");
     let front = sandbox.front(&forwarding_at(&address));
-    let mut raw = Raw::connect(front.port);
+    let mut raw = Frames::connect(front.port);
     for number in 0..100_000u32 {
         let stream = number * 2 + 1;
         if !raw.request(stream, "/delay/60000") || !raw.frame(3, 0, stream, &8u32.to_be_bytes()) {
@@ -431,7 +370,7 @@ fn endless_fields_end_the_connection() {
     let sandbox = Sandbox::new();
     let (_target, address) = sandbox.listening_target("q");
     let front = sandbox.front(&forwarding_at(&address));
-    let mut raw = Raw::connect(front.port);
+    let mut raw = Frames::connect(front.port);
     raw.frame(1, 0x1, 1, &[0x82, 0x86, 0x01, 1, b'x', 0x84]);
     let mut field = vec![0x00, 1, b'a', 0x7f, 0x80 + 1, 0x07];
     field.extend(std::iter::repeat_n(b'v', 127 + 1 + 7 * 128));
@@ -452,7 +391,7 @@ fn settings_and_pings_without_end_hold_no_memory() {
     let (_target, address) = sandbox.listening_target("q");
     let front = sandbox.front(&forwarding_at(&address));
     for (kind, payload) in [(4, &[][..]), (6, &[0; 8])] {
-        let mut raw = Raw::connect(front.port);
+        let mut raw = Frames::connect(front.port);
         let timeout = std::time::Duration::from_millis(500);
         raw.stream.set_write_timeout(Some(timeout)).unwrap();
         let before = front.process.memory();

@@ -190,7 +190,9 @@ pub(crate) async fn delegate(
                 continue;
             }
         };
-        match watch(connection, head, &channel, context.deadline()).await {
+        let after = watch(connection, head, &channel, context.deadline()).await;
+        connection.watch.set_has_more(false);
+        match after {
             After::Over(delegated) => {
                 if matches!(delegated, Delegated::Close | Delegated::Detached) {
                     connection.forget_place(place);
@@ -267,9 +269,13 @@ fn hand_over(
         Ok(slot) => slot,
         Err(not_taken) => return Err((not_taken, record)),
     };
+    let facts = RequestFacts::from(head);
     let entry = RequestEntry {
         head: head.parts(),
-        facts: RequestFacts::from(head),
+        facts: RequestFacts {
+            keep_alive: facts.keep_alive && !connection.is_last(head),
+            ..facts
+        },
         framing: head.framing(),
         expects_continue: head.expects_continue(),
         upgrade: head.upgrade().is_some(),
@@ -344,6 +350,7 @@ async fn watch(
         Framing::Chunked => false,
     };
     let watching = Cell::new(reads_ahead && !connection.read_closed);
+    connection.watch.set_has_more(connection.has_more(head));
     let registered = if watching.get() {
         connection.client.set_interest(Interest::Reads)
     } else {
@@ -484,6 +491,7 @@ fn read_ahead(connection: &mut Connection, channel: &Rc<Channel>) -> Ahead {
                 .client_fell_silent(connection.worker.now(), SILENCE);
         }
         Ok(_) => {
+            connection.watch.set_has_more(true);
             want_completion(connection, channel);
             return Ahead::More;
         }

@@ -168,6 +168,7 @@ impl Downstream<'_> {
     ) -> Option<(RequestBody<'_>, ResponseWriter<'_>)> {
         match self {
             Self::Http1(connection) => {
+                let has_more = connection.has_more(head);
                 let client = &mut connection.client;
                 client.set_interest(Interest::ReadsAndWrites).ok()?;
                 let client = &connection.client;
@@ -178,7 +179,8 @@ impl Downstream<'_> {
                     &mut connection.input,
                     &mut connection.read_closed,
                 );
-                let response = response_writer::Http1Response::new(head, client);
+                let phase = connection.worker.phase();
+                let response = response_writer::Http1Response::new(head, client, phase, has_more);
                 Some((RequestBody::Http1(body), ResponseWriter::Http1(response)))
             }
             Self::Http2(stream) => {
@@ -247,7 +249,7 @@ impl Downstream<'_> {
         let whole = is_whole(connection, head, read);
         let facts = RequestFacts::from(head);
         let facts = RequestFacts {
-            keep_alive: facts.keep_alive && whole,
+            keep_alive: facts.keep_alive && whole && !connection.is_last(head),
             ..facts
         };
         let sent = crate::respond::respond(connection, facts, status, fields, body).await;

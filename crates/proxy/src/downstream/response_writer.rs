@@ -1,5 +1,6 @@
 //! A response on its way to the client: interim ones, a head, a body piece by piece, an end.
 
+use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use ostler_http1::{
 };
 
 use crate::client::Client;
+use crate::front::Phase;
 use crate::http2;
 
 /// Writes one response.
@@ -179,7 +181,11 @@ impl ResponseWriter<'_> {
 #[derive(Debug)]
 pub(crate) struct Http1Response<'c> {
     client: &'c Client,
+    /// How far the front is with stopping.
+    phase: &'c Cell<Phase>,
     facts: RequestFacts,
+    /// Bytes of a further request are here.
+    has_more: bool,
     /// Encoded and not sent.
     out: Vec<u8>,
     encoder: BodyEncoder,
@@ -190,9 +196,16 @@ pub(crate) struct Http1Response<'c> {
 }
 
 impl<'c> Http1Response<'c> {
-    pub(super) fn new(head: &RequestHead, client: &'c Client) -> Self {
+    pub(super) fn new(
+        head: &RequestHead,
+        client: &'c Client,
+        phase: &'c Cell<Phase>,
+        has_more: bool,
+    ) -> Self {
         Self {
             client,
+            phase,
+            has_more,
             facts: RequestFacts::from(head),
             out: Vec::new(),
             encoder: BodyEncoder::new(ResponseBody::None),
@@ -217,7 +230,8 @@ impl<'c> Http1Response<'c> {
     }
 
     fn head(&mut self, head: Head<'_>) -> bool {
-        self.facts.keep_alive &= head.keep_alive;
+        let is_last = self.phase.get() != Phase::Running && !self.has_more;
+        self.facts.keep_alive &= head.keep_alive && !is_last;
         let mut out = std::mem::take(&mut self.out);
         out.reserve(1024);
         let framing = self.encode(

@@ -5,10 +5,10 @@ use std::future::{pending, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use h2::server::{self, SendResponse};
+use h2::server::{self, Handshake, SendResponse};
 use h2::{PingPong, Reason, RecvStream};
 use http::Request;
 use ostler_config::Http2Limits;
@@ -16,8 +16,10 @@ use ostler_http1::RequestHead;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::head::head;
+use super::lingering::{Lingering, Taking};
+use super::pace::{Due, Pace, Step};
 use super::stream::Stream;
-use crate::connection::Watch;
+use crate::connection::{FIRST_REQUEST, Watch};
 use crate::delegation::RelayPlaces;
 use crate::downstream::{BodyRead, Downstream};
 use crate::exchange::exchange;
@@ -53,7 +55,7 @@ struct Resets {
 impl Resets {
     /// Takes one in; true when there have been too many within a second.
     fn add(&self, now: Instant) -> bool {
-        const WINDOW: std::time::Duration = std::time::Duration::from_secs(1);
+        const WINDOW: Duration = Duration::from_secs(1);
         if now.saturating_duration_since(self.since.get()) >= WINDOW {
             self.since.set(now);
             self.count.set(0);
@@ -73,11 +75,13 @@ where
     T: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let limits = worker.limits();
+    let io = Lingering::new(io, watch.data_rates.socket());
     let handshake = settings(&limits).handshake::<_, Bytes>(io);
-    let Ok(Ok(mut connection)) = tokio::time::timeout(limits.head_timeout, handshake).await else {
+    let Some(mut connection) = begun(&worker, &watch, handshake).await else {
         return;
     };
-    let client = facts.connection.client;
+    // What a stream's window lets in is held, and holds up no other stream.
+    connection.set_connection_window_on_receipt();
     let shared = Rc::new(Connection {
         facts,
         relays: RelayPlaces::default(),
@@ -86,58 +90,126 @@ where
         resets: Resets {
             since: Cell::new(worker.now()),
             count: Cell::new(0),
-            // A client may have every stream taken back, twice.
-            most: limits.http2.max_streams_per_connection.saturating_mul(2),
+            most: most_resets(&limits.http2),
         },
         worker,
     });
     let pings = connection.ping_pong();
     let mut unanswered = pin!(keep_alive(pings, limits.http2));
-    let mut is_closing = false;
-    loop {
+    let mut pace = Pace::new(shared.worker.now());
+    let ended = loop {
         let next = poll_fn(|cx| {
             if unanswered.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Next::Over(None));
             }
-            poll_next(&mut connection, &shared, is_closing, cx)
+            poll_next(&mut connection, &shared, &mut pace, cx)
         });
         match next.await {
-            Next::Request(request, response) => {
-                let stream = Served(Rc::clone(&shared));
-                if shared.open.replace(shared.open.get() + 1) == 0 {
-                    shared.watch.data_rates.begin();
-                    shared.watch.set_deadline(None);
-                }
-                tokio::task::spawn_local(stream.serve(*request, response));
-            }
-            Next::Close => {
-                is_closing = true;
+            Next::Request(request, response) => begin(&shared, *request, response),
+            Next::Step(Step::Announce) => {
+                shared.watch.set_deadline(None);
+                pace.announced(shared.worker.now());
                 connection.graceful_shutdown();
             }
+            Next::Step(Step::Refuse) => {
+                pace.refused(Taking::new(shared.watch.data_rates.socket()));
+                connection.graceful_shutdown_without_pong();
+            }
+            Next::Step(Step::Over) => break None,
+            Next::Step(Step::TooLate(due)) => {
+                let (reason, what) = match due {
+                    Due::Settings => (Reason::SETTINGS_TIMEOUT, "its SETTINGS"),
+                    _ => (Reason::ENHANCE_YOUR_CALM, "the rest of a request's fields"),
+                };
+                cut_off(&mut connection, &shared, reason, what).await;
+                break None;
+            }
             Next::Flood => {
-                tracing::debug!(?client, "a client resets its streams too fast");
-                connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
-                let _ = poll_fn(|cx| connection.poll_closed(cx)).await;
-                return;
+                let what = "fewer streams that it resets";
+                cut_off(&mut connection, &shared, Reason::ENHANCE_YOUR_CALM, what).await;
+                break None;
             }
-            Next::Over(error) => {
-                if let Some(error) = error {
-                    tracing::debug!(?client, %error, "an HTTP/2 connection ends");
-                }
-                return;
-            }
+            Next::Over(error) => break error,
         }
+    };
+    if let Some(error) = ended {
+        let client = shared.facts.connection.client;
+        tracing::debug!(?client, %error, "an HTTP/2 connection ends");
     }
+}
+
+/// A connection that has begun as HTTP/2 does; `None` when that takes too long.
+async fn begun<T>(
+    worker: &Worker,
+    watch: &Watch,
+    handshake: Handshake<T, Bytes>,
+) -> Option<server::Connection<T, Bytes>>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    watch.set_deadline(Some(worker.now() + worker.limits().head_timeout));
+    let mut handshake = pin!(handshake);
+    let mut is_last = false;
+    let begun = poll_fn(|cx| {
+        if let Poll::Ready(begun) = handshake.as_mut().poll(cx) {
+            return Poll::Ready(begun.ok());
+        }
+        if worker.is_draining() && !std::mem::replace(&mut is_last, true) {
+            watch.set_deadline(Some(worker.now() + FIRST_REQUEST));
+        }
+        watch.wake_by(cx.waker());
+        match watch.is_expired(worker.now()) {
+            true => Poll::Ready(None),
+            false => Poll::Pending,
+        }
+    });
+    let begun = begun.await;
+    watch.set_deadline(None);
+    begun
+}
+
+/// An exchange of its own for a request.
+fn begin(shared: &Rc<Connection>, request: Request<RecvStream>, response: SendResponse<Bytes>) {
+    let stream = Served(Rc::clone(shared));
+    if shared.open.replace(shared.open.get() + 1) == 0 {
+        shared.watch.data_rates.begin();
+        shared.watch.set_deadline(None);
+    }
+    tokio::task::spawn_local(stream.serve(request, response));
+}
+
+/// Ends a connection with all that is under way on it.
+async fn cut_off<T>(
+    connection: &mut server::Connection<T, Bytes>,
+    shared: &Connection,
+    reason: Reason,
+    awaited: &str,
+) where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    /// How long the client may take to hear of it.
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let client = shared.facts.connection.client;
+    tracing::debug!(?client, awaited, "a client is cut off");
+    connection.abrupt_shutdown(reason);
+    let closed = poll_fn(|cx| connection.poll_closed(cx));
+    let _ = tokio::time::timeout(PATIENCE, closed).await;
 }
 
 fn settings(limits: &FrontLimits) -> server::Builder {
     /// What a field counts beside its name and value (RFC 9113 section 6.5.2).
     const FIELD: usize = 32;
+    /// How long the client may go on sending on a stream that has been reset.
+    const RESET: Duration = Duration::from_secs(10);
     let http1 = &limits.http1;
     let header_list = http1
         .head
         .saturating_add(http1.fields.saturating_mul(FIELD));
     let limits: &Http2Limits = &limits.http2;
+    let most_resets = most_resets(limits) as usize;
+    // What small frames cost beside their bytes is bound as these are: by all streams' windows.
+    let streams = limits.max_streams_per_connection as usize;
+    let held = streams.saturating_mul(limits.initial_stream_window_size as usize);
     let mut builder = server::Builder::new();
     builder
         .max_concurrent_streams(limits.max_streams_per_connection)
@@ -147,8 +219,17 @@ fn settings(limits: &FrontLimits) -> server::Builder {
         .initial_connection_window_size(limits.initial_connection_window_size)
         .initial_window_size(limits.initial_stream_window_size)
         .max_send_buffer_size(SEND_BUFFER)
+        .max_pending_accept_reset_streams(most_resets)
+        .max_concurrent_reset_streams(most_resets)
+        .reset_stream_duration(RESET)
+        .data_frame_budget(held)
         .enable_connect_protocol();
     builder
+}
+
+/// How many requests a client may take back within a second: every stream, twice.
+fn most_resets(limits: &Http2Limits) -> u32 {
+    limits.max_streams_per_connection.saturating_mul(2)
 }
 
 /// Pings the client, if it is to be pinged. Completes when an answer has not come in time.
@@ -170,8 +251,7 @@ async fn keep_alive(pings: Option<PingPong>, limits: Http2Limits) {
 
 enum Next {
     Request(Box<Request<RecvStream>>, SendResponse<Bytes>),
-    /// No further stream is to come: the front is stopping, or nothing has for too long.
-    Close,
+    Step(Step),
     Flood,
     Over(Option<h2::Error>),
 }
@@ -179,13 +259,13 @@ enum Next {
 fn poll_next<T>(
     connection: &mut server::Connection<T, Bytes>,
     shared: &Connection,
-    is_closing: bool,
+    pace: &mut Pace,
     cx: &mut Context<'_>,
 ) -> Poll<Next>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
-    let watch = &shared.watch;
+    let (watch, worker) = (&shared.watch, &shared.worker);
     if shared.resets.is_flood() {
         return Poll::Ready(Next::Flood);
     }
@@ -197,16 +277,22 @@ where
         Poll::Ready(None) => return Poll::Ready(Next::Over(None)),
         Poll::Pending => {}
     }
-    if shared.open.get() == 0 && !is_closing && !watch.has_deadline() {
-        let idle = shared.worker.limits().keep_alive_timeout;
-        watch.set_deadline(Some(shared.worker.now() + idle));
+    let (now, limits) = (worker.now(), worker.limits());
+    let is_unused = shared.open.get() == 0;
+    if is_unused && !pace.is_closing() && !watch.has_deadline() {
+        watch.set_deadline(Some(now + limits.keep_alive_timeout));
     }
     watch.wake_by(cx.waker());
-    if !is_closing && (shared.worker.is_draining() || watch.is_expired(shared.worker.now())) {
-        watch.set_deadline(None);
-        return Poll::Ready(Next::Close);
-    }
-    Poll::Pending
+    let due = if !connection.has_remote_settings() {
+        Due::Settings
+    } else if connection.is_receiving_headers() {
+        Due::Fields
+    } else {
+        Due::Nothing
+    };
+    let ends = worker.is_draining() || watch.is_expired(now);
+    pace.poll(now, &limits, due, ends, is_unused, cx)
+        .map(Next::Step)
 }
 
 /// An exchange that is under way on a stream.

@@ -2,10 +2,13 @@
 //!
 //! Frames, header compression and flow control are the `h2` crate's. What is here: requests become
 //! the one kind of head that the front knows (`head.rs`), streams become exchanges (`stream.rs`),
-//! and a connection lives as long as its limits allow (`connection.rs`).
+//! and a connection lives as long as its limits allow (`connection.rs`, `pace.rs`), and is closed so
+//! that nothing on its way is lost (`lingering.rs`).
 
 mod connection;
 mod head;
+mod lingering;
+mod pace;
 mod stream;
 
 pub(crate) use connection::serve;

@@ -16,6 +16,7 @@ use ostler_http1::{BodyEncoder, BodyLength, RequestHead, ResponseBody, is_set_on
 
 use super::connection::Connection;
 use crate::connection::Watch;
+use crate::data_rates::DataRates;
 use crate::delegation::RelayPlaces;
 use crate::downstream::{BodyFailure, Head, Piece, WriteError};
 use crate::linger;
@@ -76,6 +77,7 @@ impl Stream {
         let response = StreamResponse {
             response: &mut self.response,
             taken_back: &self.taken_back,
+            rates: &self.connection.watch.data_rates,
             stream: None,
             head: None,
             is_head: head.is_head(),
@@ -170,6 +172,7 @@ impl StreamBody<'_> {
 pub(crate) struct StreamResponse<'c> {
     response: &'c mut SendResponse<Bytes>,
     taken_back: &'c Cell<bool>,
+    rates: &'c DataRates,
     stream: Option<SendStream<Bytes>>,
     /// Said and not sent.
     head: Option<Response<()>>,
@@ -275,8 +278,17 @@ impl StreamResponse<'_> {
         };
         while !data.is_empty() {
             stream.reserve_capacity(data.len());
-            let room = poll_fn(|cx| poll_room(stream, cx)).await?;
+            let mut waits = None;
+            let room = poll_fn(|cx| {
+                let room = poll_room(stream, cx);
+                if room.is_pending() {
+                    waits.get_or_insert_with(|| self.rates.awaits_window());
+                }
+                room
+            });
+            let room = room.await?;
             let piece = data.split_to(room.min(data.len()));
+            self.rates.window_passed(piece.len());
             self.bytes_sent += piece.len() as u64;
             stream.send_data(piece, false).map_err(client_error)?;
         }

@@ -5,6 +5,7 @@ mod client;
 mod hostile_target;
 pub(crate) mod http2_client;
 pub(crate) mod http2_destination;
+pub(crate) mod http2_frames;
 mod mischief;
 mod old_target;
 mod process;

@@ -25,12 +25,13 @@ use super::SendError;
 use super::interim::Interim;
 use super::tunnel::Http2Tunnel;
 use super::upload::{Upload, Uploaded, Uploading};
+use super::window::{self, Window};
 
-/// What a destination may send ahead on one stream. .NET begins with 64 KiB and grows up to 16 MiB
-/// (reference part B, 16.4); this is enough for 80 Gbit/s at 0.1 ms, and for 400 Mbit/s at 20 ms.
-const STREAM_WINDOW: u32 = 1024 * 1024;
-/// And on all streams of a connection together.
-const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
+/// What a destination may send ahead on all streams of a connection together, as .NET has it. It is
+/// given back when bytes arrive: what is held back is held by the stream's own window.
+const CONNECTION_WINDOW: u32 = 64 * 1024 * 1024;
+/// What small frames may cost beside their bytes: many streams of messages that nobody takes.
+const SMALL_FRAMES: usize = 256 * 1024 * 1024;
 /// The largest frame taken: fewer, larger pieces cost less.
 const LARGEST_FRAME: u32 = 64 * 1024;
 /// The longest response head (reference part B, 16.4).
@@ -88,7 +89,10 @@ impl Http2 {
         I: AsyncRead + AsyncWrite + Unpin + 'static,
     {
         let (sender, mut connection) = h2::client::Builder::new()
-            .initial_window_size(STREAM_WINDOW)
+            .initial_window_size(window::FIRST)
+            .data_frame_budget(SMALL_FRAMES)
+            // Each is a malformed answer to a request of ours, and says nothing of the others.
+            .max_local_error_reset_streams(None)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_frame_size(LARGEST_FRAME)
             .max_header_list_size(LONGEST_HEAD)
@@ -96,6 +100,7 @@ impl Http2 {
             .enable_push(false)
             .handshake(stream)
             .await?;
+        connection.set_connection_window_on_receipt();
         poll_fn(|cx| {
             let ended = Pin::new(&mut connection).poll(cx);
             if sender.current_max_send_streams() != SETTINGS_PENDING {
@@ -275,6 +280,7 @@ pub(crate) struct Http2Body {
     stream: RecvStream,
     /// Bytes still to come, where the head says how many there are.
     left: Option<u64>,
+    window: Window,
     /// Bytes that were given out last: they are taken when more is asked for.
     given: usize,
     data_ended: bool,
@@ -302,6 +308,7 @@ impl Http2Body {
         let body = Self {
             stream,
             left: length,
+            window: Window::new(),
             given: 0,
             data_ended: ended,
             ended,
@@ -323,10 +330,14 @@ impl Http2Body {
         }
         let given = std::mem::take(&mut self.given);
         if given > 0 {
-            self.stream.flow_control().release_capacity(given)?;
+            self.window.take(&mut self.stream, given)?;
         }
         while !self.data_ended {
-            match ready!(self.stream.poll_data(cx)) {
+            let Poll::Ready(data) = self.stream.poll_data(cx) else {
+                self.window.run_dry();
+                return Poll::Pending;
+            };
+            match data {
                 Some(Ok(data)) if data.is_empty() => {}
                 Some(Ok(data)) => {
                     self.given = data.len();

@@ -19,6 +19,7 @@ mod tls;
 mod tunnel;
 mod upload;
 mod web_proxy;
+mod window;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;

@@ -9,6 +9,7 @@ use h2::{RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::http2::StreamPlace;
+use super::window::Window;
 
 /// The most that is given to a stream at a time.
 const AT_A_TIME: usize = 64 * 1024;
@@ -20,6 +21,7 @@ pub(crate) struct Http2Tunnel {
     receiver: RecvStream,
     /// Received and not yet read.
     unread: Bytes,
+    window: Window,
     has_ended: bool,
     _place: StreamPlace,
 }
@@ -30,6 +32,7 @@ impl Http2Tunnel {
             sender,
             receiver,
             unread: Bytes::new(),
+            window: Window::new(),
             has_ended: false,
             _place: place,
         }
@@ -38,25 +41,30 @@ impl Http2Tunnel {
 
 impl AsyncRead for Http2Tunnel {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        while self.unread.is_empty() {
-            if self.has_ended {
+        let this = self.get_mut();
+        while this.unread.is_empty() {
+            if this.has_ended {
                 return Poll::Ready(Ok(()));
             }
-            match ready!(self.receiver.poll_data(cx)) {
-                Some(Ok(data)) => self.unread = data,
+            let Poll::Ready(data) = this.receiver.poll_data(cx) else {
+                this.window.run_dry();
+                return Poll::Pending;
+            };
+            match data {
+                Some(Ok(data)) => this.unread = data,
                 // RFC 8441 section 5: an orderly end is END_STREAM, and a reset is a reset.
                 Some(Err(error)) => return Poll::Ready(Err(broken(error))),
-                None => self.has_ended = true,
+                None => this.has_ended = true,
             }
         }
-        let length = self.unread.len().min(buf.remaining());
-        buf.put_slice(&self.unread.split_to(length));
-        let flow = self.receiver.flow_control();
-        Poll::Ready(flow.release_capacity(length).map_err(broken))
+        let length = this.unread.len().min(buf.remaining());
+        buf.put_slice(&this.unread.split_to(length));
+        let taken = this.window.take(&mut this.receiver, length);
+        Poll::Ready(taken.map_err(broken))
     }
 }
 

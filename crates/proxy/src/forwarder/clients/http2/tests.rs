@@ -129,7 +129,7 @@ fn a_response_may_begin_before_the_requests_body_ends() {
 fn a_destination_may_send_only_what_is_taken() {
     on_a_thread(async {
         let (mut client, server) = connected(&h2::server::Builder::new()).await;
-        let window = STREAM_WINDOW as usize;
+        let window = window::FIRST as usize;
         let (said, mut says) = tokio::sync::mpsc::unbounded_channel();
         tokio::task::spawn_local(async move {
             let (_request, mut respond) = accept_one(server).await;
