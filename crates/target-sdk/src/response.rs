@@ -99,7 +99,9 @@ impl Responder<'_> {
             &date,
         );
         self.lock().status = parts.status.as_u16();
-        if framing.body == ResponseBody::None {
+        // What the handler gives all the same is not sent (RFC 9110 section 15.3.6).
+        let is_reset = parts.status == StatusCode::RESET_CONTENT;
+        if framing.body == ResponseBody::None || is_reset {
             self.flush(&mut output).await?;
             return Ok(framing.keep_alive);
         }

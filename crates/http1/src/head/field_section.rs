@@ -117,14 +117,19 @@ fn unfolded(value: &[u8]) -> Vec<u8> {
 /// Takes away what may not stand behind a body: what frames or routes a message, says who sends or
 /// may see it, or how its content is to be read (RFC 9110 section 6.5.1).
 pub fn keep_trailers(trailers: &mut HeaderMap) {
-    let meaningless: Vec<_> = trailers
-        .keys()
-        .filter(|name| !may_be_trailer(name))
-        .cloned()
-        .collect();
-    for name in meaningless {
-        trailers.remove(name);
+    retain(trailers, may_be_trailer);
+}
+
+/// Keeps the fields of these names, in their order.
+pub(crate) fn retain(fields: &mut HeaderMap, keeps: impl Fn(&HeaderName) -> bool) {
+    if fields.keys().all(&keeps) {
+        return;
     }
+    let mut kept = HeaderMap::with_capacity(fields.len());
+    for (name, value) in fields.iter().filter(|(name, _)| keeps(name)) {
+        kept.append(name, value.clone());
+    }
+    *fields = kept;
 }
 
 fn may_be_trailer(name: &HeaderName) -> bool {

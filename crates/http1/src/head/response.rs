@@ -305,8 +305,12 @@ impl Said {
         let tunnels = *method == Method::CONNECT && status.is_success();
         if *method == Method::HEAD || has_no_body(status) || tunnels {
             // What a GET would give is only said.
-            if self.lengths == Lengths::Invalid || self.codings == Codings::Chunked {
-                fields.remove(CONTENT_LENGTH);
+            match self.codings {
+                Codings::Chunked => drop(fields.remove(CONTENT_LENGTH)),
+                _ if self.lengths == Lengths::Invalid => {
+                    return Err(ResponseHeadError::ContentLength);
+                }
+                _ => {}
             }
             return Ok(ResponseBody::None);
         }
@@ -354,8 +358,6 @@ impl Said {
             .filter_map(|name| HeaderName::from_bytes(name).ok())
             .filter(|name| *name != CONNECTION && *name != UPGRADE)
             .collect();
-        for name in listed {
-            fields.remove(name);
-        }
+        field_section::retain(fields, |name| !listed.contains(name));
     }
 }

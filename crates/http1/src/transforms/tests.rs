@@ -249,7 +249,7 @@ fn framing_and_connection_are_not_for_transforms_to_change() {
             101,
             &[("connection", "upgrade"), ("upgrade", "a"), ("x", "1")],
             Empty,
-            &["connection: upgrade", "upgrade: a"],
+            &["connection: upgrade", DATE, "upgrade: a"],
             true,
         ),
     ] {

@@ -63,6 +63,9 @@ fn head_and_bodiless_statuses() {
         assert_eq!(response.status, status);
         assert!(response.field("date").is_some());
     }
+    // RFC 9110 section 15.3.6: what the application gives all the same is not sent.
+    let reset = client.ask("GET", "/fields/205");
+    assert_eq!((reset.status, reset.body.len()), (205, 0));
     assert_eq!(client.ask("GET", "/").status, 200);
 }
 

@@ -40,6 +40,7 @@ mod local_users;
 mod logs;
 mod malformed;
 mod mistakes;
+mod odd_servers;
 mod one_form;
 mod outcomes;
 mod own_program;

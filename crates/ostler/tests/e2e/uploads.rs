@@ -89,9 +89,8 @@ fn an_http1_destination_sees_that_a_stream_breaks_off() {
                 incoming.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly");
                 let response = whole(response.await.unwrap()).await;
                 assert_eq!(response.text(), "early");
-            } else {
-                stream.send_reset(h2::Reason::CANCEL);
             }
+            stream.send_reset(h2::Reason::CANCEL);
             blocking(|| is_cut_off(incoming)).await;
         }
     });
@@ -205,6 +204,50 @@ fn an_http2_destination_that_has_answered_takes_the_rest_of_the_body() {
             assert!(next(&mut response).await.unwrap().is_none());
         }
     });
+}
+
+#[test]
+fn an_http1_destination_that_has_answered_takes_the_rest_of_the_body() {
+    // Reference part B, section 1, step 16.
+    const LENGTH: usize = 3_000_000;
+    let sandbox = Sandbox::new();
+    let destination = Arc::new(Destination::new());
+    let front = front(&sandbox, "", &destination.address());
+    let begun = |destination: &Destination| {
+        let mut incoming = destination.accept();
+        assert_eq!(incoming.head().all("transfer-encoding"), ["chunked"]);
+        assert_eq!(incoming.chunked(5), b"hello");
+        incoming.send("HTTP/1.1 202 Accepted\r\nContent-Length: 5\r\n\r\nearly");
+        incoming
+    };
+    run(async {
+        let client = Http2Client::connect(front.port).await;
+        let post = Request::post(url("/")).body(()).unwrap();
+        let (response, mut stream) = client.begin(post, false).await;
+        send(&mut stream, b"hello", false).await;
+        let of_task = Arc::clone(&destination);
+        let mut incoming = blocking(move || begun(&of_task)).await;
+        let response = whole(response.await.unwrap()).await;
+        assert_eq!((response.status(), response.text()), (202, "early"));
+        let all = vec![b'x'; LENGTH];
+        let reading = blocking(move || {
+            assert_eq!(incoming.chunked(LENGTH).len(), LENGTH);
+            assert_eq!(incoming.line(), "0");
+        });
+        tokio::join!(send(&mut stream, &all, true), reading);
+    });
+    let mut client = front.connect();
+    client.send(CHUNKED);
+    let mut incoming = begun(&destination);
+    assert_eq!(client.try_head().unwrap().0, 202);
+    for _ in 0..10 {
+        client.send("3e8\r\n");
+        client.send(vec![b'x'; 1000]);
+        client.send("\r\n");
+    }
+    client.send("0\r\n\r\n");
+    assert_eq!(incoming.chunked(10_000).len(), 10_000);
+    assert_eq!(incoming.line(), "0");
 }
 
 #[test]

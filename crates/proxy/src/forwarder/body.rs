@@ -8,8 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::TRANSFER_ENCODING;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use ostler_http1::{Framing, RequestHead};
 use tokio::sync::mpsc;
@@ -22,7 +21,7 @@ use crate::downstream::{BodyFailure, BodyRead, Gone, Piece, RequestBody, Respons
 use crate::outcome::ForwarderError;
 use crate::slow_timer::{self, SlowTimer, TICK};
 
-/// The body as hyper's client takes it.
+/// The body as clients of destinations take it.
 #[derive(Debug)]
 pub(crate) struct ForwardBody {
     receiver: Option<mpsc::Receiver<Sent>>,
@@ -51,14 +50,6 @@ impl ForwardBody {
             receiver: None,
             length: Some(0),
             is_whole: true,
-        }
-    }
-
-    /// Says in the fields of an HTTP/1.1 request that it has chunks, where it has: of a GET or a
-    /// HEAD that says nothing nobody would expect a body, hyper's client included.
-    pub(crate) fn state_chunks(&self, fields: &mut HeaderMap) {
-        if !self.is_whole && self.length.is_none() {
-            fields.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
     }
 }

@@ -20,8 +20,6 @@ use std::time::Duration;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, UPGRADE};
 use http::{StatusCode, Version};
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
 use ostler_delegation::entry::directives;
 use ostler_http1::RequestHead;
 use ostler_model::DestinationState;
@@ -34,7 +32,7 @@ use crate::exchange::After;
 use crate::outcome::ForwarderError;
 use crate::respond::Chain;
 
-use clients::{ExtendedConnect, Http2Tunnel, Pool};
+use clients::{ExtendedConnect, Http2Tunnel, Pool, Upgraded};
 use web_socket::{Handshake, InvalidKey};
 
 pub(crate) use body::ForwardBody;
@@ -347,7 +345,8 @@ where
         };
         let body = upload.into_body();
         return match switched {
-            Some((fields, upgraded, _connection)) => {
+            Some((fields, upgraded)) => {
+                let upgraded = async { Ok(upgraded) };
                 switch(context, fields, upgraded, body, writer, timeout).await
             }
             None => {
@@ -386,18 +385,12 @@ where
     end(after, None)
 }
 
-/// The fields of a 101, the connection that it switches, and what keeps that connection's place
-/// among those to its server for as long. `None` when it proves nothing.
+/// The fields of a 101, and the connection that it switches. `None` when it proves nothing.
 fn upgraded(
     context: &ExchangeContext<'_>,
-    mut response: http::Response<ResponseBody>,
+    response: http::Response<ResponseBody>,
     handshake: Option<Handshake>,
-) -> Option<(
-    HeaderMap,
-    impl Future<Output = io::Result<TokioIo<Upgraded>>>,
-    ResponseBody,
-)> {
-    let upgrade = hyper::upgrade::on(&mut response);
+) -> Option<(HeaderMap, Upgraded)> {
     let (mut parts, body) = response.into_parts();
     // A client of HTTP/1.1 looks at the proof itself (reference part B, 12.4).
     let handshake = handshake.filter(|_| context.client_version() == Version::HTTP_2);
@@ -408,8 +401,7 @@ fn upgraded(
         );
         return None;
     }
-    let upgraded = async { upgrade.await.map(TokioIo::new).map_err(io::Error::other) };
-    Some((parts.headers, upgraded, body))
+    Some((parts.headers, body.upgrade()?))
 }
 
 /// Tells the client that the protocol is switched, and joins the two connections.

@@ -14,7 +14,7 @@ use ostler_http1::BodyLength;
 use ostler_model::transforms::Transforms;
 
 use super::body::{Activity, Ceased, Side, Upload};
-use super::clients::ResponseBody;
+use super::clients::{Reason, ResponseBody};
 use super::header_encoding;
 use super::request::is_hop_by_hop;
 use crate::context::ExchangeContext;
@@ -176,8 +176,8 @@ where
         None => BodyLength::Unknown,
     };
     let added: Vec<_> = directives(context.directives()).collect();
-    let reason = parts.extensions.get::<hyper::ext::ReasonPhrase>();
-    let reason = reason.and_then(|reason| std::str::from_utf8(reason.as_bytes()).ok());
+    let reason = parts.extensions.get::<Reason>();
+    let reason = reason.and_then(|Reason(reason)| std::str::from_utf8(reason).ok());
     let transforms = context.transforms();
     let mut fields = passed_fields(transforms, parts.status, parts.headers);
     if length == BodyLength::Unknown {

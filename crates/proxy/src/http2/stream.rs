@@ -223,6 +223,8 @@ impl StreamResponse<'_> {
             self.is_head || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
         let body = match length {
             _ if none => ResponseBody::None,
+            // RFC 9110 section 15.3.6.
+            _ if status == StatusCode::RESET_CONTENT => ResponseBody::Length(0),
             BodyLength::Empty => ResponseBody::Length(0),
             BodyLength::Known(length) => ResponseBody::Length(length),
             BodyLength::Unknown => match stated_length(&fields) {

@@ -162,6 +162,16 @@ pub(crate) async fn read(body: &mut RecvStream, count: usize) -> Vec<u8> {
     all
 }
 
+/// Ends a response whose body fits into one frame with trailers.
+pub(crate) fn send_trailers(
+    answer: &mut h2::SendStream<Bytes>,
+    body: &'static [u8],
+    trailers: HeaderMap,
+) {
+    answer.send_data(Bytes::from_static(body), false).unwrap();
+    answer.send_trailers(trailers).unwrap();
+}
+
 /// Does what blocks, from now on and beside the runtime.
 pub(crate) fn blocking<T: Send + 'static>(
     does: impl FnOnce() -> T + Send + 'static,

@@ -159,6 +159,5 @@ where
         let connection = Http2::handshake(stream, Rc::clone(now)).await;
         return connection.map(Opened::Http2).map_err(SendError::of);
     }
-    let connection = Http1::handshake(stream).await;
-    connection.map(Opened::Http1).map_err(SendError::of)
+    Ok(Opened::Http1(Http1::new(stream)))
 }

@@ -1,173 +1,178 @@
 //! An HTTP/1.1 connection to a destination, run by the task of whoever uses it.
 //!
-//! hyper's connection is a future that somebody has to poll. A task of its own would be woken for
-//! each request and wake the exchange for each response; here the exchange itself polls it, first
-//! while it waits for the response's head, then while it reads the body ([`Http1Body`]). Nobody
-//! polls an idle connection but the pool's sweep.
+//! There is no task of its own: the exchange sends its request ([`sending`]) and reads the response's
+//! head here, and then the body ([`Http1Body`]), which gives the connection back. Only an upload
+//! that goes on behind the response's head has a task, so that neither direction waits for the
+//! other. Nobody polls an idle connection but the pool's sweep, and it holds no memory but its
+//! stream.
+
+mod body;
+mod error;
+mod sending;
+mod socket;
+mod upgraded;
 
 use std::future::poll_fn;
-use std::io::{self, IoSlice};
-use std::pin::{Pin, pin};
-use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Wake, Waker, ready};
+use std::io;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
-use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use http::{Method, Request, Response, StatusCode};
+use http_body::Body;
+use ostler_http1::{ResponseBodyDecoder, ResponseHead, ResponseHeadDecoder};
 
 use super::connection_limit::Permit;
-use super::pool::Pool;
-use super::relayed::RelayedConnections;
-use crate::forwarder::body::ForwardBody;
+use super::interim::Interim;
 
-/// The longest response head (reference part B, 16.4).
-const LONGEST_HEAD: usize = 64 * 1024;
-
-type Running = Pin<Box<dyn Future<Output = hyper::Result<()>>>>;
+use body::Behind;
+pub(crate) use body::Http1Body;
+pub(super) use body::{Home, Incoming};
+pub(crate) use error::Http1Error;
+use sending::{Sending, Sent};
+use socket::Socket;
+pub(super) use socket::Stream;
+pub(crate) use upgraded::Upgraded;
 
 /// A connection that speaks HTTP/1.1.
-pub(super) struct Http1<B = ForwardBody> {
-    sender: http1::SendRequest<B>,
+pub(super) struct Http1 {
     /// `None` once the connection has ended.
-    running: Option<Running>,
-    user: Arc<User>,
-    /// What wakes the user; made once.
-    waker: Waker,
-    heard: Arc<AtomicBool>,
+    socket: Option<Socket>,
+    is_new: bool,
+    /// How long it may be unused, where the destination says so, and until when that is.
+    idle_timeout: Option<Duration>,
+    usable_until: Option<Instant>,
     /// Its place among `MaxConnectionsPerServer`, kept through an upgrade.
     permit: Option<Permit>,
 }
 
-impl<B> std::fmt::Debug for Http1<B> {
+impl std::fmt::Debug for Http1 {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Http1")
-            .field("is_open", &self.running.is_some())
+            .field("is_open", &self.socket.is_some())
             .finish_non_exhaustive()
     }
 }
 
 /// A request has no response.
 pub(super) struct Unanswered<B> {
-    pub(super) error: hyper::Error,
+    pub(super) error: Http1Error,
     /// The request, if not a byte of it was sent.
     pub(super) unsent: Option<Request<B>>,
     /// Whether the destination has said anything since.
     pub(super) heard: bool,
 }
 
-impl<B> Http1<B>
-where
-    B: Body + 'static,
-    B::Data: Send,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    /// Starts HTTP/1.1 on a connection.
-    pub(super) async fn handshake<I>(stream: I) -> Result<Self, hyper::Error>
-    where
-        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let user = Arc::new(User::default());
-        let heard = Arc::new(AtomicBool::new(false));
-        let stream = Listening {
-            stream,
-            heard: Arc::clone(&heard),
-        };
-        let (sender, connection) = http1::Builder::new()
-            .max_buf_size(LONGEST_HEAD)
-            .handshake(TokioIo::new(stream))
-            .await?;
-        Ok(Self {
-            sender,
-            running: Some(Box::pin(connection.with_upgrades())),
-            waker: Waker::from(Arc::clone(&user)),
-            user,
-            heard,
+/// What a status line says behind the status, where it is not what is always said.
+#[derive(Debug, Clone)]
+pub(crate) struct Reason(pub(crate) Bytes);
+
+impl Http1 {
+    /// HTTP/1.1 on a connection that is open.
+    pub(super) fn new(stream: impl Stream + 'static) -> Self {
+        Self {
+            socket: Some(Socket::new(Box::new(stream))),
+            is_new: true,
+            idle_timeout: None,
+            usable_until: None,
             permit: None,
-        })
+        }
     }
 
-    /// Sends a request and waits for the response's head.
-    pub(super) async fn send(
+    /// Sends a request and waits for the response's head. Interim responses go to `interim`.
+    pub(super) async fn send<B>(
         &mut self,
         request: Request<B>,
-    ) -> Result<Response<Incoming>, Unanswered<B>> {
-        self.heard.store(false, Ordering::Relaxed);
-        self.user.is_here(true);
-        // A budget spent elsewhere would wake nobody here.
-        let sent = tokio::task::unconstrained(self.sender.try_send_request(request));
-        let mut sent = pin!(sent);
-        let response = poll_fn(|cx| {
-            self.run(cx);
-            // Only running the connection completes it, so that it need not wake anybody.
-            sent.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        interim: Option<&Interim>,
+    ) -> Result<Response<Incoming>, Unanswered<B>>
+    where
+        B: Body<Data = Bytes> + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        // What a destination says unasked on a new connection answers the first request: it has been
+        // closed for good reasons, say. Later, it has no meaning.
+        let is_usable = std::mem::replace(&mut self.is_new, false) || self.is_quiet();
+        let Some(socket) = self.socket.take_if(|_| is_usable) else {
+            self.socket = None;
+            return Err(Unanswered {
+                error: Http1Error::Closed,
+                unsent: Some(request),
+                heard: false,
+            });
+        };
+        let (parts, body) = request.into_parts();
+        let mut sending = Sending::new(&parts, body).map_err(|error| Unanswered {
+            error,
+            unsent: None,
+            heard: false,
+        })?;
+        let mut receiving = Receiving::new(parts.method.clone());
+        // Needed as long as nothing is sent.
+        let mut parts = Some(parts);
+        let mut sent = None;
+        let received = poll_fn(|cx| {
+            if sent.is_none()
+                && let Poll::Ready(ended) = sending.poll(&socket, cx)
+            {
+                match ended {
+                    Sent::Broken(error) => return Poll::Ready(Err(Http1Error::RequestBody(error))),
+                    ended => sent = Some(ended),
+                }
+            }
+            if sending.is_begun() {
+                parts = None;
+            }
+            // A destination that takes no more may have said why before.
+            receiving.poll(&socket, cx, interim)
         })
         .await;
-        match response {
-            Ok(response) => {
-                if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                    self.run_apart();
-                }
-                Ok(response)
+        let head = match received {
+            Ok(head) => head,
+            Err(error) => {
+                let error = match sent {
+                    Some(Sent::Unwanted(first)) if error.is_of_body() => first.into(),
+                    _ => error,
+                };
+                let unsent = parts.zip(sending.into_unsent());
+                return Err(Unanswered {
+                    error,
+                    unsent: unsent.map(|(parts, body)| Request::from_parts(parts, body)),
+                    heard: receiving.heard,
+                });
             }
-            Err(error) => Err(self.unanswered(error)),
-        }
-    }
-
-    fn unanswered(&self, mut error: TrySendError<Request<B>>) -> Unanswered<B> {
-        Unanswered {
-            unsent: error.take_message(),
-            error: error.into_error(),
-            heard: self.heard.load(Ordering::Relaxed),
-        }
-    }
-
-    /// Lets the connection do what it can; `cx` is woken when there is more.
-    fn run(&mut self, cx: &Context<'_>) {
-        let Some(running) = &mut self.running else {
-            return;
         };
-        self.user.is_here(true);
-        let _seen_to_here = self.user.was_woken();
-        let mut ended = running.as_mut().poll(&mut Context::from_waker(&self.waker));
-        if ended.is_pending() && self.user.was_woken() {
-            ended = running.as_mut().poll(&mut Context::from_waker(&self.waker));
-        }
-        self.user.leaves(cx.waker());
-        if let Poll::Ready(ended) = ended {
-            self.running = None;
-            if let Err(error) = ended {
-                tracing::debug!(%error, "a connection to a destination ended");
-            }
-        }
+        let behind = behind(&head, &receiving.method, sent.as_ref());
+        let goes_on = sent.is_none() && behind == Behind::Request;
+        let upload = goes_on.then(|| sending.go_on(socket.clone()));
+        self.socket = Some(socket);
+        self.idle_timeout = head.idle_timeout;
+        Ok(response(head, receiving.received, behind, upload))
     }
 
-    /// After a 101 hyper hands the socket over, and waits for nobody here.
-    fn run_apart(&mut self) {
-        if let Some(running) = self.running.take() {
-            self.user.is_here(false);
-            tokio::task::spawn_local(async move {
-                if let Err(error) = running.await {
-                    tracing::debug!(%error, "a connection to a destination ended");
-                }
-            });
-        }
+    /// Whether nothing has arrived that nobody has asked for, nor the connection's end.
+    fn is_quiet(&self) -> bool {
+        self.socket.as_ref().is_some_and(Socket::is_quiet)
     }
 
     /// Whether a connection that nobody uses is still open.
     pub(super) fn is_still_open(&mut self) -> bool {
-        self.run(&Context::from_waker(Waker::noop()));
+        if !self.is_quiet() {
+            self.socket = None;
+        }
         self.is_ready()
     }
 
-    /// Whether it can take a request: the exchange before is over, request and response.
+    /// Whether it can take a request.
     pub(super) fn is_ready(&self) -> bool {
-        self.running.is_some() && self.sender.is_ready()
+        let in_time = |until| crate::clock::now() < until;
+        self.socket.is_some() && self.usable_until.is_none_or(in_time)
+    }
+
+    /// The connection, from now on unused.
+    fn unused(mut self) -> Self {
+        let timeout = self.idle_timeout;
+        self.usable_until = timeout.and_then(|timeout| crate::clock::now().checked_add(timeout));
+        self
     }
 
     /// It counts among the connections of its endpoint for as long as it lives.
@@ -175,186 +180,113 @@ where
         self.permit = permit;
         self
     }
-}
 
-/// The task that uses a connection.
-///
-/// What it does itself (sending a request, asking for more of a body) wakes the connection, and so
-/// would have it polled once more for nothing. As long as it is here, it is only noted that it was
-/// woken.
-#[derive(Debug, Default)]
-struct User {
-    is_here: AtomicBool,
-    woken: AtomicBool,
-    waker: Mutex<Option<Waker>>,
-}
-
-impl User {
-    fn is_here(&self, is_here: bool) {
-        self.is_here.store(is_here, Ordering::Relaxed);
+    /// The connection with another protocol, which begins with what has been received.
+    fn upgrade(self, received: Bytes) -> Option<Upgraded> {
+        Some(Upgraded {
+            stream: self.socket?.into_stream()?,
+            received,
+            _permit: self.permit,
+        })
     }
 
-    /// Whether the connection has been woken since it was asked.
-    fn was_woken(&self) -> bool {
-        self.woken.swap(false, Ordering::Relaxed)
-    }
-
-    /// From now on `waker` is woken; at once if the connection was meanwhile.
-    fn leaves(&self, waker: &Waker) {
-        let mut kept = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
-        match &mut *kept {
-            Some(kept) => kept.clone_from(waker),
-            None => *kept = Some(waker.clone()),
-        }
-        drop(kept);
-        self.is_here(false);
-        if self.was_woken() {
-            waker.wake_by_ref();
+    /// The connection behind the answer to a CONNECT.
+    pub(super) fn into_tunnel(self, answer: Incoming) -> Option<Upgraded> {
+        match answer.behind {
+            Behind::OtherProtocol => self.upgrade(answer.received),
+            Behind::Request | Behind::Nothing => None,
         }
     }
 }
 
-impl Wake for User {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        if self.is_here.load(Ordering::Relaxed) {
-            self.woken.store(true, Ordering::Relaxed);
-            return;
-        }
-        let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(waker) = &*waker {
-            waker.wake_by_ref();
-        }
-    }
+/// A response's head on its way.
+struct Receiving {
+    method: Method,
+    decoder: ResponseHeadDecoder,
+    received: Bytes,
+    heard: bool,
 }
 
-/// A response's body, which runs the connection it comes from.
-#[derive(Debug)]
-pub(crate) struct Http1Body {
-    incoming: Incoming,
-    /// `None` once the connection has been given back.
-    from: Option<(Http1, Home)>,
-}
-
-/// Where a connection is kept that nobody uses.
-#[derive(Debug)]
-pub(super) enum Home {
-    Pool(Rc<Pool>),
-    Relayed(Rc<RelayedConnections>),
-}
-
-impl Http1Body {
-    pub(super) fn new(incoming: Incoming, connection: Http1, home: Home) -> Self {
+impl Receiving {
+    fn new(method: Method) -> Self {
         Self {
-            incoming,
-            from: Some((connection, home)),
+            method,
+            decoder: ResponseHeadDecoder::new(ResponseHeadDecoder::LONGEST_HEAD),
+            received: Bytes::new(),
+            heard: false,
         }
     }
 
-    pub(super) fn poll_frame(
+    fn poll(
         &mut self,
+        socket: &Socket,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Some((connection, _)) = &mut self.from else {
-            return Pin::new(&mut self.incoming).poll_frame(cx);
-        };
-        connection.user.is_here(true);
-        // What has been read already first; asking for more tells the connection to read.
-        let unwoken = &mut Context::from_waker(Waker::noop());
-        let mut frame = Pin::new(&mut self.incoming).poll_frame(unwoken);
-        if frame.is_pending() {
-            connection.run(cx);
-            frame = Pin::new(&mut self.incoming).poll_frame(unwoken);
-        }
-        let frame = ready!(frame);
-        if frame.is_none() {
-            self.give_back();
-        }
-        Poll::Ready(frame)
-    }
-
-    pub(super) fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
-    }
-
-    pub(super) fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
-    }
-
-    /// Gives the connection to whoever needs one next if both messages are over. Any other is
-    /// closed.
-    fn give_back(&mut self) {
-        if let Some((connection, home)) = self.from.take()
-            && connection.is_ready()
-        {
-            // Whoever has just used it is no longer concerned.
-            connection.user.leaves(Waker::noop());
-            match home {
-                Home::Pool(pool) => pool.put_back(connection),
-                Home::Relayed(connections) => connections.put_back(connection),
+        interim: Option<&Interim>,
+    ) -> Poll<Result<ResponseHead, Http1Error>> {
+        loop {
+            let end = match self.received.is_empty() {
+                true => None,
+                false => self.decoder.decode(&self.received)?,
+            };
+            if let Some(end) = end {
+                let head = ResponseHead::parse(&self.received.split_to(end), &self.method)?;
+                let switches = head.status == StatusCode::SWITCHING_PROTOCOLS;
+                if switches || !head.status.is_informational() {
+                    return Poll::Ready(Ok(head));
+                }
+                if let Some(interim) = interim {
+                    interim.arrive(head.status, &head.fields);
+                }
+                continue;
             }
+            let received = ready!(socket.poll_receive(cx, &self.received))?;
+            if received.is_empty() {
+                return Poll::Ready(Err(match self.received.is_empty() {
+                    true => Http1Error::Closed,
+                    false => io::Error::from(io::ErrorKind::UnexpectedEof).into(),
+                }));
+            }
+            self.heard = true;
+            self.received = received;
         }
     }
 }
 
-impl Drop for Http1Body {
-    fn drop(&mut self) {
-        self.give_back();
+fn behind(head: &ResponseHead, method: &Method, sent: Option<&Sent>) -> Behind {
+    let tunnels = *method == Method::CONNECT && head.status.is_success();
+    if tunnels || head.status == StatusCode::SWITCHING_PROTOCOLS {
+        return Behind::OtherProtocol;
+    }
+    let is_wanted = match sent {
+        Some(Sent::Whole) => true,
+        Some(_) => false,
+        // Who refuses a request is not sent the rest of it.
+        None => !head.status.is_client_error() && !head.status.is_server_error(),
+    };
+    match head.framing.keep_alive && is_wanted {
+        true => Behind::Request,
+        false => Behind::Nothing,
     }
 }
 
-/// A stream that remembers whether it has been heard of.
-struct Listening<I> {
-    stream: I,
-    heard: Arc<AtomicBool>,
-}
-
-impl<I: AsyncRead + Unpin> AsyncRead for Listening<I> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
-        if buf.filled().len() > before {
-            self.heard.store(true, Ordering::Relaxed);
-        }
-        Poll::Ready(read)
+fn response(
+    head: ResponseHead,
+    received: Bytes,
+    behind: Behind,
+    upload: Option<sending::Uploading>,
+) -> Response<Incoming> {
+    let mut response = Response::new(Incoming {
+        decoder: ResponseBodyDecoder::new(head.framing.body),
+        received,
+        behind,
+        upload,
+    });
+    *response.status_mut() = head.status;
+    *response.headers_mut() = head.fields;
+    if let Some(reason) = head.reason {
+        response.extensions_mut().insert(Reason(reason));
     }
-}
-
-impl<I: AsyncWrite + Unpin> AsyncWrite for Listening<I> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        pieces: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, pieces)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
+    response
 }
 
 #[cfg(test)]

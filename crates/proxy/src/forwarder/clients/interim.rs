@@ -1,7 +1,7 @@
 //! Interim responses on their way from a destination to whoever waits for the final one.
 
+use std::cell::{RefCell, RefMut};
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::{HeaderMap, Response, StatusCode};
 
@@ -12,8 +12,8 @@ const MOST: usize = 16;
 ///
 /// They arrive while the response is waited for, and only then, so that looking after each poll that
 /// gave none finds them: nobody needs to be woken.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Interim(Arc<Mutex<Arrived>>);
+#[derive(Debug, Default)]
+pub(crate) struct Interim(RefCell<Arrived>);
 
 #[derive(Debug, Default)]
 struct Arrived {
@@ -54,16 +54,8 @@ impl Interim {
         }
     }
 
-    /// Has hyper's HTTP/1.1 client tell of interim responses to this request.
-    pub(crate) fn watch<B>(&self, request: &mut http::Request<B>) {
-        let interim = self.clone();
-        hyper::ext::on_informational(request, move |response| {
-            interim.arrive(response.status(), response.headers());
-        });
-    }
-
-    fn arrived(&self) -> MutexGuard<'_, Arrived> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn arrived(&self) -> RefMut<'_, Arrived> {
+        self.0.borrow_mut()
     }
 }
 

@@ -37,6 +37,8 @@ use crate::direct_forwarder::is_direct;
 use cluster_client::ClusterClient;
 pub(crate) use connection_limit::ConnectionLimits;
 pub(crate) use endpoint::Destination;
+use http1::Http1Error;
+pub(crate) use http1::{Reason, Upgraded};
 pub(crate) use interim::Interim;
 pub(crate) use pool::{ExtendedConnect, Pool, Sending};
 pub(crate) use relayed::{Left, NotRelayed, RelayedConnections};
@@ -157,7 +159,7 @@ impl SendError {
     /// Whether it may have come of sending the body: there was a connection, and what failed is not
     /// the response's head.
     pub(crate) fn is_of_body(&self) -> bool {
-        let hyper = self.source.downcast_ref::<hyper::Error>();
-        hyper.is_some_and(|error| !error.is_parse() && !error.is_timeout())
+        let http1 = self.source.downcast_ref::<Http1Error>();
+        http1.is_some_and(Http1Error::is_of_body)
     }
 }

@@ -196,14 +196,8 @@ impl Pool {
         self.connector
             .in_proxy_form(&mut request)
             .map_err(Failed::Lost)?;
-        let (mut parts, body) = request.into_parts();
-        body.state_chunks(&mut parts.headers);
-        let mut request = Request::from_parts(parts, body);
-        if let Some(interim) = sending.interim {
-            interim.watch(&mut request);
-        }
         let is_bodiless = request.body().is_end_stream();
-        match connection.send(request).await {
+        match connection.send(request, sending.interim).await {
             Ok(response) => Ok(response.map(|incoming| {
                 ResponseBody::Http1(Http1Body::new(
                     incoming,

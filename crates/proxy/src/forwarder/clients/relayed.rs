@@ -68,7 +68,7 @@ impl RelayedConnections {
         loop {
             let (mut connection, is_new) = match self.take() {
                 Some(connection) => (connection, false),
-                None => match open(connect).await {
+                None => match open(connect) {
                     Ok(connection) => (connection, true),
                     Err(error) => {
                         let left = match retries {
@@ -79,17 +79,15 @@ impl RelayedConnections {
                     }
                 },
             };
-            let Some(mut parts) = make() else {
+            let Some(parts) = make() else {
                 let error = SendError::of("no request can be made");
                 let left = Left::Nothing;
                 return Err(NotRelayed { error, left });
             };
             let is_bodiless = body.is_end_stream();
-            body.state_chunks(&mut parts.headers);
-            let mut request = Request::from_parts(parts, body);
+            let request = Request::from_parts(parts, body);
             interim.clear();
-            interim.watch(&mut request);
-            let failed = match connection.send(request).await {
+            let failed = match connection.send(request, Some(interim)).await {
                 Ok(response) => {
                     return Ok(response.map(|incoming| {
                         let home = Home::Relayed(Rc::clone(self));
@@ -124,7 +122,7 @@ impl RelayedConnections {
         }
     }
 
-    fn take(&self) -> Option<Http1> {
+    pub(super) fn take(&self) -> Option<Http1> {
         let mut idle = self.idle.borrow_mut();
         while let Some(Idle { connection, .. }) = idle.pop() {
             if connection.is_ready() {
@@ -163,11 +161,11 @@ impl RelayedConnections {
     }
 }
 
-async fn open(connect: &dyn Fn() -> Result<UnixStream, SendError>) -> Result<Http1, SendError> {
+fn open(connect: &dyn Fn() -> Result<UnixStream, SendError>) -> Result<Http1, SendError> {
     let stream = connect()?;
     stream.set_nonblocking(true).map_err(SendError::of)?;
     let stream = tokio::net::UnixStream::from_std(stream).map_err(SendError::of)?;
-    Http1::handshake(stream).await.map_err(SendError::of)
+    Ok(Http1::new(stream))
 }
 
 #[cfg(test)]

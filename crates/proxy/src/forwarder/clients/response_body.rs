@@ -1,12 +1,12 @@
 //! A response's body, whatever the connection it comes from speaks.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::http1::Http1Body;
+use super::http1::{Http1Body, Http1Error, Upgraded};
 use super::http2::Http2Body;
 
 /// The body of a destination's response. Dropping it before its end gives the response up: an
@@ -22,8 +22,7 @@ impl ResponseBody {
     /// though its response is there.
     pub(crate) fn has_upload(&self) -> bool {
         match self {
-            // Nothing can follow a response that is over on such a connection.
-            Self::Http1(_) => false,
+            Self::Http1(body) => body.has_upload(),
             Self::Http2(body) => body.has_upload(),
         }
     }
@@ -31,8 +30,16 @@ impl ResponseBody {
     /// Ready when nothing of it is on its way any more.
     pub(crate) fn poll_uploaded(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
-            Self::Http1(_) => Poll::Ready(()),
+            Self::Http1(body) => body.poll_uploaded(cx),
             Self::Http2(body) => body.poll_uploaded(cx),
+        }
+    }
+
+    /// The connection, behind an HTTP/1.1 response that switches the protocol.
+    pub(crate) fn upgrade(self) -> Option<Upgraded> {
+        match self {
+            Self::Http1(body) => body.upgrade(),
+            Self::Http2(_) => None,
         }
     }
 }
@@ -41,7 +48,7 @@ impl ResponseBody {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ResponseBodyError {
     #[error(transparent)]
-    Http1(#[from] hyper::Error),
+    Http1(#[from] Http1Error),
     #[error(transparent)]
     Http2(#[from] h2::Error),
 }
@@ -54,14 +61,11 @@ impl Body for ResponseBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ResponseBodyError>>> {
-        match self.get_mut() {
-            Self::Http1(body) => body
-                .poll_frame(cx)
-                .map(|frame| frame.map(|frame| Ok(frame?))),
-            Self::Http2(body) => body
-                .poll_frame(cx)
-                .map(|frame| frame.map(|frame| Ok(frame?))),
-        }
+        let frame: Option<Result<_, ResponseBodyError>> = match self.get_mut() {
+            Self::Http1(body) => ready!(body.poll_frame(cx)).map(|frame| Ok(frame?)),
+            Self::Http2(body) => ready!(body.poll_frame(cx)).map(|frame| Ok(frame?)),
+        };
+        Poll::Ready(frame.map(|frame| frame.map(with_proper_trailers)))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -77,4 +81,12 @@ impl Body for ResponseBody {
             Self::Http2(body) => body.size_hint(),
         }
     }
+}
+
+/// Trailers that mean something behind a body, whatever the version says.
+fn with_proper_trailers(mut frame: Frame<Bytes>) -> Frame<Bytes> {
+    if let Some(trailers) = frame.trailers_mut() {
+        ostler_http1::keep_trailers(trailers);
+    }
+    frame
 }

@@ -25,15 +25,28 @@ pub(super) fn on_a_thread(test: impl Future<Output = ()>) {
 }
 
 /// A body whose frames are sent to it.
-pub(super) struct Pieces(mpsc::UnboundedReceiver<Frame<Bytes>>);
+pub(super) struct Pieces {
+    receiver: mpsc::UnboundedReceiver<Frame<Bytes>>,
+    is_empty: bool,
+}
 
 /// A body of frames that are still to be sent.
 pub(super) fn pieces() -> (mpsc::UnboundedSender<Frame<Bytes>>, Pieces) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    (sender, Pieces(receiver))
+    let is_empty = false;
+    (sender, Pieces { receiver, is_empty })
 }
 
 impl Pieces {
+    /// No body.
+    pub(super) fn empty() -> Self {
+        let (_, receiver) = mpsc::unbounded_channel();
+        Self {
+            receiver,
+            is_empty: true,
+        }
+    }
+
     /// A body of these frames.
     pub(super) fn of(frames: impl IntoIterator<Item = Frame<Bytes>>) -> Self {
         let (sender, body) = pieces();
@@ -52,7 +65,11 @@ impl Body for Pieces {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.poll_recv(cx).map(|frame| frame.map(Ok))
+        self.receiver.poll_recv(cx).map(|frame| frame.map(Ok))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.is_empty
     }
 }
 

@@ -14,13 +14,11 @@ use base64::prelude::BASE64_STANDARD;
 use http::header::{HOST, HeaderValue, PROXY_AUTHORIZATION};
 use http::uri::{Authority, Scheme};
 use http::{Request, Uri};
-use hyper::client::conn::http1;
 use hyper_util::client::legacy::connect::proxy::{SocksV4, SocksV5};
 use hyper_util::rt::TokioIo;
 use ostler_config::schema::WebProxyConfig;
 use percent_encoding::percent_decode_str;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
@@ -28,6 +26,7 @@ use tower_service::Service;
 use super::SendError;
 use super::connect::Protocols;
 use super::endpoint::{Endpoint, without_brackets};
+use super::http1::{Http1, Stream};
 use super::tls::TlsConfigs;
 use crate::forwarder::body::ForwardBody;
 use crate::forwarder::request::RequestError;
@@ -76,11 +75,6 @@ pub(super) enum Via {
     /// The destination is asked, through a tunnel.
     Tunnel(Rc<WebProxy>),
 }
-
-/// A connection through a proxy, whatever it is made of.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 /// A proxy did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -189,14 +183,7 @@ impl WebProxy {
         stream: Box<dyn Stream>,
         endpoint: &Endpoint,
     ) -> Result<Box<dyn Stream>, SendError> {
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(SendError::of)?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.with_upgrades().await {
-                tracing::debug!(%error, "a connection to a proxy ended");
-            }
-        });
+        let mut connection = Http1::new(stream);
         let host = bracketed(&endpoint.host);
         let authority = format!("{host}:{}", endpoint.port);
         let mut request = Request::connect(authority.as_str()).header(HOST, authority.as_str());
@@ -204,14 +191,13 @@ impl WebProxy {
             request = request.header(PROXY_AUTHORIZATION, value);
         }
         let request = request.body(ForwardBody::empty()).map_err(SendError::of)?;
-        let mut response = sender.send_request(request).await.map_err(SendError::of)?;
-        if !response.status().is_success() {
-            return Err(SendError::of(WebProxyError::Refused(response.status())));
+        let answered = connection.send(request, None).await;
+        let response = answered.map_err(|failed| SendError::of(failed.error))?;
+        let status = response.status();
+        match connection.into_tunnel(response.into_body()) {
+            Some(tunnel) => Ok(Box::new(tunnel)),
+            None => Err(SendError::of(WebProxyError::Refused(status))),
         }
-        let upgraded = hyper::upgrade::on(&mut response)
-            .await
-            .map_err(SendError::of)?;
-        Ok(Box::new(TokioIo::new(upgraded)))
     }
 
     /// RFC 7617.
