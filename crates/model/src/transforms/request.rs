@@ -378,7 +378,11 @@ impl Step {
                     let mut values = Vec::new();
                     request.original_values(name, |value| values.push(value));
                     for value in values.into_iter().filter(|value| !value.is_empty()) {
-                        request.headers.append(name.clone(), value);
+                        // There is one, whoever else has put it there.
+                        match *name == header::HOST {
+                            true => _ = request.headers.insert(name.clone(), value),
+                            false => _ = request.headers.append(name.clone(), value),
+                        }
                     }
                 }
                 request.headers_copied = true;

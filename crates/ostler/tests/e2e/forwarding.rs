@@ -70,6 +70,33 @@ fn a_request_is_sent_on_as_yarp_sends_it() {
 }
 
 #[test]
+fn the_original_host_stays_whatever_connection_lists() {
+    let sandbox = Sandbox::new();
+    let destination = Destination::new();
+    let front = sandbox.front(&format!(
+        r#"{{ "ReverseProxy": {{
+            "Routes": {{ "all": {{ "ClusterId": "all", "Match": {{ "Path": "/{{**rest}}" }},
+                "Transforms": [ {{ "RequestHeaderOriginalHost": "true" }},
+                    {{ "RequestHeadersAllowed": "Connection;Host;X-Kept" }} ] }} }},
+            "Clusters": {{ "all": {{ "Destinations": {{
+                "d": {{ "Address": "{}a b/" }} }} }} }} }} }}"#,
+        destination.address()
+    ));
+    let mut client = front.connect();
+    client.send(
+        "GET / HTTP/1.1\r\nHost: outer.example\r\nConnection: Host, X-Listed\r\nX-Kept: 1\r\n\r\n",
+    );
+    let mut incoming = destination.accept();
+    let head = incoming.head();
+    assert_eq!(head.line, "GET /a%20b/ HTTP/1.1");
+    assert_eq!(head.all("host"), ["outer.example"]);
+    assert_eq!(head.all("x-kept"), ["1"]);
+    assert_eq!(head.all("connection"), [""; 0]);
+    incoming.send(OK);
+    assert_eq!(client.response().status, 200);
+}
+
+#[test]
 fn the_host_of_a_destination_is_sent_where_it_has_one() {
     let sandbox = Sandbox::new();
     let destination = Destination::new();

@@ -48,6 +48,7 @@ mod pools;
 mod rate_limiter;
 mod relay;
 mod reload;
+mod request_targets;
 mod response_transforms;
 mod routing;
 mod shared_relay;

@@ -268,6 +268,8 @@ mod tests {
                 ("A.example".into(), host(one)),
                 ("*.example".into(), host(two)),
                 ("*.a.example".into(), host(both)),
+                ("B\u{fc}cher.test".into(), host(one)),
+                ("*.xn--bcher-kva.test".into(), host(two)),
             ],
             ..TlsOptions::default()
         };
@@ -280,6 +282,8 @@ mod tests {
             (Some("b.example"), Some(two)),
             (Some("c.b.example"), Some(two)),
             (Some("b.a.example"), Some(both)),
+            (Some("xn--bcher-kva.test"), Some(one)),
+            (Some("a.XN--BCHER-KVA.test"), Some(two)),
             (Some("example"), None),
             (Some("aexample"), None),
             (Some("a.example.org"), None),

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use regex::{Regex, RegexBuilder};
 
-use super::{TemplateError, value};
+use super::{TemplateError, date_time, value};
 
 /// What a value must be.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,7 +106,7 @@ impl Constraint {
             Self::Int => value::integer::<i32>(value).is_some(),
             Self::Long => value::integer::<i64>(value).is_some(),
             Self::Bool => value::is_bool(value),
-            Self::DateTime => value::is_date_time(value),
+            Self::DateTime => date_time::is_date_time(value),
             Self::Decimal => value::is_decimal(value),
             Self::Float => value::is_float(value),
             Self::Guid => value::is_guid(value),

@@ -3,6 +3,7 @@
 
 mod binding;
 mod constraint;
+mod date_time;
 mod error;
 mod guard;
 mod matching;

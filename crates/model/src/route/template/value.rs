@@ -96,92 +96,6 @@ pub(super) fn is_guid(text: &str) -> bool {
     [8, 4, 4, 4, 12].into_iter().all(fits) && groups.next().is_none()
 }
 
-/// A date, a time, or both, in the numeric forms of the invariant culture: `2026-11-24`,
-/// `2026/11/24`, `11/24/2026`, `11-24-2026`; `7:32`, `07:32:05.5`, `7:32 PM`; `T` or a blank between
-/// them; a zone `Z` or `+01:00`. .NET reads more (names of months, of days); those are left out.
-pub(super) fn is_date_time(text: &str) -> bool {
-    let text = trim(text);
-    let date_end = text.find(['T', 't', ' ']).unwrap_or(text.len());
-    let (first, rest) = text.split_at(date_end);
-    if !is_date(first) {
-        return is_time(text);
-    }
-    rest.is_empty() || is_time(rest[1..].trim_start())
-}
-
-fn is_date(text: &str) -> bool {
-    let separator = if text.contains('/') { '/' } else { '-' };
-    let parts: Vec<&str> = text.split(separator).collect();
-    let [first, second, third] = parts[..] else {
-        return false;
-    };
-    let is_year_first = first.len() == 4;
-    let (year, month, day) = if is_year_first {
-        (first, second, third)
-    } else {
-        (third, first, second)
-    };
-    let (Some(year), Some(month), Some(day)) = (digits(year, 4), digits(month, 2), digits(day, 2))
-    else {
-        return false;
-    };
-    let is_leap_year = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let days = match month {
-        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
-        4 | 6 | 9 | 11 => 30,
-        2 if is_leap_year => 29,
-        2 => 28,
-        _ => return false,
-    };
-    (1..=9999).contains(&year) && (1..=days).contains(&day)
-}
-
-fn is_time(text: &str) -> bool {
-    let text = without_zone(text);
-    let lower = text.to_ascii_lowercase();
-    let (clock, hours) = match lower
-        .strip_suffix("am")
-        .or_else(|| lower.strip_suffix("pm"))
-    {
-        Some(clock) => (clock.trim_end(), 0..=12),
-        None => (&*lower, 0..=23),
-    };
-    let mut parts = clock.split(':');
-    let hour = parts.next().and_then(|hour| digits(hour, 2));
-    let minute = parts.next().and_then(|minute| digits(minute, 2));
-    let second = parts.next().map(|second| {
-        let (second, fraction) = second.split_once('.').unwrap_or((second, "0"));
-        let is_fraction = !fraction.is_empty() && fraction.bytes().all(|b| b.is_ascii_digit());
-        digits(second, 2).is_some_and(|second| second < 60) && is_fraction
-    });
-    hour.is_some_and(|hour| hours.contains(&hour))
-        && minute.is_some_and(|minute| minute < 60)
-        && second.unwrap_or(true)
-        && parts.next().is_none()
-}
-
-/// The time without `Z` or `+hh:mm` at its end.
-fn without_zone(text: &str) -> &str {
-    if let Some(time) = text.strip_suffix(['Z', 'z']) {
-        return time.trim_end();
-    }
-    let Some(sign) = text.rfind(['+', '-']) else {
-        return text;
-    };
-    let (time, zone) = (&text[..sign], &text[sign + 1..]);
-    let (hours, minutes) = zone.split_once(':').unwrap_or((zone, "0"));
-    match (digits(hours, 2), digits(minutes, 2)) {
-        (Some(0..=14), Some(0..=59)) => time.trim_end(),
-        _ => text,
-    }
-}
-
-/// A number of one to `most` digits.
-fn digits(text: &str, most: usize) -> Option<u32> {
-    let is_number = text.len() <= most && text.bytes().all(|byte| byte.is_ascii_digit());
-    if is_number { text.parse().ok() } else { None }
-}
-
 /// Whether the last part of a path has a dot with something other than a dot behind it.
 pub(super) fn is_file_name(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
@@ -293,37 +207,6 @@ mod tests {
                 "gd2c1638-1638-72d5-1638-deadbeef1638",
                 "{cd2c1638-1638-72d5-1638-deadbeef1638)",
                 "cd2c1638-1638-72d5-1638-deadbeef1638-",
-            ],
-        );
-    }
-
-    #[test]
-    fn dates_and_times() {
-        check(
-            is_date_time,
-            &[
-                "2016-12-31",
-                "2016-12-31 7:32pm",
-                "2016-12-31T07:32:05",
-                "2016-12-31T07:32:05.1234567Z",
-                "2016-12-31T07:32:05+01:00",
-                "12/31/2016",
-                "12-31-2016 07:32",
-                "2016/2/29",
-                "7:32",
-            ],
-            &[
-                "",
-                "2016-13-01",
-                "2015-02-29",
-                "31/12/2016",
-                "2016-12",
-                "2016-12-31T",
-                "2016-12-31 25:00",
-                "2016-12-31 13:00 pm",
-                "7:60",
-                "1",
-                "abc",
             ],
         );
     }
