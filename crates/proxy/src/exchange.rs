@@ -167,6 +167,13 @@ async fn delegated(
     record: Record,
 ) -> After {
     let worker = std::rc::Rc::clone(downstream.worker());
+    if head.is_connect() {
+        // Neither a destination nor a target is asked for a tunnel to somewhere else.
+        let (status, error) = (StatusCode::BAD_GATEWAY, ForwarderError::RequestCreation);
+        let read = BodyRead::Nothing;
+        let failed = forwarder::unanswered(downstream, head, &context, read, status, error).await;
+        return finish(record, Mode::Local, failed);
+    }
     if let Err(Lost) = make_delegable(downstream, head).await {
         let lost = Forwarded {
             after: After::Close,

@@ -29,6 +29,7 @@ mod http;
 mod http2;
 mod http2_ends;
 mod http2_malformed;
+mod http2_semantics;
 mod http2_windows;
 mod http_client;
 mod interim;

@@ -89,6 +89,14 @@ impl RequestBody<'_> {
         }
     }
 
+    /// Completes when something of it arrives, which is kept. Dropping the future loses nothing.
+    pub(crate) async fn arrives(&mut self) {
+        match self {
+            Self::Http1(body) => body.arrives().await,
+            Self::Http2(body) => body.arrives().await,
+        }
+    }
+
     /// Completes when the client is gone, as far as its own direction says so. What it sends ahead
     /// is kept meanwhile.
     pub(crate) async fn gone(&mut self) -> Gone {
@@ -187,6 +195,13 @@ impl<'c> Http1Body<'c> {
                 }
                 Some(Ok(_)) => {}
             }
+        }
+    }
+
+    async fn arrives(&mut self) {
+        if self.input.is_empty() && !*self.read_closed {
+            // An end, or an error, is found by who reads the body.
+            *self.read_closed = matches!(self.client.recv(self.input, READ_BODY).await, Ok(0));
         }
     }
 

@@ -124,7 +124,15 @@ impl ResponseWriter<'_> {
         match self {
             // Closing is what says it.
             Self::Http1(_) => {}
-            Self::Http2(response) => response.abort(),
+            Self::Http2(response) => response.abort(h2::Reason::INTERNAL_ERROR),
+        }
+    }
+
+    /// The same for a tunnel whose other side breaks (RFC 8441 section 5).
+    pub(crate) fn abort_tunnel(&mut self) {
+        match self {
+            Self::Http1(_) => {}
+            Self::Http2(response) => response.abort(h2::Reason::CANCEL),
         }
     }
 
@@ -150,6 +158,7 @@ impl ResponseWriter<'_> {
             }
             // RFC 8441 section 5: a stream that is accepted stays open.
             Self::Http2(response) => {
+                response.accept();
                 response.head(Head {
                     status: StatusCode::OK,
                     ..head

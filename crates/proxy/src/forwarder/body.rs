@@ -197,18 +197,20 @@ impl<'c> Upload<'c> {
     }
 
     /// Completes when the client is to be asked for the body that it holds back: when the
-    /// destination wants it, or says nothing for a second (reference part B, 10.2).
-    async fn is_wanted(&self, interim: &Interim) {
+    /// destination wants it, or says nothing for a second (reference part B, 10.2). False when
+    /// the client does not hold it back after all: it comes.
+    async fn is_wanted(&mut self, interim: &Interim) -> bool {
         const PATIENCE: Duration = Duration::from_secs(1);
-        if !self.awaits_continue {
-            return std::future::pending().await;
-        }
         let mut enough = pin!(tokio::time::sleep(PATIENCE));
-        poll_fn(|cx| match interim.continues() {
+        let wanted = poll_fn(|cx| match interim.continues() {
             true => Poll::Ready(()),
             false => enough.as_mut().poll(cx),
-        })
-        .await;
+        });
+        tokio::select! {
+            biased;
+            () = self.body.arrives() => false,
+            () = wanted => true,
+        }
     }
 
     /// What the client says once the protocol is switched.
@@ -506,10 +508,10 @@ async fn next<T>(
     let uploads = std::cell::Cell::new(!upload.is_over());
     let whole = std::cell::Cell::new(upload.is_complete());
     let mut uploading = pin!(async {
-        if upload.awaits_continue {
-            upload.is_wanted(interim).await;
+        if upload.awaits_continue && upload.is_wanted(interim).await {
             return None;
         }
+        upload.awaits_continue = false;
         // A body that is whole is behind a client that goes after it.
         whole.set(upload.finish(activity).await.is_ok());
         uploads.set(false);

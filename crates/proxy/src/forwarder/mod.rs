@@ -357,6 +357,17 @@ where
     }
     // It was not upgraded after all.
     drop(counted);
+    if asked.upgrade
+        && context.client_version() == Version::HTTP_2
+        && response.status().is_success()
+    {
+        // On a stream it would say that it was (RFC 8441 section 5).
+        let cluster = context.cluster().id();
+        tracing::warn!(cluster, status = %response.status(), "a destination answers a WebSocket's handshake as if it were none");
+        let (read, error) = (upload.body_read(), ForwarderError::ResponseHeaders);
+        drop((upload, writer));
+        return failed(downstream, head, context, read, error).await;
+    }
     let passed = response::pass_on(context, response, &mut upload, &mut writer, &activity).await;
     let bytes_sent = writer.bytes_sent();
     let end = |after, error| Forwarded {
@@ -435,7 +446,7 @@ async fn switch(
             let _ = writer.end(None, SWITCH_TIMEOUT).await;
         }
         // RFC 8441 section 5: a connection that breaks resets the stream.
-        Some(_) => writer.abort(),
+        Some(_) => writer.abort_tunnel(),
     }
     Forwarded {
         after: After::Close,

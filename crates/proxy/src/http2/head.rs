@@ -13,6 +13,8 @@ pub(crate) enum HeadError {
     TooLarge,
     #[error("the request-target is too long")]
     TargetTooLong,
+    #[error("the protocol that the stream is to speak is not known")]
+    UnknownProtocol,
 }
 
 impl HeadError {
@@ -21,6 +23,8 @@ impl HeadError {
             Self::Malformed => http::StatusCode::BAD_REQUEST,
             Self::TooLarge => http::StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::TargetTooLong => http::StatusCode::URI_TOO_LONG,
+            // RFC 9220 section 3 has it for HTTP/3.
+            Self::UnknownProtocol => http::StatusCode::NOT_IMPLEMENTED,
         }
     }
 }
@@ -36,7 +40,8 @@ fn protocol(parts: &Parts) -> Option<&str> {
 /// - `:authority` takes the place of Host (RFC 9113 section 8.3.1);
 /// - cookies that came one by one are one field again (section 8.2.3);
 /// - a body without a length has chunks, as far as anybody asks;
-/// - an extended CONNECT is an upgrade, which is what routes and targets know.
+/// - an extended CONNECT is an upgrade, which is what routes and targets know: to a WebSocket, since
+///   no other protocol has a form in HTTP/1.1 that a destination would not take for a plain GET.
 pub(crate) fn head(
     parts: &Parts,
     has_body: bool,
@@ -44,6 +49,9 @@ pub(crate) fn head(
     longest_field: u32,
 ) -> Result<RequestHead, HeadError> {
     let protocol = protocol(parts);
+    if protocol.is_some_and(|protocol| !protocol.eq_ignore_ascii_case("websocket")) {
+        return Err(HeadError::UnknownProtocol);
+    }
     let mut raw = Vec::with_capacity(512);
     let method = match protocol {
         Some(_) => "GET",
@@ -71,9 +79,7 @@ pub(crate) fn head(
         fields: Vec::with_capacity(parts.headers.len() + 4),
     };
     if let Some(authority) = parts.uri.authority() {
-        // User information has no place in it.
-        let authority = authority.as_str().rsplit('@').next().unwrap_or_default();
-        builder.put(b"host", authority.as_bytes())?;
+        builder.put(b"host", authority.as_str().as_bytes())?;
     }
     let mut has_length = false;
     for (name, value) in &parts.headers {
@@ -196,6 +202,19 @@ mod tests {
         assert_eq!(head.method(), "GET");
         assert_eq!(head.path(), "/chat");
         assert_eq!(head.upgrade(), Some(&b"websocket"[..]));
+    }
+
+    #[test]
+    fn a_protocol_that_is_not_known_is_refused() {
+        for protocol in ["connect-udp", ""] {
+            let request = Request::builder()
+                .method("CONNECT")
+                .uri("https://h/chat")
+                .extension(h2::ext::Protocol::from(protocol));
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            let refused = head(&parts, true, &Limits::default(), 32_768).unwrap_err();
+            assert_eq!(refused, HeadError::UnknownProtocol, "{protocol:?}");
+        }
     }
 
     #[test]

@@ -71,6 +71,7 @@ impl Stream {
         let body = StreamBody {
             body: &mut self.body,
             taken_back: &self.taken_back,
+            ahead: None,
             data_ended: false,
             ended: false,
         };
@@ -80,6 +81,7 @@ impl Stream {
             rates: &self.connection.watch.data_rates,
             stream: None,
             head: None,
+            may_not_accept: head.upgrade().is_some(),
             is_head: head.is_head(),
             encoder: BodyEncoder::new(ResponseBody::None),
             begun: false,
@@ -122,13 +124,22 @@ impl Stream {
 pub(crate) struct StreamBody<'c> {
     body: &'c mut RecvStream,
     taken_back: &'c Cell<bool>,
+    /// What has been received before anybody asked.
+    ahead: Option<Result<Bytes, h2::Error>>,
     data_ended: bool,
     ended: bool,
 }
 
 impl StreamBody<'_> {
     pub(crate) fn is_end(&self) -> bool {
-        self.ended || self.body.is_end_stream()
+        self.ended || (self.ahead.is_none() && self.body.is_end_stream())
+    }
+
+    /// Completes when something of it arrives, which is kept.
+    pub(crate) async fn arrives(&mut self) {
+        if self.ahead.is_none() && !self.is_end() {
+            self.ahead = poll_fn(|cx| self.body.poll_data(cx)).await;
+        }
     }
 
     pub(crate) async fn next(&mut self) -> Result<Piece, BodyFailure> {
@@ -137,7 +148,11 @@ impl StreamBody<'_> {
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Piece, BodyFailure>> {
         while !self.data_ended {
-            match ready!(self.body.poll_data(cx)) {
+            let next = match self.ahead.take() {
+                Some(ahead) => Some(ahead),
+                None => ready!(self.body.poll_data(cx)),
+            };
+            match next {
                 Some(Ok(data)) => {
                     let released = self.body.flow_control().release_capacity(data.len());
                     if released.is_err() {
@@ -176,6 +191,8 @@ pub(crate) struct StreamResponse<'c> {
     stream: Option<SendStream<Bytes>>,
     /// Said and not sent.
     head: Option<Response<()>>,
+    /// The client asks to switch the protocol, which any 2xx would say is done (RFC 8441 section 5).
+    may_not_accept: bool,
     is_head: bool,
     /// Holds the body to its length.
     encoder: BodyEncoder,
@@ -207,7 +224,18 @@ impl StreamResponse<'_> {
             .map_err(client_error)
     }
 
-    pub(crate) fn head(&mut self, head: Head<'_>) -> bool {
+    /// What follows is the protocol that the client has asked to switch to.
+    pub(crate) fn accept(&mut self) {
+        self.may_not_accept = false;
+    }
+
+    pub(crate) fn head(&mut self, mut head: Head<'_>) -> bool {
+        let refuses = self.may_not_accept && head.status.is_success();
+        if refuses {
+            head.status = StatusCode::BAD_GATEWAY;
+            head.fields = HeaderMap::new();
+            head.length = BodyLength::Empty;
+        }
         let Head { status, length, .. } = head;
         let mut fields = head.fields;
         remove_connection_fields(&mut fields);
@@ -249,7 +277,7 @@ impl StreamResponse<'_> {
         *response.status_mut() = status;
         *response.headers_mut() = fields;
         self.head = Some(response);
-        body != ResponseBody::None
+        body != ResponseBody::None && !refuses
     }
 
     pub(crate) fn flush(&mut self) -> Result<(), WriteError> {
@@ -319,8 +347,7 @@ impl StreamResponse<'_> {
         .map_err(client_error)
     }
 
-    pub(crate) fn abort(&mut self) {
-        let reason = Reason::INTERNAL_ERROR;
+    pub(crate) fn abort(&mut self, reason: Reason) {
         match &mut self.stream {
             Some(stream) => stream.send_reset(reason),
             None => self.response.send_reset(reason),
