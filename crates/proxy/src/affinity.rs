@@ -36,7 +36,16 @@ pub(crate) fn find(context: &mut ExchangeContext<'_>, affinity: Arc<SessionAffin
     };
     match found {
         Ok(destination) => {
-            context.narrow_to(destination);
+            // Where it cannot be reached, the failure policy says whether another may answer.
+            if affinity
+                .failure_policy
+                .goes_on(Affinity::DestinationNotFound)
+            {
+                context.choose(destination);
+                context.bind(affinity);
+            } else {
+                context.narrow_to(destination);
+            }
             true
         }
         Err(goes_on) => {
@@ -48,12 +57,19 @@ pub(crate) fn find(context: &mut ExchangeContext<'_>, affinity: Arc<SessionAffin
     }
 }
 
+/// The same for another destination than the one that was chosen before.
+pub(crate) fn issue_key_anew(context: &mut ExchangeContext<'_>, destination: &DestinationState) {
+    context.unbind();
+    issue_key(context, destination);
+}
+
 /// Has the response make the client come back to the destination, if it does not belong to one yet.
 /// A delegated response carries the key as a response directive, which YARP cannot do.
 pub(crate) fn issue_key(context: &mut ExchangeContext<'_>, destination: &DestinationState) {
     let Some(affinity) = context.take_affinity() else {
         return;
     };
+    context.bind_from_here(Arc::clone(&affinity));
     let now = UnixSeconds(crate::clock::seconds_since_1970());
     let request = Facts(context.head(), context.is_https());
     let field = affinity

@@ -27,12 +27,31 @@ pub struct ExchangeContext<'a> {
     available: Available,
     passive_health: Option<Arc<dyn PassiveHealthCheckPolicy>>,
     watched: Option<Box<Watched>>,
+    /// Those among which one was chosen, and which of them have been.
+    choice: Option<Choice>,
     affinity: Option<Arc<SessionAffinity>>,
+    /// The affinity whose key belongs to the destination that was chosen.
+    bound: Option<Bound>,
     /// Whose transforms apply, where the exchange is forwarded directly.
     direct: Option<Arc<RouteModel>>,
     directives: Vec<u8>,
     deadline: Option<Deadline>,
     body_limit: Option<u64>,
+}
+
+/// A destination was chosen among several.
+#[derive(Debug)]
+struct Choice {
+    among: Arc<[Arc<DestinationState>]>,
+    chosen: Vec<Arc<DestinationState>>,
+}
+
+/// A client is bound to a destination by a key.
+#[derive(Debug)]
+struct Bound {
+    affinity: Arc<SessionAffinity>,
+    /// Where the key stands in the directives; `None` is that the client has brought it.
+    key_from: Option<usize>,
 }
 
 /// The destinations an exchange may still go to.
@@ -64,7 +83,9 @@ impl<'a> ExchangeContext<'a> {
             passive_health: destinations.passive_health.clone(),
             watched: None,
             cluster,
+            choice: None,
             affinity: None,
+            bound: None,
             direct: None,
             directives: Vec::new(),
             deadline: None,
@@ -132,23 +153,49 @@ impl<'a> ExchangeContext<'a> {
     /// Leaves only this destination.
     pub fn narrow_to(&mut self, destination: Arc<DestinationState>) {
         self.available = Available::One(destination);
+        self.choice = None;
     }
 
     /// Leaves these destinations.
     pub fn set_available_destinations(&mut self, destinations: Arc<[Arc<DestinationState>]>) {
         self.available = Available::Many(destinations);
+        self.choice = None;
     }
 
     /// Leaves none: the request is answered 503.
     pub fn clear_available_destinations(&mut self) {
         self.available = Available::None;
+        self.choice = None;
+    }
+
+    /// Leaves only this destination, which might as well be another of those that are left: see
+    /// [`untried`](Self::untried).
+    pub(crate) fn choose(&mut self, destination: Arc<DestinationState>) {
+        if let Available::Many(among) = &self.available {
+            let among = Arc::clone(among);
+            let chosen = Vec::new();
+            self.choice = Some(Choice { among, chosen });
+        }
+        self.available = Available::One(destination);
+    }
+
+    /// The destinations that might have been chosen as well, and have not been until now.
+    pub(crate) fn untried(&mut self) -> Vec<Arc<DestinationState>> {
+        let Some(Choice { among, chosen }) = &mut self.choice else {
+            return Vec::new();
+        };
+        if let Available::One(destination) = &self.available {
+            chosen.push(Arc::clone(destination));
+        }
+        let is_untried = |one: &&Arc<_>| !chosen.iter().any(|chosen| Arc::ptr_eq(chosen, one));
+        among.iter().filter(is_untried).map(Arc::clone).collect()
     }
 
     /// Gives the exchange to another cluster (YARP's `ReassignProxyRequest`).
     pub fn reassign(&mut self, cluster: Arc<ClusterState>) {
         let destinations = cluster.destinations();
         self.all = Arc::clone(&destinations.all);
-        self.available = Available::Many(Arc::clone(&destinations.available));
+        self.set_available_destinations(Arc::clone(&destinations.available));
         self.passive_health = destinations.passive_health.clone();
         self.cluster = cluster;
     }
@@ -159,6 +206,7 @@ impl<'a> ExchangeContext<'a> {
         self.reassign(Arc::clone(to.cluster()));
         self.narrow_to(Arc::clone(to.destination()));
         self.affinity = None;
+        self.bound = None;
         self.watched = None;
         self.direct = Some(Arc::clone(to.route()));
     }
@@ -213,6 +261,30 @@ impl<'a> ExchangeContext<'a> {
 
     pub(crate) fn take_affinity(&mut self) -> Option<Arc<SessionAffinity>> {
         self.affinity.take()
+    }
+
+    /// The client's key is that of the destination that is chosen.
+    pub(crate) fn bind(&mut self, affinity: Arc<SessionAffinity>) {
+        let key_from = None;
+        self.bound = Some(Bound { affinity, key_from });
+    }
+
+    /// The key that comes next among the fields for the response is that of the destination that is
+    /// chosen.
+    pub(crate) fn bind_from_here(&mut self, affinity: Arc<SessionAffinity>) {
+        let key_from = Some(self.directives.len());
+        self.bound = Some(Bound { affinity, key_from });
+    }
+
+    /// Another destination is chosen: what binds the client to the one before is taken back.
+    pub(crate) fn unbind(&mut self) {
+        let Some(Bound { affinity, key_from }) = self.bound.take() else {
+            return;
+        };
+        if let Some(key_from) = key_from {
+            self.directives.truncate(key_from);
+        }
+        self.affinity = Some(affinity);
     }
 
     /// Has the exchange's end reported to its cluster's passive health policy, if it has one.

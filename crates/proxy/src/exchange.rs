@@ -147,14 +147,14 @@ pub(crate) async fn exchange(downstream: &mut Downstream<'_>, head: &RequestHead
         return here.on(context.route()).ended(answered, error);
     };
     affinity::issue_key(&mut context, &destination);
-    let record = record(
+    let mut record = record(
         &pipeline,
         &mut context,
         &destination,
         admitted,
         head_received_ns,
     );
-    let forwarded = forwarder::forward(downstream, head, &context, &destination).await;
+    let forwarded = forwarder::forward(downstream, head, &mut context, &mut record).await;
     finish(record, Mode::Forwarded, forwarded)
 }
 
@@ -162,7 +162,7 @@ pub(crate) async fn exchange(downstream: &mut Downstream<'_>, head: &RequestHead
 async fn delegated(
     downstream: &mut Downstream<'_>,
     head: &RequestHead,
-    context: ExchangeContext<'_>,
+    mut context: ExchangeContext<'_>,
     destination: Arc<DestinationState>,
     record: Record,
 ) -> After {
@@ -256,7 +256,7 @@ async fn delegated(
             finish(record, Mode::Delegated, end)
         }
         Delegated::Relay(target, record) => {
-            let forwarded = forwarder::relay(downstream, head, &context, &rule, target).await;
+            let forwarded = forwarder::relay(downstream, head, &mut context, &rule, target).await;
             finish(record, Mode::Relayed, forwarded)
         }
         Delegated::Unanswered(reason, record) => {
@@ -408,7 +408,7 @@ fn balance(worker: &crate::worker::Worker, context: &mut ExchangeContext<'_>) {
             let picked = worker
                 .with_random(|random| policy.pick(context.cluster(), many, random).map(Arc::clone));
             match picked {
-                Some(destination) => context.narrow_to(destination),
+                Some(destination) => context.choose(destination),
                 None => context.clear_available_destinations(),
             }
         }
@@ -432,7 +432,7 @@ fn one_destination(
             Arc::clone(&many[worker.with_random(|random| random.below(many.len()))])
         }
     };
-    context.narrow_to(Arc::clone(&destination));
+    context.choose(Arc::clone(&destination));
     Some(destination)
 }
 

@@ -6,6 +6,7 @@ mod header_encoding;
 mod health_check;
 mod http_client;
 mod http_request;
+mod ostler;
 mod session_affinity;
 mod web_proxy;
 
@@ -58,10 +59,12 @@ pub(crate) fn read(
     let health = reader.child("HealthCheck");
     let client = reader.child("HttpClient");
     let request = reader.child("HttpRequest");
+    let own = reader.child("Ostler");
     let session_affinity = session_affinity::read(affinity, validator, reader.diagnostics);
     let health_check = health_check::read(health, validator, reader.diagnostics);
     let (http_client, max_connections_per_server) = http_client::read(client, reader.diagnostics);
     let (http_request, activity_timeout) = http_request::read(request, reader.diagnostics);
+    let ostler = ostler::read(own, reader.diagnostics);
     let metadata = reader.map("Metadata");
     renamed::warn_of_metadata(&mut reader, &at.child("Metadata"), &METADATA);
     reader.finish();
@@ -75,6 +78,7 @@ pub(crate) fn read(
         http_request,
         activity_timeout,
         max_connections_per_server,
+        ostler,
         metadata,
     }
 }

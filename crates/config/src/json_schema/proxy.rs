@@ -197,7 +197,31 @@ fn cluster() -> Value {
             ("HealthCheck", health_check()),
             ("HttpClient", http_client()),
             ("HttpRequest", http_request()),
+            ("Ostler", ostler()),
             ("Metadata", metadata()),
+        ],
+    )
+}
+
+fn ostler() -> Value {
+    object(
+        "What YARP has no setting for.",
+        vec![
+            (
+                "TryOtherDestinations",
+                boolean(
+                    "Whether a request goes to another available destination where no connection \
+                    to the chosen one opens, so that nothing of it has been sent; true by default.",
+                ),
+            ),
+            (
+                "PooledConnectionLifetime",
+                time_span(
+                    "How long connections to destinations are used, so that a name that moved is \
+                    followed; -00:00:00.001 is any time. 00:02:00 by default, and any time where a \
+                    destination has an address instead of a name.",
+                ),
+            ),
         ],
     )
 }

@@ -1,5 +1,7 @@
 //! A cluster as it is written, and its destinations.
 
+use std::time::Duration;
+
 use super::{
     ActivityTimeout, HealthCheckConfig, HttpClientConfig, HttpRequestConfig, Metadata,
     SessionAffinityConfig,
@@ -27,8 +29,30 @@ pub struct ClusterConfig {
     /// `HttpClient:MaxConnectionsPerServer`: most HTTP/1.1 connections to one destination endpoint,
     /// at least 1; absent is no limit.
     pub max_connections_per_server: Option<u32>,
+    /// `Ostler`: what YARP has no setting for.
+    pub ostler: OstlerClusterConfig,
     /// Free-form settings.
     pub metadata: Metadata,
+}
+
+/// `Ostler` of a cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OstlerClusterConfig {
+    /// `TryOtherDestinations`: whether a request that a destination cannot be sent, since no
+    /// connection to it opens, goes to another available one; absent is true.
+    pub try_other_destinations: Option<bool>,
+    /// `PooledConnectionLifetime`: how long connections to destinations are used; absent is two
+    /// minutes where a destination has a name, which may move, and any time where it has an address.
+    pub pooled_connection_lifetime: Option<ConnectionLifetime>,
+}
+
+/// How long a connection is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionLifetime {
+    /// Any time.
+    Infinite,
+    /// So long; exchanges under way then are brought to their end.
+    After(Duration),
 }
 
 /// One entry of `Destinations`.

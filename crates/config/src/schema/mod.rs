@@ -11,7 +11,7 @@ mod policies;
 mod route;
 mod session_affinity;
 
-pub use cluster::{ClusterConfig, DestinationConfig};
+pub use cluster::{ClusterConfig, ConnectionLifetime, DestinationConfig, OstlerClusterConfig};
 pub use header_encoding::HeaderEncoding;
 pub use health_check::{ActiveHealthCheckConfig, HealthCheckConfig, PassiveHealthCheckConfig};
 pub use http_client::{HttpClientConfig, SslProtocols, WebProxyConfig};

@@ -4,8 +4,9 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use crate::schema::{
-    ActivityTimeout, ClusterConfig, DestinationConfig, HeaderEncoding, HealthCheckConfig,
-    HttpVersion, MatchConfig, Metadata, RouteConfig, SessionAffinityConfig,
+    ActivityTimeout, ClusterConfig, ConnectionLifetime, DestinationConfig, HeaderEncoding,
+    HealthCheckConfig, HttpVersion, MatchConfig, Metadata, OstlerClusterConfig, RouteConfig,
+    SessionAffinityConfig,
 };
 use crate::tree::{Leaf, Node, Position};
 
@@ -85,7 +86,19 @@ pub(super) fn cluster(node: &mut Node, position: &Position, config: &ClusterConf
         "AllowResponseBuffering",
         config.http_request.allow_response_buffering,
     );
+    ostler(&mut to.child("Ostler"), &config.ostler);
     to.map("Metadata", &config.metadata);
+}
+
+fn ostler(to: &mut Writer<'_>, config: &OstlerClusterConfig) {
+    to.value("TryOtherDestinations", config.try_other_destinations);
+    let lifetime = config
+        .pooled_connection_lifetime
+        .map(|lifetime| match lifetime {
+            ConnectionLifetime::Infinite => INFINITE.to_owned(),
+            ConnectionLifetime::After(duration) => time_span(duration),
+        });
+    to.text("PooledConnectionLifetime", lifetime.as_deref());
 }
 
 fn destination(to: &mut Writer<'_>, config: &DestinationConfig) {
@@ -165,9 +178,12 @@ fn http_client(to: &mut Writer<'_>, cluster: &ClusterConfig) {
     }
 }
 
+/// No end, as .NET writes it.
+const INFINITE: &str = "-00:00:00.001";
+
 fn activity_timeout(timeout: ActivityTimeout) -> String {
     match timeout {
-        ActivityTimeout::Infinite => "-00:00:00.001".to_owned(),
+        ActivityTimeout::Infinite => INFINITE.to_owned(),
         ActivityTimeout::After(duration) => time_span(duration),
     }
 }

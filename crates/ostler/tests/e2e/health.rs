@@ -10,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use axum::extract::Request;
 use axum::http::StatusCode;
 use ostler_target::{Arrival, RequestInfo, RequestQueue};
+use rustix::net::sockopt::set_socket_linger;
 
 use crate::support::{Client, Front, Process, Sandbox, eventually};
 
@@ -559,7 +560,12 @@ fn clients_that_go_away_are_no_failures() {
     eventually("the destination has it", || destination.held() == 1);
     let to_q = held(&front, "/delay/60000");
     eventually("the target has it", || active_requests(&sandbox) == 1);
-    drop((to_f, to_q));
+    // By a reset, which both ways hear of at once.
+    for client in [&to_f, &to_q] {
+        set_socket_linger(client.socket(), Some(std::time::Duration::ZERO)).unwrap();
+    }
+    drop(to_f);
+    drop(to_q);
     eventually("the target is rid of it", || active_requests(&sandbox) == 0);
     destination.let_go();
     eventually_answered_by(&front, &["forwarded"]);

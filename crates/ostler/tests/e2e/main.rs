@@ -16,6 +16,7 @@ mod cors;
 mod cut_off;
 mod delegation_rules;
 mod destinations;
+mod elsewhere;
 mod endpoints;
 mod environment;
 mod failures;

@@ -52,8 +52,10 @@ enum Does {
     /// It answers with `ok`.
     Answers,
     Says(&'static str),
+    SaysAndCloses(&'static str),
     /// It closes the connection without a word.
     Closes,
+    Resets,
 }
 
 /// A destination that does what its script says, whichever connection a request comes on, and
@@ -115,12 +117,22 @@ async fn play(mut stream: TcpStream, script: &Mutex<VecDeque<Does>>, seen: &Seen
         let says = match does.unwrap_or(Does::Answers) {
             Does::Answers => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
             Does::Says(says) => says,
+            Does::SaysAndCloses(says) => {
+                let _ = stream.write_all(says.as_bytes()).await;
+                return;
+            }
             Does::Closes => return,
+            Does::Resets => return reset_at_close(&stream),
         };
         if stream.write_all(says.as_bytes()).await.is_err() {
             return;
         }
     }
+}
+
+/// Closing is a reset from now on.
+fn reset_at_close(stream: &TcpStream) {
+    rustix::net::sockopt::set_socket_linger(stream, Some(std::time::Duration::ZERO)).unwrap();
 }
 
 /// A request's head, once its body is here too.
@@ -170,26 +182,101 @@ fn one_connection_serves_one_client_after_another() {
 }
 
 #[test]
-fn bodiless_requests_survive_a_pooled_connection_that_closes() {
-    // Reference part B, 10.3: any method, up to three times more.
+fn requests_that_do_no_harm_twice_survive_a_pooled_connection_that_closes() {
+    // RFC 9110 section 9.2.2.
+    for method in ["GET", "OPTIONS", "DELETE"] {
+        let sandbox = Sandbox::new();
+        let script = [Does::Answers, Does::Closes, Does::Answers, Does::Closes];
+        let destination = Scripted::start(script);
+        let front = front(&sandbox, destination.address, json!({}), 1);
+        let mut client = front.connect();
+        for path in ["/first", "/second", "/third"] {
+            assert_eq!(client.ask(method, path).text(), "ok", "{method} {path}");
+        }
+        assert_eq!(destination.seen.connections(), 3);
+        let heads = destination.seen.heads.lock().unwrap();
+        let seconds = heads.iter().filter(|head| head.contains("/second"));
+        let seconds: Vec<_> = seconds.collect();
+        // The same request, whole.
+        assert_eq!(seconds.len(), 2);
+        assert_eq!(seconds[0], seconds[1]);
+    }
+}
+
+#[test]
+fn a_request_that_may_have_been_carried_out_is_not_sent_again() {
+    let once = |request: String, does: Does| {
+        let sandbox = Sandbox::new();
+        let destination = Scripted::start([Does::Answers, does]);
+        let front = front(&sandbox, destination.address, json!({}), 1);
+        let mut client = front.connect();
+        assert_eq!(client.ask("GET", "/").text(), "ok");
+        client.send(&request);
+        assert_eq!(client.response().status, 502, "{request:?}");
+        assert_eq!(destination.seen.requests(), 2, "{request:?}");
+        assert_eq!(client.ask("GET", "/").text(), "ok", "{request:?}");
+    };
+    for method in ["POST", "PUT", "PATCH"] {
+        for length in ["Content-Length: 0\r\n", ""] {
+            let request = format!("{method} / HTTP/1.1\r\nHost: x\r\n{length}\r\n");
+            once(request, Does::Closes);
+        }
+    }
+    // Who resets a connection has read what came on it.
+    for method in ["GET", "POST", "DELETE"] {
+        once(
+            format!("{method} / HTTP/1.1\r\nHost: x\r\n\r\n"),
+            Does::Resets,
+        );
+    }
+}
+
+#[test]
+fn any_request_goes_on_by_another_connection_where_one_had_ended_before() {
     let sandbox = Sandbox::new();
-    let destination = Scripted::start([Does::Answers, Does::Closes, Does::Answers, Does::Closes]);
+    let ends = || Does::SaysAndCloses("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let destination = Scripted::start([ends(), ends(), ends(), ends()]);
     let front = front(&sandbox, destination.address, json!({}), 1);
     let mut client = front.connect();
-    assert_eq!(client.ask("GET", "/first").text(), "ok");
-    let post = "POST /second HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n";
-    client.send(post);
-    assert_eq!(client.response().text(), "ok");
-    assert_eq!(client.ask("GET", "/third").text(), "ok");
-    assert_eq!(destination.seen.connections(), 3);
-    let heads = destination.seen.heads.lock().unwrap();
-    let seconds: Vec<_> = heads
-        .iter()
-        .filter(|head| head.contains("/second"))
-        .collect();
-    // The same request, whole.
-    assert_eq!(seconds.len(), 2);
-    assert_eq!(seconds[0], seconds[1]);
+    for (asked, body) in [&b""[..], b"body", b"", b"body"].into_iter().enumerate() {
+        assert_eq!(client.post("/", body).text(), "ok");
+        assert_eq!(destination.seen.requests(), asked + 1);
+        eventually("the connection has ended", || destination.seen.open() == 0);
+    }
+    assert_eq!(destination.seen.connections(), 4);
+}
+
+#[test]
+fn a_connection_that_has_lived_long_enough_is_replaced() {
+    let brief = json!({ "PooledConnectionLifetime": "00:00:01" });
+    let sandbox = Sandbox::new();
+    let destination = Scripted::start([]);
+    let cluster = json!({ "Ostler": brief });
+    let front = front(&sandbox, destination.address, cluster, 1);
+    let mut client = front.connect();
+    eventually("another connection is opened", || {
+        assert_eq!(client.ask("GET", "/").text(), "ok");
+        destination.seen.connections() >= 3
+    });
+    eventually("those before are closed", || destination.seen.open() <= 1);
+
+    let other = Sandbox::new();
+    let destination = Http2::start(100, [Stream::Waits]);
+    let mut cluster = http2();
+    cluster["Ostler"] = brief;
+    let front = self::front(&other, destination.address, cluster, 1);
+    // A stream that is under way is brought to its end.
+    let mut waiting = front.connect();
+    waiting.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    eventually("it is asked", || destination.seen.requests() == 1);
+    let mut client = front.connect();
+    eventually("another connection is opened", || {
+        assert_eq!(client.ask("GET", "/").text(), "ok");
+        destination.seen.connections() >= 3
+    });
+    destination.go_on.notify_one();
+    assert_eq!(waiting.response().text(), "ok");
+    eventually("those before are closed", || destination.seen.open() <= 1);
 }
 
 #[test]
@@ -326,6 +413,8 @@ fn an_upgraded_connection_counts_among_them() {
 enum Stream {
     Answers,
     Refuses,
+    /// It refuses once the body is here.
+    RefusesWhole,
     /// It sends the body back, and then a trailer.
     Returns,
     /// It answers when told.
@@ -380,6 +469,13 @@ async fn serve(
 ) {
     match does {
         Stream::Refuses => return respond.send_reset(h2::Reason::REFUSED_STREAM),
+        Stream::RefusesWhole => {
+            while let Some(Ok(piece)) = request.body_mut().data().await {
+                let flow = request.body_mut().flow_control();
+                flow.release_capacity(piece.len()).unwrap();
+            }
+            return respond.send_reset(h2::Reason::REFUSED_STREAM);
+        }
         Stream::Waits => go_on.notified().await,
         Stream::Answers | Stream::Returns => {}
     }
@@ -414,6 +510,18 @@ fn refused_streams_are_asked_again() {
     let front = front(&sandbox, destination.address, http2(), 1);
     assert_eq!(front.ask("POST", "/").text(), "ok");
     assert_eq!(destination.seen.requests(), 4);
+    // So are those with a body, as long as it is there to be sent again.
+    let other = Sandbox::new();
+    let script = [Stream::RefusesWhole, Stream::RefusesWhole, Stream::Returns];
+    let destination = Http2::start(100, script);
+    let front = self::front(&other, destination.address, http2(), 1);
+    assert_eq!(front.connect().post("/", b"small").text(), "small");
+    assert_eq!(destination.seen.requests(), 3);
+    let other = Sandbox::new();
+    let destination = Http2::start(100, [Stream::RefusesWhole]);
+    let front = self::front(&other, destination.address, http2(), 1);
+    assert_eq!(front.connect().post("/", &[b'x'; 100_000]).status, 502);
+    assert_eq!(destination.seen.requests(), 1);
     // Not for ever.
     let other = Sandbox::new();
     let destination = Http2::start(100, [Stream::Refuses; 100]);

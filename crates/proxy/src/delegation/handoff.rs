@@ -12,7 +12,7 @@ use ostler_model::{DestinationState, RequestGuard, RouteModel};
 
 use crate::admission::{Admitted, GRACE};
 use crate::health::Watched;
-use crate::outcome::{Mode, Outcome, of_ending};
+use crate::outcome::{ForwarderError, Mode, Outcome, of_ending};
 use crate::pipeline::Pipeline;
 
 /// One a connection, used again for each of its exchanges: it outlives the connection when the
@@ -51,6 +51,19 @@ pub(crate) struct Record {
     pub(crate) head_received_ns: u64,
     /// The passive health check that is told how the exchange ended.
     pub(crate) watched: Option<Box<Watched>>,
+}
+
+impl Record {
+    /// The exchange failed where it was, with nothing sent, and goes on elsewhere.
+    pub(crate) fn go_on_at(&mut self, other: Arc<DestinationState>, error: ForwarderError) {
+        if let Some(watched) = &self.watched {
+            // What the client would have been answered.
+            let status = http::StatusCode::BAD_GATEWAY.as_u16();
+            watched.report(&self.destination, status, Some(error));
+        }
+        self.guard = other.begin_request();
+        self.destination = other;
+    }
 }
 
 /// What happens to an exchange while it is with a target.

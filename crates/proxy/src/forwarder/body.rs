@@ -4,105 +4,21 @@
 use std::error::Error;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
-use http_body::{Body, Frame, SizeHint};
+use http::StatusCode;
 use ostler_http1::{Framing, RequestHead};
 use tokio::sync::mpsc;
 
 use super::SendError;
 use super::clients::Interim;
+use super::forward_body::{ForwardBody, Sent};
 use super::response::pass_fields;
 use crate::admission::Deadline;
 use crate::downstream::{BodyFailure, BodyRead, Gone, Piece, RequestBody, ResponseWriter};
 use crate::outcome::ForwarderError;
 use crate::slow_timer::{self, SlowTimer, TICK};
-
-/// The body as clients of destinations take it.
-#[derive(Debug)]
-pub(crate) struct ForwardBody {
-    receiver: Option<mpsc::Receiver<Sent>>,
-    length: Option<u64>,
-    /// The mark that it is whole has come.
-    is_whole: bool,
-}
-
-/// What the reading half sends. That it falls silent does not make a body whole: it does so too when
-/// the exchange is given up.
-#[derive(Debug)]
-enum Sent {
-    Data {
-        data: Bytes,
-        is_last: bool,
-    },
-    /// The last.
-    Trailers(HeaderMap),
-    End,
-}
-
-impl ForwardBody {
-    /// No body.
-    pub(crate) fn empty() -> Self {
-        Self {
-            receiver: None,
-            length: Some(0),
-            is_whole: true,
-        }
-    }
-}
-
-/// The client's body broke off.
-#[derive(Debug, thiserror::Error)]
-#[error("the client's body broke off")]
-pub(crate) struct Broken;
-
-impl Body for ForwardBody {
-    type Data = Bytes;
-    type Error = Broken;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        if self.is_whole {
-            return Poll::Ready(None);
-        }
-        let Some(receiver) = &mut self.receiver else {
-            return Poll::Ready(Some(Err(Broken)));
-        };
-        let frame = match ready!(receiver.poll_recv(cx)) {
-            Some(Sent::Data { data, is_last }) => {
-                self.is_whole = is_last;
-                Frame::data(data)
-            }
-            Some(Sent::Trailers(trailers)) => {
-                self.is_whole = true;
-                Frame::trailers(trailers)
-            }
-            Some(Sent::End) => {
-                self.is_whole = true;
-                return Poll::Ready(None);
-            }
-            None => {
-                self.receiver = None;
-                return Poll::Ready(Some(Err(Broken)));
-            }
-        };
-        Poll::Ready(Some(Ok(frame)))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.is_whole
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.length
-            .map_or_else(SizeHint::default, SizeHint::with_exact)
-    }
-}
 
 /// The reading half: what is still to be read of the client's body.
 #[derive(Debug)]
@@ -139,18 +55,7 @@ pub(crate) fn upload<'c>(
     limit: Option<u64>,
 ) -> (ForwardBody, Upload<'c>) {
     let framing = head.framing();
-    let (sender, receiver) = match framing {
-        Framing::None => (None, None),
-        _ => {
-            let (sender, receiver) = mpsc::channel(1);
-            (Some(sender), Some(receiver))
-        }
-    };
-    let length = match framing {
-        Framing::None => Some(0),
-        Framing::Length(length) => Some(length),
-        Framing::Chunked => None,
-    };
+    let (sender, outgoing) = ForwardBody::channel(framing);
     let ended = matches!(framing, Framing::None).then_some(Ok(()));
     let upload = Upload {
         // A client that did not wait needs no asking.
@@ -161,12 +66,7 @@ pub(crate) fn upload<'c>(
         read: 0,
         ended,
     };
-    let body = ForwardBody {
-        receiver,
-        length,
-        is_whole: matches!(framing, Framing::None),
-    };
-    (body, upload)
+    (outgoing, upload)
 }
 
 impl<'c> Upload<'c> {

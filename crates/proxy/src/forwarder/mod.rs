@@ -4,9 +4,13 @@
 //! 2. send it, while the body is read from the client (`body.rs`);
 //! 3. pass the response on (`response.rs`), or join the two connections after a 101 (`tunnel.rs`).
 
+mod answers;
 mod body;
 mod clients;
+mod elsewhere;
+mod forward_body;
 mod header_encoding;
+mod prepared;
 mod request;
 mod response;
 mod tunnel;
@@ -18,7 +22,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, UPGRADE};
+use http::header::{CONNECTION, HeaderMap, HeaderValue, UPGRADE};
 use http::{StatusCode, Version};
 use ostler_delegation::entry::directives;
 use ostler_http1::RequestHead;
@@ -26,21 +30,23 @@ use ostler_model::DestinationState;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::context::ExchangeContext;
-use crate::delegation::{RelayPlaces, RelayTarget, Rule};
+use crate::delegation::{Record, RelayPlaces, RelayTarget, Rule};
 use crate::downstream::{BodyRead, Downstream, RequestBody, ResponseWriter};
 use crate::exchange::After;
 use crate::outcome::ForwarderError;
 use crate::respond::Chain;
 
-use clients::{ExtendedConnect, Http2Tunnel, Pool, Upgraded};
-use web_socket::{Handshake, InvalidKey};
+use answers::{failed, gone, local, refuse_key, unprepared};
+use clients::{NotForwarded, Upgraded};
+use prepared::{Prepared, Reply};
+use web_socket::Handshake;
 
-pub(crate) use body::ForwardBody;
+pub(crate) use answers::{answered, own_fields, unanswered};
 pub(crate) use clients::{
     Clients, ConnectionLimits, Destination, Interim, Left, NotRelayed, RelayedConnections,
     ResponseBody, SendError, Sending, system_roots,
 };
-use request::is_web_socket;
+pub(crate) use forward_body::ForwardBody;
 pub(crate) use request::{Answer, RequestError, is_hop_by_hop, is_listed_in_connection};
 
 /// How a forwarded exchange ended.
@@ -66,12 +72,13 @@ impl Forwarded {
 /// YARP's default `HttpRequest:ActivityTimeout`.
 const ACTIVITY_TIMEOUT: Duration = Duration::from_secs(100);
 
-/// Forwards a request to a destination's address.
+/// Forwards a request to the destination that the record names, or, where no connection to it opens,
+/// to another one, which the record names then.
 pub(crate) async fn forward(
     downstream: &mut Downstream<'_>,
     head: &RequestHead,
-    context: &ExchangeContext<'_>,
-    destination: &Arc<DestinationState>,
+    context: &mut ExchangeContext<'_>,
+    record: &mut Record,
 ) -> Forwarded {
     let cluster = context.cluster().model();
     let timeout = match cluster.config.activity_timeout {
@@ -80,95 +87,43 @@ pub(crate) async fn forward(
         Some(ostler_config::schema::ActivityTimeout::Infinite) => None,
     };
     let worker = Rc::clone(downstream.worker());
-    let version = context.client_version();
     // Of its own, since the exchange goes on with the client's side.
     let facts = downstream.client_facts().clone();
-    let ends = facts.ends();
-    let made = worker
-        .forwarding(context.cluster(), &destination.model())
-        .and_then(|to| {
-            let made = match context.transforms() {
-                None => request::to_destination(head, version, &to, ends).map(Ok),
-                Some(transforms) => worker.with_random(|random| {
-                    request::transformed(head, version, transforms, &to, ends, random)
-                }),
-            };
-            made.map(|made| (to, made))
-        })
-        .and_then(|(to, mut made)| {
-            if let Ok((parts, upgrade)) = &mut made {
-                to.messages.prepare(parts, head.framing(), *upgrade)?;
-            }
-            Ok((to, made))
-        });
-    let (to, (mut parts, upgrade)) = match made {
-        Ok((to, Ok(made))) => (to, made),
-        Ok((_, Err(response))) => return answered(downstream, head, context, response).await,
-        Err(error) => {
-            tracing::warn!(destination = destination.id(), error = %Chain(&error), "no request can be made");
-            let (status, error) = (error.status(), ForwarderError::RequestCreation);
-            let read = BodyRead::Nothing;
-            return unanswered(downstream, head, context, read, status, error).await;
-        }
+    let prepare = |context: &ExchangeContext<'_>, destination: &DestinationState| {
+        Prepared::new(&worker, head, context, facts.ends(), destination)
     };
-    if upgrade && !is_web_socket(head) && !to.pool(upgrade).may_upgrade() {
-        // Only a WebSocket has a form in HTTP/2 (reference part B, 12.2).
-        tracing::warn!(
-            destination = destination.id(),
-            "an upgrade needs HTTP/1.1, which the version's policy forbids"
-        );
-        let (status, error) = (StatusCode::BAD_GATEWAY, ForwarderError::RequestCreation);
-        let read = BodyRead::Nothing;
-        return unanswered(downstream, head, context, read, status, error).await;
-    }
-    let handshake = match forwarded_handshake(context, head, &mut parts, upgrade, to.pool(upgrade))
-    {
-        Ok(handshake) => handshake,
-        Err(error) => return refuse_key(downstream, head, context, error).await,
-    };
-    // Transforms run once an exchange: what they have made is kept.
-    let keeps = upgrade || context.transforms().is_some();
-    let kept = keeps.then(|| parts.clone());
-    let again = || match &kept {
-        Some(parts) => Some(parts.clone()),
-        None => {
-            let (mut parts, _) = request::to_destination(head, version, &to, ends).ok()?;
-            to.messages
-                .prepare(&mut parts, head.framing(), upgrade)
-                .ok()?;
-            Some(parts)
+    let prepared = match prepare(context, &record.destination) {
+        Ok(prepared) => prepared,
+        Err(why) => {
+            let destination = Arc::clone(&record.destination);
+            return unprepared(downstream, head, context, &destination, why).await;
         }
     };
     let interim = Interim::default();
-    let send = async |request| {
-        let pool = to.pool(upgrade);
-        if is_web_socket(head) && upgrade && pool.may_connect() {
-            let connect = || Some(web_socket::as_connect(kept.as_ref()?));
-            match pool.extended_connect(&connect, "websocket").await? {
-                ExtendedConnect::Tunnel(tunnel) => return Ok(Reply::Tunnel(tunnel)),
-                ExtendedConnect::Response(response) => return Ok(Reply::Response(response)),
-                ExtendedConnect::NotSupported if pool.may_upgrade() => {}
-                ExtendedConnect::NotSupported => {
-                    let why = "the destination knows no WebSockets over HTTP/2";
-                    return Err(SendError::of(why));
-                }
-            }
-        }
-        let sending = Sending {
-            upgrade,
-            again: &again,
-            interim: Some(&interim),
-        };
-        let mut response = pool.send(request, sending).await?;
-        to.messages.read(&mut response);
-        Ok(Reply::Response(response))
-    };
     let asked = Asked {
-        parts,
-        upgrade,
-        handshake,
+        upgrade: prepared.upgrade,
         interim: &interim,
         timeout,
+    };
+    let send = async |context: &mut ExchangeContext<'_>, mut body: ForwardBody| {
+        let mut prepared = prepared;
+        loop {
+            let NotForwarded { error, left } = match prepared.send(body, &interim).await {
+                Ok(reply) => return Ok((reply, prepared.handshake)),
+                Err(failed) => failed,
+            };
+            let Left::Unsent(unsent) = left else {
+                return Err(error);
+            };
+            let Some(other) = elsewhere::choose(&worker, context, record, &error) else {
+                return Err(error);
+            };
+            let Ok(made) = prepare(context, &other) else {
+                return Err(error);
+            };
+            prepared = made;
+            body = unsent;
+        }
     };
     let forwarded = run(downstream, head, context, asked, send).await;
     forwarded.show_if_cut_short(downstream);
@@ -179,16 +134,17 @@ pub(crate) async fn forward(
 pub(crate) async fn relay(
     downstream: &mut Downstream<'_>,
     head: &RequestHead,
-    context: &ExchangeContext<'_>,
+    context: &mut ExchangeContext<'_>,
     rule: &Rule,
     target: Rc<RelayTarget>,
 ) -> Forwarded {
     // Of its own, since the exchange goes on with the client's side.
     let facts = downstream.client_facts().clone();
     let connections = downstream.relays().of(&target);
+    let version = context.client_version();
     let make = || {
-        let (mut parts, upgrade) = request::to_target(head, context.client_version())?;
-        let handshake = relayed_handshake(context, &mut parts, upgrade);
+        let (mut parts, upgrade) = request::to_target(head, version)?;
+        let handshake = prepared::relayed_handshake(version, &mut parts, upgrade);
         Ok((parts, upgrade, handshake))
     };
     let (parts, upgrade, handshake) = match make() {
@@ -203,7 +159,7 @@ pub(crate) async fn relay(
         }
     };
     // What an upgrade is answered with belongs to the key it was asked with.
-    let kept = RefCell::new(Some(parts.clone()));
+    let kept = RefCell::new(Some(parts));
     let again = || match upgrade {
         true => kept.borrow().clone(),
         false => match kept.take() {
@@ -213,15 +169,14 @@ pub(crate) async fn relay(
     };
     let counted = RefCell::new(target.begin());
     let interim = Interim::default();
-    let send = async |request: http::Request<ForwardBody>| {
+    let send = async |_: &mut ExchangeContext<'_>, mut body: ForwardBody| {
         let mut target = target;
         let mut connections = connections;
-        let mut body = request.into_body();
         let mut instead = 0;
         loop {
             let sent = target.send(&connections, &again, body, &facts, &interim);
             let NotRelayed { error, left } = match sent.await {
-                Ok(response) => return Ok(Reply::Response(response)),
+                Ok(response) => return Ok((Reply::Response(response), handshake)),
                 Err(failed) => failed,
             };
             body = match left {
@@ -244,9 +199,7 @@ pub(crate) async fn relay(
         }
     };
     let asked = Asked {
-        parts,
         upgrade,
-        handshake,
         interim: &interim,
         timeout: None,
     };
@@ -258,33 +211,26 @@ pub(crate) async fn relay(
 /// How many other instances a relayed request is taken to.
 const MOST_OTHERS: u32 = 3;
 
-/// A request, and how its exchange goes.
+/// How the exchange of a request goes.
 struct Asked<'a> {
-    parts: http::request::Parts,
     upgrade: bool,
-    handshake: Option<Handshake>,
     interim: &'a Interim,
     timeout: Option<Duration>,
-}
-
-/// What a destination says.
-#[derive(Debug)]
-enum Reply {
-    Response(http::Response<ResponseBody>),
-    /// It has accepted an extended CONNECT.
-    Tunnel(http::Response<Http2Tunnel>),
 }
 
 /// Steps 2 and 3, however the request is sent.
 async fn run<F>(
     downstream: &mut Downstream<'_>,
     head: &RequestHead,
-    context: &ExchangeContext<'_>,
+    context: &mut ExchangeContext<'_>,
     asked: Asked<'_>,
     send: F,
 ) -> Forwarded
 where
-    F: AsyncFnOnce(http::Request<ForwardBody>) -> Result<Reply, SendError>,
+    F: AsyncFnOnce(
+        &mut ExchangeContext<'_>,
+        ForwardBody,
+    ) -> Result<(Reply, Option<Handshake>), SendError>,
 {
     let Asked { timeout, .. } = asked;
     let activity = body::Activity::new(timeout, context.deadline());
@@ -305,19 +251,18 @@ where
         return gone(ForwarderError::RequestCanceled);
     };
     let (outgoing, mut upload) = body::upload(head, body, context.body_limit());
-    let request = http::Request::from_parts(asked.parts, outgoing);
     let replied = {
-        let reply = std::pin::pin!(send(request));
+        let reply = std::pin::pin!(send(context, outgoing));
         body::reply(&mut upload, &mut writer, reply, asked.interim, &activity).await
     };
-    let response = match replied {
-        Ok(Reply::Response(response)) => response,
-        Ok(Reply::Tunnel(response)) => {
+    let (response, handshake) = match replied {
+        Ok((Reply::Response(response), handshake)) => (response, handshake),
+        Ok((Reply::Tunnel(response), handshake)) => {
             let (parts, tunnel) = response.into_parts();
             let mut fields = parts.headers;
             // Between two sides of HTTP/2 there is nothing to prove.
             if context.client_version() != Version::HTTP_2
-                && let Some(handshake) = asked.handshake
+                && let Some(handshake) = handshake
             {
                 handshake.accept(&mut fields);
             }
@@ -340,7 +285,7 @@ where
     activity.happened();
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let switched = match asked.upgrade {
-            true => upgraded(context, response, asked.handshake),
+            true => upgraded(context, response, handshake),
             false => None,
         };
         let body = upload.into_body();
@@ -459,155 +404,3 @@ async fn switch(
 
 /// How long a client may take to accept that its protocol is switched.
 const SWITCH_TIMEOUT: Duration = Duration::from_secs(120);
-
-/// The handshake of a WebSocket whose two sides may speak different versions.
-fn forwarded_handshake(
-    context: &ExchangeContext<'_>,
-    head: &RequestHead,
-    parts: &mut http::request::Parts,
-    upgrade: bool,
-    pool: &Pool,
-) -> Result<Option<Handshake>, InvalidKey> {
-    match context.client_version() {
-        Version::HTTP_2 => relayed_handshake(context, parts, upgrade),
-        _ if upgrade && is_web_socket(head) && pool.may_connect() => {
-            Handshake::of_client(&parts.headers).map(Some)
-        }
-        _ => Ok(None),
-    }
-}
-
-/// The handshake of a WebSocket with an HTTP/1.1 destination.
-fn relayed_handshake(
-    context: &ExchangeContext<'_>,
-    parts: &mut http::request::Parts,
-    upgrade: bool,
-) -> Result<Option<Handshake>, InvalidKey> {
-    match upgrade && context.client_version() == Version::HTTP_2 {
-        true => Handshake::with_key(&mut parts.headers).map(Some),
-        false => Ok(None),
-    }
-}
-
-/// Answers 400 to a key that is none (reference part B, 12.4).
-async fn refuse_key(
-    downstream: &mut Downstream<'_>,
-    head: &RequestHead,
-    context: &ExchangeContext<'_>,
-    error: InvalidKey,
-) -> Forwarded {
-    tracing::warn!(client = ?context.client_address(), %error, "a WebSocket is refused");
-    let (read, status) = (BodyRead::Nothing, StatusCode::BAD_REQUEST);
-    let fields = HeaderMap::new();
-    local(downstream, head, context, read, status, &fields, &[], None).await
-}
-
-/// Answers for a destination from which no head has come: response transforms apply (reference part
-/// B, 2.6).
-pub(crate) async fn unanswered(
-    downstream: &mut Downstream<'_>,
-    head: &RequestHead,
-    context: &ExchangeContext<'_>,
-    read: BodyRead,
-    status: StatusCode,
-    error: ForwarderError,
-) -> Forwarded {
-    let fields = match context.transforms() {
-        Some(transforms) => transforms.failure(status),
-        None => HeaderMap::new(),
-    };
-    local(
-        downstream,
-        head,
-        context,
-        read,
-        status,
-        &fields,
-        &[],
-        Some(error),
-    )
-    .await
-}
-
-/// Answers what a request transform says.
-pub(crate) async fn answered(
-    downstream: &mut Downstream<'_>,
-    head: &RequestHead,
-    context: &ExchangeContext<'_>,
-    response: Answer,
-) -> Forwarded {
-    let (parts, body) = response.into_parts();
-    let (status, fields) = (parts.status, &parts.headers);
-    let read = BodyRead::Nothing;
-    local(downstream, head, context, read, status, fields, &body, None).await
-}
-
-/// Answers 502 for a destination whose response cannot be passed on.
-async fn failed(
-    downstream: &mut Downstream<'_>,
-    head: &RequestHead,
-    context: &ExchangeContext<'_>,
-    read: BodyRead,
-    error: ForwarderError,
-) -> Forwarded {
-    let (fields, status) = (HeaderMap::new(), StatusCode::BAD_GATEWAY);
-    local(
-        downstream,
-        head,
-        context,
-        read,
-        status,
-        &fields,
-        &[],
-        Some(error),
-    )
-    .await
-}
-
-/// Answers here; what was added to the response on the way is in it.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the exchange, and each part of its answer"
-)]
-async fn local(
-    downstream: &mut Downstream<'_>,
-    head: &RequestHead,
-    context: &ExchangeContext<'_>,
-    read: BodyRead,
-    status: StatusCode,
-    fields: &HeaderMap,
-    body: &[u8],
-    error: Option<ForwarderError>,
-) -> Forwarded {
-    let mut fields = own_fields(fields);
-    fields.extend(context.response_fields());
-    let answered = downstream.answer(head, read, status, &fields, body).await;
-    Forwarded {
-        after: answered.after,
-        status: status.as_u16(),
-        bytes_sent: answered.bytes_sent,
-        is_own: true,
-        error,
-    }
-}
-
-/// What transforms have made of an answer of the front's own. Its length is stated where the
-/// response is written.
-pub(crate) fn own_fields(fields: &HeaderMap) -> Vec<(&str, &str)> {
-    fields
-        .iter()
-        .filter(|(name, _)| !is_hop_by_hop(name) && *name != CONTENT_LENGTH)
-        .filter_map(|(name, value)| Some((name.as_str(), str::from_utf8(value.as_bytes()).ok()?)))
-        .collect()
-}
-
-fn gone(error: ForwarderError) -> Forwarded {
-    let error = Some(error);
-    Forwarded {
-        after: After::Close,
-        status: 0,
-        bytes_sent: 0,
-        is_own: false,
-        error,
-    }
-}

@@ -209,7 +209,8 @@ impl Prober {
         };
         let request = Request::from_parts(parts.clone(), body);
         // The body is not read; the connection is of use again only where there is none.
-        let response = to.pool(false).send(request, sending).await?;
+        let response = to.pool(false).send(request, sending).await;
+        let response = response.map_err(SendError::from)?;
         Ok(response.status().as_u16())
     }
 }

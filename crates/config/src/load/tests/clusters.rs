@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::schema::{
-    ActiveHealthCheckConfig, ActivityTimeout, CookieSameSite, CookieSecurePolicy, HeaderEncoding,
-    HealthCheckConfig, HttpClientConfig, HttpRequestConfig, HttpVersion, HttpVersionPolicy,
-    PassiveHealthCheckConfig, SessionAffinityConfig, SessionAffinityCookieConfig, SslProtocols,
-    WebProxyConfig,
+    ActiveHealthCheckConfig, ActivityTimeout, ConnectionLifetime, CookieSameSite,
+    CookieSecurePolicy, HeaderEncoding, HealthCheckConfig, HttpClientConfig, HttpRequestConfig,
+    HttpVersion, HttpVersionPolicy, OstlerClusterConfig, PassiveHealthCheckConfig,
+    SessionAffinityConfig, SessionAffinityCookieConfig, SslProtocols, WebProxyConfig,
 };
 
 /// A cluster `c` written as JSON.
@@ -39,6 +39,7 @@ fn everything_of_a_cluster_is_read() {
             "HttpClient": { "SSLProtocols": [ "Tls12", "tls13" ], "DangerousAcceptAnyServerCertificate": true, "MaxConnectionsPerServer": 7,
                 "EnableMultipleHttp2Connections": false, "RequestHeaderEncoding": "UTF-8", "ResponseHeaderEncoding": "latin1",
                 "WebProxy": { "Address": "http://p:1/", "BypassOnLocal": true, "UseDefaultCredentials": false } },
+            "Ostler": { "TryOtherDestinations": false, "PooledConnectionLifetime": "00:01:00" },
             "HttpRequest": { "ActivityTimeout": "00:00:10", "Version": "1.1", "VersionPolicy": "RequestVersionExact", "AllowResponseBuffering": true },
             "Destinations": { "d": { "Address": "http://d/", "Health": "http://h/", "Host": "host", "Metadata": { "m": 1 } } } }"#,
     ));
@@ -120,10 +121,36 @@ fn everything_of_a_cluster_is_read() {
             allow_response_buffering: Some(true),
         }
     );
+    assert_eq!(
+        cluster.ostler,
+        OstlerClusterConfig {
+            try_other_destinations: Some(false),
+            pooled_connection_lifetime: Some(ConnectionLifetime::After(Duration::from_secs(60))),
+        }
+    );
     let destination = &cluster.destinations[0];
     assert_eq!(destination.health.as_deref(), Some("http://h/"));
     assert_eq!(destination.host.as_deref(), Some("host"));
     assert_eq!(destination.metadata["m"], "1");
+}
+
+#[test]
+fn a_lifetime_of_connections_is_positive_or_infinite() {
+    let lifetime = |text: &str| {
+        cluster(&format!(
+            r#"{{ "Ostler": {{ "PooledConnectionLifetime": "{text}" }} }}"#
+        ))
+    };
+    let loaded = load_text(&lifetime("-00:00:00.001"));
+    let read = loaded.settings.proxy.clusters[0]
+        .ostler
+        .pooled_connection_lifetime;
+    assert_eq!(read, Some(ConnectionLifetime::Infinite));
+    for text in ["00:00:00", "-00:01:00"] {
+        let json = format!(r#"{{ "Ostler": {{ "PooledConnectionLifetime": "{text}" }} }}"#);
+        let at = "Ostler:PooledConnectionLifetime";
+        one("own", &json, at, "neither positive nor -00:00:00.001");
+    }
 }
 
 #[test]

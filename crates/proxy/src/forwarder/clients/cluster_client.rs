@@ -4,11 +4,11 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ostler_config::schema::{
-    ClusterConfig, DestinationConfig, HttpClientConfig, HttpRequestConfig, HttpVersion,
-    HttpVersionPolicy,
+    ClusterConfig, ConnectionLifetime, DestinationConfig, HttpClientConfig, HttpRequestConfig,
+    HttpVersion, HttpVersionPolicy,
 };
 
 use super::connect::{Connector, Protocols};
@@ -25,6 +25,7 @@ use crate::forwarder::request::RequestError;
 pub(super) struct ClusterClient {
     cluster_id: String,
     max_connections: Option<u32>,
+    lifetime: Option<ConnectionLifetime>,
     limits: Arc<ConnectionLimits>,
     http_client: HttpClientConfig,
     http_request: HttpRequestConfig,
@@ -44,6 +45,7 @@ impl ClusterClient {
         Self {
             cluster_id: config.cluster_id.clone(),
             max_connections: config.max_connections_per_server,
+            lifetime: config.ostler.pooled_connection_lifetime,
             limits,
             http_client: config.http_client.clone(),
             http_request: config.http_request.clone(),
@@ -58,6 +60,7 @@ impl ClusterClient {
         self.http_client == config.http_client
             && self.http_request == config.http_request
             && self.max_connections == config.max_connections_per_server
+            && self.lifetime == config.ostler.pooled_connection_lifetime
     }
 
     /// Where requests for a destination go.
@@ -108,6 +111,7 @@ impl ClusterClient {
                 .http_client
                 .enable_multiple_http2_connections
                 .unwrap_or(true),
+            lifetime: lifetime(self.lifetime, endpoint),
             limit,
         };
         let pool = Pool::new(connector, options, Rc::clone(&self.now));
@@ -133,6 +137,17 @@ impl ClusterClient {
             !is_empty || Rc::strong_count(pool) > 1
         });
         !pools.is_empty()
+    }
+}
+
+/// How long connections to an endpoint are used. A name that moves is followed within that time; an
+/// address cannot move.
+fn lifetime(configured: Option<ConnectionLifetime>, endpoint: &Endpoint) -> Option<Duration> {
+    const OF_NAMES: Duration = Duration::from_secs(120);
+    match configured {
+        Some(ConnectionLifetime::After(lifetime)) => Some(lifetime),
+        Some(ConnectionLifetime::Infinite) => None,
+        None => endpoint.has_name().then_some(OF_NAMES),
     }
 }
 
@@ -165,6 +180,25 @@ mod tests {
         RequestVersionExact as Exact, RequestVersionOrHigher as OrHigher,
         RequestVersionOrLower as OrLower,
     };
+
+    #[test]
+    fn names_are_looked_up_again_and_addresses_are_not() {
+        let endpoint = |host: &str| Endpoint {
+            is_https: false,
+            host: host.to_owned(),
+            port: 80,
+            server_name: String::new(),
+        };
+        for host in ["127.0.0.1", "::1"] {
+            assert_eq!(lifetime(None, &endpoint(host)), None);
+        }
+        let name = endpoint("app.example");
+        assert_eq!(lifetime(None, &name), Some(Duration::from_secs(120)));
+        assert_eq!(lifetime(Some(ConnectionLifetime::Infinite), &name), None);
+        let brief = Duration::from_secs(1);
+        let after = Some(ConnectionLifetime::After(brief));
+        assert_eq!(lifetime(after, &endpoint("::1")), Some(brief));
+    }
 
     #[test]
     fn the_version_table_of_reference_b_9() {

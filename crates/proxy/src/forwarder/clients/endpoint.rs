@@ -23,6 +23,13 @@ pub(super) struct Endpoint {
     pub(super) server_name: String,
 }
 
+impl Endpoint {
+    /// Whether it is a name that leads there, and not an address.
+    pub(super) fn has_name(&self) -> bool {
+        self.host.parse::<std::net::IpAddr>().is_err()
+    }
+}
+
 /// A destination that requests are forwarded to.
 #[derive(Debug)]
 pub(crate) struct Destination {

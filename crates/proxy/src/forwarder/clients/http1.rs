@@ -39,6 +39,7 @@ pub(super) struct Http1 {
     /// `None` once the connection has ended.
     socket: Option<Socket>,
     is_new: bool,
+    opened: Instant,
     /// How long it may be unused, where the destination says so, and until when that is.
     idle_timeout: Option<Duration>,
     usable_until: Option<Instant>,
@@ -73,6 +74,7 @@ impl Http1 {
         Self {
             socket: Some(Socket::new(Box::new(stream))),
             is_new: true,
+            opened: crate::clock::now(),
             idle_timeout: None,
             usable_until: None,
             permit: None,
@@ -172,6 +174,16 @@ impl Http1 {
     fn unused(mut self) -> Self {
         let timeout = self.idle_timeout;
         self.usable_until = timeout.and_then(|timeout| crate::clock::now().checked_add(timeout));
+        self
+    }
+
+    pub(super) fn opened(&self) -> Instant {
+        self.opened
+    }
+
+    /// When it was opened, by its pool's clock.
+    pub(super) fn opened_at(mut self, now: Instant) -> Self {
+        self.opened = now;
         self
     }
 

@@ -24,7 +24,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::SendError;
 use super::interim::Interim;
 use super::tunnel::Http2Tunnel;
-use super::upload::{Upload, Uploaded, Uploading};
+use super::upload::{Rewind, Upload, Uploaded, Uploading};
 use super::window::{self, Window};
 
 /// What a destination may send ahead on all streams of a connection together, as .NET has it. It is
@@ -49,6 +49,7 @@ pub(super) struct Http2 {
 
 #[derive(Debug)]
 struct Streams {
+    opened: Instant,
     open: Cell<usize>,
     last_used: Cell<Instant>,
     ended: Cell<bool>,
@@ -68,7 +69,7 @@ impl Drop for StreamPlace {
 
 /// A request has no response.
 pub(super) enum Unanswered<B> {
-    /// The destination has not processed it and nothing of its body is lost (RFC 9113 section 8.7).
+    /// The destination has not processed it, and its body is whole (RFC 9113 section 8.7).
     Unprocessed(B, SendError),
     Lost(SendError),
 }
@@ -110,6 +111,7 @@ impl Http2 {
         })
         .await?;
         let streams = Rc::new(Streams {
+            opened: now.get(),
             open: Cell::new(0),
             last_used: Cell::new(now.get()),
             ended: Cell::new(false),
@@ -128,6 +130,11 @@ impl Http2 {
     /// Whether nothing can be sent on it any more.
     pub(super) fn has_ended(&self) -> bool {
         self.streams.ended.get()
+    }
+
+    /// When it was opened, by its pool's clock.
+    pub(super) fn opened(&self) -> Instant {
+        self.streams.opened
     }
 
     /// Whether the destination takes another stream now.
@@ -158,7 +165,7 @@ impl Http2 {
         interim: Option<&Interim>,
     ) -> Result<Response<Http2Body>, Unanswered<B>>
     where
-        B: Body<Data = Bytes> + Unpin + 'static,
+        B: Body<Data = Bytes> + Rewind + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let place = self.place();
@@ -208,7 +215,7 @@ impl Http2 {
                 }
                 let unprocessed = is_unprocessed(&error);
                 let error = SendError::of(error);
-                Err(match upload.into_untouched_body() {
+                Err(match upload.into_rewound_body() {
                     Some(body) if unprocessed => Unanswered::Unprocessed(body, error),
                     _ => Unanswered::Lost(error),
                 })

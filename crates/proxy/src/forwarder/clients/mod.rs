@@ -40,7 +40,7 @@ pub(crate) use endpoint::Destination;
 use http1::Http1Error;
 pub(crate) use http1::{Reason, Upgraded};
 pub(crate) use interim::Interim;
-pub(crate) use pool::{ExtendedConnect, Pool, Sending};
+pub(crate) use pool::{ExtendedConnect, NotForwarded, Pool, Sending};
 pub(crate) use relayed::{Left, NotRelayed, RelayedConnections};
 pub(crate) use response_body::ResponseBody;
 pub(crate) use tls::{TlsError, system_roots};
@@ -154,6 +154,20 @@ impl SendError {
             cause = error.source();
         }
         Self { source, timed_out }
+    }
+
+    /// Whether the connection was reset, and not closed.
+    pub(crate) fn is_reset(&self) -> bool {
+        use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
+        let mut cause: Option<&(dyn Error + 'static)> = Some(self.source.as_ref());
+        while let Some(error) = cause {
+            let io = error.downcast_ref::<std::io::Error>();
+            if io.is_some_and(|error| matches!(error.kind(), BrokenPipe | ConnectionReset)) {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
     }
 
     /// Whether it may have come of sending the body: there was a connection, and what failed is not

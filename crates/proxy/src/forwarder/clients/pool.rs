@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use http::header::HOST;
 use http::request::Parts;
 use http::uri::{PathAndQuery, Scheme};
-use http::{Request, Response, Uri, Version};
+use http::{Method, Request, Response, Uri, Version};
 use http_body::Body as _;
 use tokio::sync::{Notify, oneshot};
 
@@ -19,14 +19,21 @@ use super::connection_limit::{Asked, ConnectionLimit, Permit, PoolId, Ticket};
 use super::http1::{self, Home, Http1, Http1Body};
 use super::http2::{self, Http2};
 use super::interim::Interim;
+use super::relayed::Left;
 use super::response_body::ResponseBody;
 use super::tunnel::Http2Tunnel;
-use crate::forwarder::body::ForwardBody;
+use crate::forwarder::ForwardBody;
 
 /// How long an unused connection is kept (reference part B, 16.4).
 pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often a request is sent again that a destination has not processed (reference part B, 10.3).
 pub(super) const MOST_RETRIES: u32 = 3;
+
+/// Whether a request without a body may be sent again that a destination may have processed (RFC 9110
+/// section 9.2.2). A PUT without one has said that there is nothing, and that has been sent.
+pub(super) fn may_be_repeated(method: &Method) -> bool {
+    method.is_safe() || *method == Method::DELETE
+}
 
 /// Connections to one endpoint.
 #[derive(Debug)]
@@ -37,6 +44,8 @@ pub(crate) struct Pool {
     http2: RefCell<Vec<Http2>>,
     /// `EnableMultipleHttp2Connections`.
     several_http2: bool,
+    /// How long a connection is given requests.
+    lifetime: Option<Duration>,
     /// Held while an HTTP/2 connection is opened, so that those who wait find it open.
     opening: tokio::sync::Mutex<()>,
     limited: Option<Limited>,
@@ -72,7 +81,28 @@ impl Drop for Limited {
 #[derive(Debug)]
 pub(super) struct PoolOptions {
     pub(super) several_http2: bool,
+    pub(super) lifetime: Option<Duration>,
     pub(super) limit: Option<Arc<ConnectionLimit>>,
+}
+
+/// A request has no response.
+#[derive(Debug)]
+pub(crate) struct NotForwarded {
+    pub(crate) error: SendError,
+    pub(crate) left: Left,
+}
+
+impl From<SendError> for NotForwarded {
+    fn from(error: SendError) -> Self {
+        let left = Left::Nothing;
+        Self { error, left }
+    }
+}
+
+impl From<NotForwarded> for SendError {
+    fn from(not: NotForwarded) -> Self {
+        not.error
+    }
 }
 
 /// What a request is besides what is sent.
@@ -92,6 +122,8 @@ pub(crate) enum ExtendedConnect {
     Tunnel(Response<Http2Tunnel>),
     /// It answers something else, with a body.
     Response(Response<ResponseBody>),
+    /// No connection opens.
+    NotConnected(SendError),
     /// It does not know extended CONNECT, or not HTTP/2: an HTTP/1.1 upgrade may do (reference
     /// part B, 12.3).
     NotSupported,
@@ -118,6 +150,7 @@ impl Pool {
             idle: RefCell::default(),
             http2: RefCell::default(),
             several_http2: options.several_http2,
+            lifetime: options.lifetime,
             opening: tokio::sync::Mutex::new(()),
             limited,
             now,
@@ -131,14 +164,19 @@ impl Pool {
 
     /// Sends a request, whose URI is a path with query and which has a `Host`.
     ///
-    /// It is sent again (reference part B, 10.3) when a connection from before had ended, unless the
-    /// destination has said something or there is a body: it may have been closed for its age. So is
-    /// one that an HTTP/2 destination says it has not processed.
+    /// It is sent again (reference part B, 10.3)
+    ///
+    /// - when a connection from before had ended before a byte of it was sent;
+    /// - when one from before is closed, not reset, without a word behind it, there is no body, and
+    ///   doing twice what it asks does no harm: the connection may have been closed for its age;
+    /// - when an HTTP/2 destination says that it has not processed it.
+    ///
+    /// Where no connection opens, all of it is left.
     pub(crate) async fn send(
         self: &Rc<Self>,
         mut request: Request<ForwardBody>,
         sending: Sending<'_>,
-    ) -> Result<Response<ResponseBody>, SendError> {
+    ) -> Result<Response<ResponseBody>, NotForwarded> {
         if let Some(interim) = sending.interim {
             interim.clear();
         }
@@ -146,7 +184,13 @@ impl Pool {
         loop {
             let (taken, is_new) = match self.take(sending.upgrade) {
                 Some(taken) => (taken, false),
-                None => self.open(sending.upgrade).await?,
+                None => match self.open(sending.upgrade).await {
+                    Ok(opened) => opened,
+                    Err(error) => {
+                        let left = Left::Unsent(request.into_body());
+                        return Err(NotForwarded { error, left });
+                    }
+                },
             };
             let failed = match taken {
                 Taken::Http1(connection) => {
@@ -169,16 +213,18 @@ impl Pool {
                 }
                 Failed::Unanswered(body, error) if !is_new => (body, error),
                 Failed::Unprocessed(body, error) => (body, error),
-                Failed::Unsent(_, error) | Failed::Unanswered(_, error) | Failed::Lost(error) => {
-                    return Err(error);
+                Failed::Unsent(unsent, error) => {
+                    let left = Left::Unsent(unsent.into_body());
+                    return Err(NotForwarded { error, left });
                 }
+                Failed::Unanswered(_, error) | Failed::Lost(error) => return Err(error.into()),
             };
             if retries == MOST_RETRIES {
-                return Err(error);
+                return Err(error.into());
             }
             retries += 1;
             let Some(parts) = (sending.again)() else {
-                return Err(error);
+                return Err(error.into());
             };
             request = Request::from_parts(parts, body);
         }
@@ -196,7 +242,7 @@ impl Pool {
         self.connector
             .in_proxy_form(&mut request)
             .map_err(Failed::Lost)?;
-        let is_bodiless = request.body().is_end_stream();
+        let is_repeatable = request.body().is_end_stream() && may_be_repeated(request.method());
         match connection.send(request, sending.interim).await {
             Ok(response) => Ok(response.map(|incoming| {
                 ResponseBody::Http1(Http1Body::new(
@@ -213,7 +259,7 @@ impl Pool {
                 let error = SendError::of(error);
                 Err(match unsent {
                     Some(request) => Failed::Unsent(Box::new(request), error),
-                    None if is_bodiless && !heard => {
+                    None if is_repeatable && !heard && !error.is_reset() => {
                         Failed::Unanswered(ForwardBody::empty(), error)
                     }
                     None => Failed::Lost(error),
@@ -228,7 +274,8 @@ impl Pool {
         request: Request<ForwardBody>,
         sending: &Sending<'_>,
     ) -> Result<Response<ResponseBody>, Failed> {
-        let (mut parts, body) = request.into_parts();
+        let (mut parts, mut body) = request.into_parts();
+        body.remember();
         in_http2_form(&mut parts, self.connector.scheme()).map_err(Failed::Lost)?;
         let sent = connection.send(parts, body, sending.interim).await;
         if connection.has_ended() {
@@ -268,7 +315,10 @@ impl Pool {
         loop {
             let taken = match self.take_http2() {
                 Some(connection) => Taken::Http2(connection),
-                None => self.open(false).await?.0,
+                None => match self.open(false).await {
+                    Ok((taken, _is_new)) => taken,
+                    Err(error) => return Ok(ExtendedConnect::NotConnected(error)),
+                },
             };
             let mut connection = match taken {
                 Taken::Http2(connection) if connection.allows_extended_connect() => connection,
@@ -318,11 +368,16 @@ impl Pool {
         }
         let mut idle = self.idle.borrow_mut();
         while let Some(Idle { connection, .. }) = idle.pop() {
-            if connection.is_ready() {
+            if connection.is_ready() && self.is_young(connection.opened()) {
                 return Some(Taken::Http1(connection));
             }
         }
         None
+    }
+
+    fn is_young(&self, opened: Instant) -> bool {
+        let age = self.now.get().saturating_duration_since(opened);
+        self.lifetime.is_none_or(|lifetime| age < lifetime)
     }
 
     /// An HTTP/2 connection that takes another stream, or queues it if it is to be the only one.
@@ -331,7 +386,8 @@ impl Pool {
         if http2.is_empty() {
             return None;
         }
-        http2.retain(|connection| !connection.has_ended());
+        // One that is too old ends when its last stream does.
+        http2.retain(|connection| !connection.has_ended() && self.is_young(connection.opened()));
         let with_room = http2.iter().find(|connection| connection.has_room());
         match with_room {
             None if !self.several_http2 => http2.first().cloned(),
@@ -359,7 +415,10 @@ impl Pool {
         };
         let opened = self.connector.open(upgrade, &self.now).await?;
         let taken = match opened {
-            Opened::Http1(connection) => Taken::Http1(connection.counted_by(permit)),
+            Opened::Http1(connection) => {
+                let connection = connection.opened_at(self.now.get());
+                Taken::Http1(connection.counted_by(permit))
+            }
             Opened::Http2(connection) => {
                 self.http2.borrow_mut().push(connection.clone());
                 Taken::Http2(connection)
@@ -370,6 +429,9 @@ impl Pool {
 
     /// Gives a connection to who waits for one, or keeps it for who comes next.
     pub(super) fn put_back(&self, mut connection: Http1) {
+        if !self.is_young(connection.opened()) {
+            return;
+        }
         if let Some(limited) = &self.limited {
             match limited.hand_on(connection) {
                 Some(unwanted) => connection = unwanted,
@@ -384,13 +446,19 @@ impl Pool {
     pub(super) fn sweep(&self, now: Instant) -> bool {
         let fresh = |since: Instant| now.saturating_duration_since(since) < IDLE_TIMEOUT;
         let mut idle = std::mem::take(&mut *self.idle.borrow_mut());
-        idle.retain_mut(|idle| fresh(idle.since) && idle.connection.is_still_open());
+        idle.retain_mut(|idle| {
+            fresh(idle.since)
+                && self.is_young(idle.connection.opened())
+                && idle.connection.is_still_open()
+        });
         let mut kept = self.idle.borrow_mut();
         idle.append(&mut kept);
         *kept = idle;
         let mut http2 = self.http2.borrow_mut();
         http2.retain(|connection| {
-            !connection.has_ended() && connection.unused_since().is_none_or(fresh)
+            !connection.has_ended()
+                && self.is_young(connection.opened())
+                && connection.unused_since().is_none_or(fresh)
         });
         http2.is_empty() && kept.is_empty()
     }
@@ -479,7 +547,7 @@ impl Limited {
 enum Failed {
     /// Not a byte of it was sent: it can be sent elsewhere.
     Unsent(Box<Request<ForwardBody>>, SendError),
-    /// It was sent, has no body, and the destination said nothing.
+    /// It was sent, can do no harm twice, and the destination closed without a word.
     Unanswered(ForwardBody, SendError),
     /// The destination says that it has not processed it, and nothing of its body is lost.
     Unprocessed(ForwardBody, SendError),

@@ -12,9 +12,9 @@ use http_body::Body as _;
 use super::SendError;
 use super::http1::{Home, Http1, Http1Body};
 use super::interim::Interim;
-use super::pool::{IDLE_TIMEOUT, MOST_RETRIES};
+use super::pool::{IDLE_TIMEOUT, MOST_RETRIES, may_be_repeated};
 use super::response_body::ResponseBody;
-use crate::forwarder::body::ForwardBody;
+use crate::forwarder::ForwardBody;
 
 /// How many unused ones are kept: each is a descriptor here and one in the target.
 const MOST_IDLE: usize = 64;
@@ -55,8 +55,9 @@ pub(crate) enum Left {
 impl RelayedConnections {
     /// Sends a request, whose URI is a path with query and which has a `Host`.
     ///
-    /// It is sent again on another connection when one from before had ended, unless the target has
-    /// said something or there is a body: a target that stops closes those that are unused.
+    /// It is sent again on another connection when one from before had ended, where that is known
+    /// before a byte was sent, or where the target has said nothing, there is no body, and doing twice
+    /// what it asks does no harm: a target that stops closes those that are unused.
     pub(crate) async fn send(
         self: &Rc<Self>,
         make: &dyn Fn() -> Option<Parts>,
@@ -85,6 +86,7 @@ impl RelayedConnections {
                 return Err(NotRelayed { error, left });
             };
             let is_bodiless = body.is_end_stream();
+            let is_repeatable = may_be_repeated(&parts.method);
             let request = Request::from_parts(parts, body);
             interim.clear();
             let failed = match connection.send(request, Some(interim)).await {
@@ -110,7 +112,7 @@ impl RelayedConnections {
                     let left = Left::Nothing;
                     return Err(NotRelayed { error, left });
                 }
-                None if is_new || retries == MOST_RETRIES => {
+                None if is_new || retries == MOST_RETRIES || !is_repeatable => {
                     let left = Left::Unheard;
                     return Err(NotRelayed { error, left });
                 }

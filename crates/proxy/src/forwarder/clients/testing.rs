@@ -9,6 +9,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 use tokio::sync::mpsc;
 
+use super::upload::Rewind;
+
 /// How long anything may take before a test gives up.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -54,6 +56,12 @@ impl Pieces {
             sender.send(frame).unwrap();
         }
         body
+    }
+}
+
+impl Rewind for Pieces {
+    fn rewind(&mut self) -> bool {
+        false
     }
 }
 

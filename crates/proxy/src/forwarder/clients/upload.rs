@@ -9,6 +9,8 @@ use h2::{Reason, SendStream};
 use http_body::Body;
 use tokio::task::JoinHandle;
 
+use crate::forwarder::ForwardBody;
+
 /// The most that is asked to send at a time; h2 keeps what it has been given until it is sent.
 const AT_A_TIME: usize = 256 * 1024;
 
@@ -21,6 +23,18 @@ pub(super) struct Upload<B> {
     /// Something has been taken of the body.
     touched: bool,
     ended: bool,
+}
+
+/// A body that may be sent again.
+pub(super) trait Rewind {
+    /// Goes back to its beginning; false where that is not there any more.
+    fn rewind(&mut self) -> bool;
+}
+
+impl Rewind for ForwardBody {
+    fn rewind(&mut self) -> bool {
+        self.rewind()
+    }
 }
 
 /// How an upload ended.
@@ -148,8 +162,12 @@ where
         Some(Uploading(tokio::task::spawn_local(rest)))
     }
 
-    /// The body, if nothing of it has been taken.
-    pub(super) fn into_untouched_body(self) -> Option<B> {
-        (!self.touched).then_some(self.body)
+    /// The body from its beginning, if that is still there.
+    pub(super) fn into_rewound_body(mut self) -> Option<B>
+    where
+        B: Rewind,
+    {
+        let is_whole = !self.touched || self.body.rewind();
+        is_whole.then_some(self.body)
     }
 }

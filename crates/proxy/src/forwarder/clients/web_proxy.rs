@@ -28,7 +28,7 @@ use super::connect::Protocols;
 use super::endpoint::{Endpoint, without_brackets};
 use super::http1::{Http1, Stream};
 use super::tls::TlsConfigs;
-use crate::forwarder::body::ForwardBody;
+use crate::forwarder::ForwardBody;
 use crate::forwarder::request::RequestError;
 
 /// A proxy, taken apart.

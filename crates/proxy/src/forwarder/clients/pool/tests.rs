@@ -92,6 +92,7 @@ async fn play(mut stream: TcpStream, does: &[Does], requests: &Cell<usize>) {
 
 const UNLIMITED: PoolOptions = PoolOptions {
     several_http2: true,
+    lifetime: None,
     limit: None,
 };
 
@@ -116,7 +117,7 @@ async fn send_with(
         again: &|| Some(parts.clone()),
         interim,
     };
-    pool.send(request, sending).await
+    pool.send(request, sending).await.map_err(SendError::from)
 }
 
 async fn read(response: Response<ResponseBody>) -> Vec<u8> {
@@ -175,17 +176,30 @@ fn a_response_that_is_not_read_closes_its_connection() {
 
 #[test]
 fn a_pooled_connection_that_closes_without_a_word_is_no_reason_to_fail() {
-    // Reference part B, 10.3: any method, if there is no body.
-    for method in [Method::GET, Method::POST, Method::DELETE] {
+    // RFC 9110 section 9.2.2.
+    for method in [Method::GET, Method::HEAD, Method::DELETE] {
         on_a_thread(async {
             let script: &[&[Does]] = &[&[Does::Says(OK), Does::Closes]];
             let destination = Destination::start(script).await;
             let pool = destination.pool(Protocols::Http1, UNLIMITED);
             read(send(&pool, Method::GET).await.unwrap()).await;
-            let response = send(&pool, method).await.unwrap();
-            assert_eq!(read(response).await, b"ok");
+            assert_eq!(send(&pool, method).await.unwrap().status(), StatusCode::OK);
             assert_eq!(destination.connections.get(), 2);
             assert_eq!(destination.requests.get(), 3);
+        });
+    }
+}
+
+#[test]
+fn what_may_do_harm_twice_is_not_sent_again() {
+    for method in [Method::POST, Method::PUT, Method::PATCH] {
+        on_a_thread(async {
+            let script: &[&[Does]] = &[&[Does::Says(OK), Does::Closes]];
+            let destination = Destination::start(script).await;
+            let pool = destination.pool(Protocols::Http1, UNLIMITED);
+            read(send(&pool, Method::GET).await.unwrap()).await;
+            assert!(send(&pool, method).await.is_err());
+            assert_eq!(destination.requests.get(), 2);
         });
     }
 }
@@ -245,6 +259,7 @@ fn interim_responses_are_told_of_those_that_are_not_passed_on_apart() {
 
 fn limited(destination: &Destination, limits: &ConnectionLimits, most: u32) -> Rc<Pool> {
     let options = PoolOptions {
+        lifetime: None,
         several_http2: true,
         limit: Some(limits.of("c", &destination.endpoint(), most)),
     };
@@ -382,6 +397,7 @@ fn where_streams_run_out_another_connection_is_opened_or_requests_queue() {
         on_a_thread(async {
             let (destination, answer) = http2_destination(2).await;
             let options = PoolOptions {
+                lifetime: None,
                 several_http2,
                 limit: None,
             };

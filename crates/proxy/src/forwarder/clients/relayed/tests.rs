@@ -51,7 +51,15 @@ impl Target {
         &self,
         connections: &Rc<RelayedConnections>,
     ) -> Result<Response<ResponseBody>, NotRelayed> {
-        let make = || Some(parts(Method::GET));
+        self.ask_by(Method::GET, connections).await
+    }
+
+    async fn ask_by(
+        &self,
+        method: Method,
+        connections: &Rc<RelayedConnections>,
+    ) -> Result<Response<ResponseBody>, NotRelayed> {
+        let make = || Some(parts(method.clone()));
         let connect = || self.connect();
         let interim = Interim::default();
         connections
@@ -87,6 +95,19 @@ fn a_new_connection_that_says_nothing_is_not_asked_again() {
         let connections = Rc::new(RelayedConnections::default());
         let failed = target.ask(&connections).await.unwrap_err();
         assert!(matches!(failed.left, Left::Unheard | Left::Unsent(_)));
+        assert_eq!(target.opened.get(), 1);
+    });
+}
+
+#[test]
+fn what_may_do_harm_twice_is_not_sent_again() {
+    on_a_thread(async {
+        let target = Target::default();
+        target.answers.set(1);
+        let connections = Rc::new(RelayedConnections::default());
+        target.ask_whole(&connections).await;
+        let failed = target.ask_by(Method::POST, &connections).await;
+        assert!(matches!(failed.unwrap_err().left, Left::Unheard));
         assert_eq!(target.opened.get(), 1);
     });
 }

@@ -1,0 +1,169 @@
+//! Answers of the front's own, in the place of a destination's.
+
+use http::StatusCode;
+use http::header::{CONTENT_LENGTH, HeaderMap};
+use ostler_http1::RequestHead;
+use ostler_model::DestinationState;
+
+use super::Forwarded;
+use super::prepared::NotPrepared;
+use super::request::{Answer, is_hop_by_hop};
+use super::web_socket::InvalidKey;
+use crate::context::ExchangeContext;
+use crate::downstream::{BodyRead, Downstream};
+use crate::exchange::After;
+use crate::outcome::ForwarderError;
+use crate::respond::Chain;
+
+/// Answers where no request for a destination can be made, before anything has been read.
+pub(super) async fn unprepared(
+    downstream: &mut Downstream<'_>,
+    head: &RequestHead,
+    context: &ExchangeContext<'_>,
+    destination: &DestinationState,
+    why: NotPrepared,
+) -> Forwarded {
+    let (destination, read) = (destination.id(), BodyRead::Nothing);
+    let status = match why {
+        NotPrepared::Answered(response) => {
+            return answered(downstream, head, context, response).await;
+        }
+        NotPrepared::Key(error) => return refuse_key(downstream, head, context, error).await,
+        NotPrepared::Request(error) => {
+            tracing::warn!(destination, error = %Chain(&error), "no request can be made");
+            error.status()
+        }
+        NotPrepared::Upgrade => {
+            tracing::warn!(
+                destination,
+                "an upgrade needs HTTP/1.1, which the version's policy forbids"
+            );
+            StatusCode::BAD_GATEWAY
+        }
+    };
+    let error = ForwarderError::RequestCreation;
+    unanswered(downstream, head, context, read, status, error).await
+}
+
+/// Answers 400 to a key that is none (reference part B, 12.4).
+pub(super) async fn refuse_key(
+    downstream: &mut Downstream<'_>,
+    head: &RequestHead,
+    context: &ExchangeContext<'_>,
+    error: InvalidKey,
+) -> Forwarded {
+    tracing::warn!(client = ?context.client_address(), %error, "a WebSocket is refused");
+    let (read, status) = (BodyRead::Nothing, StatusCode::BAD_REQUEST);
+    let fields = HeaderMap::new();
+    local(downstream, head, context, read, status, &fields, &[], None).await
+}
+
+/// Answers for a destination from which no head has come: response transforms apply (reference part
+/// B, 2.6).
+pub(crate) async fn unanswered(
+    downstream: &mut Downstream<'_>,
+    head: &RequestHead,
+    context: &ExchangeContext<'_>,
+    read: BodyRead,
+    status: StatusCode,
+    error: ForwarderError,
+) -> Forwarded {
+    let fields = match context.transforms() {
+        Some(transforms) => transforms.failure(status),
+        None => HeaderMap::new(),
+    };
+    local(
+        downstream,
+        head,
+        context,
+        read,
+        status,
+        &fields,
+        &[],
+        Some(error),
+    )
+    .await
+}
+
+/// Answers what a request transform says.
+pub(crate) async fn answered(
+    downstream: &mut Downstream<'_>,
+    head: &RequestHead,
+    context: &ExchangeContext<'_>,
+    response: Answer,
+) -> Forwarded {
+    let (parts, body) = response.into_parts();
+    let (status, fields) = (parts.status, &parts.headers);
+    let read = BodyRead::Nothing;
+    local(downstream, head, context, read, status, fields, &body, None).await
+}
+
+/// Answers 502 for a destination whose response cannot be passed on.
+pub(super) async fn failed(
+    downstream: &mut Downstream<'_>,
+    head: &RequestHead,
+    context: &ExchangeContext<'_>,
+    read: BodyRead,
+    error: ForwarderError,
+) -> Forwarded {
+    let (fields, status) = (HeaderMap::new(), StatusCode::BAD_GATEWAY);
+    local(
+        downstream,
+        head,
+        context,
+        read,
+        status,
+        &fields,
+        &[],
+        Some(error),
+    )
+    .await
+}
+
+/// Answers here; what was added to the response on the way is in it.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the exchange, and each part of its answer"
+)]
+pub(super) async fn local(
+    downstream: &mut Downstream<'_>,
+    head: &RequestHead,
+    context: &ExchangeContext<'_>,
+    read: BodyRead,
+    status: StatusCode,
+    fields: &HeaderMap,
+    body: &[u8],
+    error: Option<ForwarderError>,
+) -> Forwarded {
+    let mut fields = own_fields(fields);
+    fields.extend(context.response_fields());
+    let answered = downstream.answer(head, read, status, &fields, body).await;
+    Forwarded {
+        after: answered.after,
+        status: status.as_u16(),
+        bytes_sent: answered.bytes_sent,
+        is_own: true,
+        error,
+    }
+}
+
+/// What transforms have made of an answer of the front's own. Its length is stated where the
+/// response is written.
+pub(crate) fn own_fields(fields: &HeaderMap) -> Vec<(&str, &str)> {
+    fields
+        .iter()
+        .filter(|(name, _)| !is_hop_by_hop(name) && *name != CONTENT_LENGTH)
+        .filter_map(|(name, value)| Some((name.as_str(), str::from_utf8(value.as_bytes()).ok()?)))
+        .collect()
+}
+
+pub(super) fn gone(error: ForwarderError) -> Forwarded {
+    let error = Some(error);
+    Forwarded {
+        after: After::Close,
+        status: 0,
+        bytes_sent: 0,
+        is_own: false,
+        error,
+    }
+}

@@ -1,0 +1,244 @@
+//! A request's body as the clients of destinations take it: what the reading half
+//! ([`upload`](super::body::upload)) sends, piece by piece.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use ostler_http1::Framing;
+use tokio::sync::mpsc;
+
+/// How much of a body is kept so that it can be sent again.
+const MOST_KEPT: usize = 64 * 1024;
+
+/// A request's body.
+#[derive(Debug)]
+pub(crate) struct ForwardBody {
+    receiver: Option<mpsc::Receiver<Sent>>,
+    length: Option<u64>,
+    /// The mark that it is whole has come.
+    is_whole: bool,
+    taken: Taken,
+    /// What is given once more, before anything else comes.
+    again: VecDeque<Sent>,
+}
+
+/// What the reading half sends. That it falls silent does not make a body whole: it does so too when
+/// the exchange is given up.
+#[derive(Debug, Clone)]
+pub(super) enum Sent {
+    Data {
+        data: Bytes,
+        is_last: bool,
+    },
+    /// The last.
+    Trailers(HeaderMap),
+    End,
+}
+
+/// What has been taken of a body.
+#[derive(Debug)]
+enum Taken {
+    Nothing,
+    /// It is kept, so many bytes.
+    Kept {
+        all: Vec<Sent>,
+        bytes: usize,
+    },
+    /// It is not.
+    Lost,
+}
+
+impl Taken {
+    fn add(&mut self, sent: &Sent) {
+        match self {
+            Self::Kept { all, bytes } => {
+                if let Sent::Data { data, .. } = sent {
+                    *bytes += data.len();
+                }
+                match *bytes <= MOST_KEPT {
+                    true => all.push(sent.clone()),
+                    false => *self = Self::Lost,
+                }
+            }
+            Self::Nothing | Self::Lost => *self = Self::Lost,
+        }
+    }
+}
+
+/// The client's body broke off.
+#[derive(Debug, thiserror::Error)]
+#[error("the client's body broke off")]
+pub(crate) struct Broken;
+
+impl ForwardBody {
+    /// No body.
+    pub(crate) fn empty() -> Self {
+        Self::of(None, Framing::None)
+    }
+
+    /// A body of this framing, and who sends it: nobody does where there is none.
+    pub(super) fn channel(framing: Framing) -> (Option<mpsc::Sender<Sent>>, Self) {
+        match framing {
+            Framing::None => (None, Self::empty()),
+            _ => {
+                let (sender, receiver) = mpsc::channel(1);
+                (Some(sender), Self::of(Some(receiver), framing))
+            }
+        }
+    }
+
+    fn of(receiver: Option<mpsc::Receiver<Sent>>, framing: Framing) -> Self {
+        Self {
+            receiver,
+            length: match framing {
+                Framing::None => Some(0),
+                Framing::Length(length) => Some(length),
+                Framing::Chunked => None,
+            },
+            is_whole: framing == Framing::None,
+            taken: Taken::Nothing,
+            again: VecDeque::new(),
+        }
+    }
+
+    /// Keeps what is taken from here on, as long as it is little, so that it can be sent again.
+    pub(crate) fn remember(&mut self) {
+        if let Taken::Nothing = self.taken {
+            self.taken = Taken::Kept {
+                all: Vec::new(),
+                bytes: 0,
+            };
+        }
+    }
+
+    /// Goes back to the beginning; false where that has not been kept.
+    pub(crate) fn rewind(&mut self) -> bool {
+        match std::mem::replace(&mut self.taken, Taken::Nothing) {
+            Taken::Nothing => true,
+            Taken::Kept { all, .. } => {
+                self.is_whole &= all.is_empty();
+                for sent in all.into_iter().rev() {
+                    self.again.push_front(sent);
+                }
+                true
+            }
+            Taken::Lost => {
+                self.taken = Taken::Lost;
+                false
+            }
+        }
+    }
+
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Option<Sent>> {
+        if let Some(sent) = self.again.pop_front() {
+            return Poll::Ready(Some(sent));
+        }
+        match &mut self.receiver {
+            Some(receiver) => receiver.poll_recv(cx),
+            None => Poll::Ready(None),
+        }
+    }
+}
+
+impl Body for ForwardBody {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        if self.is_whole {
+            return Poll::Ready(None);
+        }
+        let Some(sent) = ready!(self.poll_sent(cx)) else {
+            self.receiver = None;
+            return Poll::Ready(Some(Err(Broken)));
+        };
+        self.taken.add(&sent);
+        let frame = match sent {
+            Sent::Data { data, is_last } => {
+                self.is_whole = is_last;
+                Frame::data(data)
+            }
+            Sent::Trailers(trailers) => {
+                self.is_whole = true;
+                Frame::trailers(trailers)
+            }
+            Sent::End => {
+                self.is_whole = true;
+                return Poll::Ready(None);
+            }
+        };
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.is_whole
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.length
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn next(body: &mut ForwardBody) -> Option<Bytes> {
+        let frame = std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await;
+        frame.map(|frame| frame.unwrap().into_data().unwrap())
+    }
+
+    fn piece(data: &[u8], is_last: bool) -> Sent {
+        let data = Bytes::copy_from_slice(data);
+        Sent::Data { data, is_last }
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_is_given_again() {
+        let (sender, mut body) = ForwardBody::channel(Framing::Chunked);
+        let sender = sender.unwrap();
+        body.remember();
+        sender.try_send(piece(b"one", false)).unwrap();
+        assert_eq!(next(&mut body).await.unwrap(), "one");
+        sender.try_send(piece(b"two", true)).unwrap();
+        assert_eq!(next(&mut body).await.unwrap(), "two");
+        assert_eq!(next(&mut body).await, None);
+        assert!(body.rewind());
+        body.remember();
+        assert!(!body.is_end_stream());
+        assert_eq!(next(&mut body).await.unwrap(), "one");
+        // In the middle, too.
+        assert!(body.rewind());
+        body.remember();
+        for expected in ["one", "two"] {
+            assert_eq!(next(&mut body).await.unwrap(), expected);
+        }
+        assert!(body.is_end_stream());
+    }
+
+    #[tokio::test]
+    async fn what_is_much_or_was_not_to_be_kept_is_lost() {
+        for is_kept in [false, true] {
+            let (sender, mut body) = ForwardBody::channel(Framing::Chunked);
+            if is_kept {
+                body.remember();
+            }
+            assert!(body.rewind(), "nothing has been taken");
+            if is_kept {
+                body.remember();
+            }
+            let much = vec![0; MOST_KEPT + usize::from(is_kept)];
+            sender.unwrap().try_send(piece(&much, false)).unwrap();
+            next(&mut body).await.unwrap();
+            assert!(!body.rewind());
+        }
+    }
+}

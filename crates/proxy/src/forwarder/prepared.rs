@@ -1,0 +1,175 @@
+//! A request as one destination is to have it, and its sending there.
+
+use std::rc::Rc;
+
+use http::Version;
+use http::request::Parts;
+use ostler_http1::RequestHead;
+use ostler_model::DestinationState;
+use ostler_model::transforms::ConnectionEnds;
+
+use super::clients::{
+    Destination, ExtendedConnect, Http2Tunnel, Interim, Left, NotForwarded, Pool, ResponseBody,
+    SendError, Sending,
+};
+use super::forward_body::ForwardBody;
+use super::request::{self, Answer, RequestError, is_web_socket};
+use super::web_socket::{self, Handshake, InvalidKey};
+use crate::context::ExchangeContext;
+use crate::worker::Worker;
+
+/// A request for one destination.
+pub(super) struct Prepared<'a> {
+    head: &'a RequestHead,
+    version: Version,
+    ends: ConnectionEnds<'a>,
+    to: Rc<Destination>,
+    /// What is sent first.
+    parts: Option<Parts>,
+    /// The same, where it cannot be made again.
+    kept: Option<Parts>,
+    pub(super) upgrade: bool,
+    pub(super) handshake: Option<Handshake>,
+}
+
+/// There is no request for a destination.
+pub(super) enum NotPrepared {
+    /// A transform answers.
+    Answered(Answer),
+    Request(RequestError),
+    /// An upgrade in a version that the destination is not spoken to in.
+    Upgrade,
+    Key(InvalidKey),
+}
+
+/// What a destination says.
+#[derive(Debug)]
+pub(super) enum Reply {
+    Response(http::Response<ResponseBody>),
+    /// It has accepted an extended CONNECT.
+    Tunnel(http::Response<Http2Tunnel>),
+}
+
+impl<'a> Prepared<'a> {
+    pub(super) fn new(
+        worker: &Worker,
+        head: &'a RequestHead,
+        context: &ExchangeContext<'_>,
+        ends: ConnectionEnds<'a>,
+        destination: &DestinationState,
+    ) -> Result<Self, NotPrepared> {
+        let version = context.client_version();
+        let to = worker
+            .forwarding(context.cluster(), &destination.model())
+            .map_err(NotPrepared::Request)?;
+        let made = match context.transforms() {
+            None => request::to_destination(head, version, &to, ends).map(Ok),
+            Some(transforms) => worker.with_random(|random| {
+                request::transformed(head, version, transforms, &to, ends, random)
+            }),
+        };
+        let made = made.map_err(NotPrepared::Request)?;
+        let (mut parts, upgrade) = made.map_err(NotPrepared::Answered)?;
+        to.messages
+            .prepare(&mut parts, head.framing(), upgrade)
+            .map_err(NotPrepared::Request)?;
+        if upgrade && !is_web_socket(head) && !to.pool(upgrade).may_upgrade() {
+            // Only a WebSocket has a form in HTTP/2 (reference part B, 12.2).
+            return Err(NotPrepared::Upgrade);
+        }
+        let handshake = forwarded_handshake(version, head, &mut parts, upgrade, to.pool(upgrade))
+            .map_err(NotPrepared::Key)?;
+        // Transforms run once a destination: what they have made is kept.
+        let keeps = upgrade || context.transforms().is_some();
+        Ok(Self {
+            head,
+            version,
+            ends,
+            to,
+            kept: keeps.then(|| parts.clone()),
+            parts: Some(parts),
+            upgrade,
+            handshake,
+        })
+    }
+
+    /// Makes the same request again.
+    fn again(&self) -> Option<Parts> {
+        if let Some(parts) = &self.kept {
+            return Some(parts.clone());
+        }
+        let to = &self.to;
+        let made = request::to_destination(self.head, self.version, to, self.ends);
+        let (mut parts, upgrade) = made.ok()?;
+        to.messages
+            .prepare(&mut parts, self.head.framing(), upgrade)
+            .ok()?;
+        Some(parts)
+    }
+
+    /// Sends it with this body, and waits for what the destination says.
+    pub(super) async fn send(
+        &mut self,
+        body: ForwardBody,
+        interim: &Interim,
+    ) -> Result<Reply, NotForwarded> {
+        let pool = Rc::clone(self.to.pool(self.upgrade));
+        if is_web_socket(self.head) && self.upgrade && pool.may_connect() {
+            let connect = || Some(web_socket::as_connect(self.kept.as_ref()?));
+            match pool.extended_connect(&connect, "websocket").await? {
+                ExtendedConnect::Tunnel(tunnel) => return Ok(Reply::Tunnel(tunnel)),
+                ExtendedConnect::Response(response) => return Ok(Reply::Response(response)),
+                ExtendedConnect::NotSupported if pool.may_upgrade() => {}
+                ExtendedConnect::NotSupported => {
+                    let why = "the destination knows no WebSockets over HTTP/2";
+                    return Err(SendError::of(why).into());
+                }
+                ExtendedConnect::NotConnected(error) => {
+                    let left = Left::Unsent(body);
+                    return Err(NotForwarded { error, left });
+                }
+            }
+        }
+        let Some(parts) = self.parts.take().or_else(|| self.again()) else {
+            return Err(SendError::of("no request can be made").into());
+        };
+        let sending = Sending {
+            upgrade: self.upgrade,
+            again: &|| self.again(),
+            interim: Some(interim),
+        };
+        let request = http::Request::from_parts(parts, body);
+        let mut response = pool.send(request, sending).await?;
+        self.to.messages.read(&mut response);
+        Ok(Reply::Response(response))
+    }
+}
+
+/// The handshake of a WebSocket whose two sides may speak different versions.
+fn forwarded_handshake(
+    version: Version,
+    head: &RequestHead,
+    parts: &mut Parts,
+    upgrade: bool,
+    pool: &Pool,
+) -> Result<Option<Handshake>, InvalidKey> {
+    match version {
+        Version::HTTP_2 => relayed_handshake(version, parts, upgrade),
+        _ if upgrade && is_web_socket(head) && pool.may_connect() => {
+            Handshake::of_client(&parts.headers).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The handshake of a WebSocket with an HTTP/1.1 destination.
+pub(super) fn relayed_handshake(
+    version: Version,
+    parts: &mut Parts,
+    upgrade: bool,
+) -> Result<Option<Handshake>, InvalidKey> {
+    match upgrade && version == Version::HTTP_2 {
+        true => Handshake::with_key(&mut parts.headers).map(Some),
+        false => Ok(None),
+    }
+}
