@@ -47,7 +47,7 @@ pub use settings::{
     AllowedHosts, CertificateConfig, ClientCertificateMode, DataProtectionConfig, DataRate,
     EndpointConfig, FrontLimits, HealthCheckDefaults, Http2Limits, HttpProtocols, KernelTls,
     OstlerConfig, Password, ProtectionKeyConfig, Settings, StaticFilesConfig, TlsConfig,
-    TlsHostConfig,
+    TlsHostConfig, TrustedNetworks,
 };
 pub use tree::{ConfigurationTree, Section, host_variable};
 pub use validate::{Items, Sourced, validate};

@@ -80,6 +80,7 @@ fn build_one(
         url: url?,
         protocols: config.protocols,
         tls: tls?,
+        proxy_protocol: Arc::new(config.proxy_protocol.clone()),
     })
 }
 
@@ -262,6 +263,7 @@ impl Listening {
         self.path == config.path
             && self.url == config.url
             && self.endpoint.tls.is_some() == config.tls.is_some()
+            && *self.endpoint.proxy_protocol == config.proxy_protocol
             && (config.tls.is_some() || self.endpoint.protocols == config.protocols)
     }
 }

@@ -45,31 +45,15 @@ pub(crate) struct Upgraded<'c> {
 
 impl Connections {
     /// Counts a new connection, unless there are as many as may be.
-    pub(crate) fn admit(
-        self: &Arc<Self>,
-        client: IpAddr,
-        limits: &FrontLimits,
-    ) -> Result<Counted, Refused> {
+    pub(crate) fn admit(self: &Arc<Self>, limits: &FrontLimits) -> Result<Counted, Refused> {
         if !add(&self.open, limits.max_concurrent_connections) {
             return Err(Refused::TooMany);
         }
-        let mut counted = Counted {
+        Ok(Counted {
             connections: Arc::clone(self),
             is_open: Cell::new(true),
             address: None,
-        };
-        if let Some(most) = limits.max_connections_per_address {
-            let address = of_one_client(client);
-            let mut by_address = self.lock();
-            let count = by_address.entry(address).or_default();
-            if *count >= most {
-                return Err(Refused::TooManyOfAddress);
-            }
-            *count += 1;
-            drop(by_address);
-            counted.address = Some(address);
-        }
-        Ok(counted)
+        })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, usize>> {
@@ -80,6 +64,24 @@ impl Connections {
 }
 
 impl Counted {
+    /// Counts the connection among those of its client, unless there are as many as may be. Said once,
+    /// when it is known who the client is.
+    pub(crate) fn bind_to(&mut self, client: IpAddr, limits: &FrontLimits) -> Result<(), Refused> {
+        let Some(most) = limits.max_connections_per_address else {
+            return Ok(());
+        };
+        let address = of_one_client(client);
+        let mut by_address = self.connections.lock();
+        let count = by_address.entry(address).or_default();
+        if *count >= most {
+            return Err(Refused::TooManyOfAddress);
+        }
+        *count += 1;
+        drop(by_address);
+        self.address = Some(address);
+        Ok(())
+    }
+
     /// Counts the connection as an upgraded one instead; `None` when there are as many as may be.
     pub(crate) fn upgrade(&self, most: Option<usize>) -> Option<Upgraded<'_>> {
         if !add(&self.connections.upgraded, most) {
@@ -177,7 +179,7 @@ mod tests {
     fn as_many_are_let_in_as_may_be() {
         let connections = Arc::new(Connections::default());
         let limits = limits(Some(2), None);
-        let admit = || connections.admit(client("10.0.0.1"), &limits);
+        let admit = || connections.admit(&limits);
         let (first, _second) = (admit().unwrap(), admit().unwrap());
         assert_eq!(admit().unwrap_err(), Refused::TooMany);
         drop(first);
@@ -189,7 +191,11 @@ mod tests {
     fn an_address_is_an_ipv4_address_or_a_64_of_ipv6() {
         let connections = Arc::new(Connections::default());
         let limits = limits(None, Some(1));
-        let admit = |text| connections.admit(client(text), &limits);
+        let admit = |text| {
+            let mut counted = connections.admit(&limits)?;
+            counted.bind_to(client(text), &limits)?;
+            Ok::<_, Refused>(counted)
+        };
         let _kept = (
             admit("10.0.0.1").unwrap(),
             admit("10.0.0.2").unwrap(),
@@ -215,9 +221,9 @@ mod tests {
     fn an_upgraded_connection_makes_room_for_another() {
         let connections = Arc::new(Connections::default());
         let limits = limits(Some(1), None);
-        let first = connections.admit(client("::1"), &limits).unwrap();
+        let first = connections.admit(&limits).unwrap();
         let upgraded = first.upgrade(Some(1)).unwrap();
-        let second = connections.admit(client("::1"), &limits).unwrap();
+        let second = connections.admit(&limits).unwrap();
         assert!(second.upgrade(Some(1)).is_none());
         drop(upgraded);
         assert!(second.upgrade(Some(0)).is_none());

@@ -20,7 +20,7 @@ use crate::connections::Connections;
 use crate::delegation::{QueueRegistry, Trust};
 use crate::forwarder::ConnectionLimits;
 use crate::health::{self, ActiveHealthOptions, HealthSignal};
-use crate::listener::{Endpoint, ListenUrl, bind};
+use crate::listener::{Endpoint, ListenAddress, ListenUrl, bind};
 
 use crate::listening::{Change, EndpointId};
 use crate::pipeline::Pipeline;
@@ -210,7 +210,7 @@ pub struct Front {
 struct ListeningEndpoint {
     id: EndpointId,
     endpoint: Endpoint,
-    addresses: Vec<SocketAddr>,
+    addresses: Vec<ListenAddress>,
 }
 
 /// A front did not start.
@@ -311,15 +311,18 @@ impl Front {
         Ok(front)
     }
 
-    /// The addresses listened on, ports included.
+    /// The addresses of TCP that are listened on, ports included.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         let listening = self.listening.iter();
-        listening
-            .flat_map(|listening| listening.addresses.iter().copied())
-            .collect()
+        let addresses = listening.flat_map(|listening| listening.addresses.iter());
+        let tcp = addresses.filter_map(|address| match address {
+            ListenAddress::Tcp(address) => Some(*address),
+            ListenAddress::Unix(_) => None,
+        });
+        tcp.collect()
     }
 
-    /// The same with their schemes: `https://127.0.0.1:443`.
+    /// What is listened on, with schemes: `https://127.0.0.1:443`, `http://unix:/run/http.sock`.
     pub fn urls(&self) -> Vec<String> {
         self.listening
             .iter()
@@ -360,7 +363,7 @@ impl Front {
         let bound = bind(&endpoint.url, self.changes.len())?;
         let id = self.next_endpoint;
         self.next_endpoint += 1;
-        let addresses = bound.iter().map(|bound| bound.address).collect();
+        let addresses = bound.iter().map(|bound| bound.address.clone()).collect();
         let mut sockets: Vec<_> = bound
             .into_iter()
             .map(|bound| bound.sockets.into_iter())

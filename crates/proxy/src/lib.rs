@@ -5,6 +5,7 @@
 //! between route and wire is a [`Pipeline`].
 #![forbid(unsafe_code)]
 
+mod accept;
 mod admission;
 mod affinity;
 mod client;
@@ -31,6 +32,7 @@ mod listening;
 mod local_answer;
 mod outcome;
 mod pipeline;
+mod proxy_protocol;
 mod readiness;
 mod respond;
 mod slow_timer;
@@ -45,7 +47,7 @@ pub use direct_forwarder::{DirectForwarder, DirectForwarderBuilder};
 pub use front::{Front, FrontLimits, FrontOptions, StartError};
 pub use health::ActiveHealthOptions;
 pub use listener::{Endpoint, ListenUrl, ListenUrlError};
-pub use ostler_config::{AllowedHosts, DataRate, Http2Limits};
+pub use ostler_config::{AllowedHosts, DataRate, Http2Limits, TrustedNetworks};
 pub use outcome::{ForwarderError, Mode, Outcome};
 pub use pipeline::{Flow, Pipeline, PipelineStep, StepFuture, UnknownStep};
 pub use static_files::StaticFileOptions;

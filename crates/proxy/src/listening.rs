@@ -1,14 +1,14 @@
 //! The listening of one thread: it begins and ends while the front runs, endpoint by endpoint.
 
 use std::cell::RefCell;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
-use rustix::net::SocketFlags;
 use slab::Slab;
-use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinHandle};
 
+use crate::accept::Listener;
 use crate::listener::Endpoint;
 use crate::worker::Worker;
 
@@ -22,20 +22,20 @@ pub(crate) type EndpointId = u64;
 /// What a thread is to listen on, and what no longer.
 #[derive(Debug)]
 pub(crate) enum Change {
-    Begin(EndpointId, Endpoint, Vec<std::net::TcpListener>),
+    Begin(EndpointId, Endpoint, Vec<OwnedFd>),
     /// Confirmed when this thread's sockets are closed, so that others can take the address.
     End(EndpointId, std::sync::mpsc::Sender<()>),
 }
 
 /// What a thread listens on.
 #[derive(Debug, Default)]
-pub(crate) struct Listening(Vec<Listener>);
+pub(crate) struct Listening(Vec<Accepting>);
 
 #[derive(Debug)]
-struct Listener {
+struct Accepting {
     id: EndpointId,
-    endpoint: Endpoint,
-    socket: Rc<TcpListener>,
+    endpoint: Rc<Endpoint>,
+    listener: Rc<Listener>,
     accept: JoinHandle<()>,
     open: Open,
 }
@@ -50,16 +50,16 @@ impl Listening {
         worker: &Rc<Worker>,
         id: EndpointId,
         endpoint: &Endpoint,
-        listener: TcpListener,
+        listener: Listener,
     ) {
         let open = Open::default();
-        let socket = Rc::new(listener);
-        let accepting = (Rc::clone(&socket), endpoint.clone(), Rc::clone(&open));
+        let (listener, endpoint) = (Rc::new(listener), Rc::new(endpoint.clone()));
+        let accepting = (Rc::clone(&listener), Rc::clone(&endpoint), Rc::clone(&open));
         let accept = Rc::clone(worker).accept(accepting.0, accepting.1, accepting.2);
-        self.0.push(Listener {
+        self.0.push(Accepting {
             id,
-            endpoint: endpoint.clone(),
-            socket,
+            endpoint,
+            listener,
             accept: tokio::task::spawn_local(accept),
             open,
         });
@@ -70,7 +70,7 @@ impl Listening {
         match change {
             Change::Begin(id, endpoint, listeners) => {
                 for listener in listeners {
-                    match TcpListener::from_std(listener) {
+                    match Listener::new(listener) {
                         Ok(listener) => self.begin(worker, id, &endpoint, listener),
                         Err(error) => tracing::error!(%error, "cannot wait on a listener"),
                     }
@@ -97,22 +97,14 @@ impl Listening {
     }
 }
 
-impl Listener {
+impl Accepting {
     /// Closes the socket, behind the last connection that the kernel has made: those of its queue
     /// would be reset.
     async fn end(self, worker: &Rc<Worker>) {
         self.accept.abort();
         let _ = self.accept.await;
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        while let Ok(stream) = rustix::net::accept_with(&self.socket, flags) {
-            let stream = std::net::TcpStream::from(stream);
-            let accepted = stream.peer_addr().and_then(|client| {
-                let stream = tokio::net::TcpStream::from_std(stream)?;
-                Ok((stream, client))
-            });
-            if let Ok((stream, client)) = accepted {
-                worker.accepted(stream, client, &self.endpoint, &self.open);
-            }
+        while let Ok(incoming) = self.listener.try_accept() {
+            worker.accepted(incoming, &self.endpoint, &self.open);
         }
     }
 }

@@ -2,20 +2,17 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ostler_delegation::control::ConnectionFacts;
 use ostler_delegation::{QueueError, QueueName};
 use ostler_model::{ClusterState, DestinationModel, FastRandom, Snapshot};
 use ostler_shm::kernel_tls::KernelTls;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 
-use crate::connection::{Accepted, Watch, serve};
+use crate::accept::{self, Incoming, Listener};
+use crate::connection::Watch;
 use crate::delegation::{Queue, Rule, Rules};
 use crate::flush::Flush;
 use crate::forwarder::{Clients, Destination, RequestError};
@@ -26,7 +23,6 @@ use crate::listening::{self, Change, Listening, Open};
 use crate::pipeline::Pipeline;
 use crate::slow_timer::TICK;
 use crate::static_files::StaticFiles;
-use crate::tls::{self, ClientFacts};
 
 /// The state of one thread. Nothing in it is locked, and nothing of it is seen by another.
 #[derive(Debug)]
@@ -253,13 +249,13 @@ impl Worker {
     /// Accepts connections of an endpoint, which are among those that are `open` while they last.
     pub(crate) async fn accept(
         self: Rc<Self>,
-        listener: Rc<TcpListener>,
-        endpoint: Endpoint,
+        listener: Rc<Listener>,
+        endpoint: Rc<Endpoint>,
         open: Open,
     ) {
         loop {
             match listener.accept().await {
-                Ok((stream, client)) => self.accepted(stream, client, &endpoint, &open),
+                Ok(incoming) => self.accepted(incoming, &endpoint, &open),
                 Err(error) => {
                     // Out of descriptors, most likely: others will give some back.
                     tracing::error!(%error, "cannot accept a connection");
@@ -272,40 +268,21 @@ impl Worker {
     /// Serves a connection, in a task of its own.
     pub(crate) fn accepted(
         self: &Rc<Self>,
-        stream: TcpStream,
-        client: SocketAddr,
-        endpoint: &Endpoint,
+        incoming: Incoming,
+        endpoint: &Rc<Endpoint>,
         open: &Open,
     ) {
-        let admitted = self.shared.connections.admit(client.ip(), &self.limits());
-        let counted = match admitted {
-            Ok(counted) => counted,
-            Err(refused) => {
-                tracing::debug!(%client, ?refused, "a connection is closed at once");
-                return;
+        match self.shared.connections.admit(&self.limits()) {
+            Ok(counted) => {
+                let (worker, endpoint) = (Rc::clone(self), Rc::clone(endpoint));
+                let serve = accept::serve(worker, endpoint, incoming, counted);
+                listening::spawn(open, serve);
             }
-        };
-        let facts = ConnectionFacts {
-            client: Some(client),
-            local: stream.local_addr().ok(),
-            accepted_ns: ostler_shm::monotonic_nanoseconds(),
-        };
-        let worker = Rc::clone(self);
-        if let Some(tls) = &endpoint.tls {
-            let tls = Arc::clone(tls);
-            return listening::spawn(open, tls::serve(worker, stream, tls, facts, counted));
+            Err(refused) => {
+                let client = incoming.peer;
+                tracing::debug!(?client, ?refused, "a connection is closed at once");
+            }
         }
-        let Ok(stream) = stream.into_std() else {
-            return;
-        };
-        let accepted = Accepted {
-            socket: OwnedFd::from(stream),
-            facts: ClientFacts::clear(facts),
-            session: None,
-            protocols: endpoint.protocols,
-            counted,
-        };
-        listening::spawn(open, serve(worker, accepted));
     }
 
     async fn tick(self: Rc<Self>) {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::shape::{boolean, list, map, member, object, text, text_like};
+use super::shape::{boolean, list, map, member, object, text, text_like, texts};
 
 /// A key with its shape.
 type Properties = Vec<(&'static str, Value)>;
@@ -38,6 +38,25 @@ pub(super) fn of_kestrel() -> Properties {
         ),
         ("Certificates", default),
     ]
+}
+
+/// `Ostler:ProxyProtocol`.
+pub(super) fn proxy_protocol() -> Value {
+    object(
+        "Who says in a PROXY header (version 1 or 2) who the client is.",
+        vec![
+            (
+                "TrustedNetworks",
+                texts(
+                    "Addresses, networks such as 10.0.0.0/8, or unix: their connections begin with the header.",
+                ),
+            ),
+            (
+                "Endpoints",
+                texts("Names of Kestrel:Endpoints; absent: all of them."),
+            ),
+        ],
+    )
 }
 
 fn name() -> Value {

@@ -256,6 +256,7 @@ pub(super) fn ostler() -> Value {
                 ),
             ),
             ("Tls", tls),
+            ("ProxyProtocol", super::endpoints::proxy_protocol()),
             (
                 "KernelTls",
                 choice(

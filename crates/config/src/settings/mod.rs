@@ -18,7 +18,7 @@ pub use data_protection::{DataProtectionConfig, ProtectionKeyConfig};
 pub use data_rate::DataRate;
 pub use endpoints::{
     CertificateConfig, ClientCertificateMode, EndpointConfig, HttpProtocols, Password, TlsConfig,
-    TlsHostConfig,
+    TlsHostConfig, TrustedNetworks,
 };
 pub use health_checks::HealthCheckDefaults;
 pub use http2_limits::Http2Limits;
@@ -119,7 +119,13 @@ fn ostler(
     let client_certificate_authorities = reader.text("ClientCertificateAuthorities");
     reader.finish();
     let mut reader = Reader::new(tree.section("Ostler"), diagnostics);
-    reader.allow(["HealthChecks", "DataProtection", "Limits", "Tls"]);
+    reader.allow([
+        "HealthChecks",
+        "DataProtection",
+        "Limits",
+        "Tls",
+        "ProxyProtocol",
+    ]);
     let threads = reader.parsed("Threads", |text| match leaf::int32(text)? {
         threads @ 0..=MOST_THREADS => Ok(threads.unsigned_abs() as usize),
         _ => Err(format!("{text:?} is not from 0 to {MOST_THREADS}")),

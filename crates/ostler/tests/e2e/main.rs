@@ -20,6 +20,7 @@ mod elsewhere;
 mod endpoints;
 mod environment;
 mod failures;
+mod first_bytes;
 mod forwarder_errors;
 mod forwarding;
 mod gone_clients;

@@ -252,7 +252,7 @@ fn versions_of_tls_are_those_of_the_endpoint() {
 }
 
 #[test]
-fn whoever_speaks_no_tls_hears_nothing_and_stalls_nobody() {
+fn whoever_speaks_neither_tls_nor_http_hears_nothing_and_stalls_nobody() {
     let sandbox = Sandbox::new();
     let authority = authority(&sandbox);
     let both = BothWays::new(&sandbox);
@@ -263,9 +263,9 @@ fn whoever_speaks_no_tls_hears_nothing_and_stalls_nobody() {
         1,
     );
     let front = start(&sandbox, &both.configuration("", &sections));
-    // Clear text is answered by an alert, if at all.
+    // It is answered by an alert, if at all.
     let mut clear = Client::connect(front.port);
-    clear.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    clear.send("\0\x01\x02 something else\r\n\r\n");
     let heard = clear.rest();
     assert!(heard.is_empty() || heard[0] == 21, "{heard:?}");
     assert!(heard.len() <= 7, "{heard:?}");

@@ -15,6 +15,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::endpoint::TlsEndpoint;
 use super::facts::{ClientFacts, TlsFacts};
+use super::plain_http;
 use super::records::Followed;
 use super::session::TlsSession;
 use crate::connection::{Accepted, Watch};
@@ -34,6 +35,8 @@ enum HandshakeError {
     UnknownName(Option<String>),
     #[error("the client agrees to no protocol that is spoken here")]
     NoProtocol,
+    #[error("it speaks http in clear text")]
+    PlainHttp,
     #[error("the handshake fails")]
     Failed(#[from] io::Error),
 }
@@ -41,13 +44,17 @@ enum HandshakeError {
 /// Shakes hands with a client and serves it.
 pub(crate) async fn serve(
     worker: Rc<Worker>,
-    stream: TcpStream,
+    socket: OwnedFd,
     endpoint: Arc<TlsEndpoint>,
     connection: ConnectionFacts,
     counted: Counted,
 ) {
     // Two flights of small records follow each other.
-    let _ = stream.set_nodelay(true);
+    let _ = ostler_shm::set_no_delay(socket.as_fd());
+    // One in the file system will do, too: only what every stream can do is asked of it.
+    let Ok(stream) = TcpStream::from_std(std::net::TcpStream::from(socket)) else {
+        return;
+    };
     let limit = worker.limits().head_timeout;
     let handshake = tokio::time::timeout(limit, handshake(stream, &endpoint));
     let shakes_hands = worker.shakes_hands();
@@ -96,6 +103,10 @@ async fn handshake(
     stream: TcpStream,
     endpoint: &TlsEndpoint,
 ) -> Result<(TlsStream<Followed<TcpStream>>, bool), HandshakeError> {
+    if plain_http::is_spoken(&stream).await {
+        plain_http::answer(stream).await;
+        return Err(HandshakeError::PlainHttp);
+    }
     let stream = Followed::new(stream);
     let mut start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
     let name = start.client_hello().server_name().map(str::to_owned);

@@ -7,6 +7,7 @@ mod endpoint;
 mod facts;
 mod kernel;
 mod kernel_socket;
+mod plain_http;
 mod records;
 mod session;
 

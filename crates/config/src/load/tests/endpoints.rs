@@ -4,7 +4,7 @@ use super::*;
 use crate::schema::SslProtocols;
 use crate::settings::{
     CertificateConfig, ClientCertificateMode, EndpointConfig, HttpProtocols, TlsConfig,
-    TlsHostConfig,
+    TlsHostConfig, TrustedNetworks,
 };
 
 fn endpoints(text: &str) -> Vec<EndpointConfig> {
@@ -60,6 +60,7 @@ fn names_inherit_from_endpoints_and_endpoints_from_the_defaults() {
                     hosts: Vec::new(),
                     any: Some(host(default, http1, SslProtocols::TLS13, none)),
                 }),
+                proxy_protocol: TrustedNetworks::default(),
             },
             EndpointConfig {
                 path: "Kestrel:Endpoints:B:Url".into(),
@@ -75,12 +76,14 @@ fn names_inherit_from_endpoints_and_endpoints_from_the_defaults() {
                     ],
                     any: None,
                 }),
+                proxy_protocol: TrustedNetworks::default(),
             },
             EndpointConfig {
                 path: "Kestrel:Endpoints:C:Url".into(),
                 url: "http://*:3".into(),
                 protocols: http1,
                 tls: None,
+                proxy_protocol: TrustedNetworks::default(),
             },
         ]
     );
@@ -191,4 +194,56 @@ fn what_cannot_be_spoken_beside_what_can_is_a_warning() {
     let defaults = "Kestrel:EndpointDefaults";
     let paths = ["Protocols", "SslProtocols"].map(|key| format!("{defaults}:{key}"));
     assert_eq!(warning_paths(&loaded), paths);
+}
+
+#[test]
+fn a_proxy_protocol_is_that_of_the_endpoints_it_names_and_of_trusted_networks() {
+    let text = r#"{ "Kestrel": { "Endpoints": {
+            "Public": { "Url": "http://*:1" }, "Own": { "Url": "http://unix:/run/a.sock" } } },
+        "Ostler": { "ProxyProtocol": {
+            "TrustedNetworks": [ "10.0.0.0/8", "unix" ], "Endpoints": [ "public" ] } } }"#;
+    let read = endpoints(text);
+    let of = |name: &str| read.iter().find(|one| one.path.contains(name)).unwrap();
+    let peer = Some("10.1.2.3".parse().unwrap());
+    assert!(of("Public").proxy_protocol.contain(peer));
+    assert!(of("Public").proxy_protocol.contain(None));
+    assert!(!of("Own").proxy_protocol.contain(None));
+    let all = endpoints(
+        r#"{ "Urls": "http://*:1",
+            "Ostler": { "ProxyProtocol": { "TrustedNetworks": [ "10.1.2.3" ] } } }"#,
+    );
+    assert!(all[0].proxy_protocol.contain(peer));
+}
+
+#[test]
+fn a_proxy_protocol_of_nobody_or_of_no_endpoint_is_an_error() {
+    for (section, wanted) in [
+        (
+            r#"{ "Endpoints": [ "A" ] }"#,
+            "Ostler:ProxyProtocol:TrustedNetworks: nobody is trusted",
+        ),
+        (
+            r#"{ "TrustedNetworks": [ "10.0.0.0/64" ] }"#,
+            "Ostler:ProxyProtocol:TrustedNetworks:0: ",
+        ),
+        (
+            r#"{ "TrustedNetworks": [ "::1" ], "Endpoints": [ "B" ] }"#,
+            "Ostler:ProxyProtocol:Endpoints:0: there is no endpoint \"B\"",
+        ),
+    ] {
+        let text = format!(
+            r#"{{ "Kestrel": {{ "Endpoints": {{ "A": {{ "Url": "http://*:1" }} }} }},
+                "Ostler": {{ "ProxyProtocol": {section} }} }}"#
+        );
+        let loaded = load(&tree(&text));
+        let errors: Vec<_> = loaded
+            .diagnostics
+            .errors()
+            .map(ToString::to_string)
+            .collect();
+        assert!(
+            errors.iter().any(|error| error.contains(wanted)),
+            "{errors:?}"
+        );
+    }
 }

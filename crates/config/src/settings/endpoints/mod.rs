@@ -4,9 +4,11 @@
 mod certificate;
 mod ports;
 mod protocols;
+mod proxy_protocol;
 
 pub use certificate::{CertificateConfig, Password};
 pub use protocols::{ClientCertificateMode, HttpProtocols};
+pub use proxy_protocol::TrustedNetworks;
 
 use crate::cluster::ssl_protocols;
 use crate::diagnostics::{Diagnostics, Severity};
@@ -27,6 +29,8 @@ pub struct EndpointConfig {
     pub protocols: HttpProtocols,
     /// What clients are told over TLS; none where the URL is `http://`.
     pub tls: Option<TlsConfig>,
+    /// `Ostler:ProxyProtocol`: whose connections begin with a PROXY header.
+    pub proxy_protocol: TrustedNetworks,
 }
 
 /// What an https endpoint tells its clients, by the name they ask for.
@@ -70,6 +74,21 @@ struct Inherited {
 ///
 /// The last two are usually variables of the environment, in any of ASP.NET's three spellings.
 pub(super) fn read(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) -> Vec<EndpointConfig> {
+    let mut endpoints = read_places(tree, diagnostics);
+    let named = tree.section("Kestrel:Endpoints");
+    let names: Vec<_> = named.children().map(|(name, _)| name).collect();
+    let section = tree.section("Ostler:ProxyProtocol");
+    let proxy_protocol = proxy_protocol::read(section, &names, diagnostics);
+    for endpoint in &mut endpoints {
+        let is_at = |name: &&&str| endpoint.path == named.child(name).child("Url").path();
+        let name = names.iter().find(is_at).copied();
+        endpoint.proxy_protocol = proxy_protocol.of(name);
+    }
+    endpoints
+}
+
+/// The same, and nobody there is believed yet.
+fn read_places(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) -> Vec<EndpointConfig> {
     let certificates = tree.section("Kestrel:Certificates");
     let default = certificates.child("Default");
     let certificate = certificate::read(default, diagnostics);
@@ -109,6 +128,7 @@ pub(super) fn read(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) -> V
         url: DEFAULT.to_owned(),
         protocols: defaults.protocols,
         tls: None,
+        proxy_protocol: TrustedNetworks::default(),
     }]
 }
 
@@ -163,6 +183,7 @@ fn read_url(
         url,
         protocols: defaults.protocols,
         tls,
+        proxy_protocol: TrustedNetworks::default(),
     })
 }
 
@@ -226,6 +247,7 @@ fn read_endpoint(
         url,
         protocols: own.protocols,
         tls,
+        proxy_protocol: TrustedNetworks::default(),
     })
 }
 

@@ -1,0 +1,130 @@
+//! Accepting connections, and what goes before HTTP on one: a PROXY header, the limit on the client's
+//! address, TLS.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use ostler_delegation::control::ConnectionFacts;
+use rustix::net::{SocketFlags, acceptfrom_with, getsockname};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use crate::connection::Accepted;
+use crate::connections::Counted;
+use crate::listener::Endpoint;
+use crate::proxy_protocol::{self, Ends};
+use crate::readiness::readable;
+use crate::respond::Chain;
+use crate::tls::{self, ClientFacts};
+use crate::worker::Worker;
+
+/// A listening socket, of TCP or in the file system.
+#[derive(Debug)]
+pub(crate) struct Listener(AsyncFd<OwnedFd>);
+
+/// A connection that was accepted a moment ago.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    socket: OwnedFd,
+    /// Who has connected; nobody has an address who came through a file.
+    pub(crate) peer: Option<SocketAddr>,
+    accepted_ns: u64,
+}
+
+impl Listener {
+    /// Waits for connections on a socket that does not block.
+    pub(crate) fn new(socket: OwnedFd) -> io::Result<Self> {
+        readable(socket).map(Self)
+    }
+
+    /// The next connection.
+    pub(crate) async fn accept(&self) -> io::Result<Incoming> {
+        self.0.async_io(Interest::READABLE, accept).await
+    }
+
+    /// The next connection that is there already.
+    pub(crate) fn try_accept(&self) -> io::Result<Incoming> {
+        accept(self.0.get_ref())
+    }
+}
+
+fn accept(listener: &OwnedFd) -> io::Result<Incoming> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let (socket, peer) = acceptfrom_with(listener, flags)?;
+    Ok(Incoming {
+        socket,
+        peer: peer.and_then(|peer| SocketAddr::try_from(peer).ok()),
+        accepted_ns: ostler_shm::monotonic_nanoseconds(),
+    })
+}
+
+/// Serves a connection of an endpoint until it is over.
+pub(crate) async fn serve(
+    worker: Rc<Worker>,
+    endpoint: Rc<Endpoint>,
+    incoming: Incoming,
+    mut counted: Counted,
+) {
+    let Some(connection) = facts(&worker, &endpoint, &incoming).await else {
+        return;
+    };
+    if let Some(client) = connection.client
+        && let Err(refused) = counted.bind_to(client.ip(), &worker.limits())
+    {
+        tracing::debug!(%client, ?refused, "a connection is closed at once");
+        return;
+    }
+    let socket = incoming.socket;
+    if let Some(endpoint) = &endpoint.tls {
+        return tls::serve(worker, socket, Arc::clone(endpoint), connection, counted).await;
+    }
+    let accepted = Accepted {
+        socket,
+        facts: ClientFacts::clear(connection),
+        session: None,
+        protocols: endpoint.protocols,
+        counted,
+    };
+    crate::connection::serve(worker, accepted).await;
+}
+
+/// Whose connection it is; `None` where it does not say so and must.
+async fn facts(
+    worker: &Rc<Worker>,
+    endpoint: &Endpoint,
+    incoming: &Incoming,
+) -> Option<ConnectionFacts> {
+    let peer = incoming.peer;
+    let local = getsockname(&incoming.socket).ok();
+    let mut facts = ConnectionFacts {
+        client: peer,
+        local: local.and_then(|local| SocketAddr::try_from(local).ok()),
+        accepted_ns: incoming.accepted_ns,
+    };
+    if !endpoint.proxy_protocol.contain(peer.map(|peer| peer.ip())) {
+        return Some(facts);
+    }
+    // Who is not known yet is waited for as somebody whose handshake goes on.
+    let _shakes_hands = worker.shakes_hands();
+    let limit = worker.limits().head_timeout;
+    let said = tokio::time::timeout(limit, proxy_protocol::read(&incoming.socket)).await;
+    match said.unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into())) {
+        Ok(Some(Ends { client, local })) => {
+            facts.client = Some(client);
+            facts.local = Some(local);
+        }
+        // It speaks for itself: a health check of its own, say.
+        Ok(None) => {}
+        // It checks whether a connection can be made, and nothing else.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return None,
+        Err(error) => {
+            let url = endpoint.url.as_str();
+            tracing::info!(?peer, url, error = %Chain(&error), "a trusted peer's connection is closed");
+            return None;
+        }
+    }
+    Some(facts)
+}
