@@ -5,6 +5,7 @@
 //! asked here whether it satisfies them. So does ASP.NET, whose automaton has a state for each such
 //! text; what it makes of others is seen after methods and hosts only.
 
+use std::collections::HashMap;
 use std::num::NonZeroU32;
 
 use hashbrown::HashTable;
@@ -23,6 +24,8 @@ pub(super) struct PathIndex {
     edges: HashTable<Edge>,
     /// The texts of all edges, folded.
     texts: String,
+    /// By node: guards, each once, and where a segment leads that satisfies it.
+    guarded: HashMap<u32, Vec<(Guard, u32)>>,
     leaves: u32,
 }
 
@@ -38,8 +41,8 @@ struct Node {
     catch_all: Option<Leaf>,
     /// Where any segment that is not empty leads. Never the root, so 0 is free to mean none.
     any: Option<NonZeroU32>,
-    /// Where such a segment leads if it satisfies a guard; each guard once.
-    guarded: Vec<(Guard, u32)>,
+    /// Whether such a segment leads elsewhere too, if it satisfies a guard.
+    has_guarded: bool,
     /// Whether an edge with a text leads from here.
     has_edges: bool,
 }
@@ -58,6 +61,7 @@ impl Default for PathIndex {
             nodes: vec![Node::default()],
             edges: HashTable::new(),
             texts: String::new(),
+            guarded: HashMap::new(),
             leaves: 0,
         }
     }
@@ -139,10 +143,10 @@ impl PathIndex {
         for at in reached {
             let node = &self.nodes[*at as usize];
             next.extend(node.any.map(NonZeroU32::get));
-            for (guard, to) in &node.guarded {
-                if !is_literal || guard.admits(segment) {
-                    next.push(*to);
-                }
+            if node.has_guarded {
+                let guarded = self.guarded.get(at).into_iter().flatten();
+                let admitted = guarded.filter(|(guard, _)| !is_literal || guard.admits(segment));
+                next.extend(admitted.map(|(_, to)| *to));
             }
         }
     }
@@ -192,13 +196,14 @@ impl PathIndex {
     }
 
     fn guarded_child(&mut self, from: u32, guard: Guard) -> u32 {
-        let children = &self.nodes[from as usize].guarded;
+        let children = self.guarded.entry(from).or_default();
         if let Some((_, to)) = children.iter().find(|(other, _)| *other == guard) {
             return *to;
         }
-        let to = self.new_node();
-        self.nodes[from as usize].guarded.push((guard, to));
-        to
+        let to = self.nodes.len() as u32;
+        children.push((guard, to));
+        self.nodes[from as usize].has_guarded = true;
+        self.new_node()
     }
 
     fn new_node(&mut self) -> u32 {

@@ -320,7 +320,16 @@ fn is_day(year: u32, month: u32, day: u32) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_one_or_none(text in "([0-9]{0,5}|jan|am|z|t|mon|[-+/:., \u{e9}]){0,12}") {
+            let _ = is_date_time(&text);
+        }
+    }
 
     #[test]
     fn what_the_invariant_parser_takes() {
