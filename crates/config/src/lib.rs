@@ -24,14 +24,16 @@ mod error;
 pub mod host_name;
 mod json;
 mod json_schema;
+mod keys;
 mod leaf;
 mod load;
+mod metadata;
 mod nearest;
 mod not_yet;
 mod policies;
 mod policy_kind;
 mod reader;
-mod renamed;
+mod reference;
 mod route;
 pub mod schema;
 mod settings;
@@ -43,6 +45,7 @@ pub use error::SourceError;
 pub use json_schema::json_schema;
 pub use load::{Loaded, RouteValidator, load, load_section, load_with};
 pub use policy_kind::PolicyKind;
+pub use reference::configuration_page;
 pub use settings::{
     AllowedHosts, CertificateConfig, ClientCertificateMode, DataProtectionConfig, DataRate,
     EndpointConfig, FrontLimits, HealthCheckDefaults, Http2Limits, HttpProtocols, KernelTls,

@@ -6,6 +6,7 @@ mod routes_alike;
 use std::collections::HashSet;
 
 use crate::diagnostics::{Diagnostics, Severity};
+use crate::keys;
 use crate::nearest::{nearest, suggestion};
 use crate::policy_kind::PolicyKind;
 use crate::reader::{Reader, note};
@@ -94,7 +95,7 @@ pub fn load_section(
         note(&mut diagnostics, Severity::Error, &section, message, None);
     }
     let policies = policies::read(tree, &mut diagnostics);
-    let mut reader = Reader::new(section, &mut diagnostics);
+    let mut reader = Reader::new(section, &keys::REVERSE_PROXY, &mut diagnostics);
     let pipeline = pipeline(&mut reader, validator);
     let delegates = delegates(pipeline.as_deref().unwrap_or_default());
     let routes = reader.entries("Routes").into_iter();
@@ -129,12 +130,6 @@ pub(crate) const REVERSE_PROXY: &str = "ReverseProxy";
 
 const DELEGATION: &str = "HttpSysDelegation";
 const LOAD_BALANCING: &str = "LoadBalancing";
-const STEPS: [&str; 4] = [
-    "SessionAffinity",
-    LOAD_BALANCING,
-    "PassiveHealthChecks",
-    DELEGATION,
-];
 
 /// Whether the steps of a pipeline include delegation.
 pub(crate) fn delegates(steps: &[String]) -> bool {
@@ -146,8 +141,8 @@ fn pipeline(reader: &mut Reader<'_, '_>, validator: &dyn RouteValidator) -> Opti
     let steps = reader.list("Pipeline");
     for (at, (item, name)) in steps.iter().enumerate() {
         let mut before = steps[..at].iter().map(|(_, other)| other);
-        if !STEPS.iter().any(|step| same(step, name)) && !validator.has_step(name) {
-            let remedy = suggestion(name, &STEPS);
+        if !keys::STEPS.iter().any(|step| same(step, name)) && !validator.has_step(name) {
+            let remedy = suggestion(name, &keys::STEPS);
             let message = format!("there is no pipeline step {name:?}");
             reader.error(item, message, Some(remedy));
         } else if before.any(|other| same(other, name)) {

@@ -74,12 +74,6 @@ pub(crate) fn warn(tree: &ConfigurationTree, proxy: &str, diagnostics: &mut Diag
     }
 }
 
-/// The keys of an object that are not implemented yet.
-pub(crate) fn keys_of(owner: &str) -> impl Iterator<Item = &'static str> {
-    let lines = NOT_YET.iter().filter(move |line| line.owner == owner);
-    lines.map(|line| line.key)
-}
-
 /// All sections whose path is like `pattern`.
 fn matching<'a>(root: Section<'a>, pattern: &str) -> Vec<Section<'a>> {
     let mut sections = vec![root];

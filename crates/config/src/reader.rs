@@ -1,52 +1,59 @@
 //! Reading one object: typed values, every mistake noted, every key that nobody knows reported.
 
 use crate::diagnostics::{Diagnostic, Diagnostics, Severity};
+use crate::keys::{self, Object, Value};
 use crate::leaf::TimeSpan;
 use crate::nearest::{nearest, suggestion};
-use crate::renamed;
 use crate::schema::Metadata;
 use crate::tree::Section;
 use crate::tree::key::same;
 
-/// Reads a section whose keys are known by being asked for.
+/// Reads a section whose keys are described.
 pub(crate) struct Reader<'a, 'd> {
     pub(crate) section: Section<'a>,
-    known: Vec<&'static str>,
+    object: &'static Object,
     pub(crate) diagnostics: &'d mut Diagnostics,
 }
 
 impl<'a, 'd> Reader<'a, 'd> {
     /// Begins to read an object. A single value in its place has no effect.
-    pub(crate) fn new(section: Section<'a>, diagnostics: &'d mut Diagnostics) -> Self {
+    pub(crate) fn new(
+        section: Section<'a>,
+        object: &'static Object,
+        diagnostics: &'d mut Diagnostics,
+    ) -> Self {
         if section.value().is_some_and(|text| !text.is_empty()) {
             let message = "a single value has no effect where an object is expected";
             note(diagnostics, Severity::Warning, &section, message, None);
         }
         Self {
             section,
-            known: Vec::new(),
+            object,
             diagnostics,
         }
     }
 
-    /// What stands under a key, which is known from now on.
-    pub(crate) fn child(&mut self, key: &'static str) -> Section<'a> {
-        self.allow([key]);
+    /// What stands under a key, which is described.
+    pub(crate) fn child(&self, key: &'static str) -> Section<'a> {
+        self.described(key, |_| true);
         self.section.child(key)
     }
 
-    /// Keys that are known without being read here.
-    pub(crate) fn allow(&mut self, keys: impl IntoIterator<Item = &'static str>) {
-        for key in keys {
-            #[cfg(test)]
-            asked::note(self.section.path(), key);
-            self.known.push(key);
-        }
+    /// Makes sure, in tests, that a key is described as it is read.
+    fn described(&self, key: &'static str, is_so: impl FnOnce(Value) -> bool) {
+        #[cfg(test)]
+        asked::note(self.section.path(), key);
+        debug_assert!(
+            self.object.key(key).is_some_and(|key| is_so(key.value)),
+            "{}:{key} is not described, or not as what it is read as",
+            self.section.path()
+        );
     }
 
     /// The value under a key: `None` when it is absent, null, or no single value.
     fn value(&mut self, key: &'static str) -> (Section<'a>, Option<&'a str>) {
-        let section = self.child(key);
+        self.described(key, Value::is_single);
+        let section = self.section.child(key);
         let value = section.value();
         if value.is_none() && section.has_children() {
             let message = "an object or array has no effect where a single value is expected";
@@ -116,7 +123,8 @@ impl<'a, 'd> Reader<'a, 'd> {
 
     /// An array of anything.
     pub(crate) fn elements(&mut self, key: &'static str) -> Vec<Section<'a>> {
-        let section = self.child(key);
+        self.described(key, Value::is_array);
+        let section = self.section.child(key);
         if let Some(text) = section.value().filter(|text| !text.is_empty()) {
             let remedy = format!("write it as [ {text:?} ]");
             let message = "a single value has no effect where an array is expected";
@@ -127,7 +135,10 @@ impl<'a, 'd> Reader<'a, 'd> {
 
     /// An object whose keys are ids. Both of two objects that differ only in case are one.
     pub(crate) fn entries(&mut self, key: &'static str) -> Vec<(&'a str, Section<'a>)> {
-        let section = self.child(key);
+        self.described(key, |value| {
+            matches!(value, Value::Map(_) | Value::TextsMap)
+        });
+        let section = self.section.child(key);
         if section.value().is_some_and(|text| !text.is_empty()) {
             let message = "a single value has no effect where an object is expected";
             self.warn(&section, message, None);
@@ -144,7 +155,8 @@ impl<'a, 'd> Reader<'a, 'd> {
 
     /// An object of texts.
     pub(crate) fn map(&mut self, key: &'static str) -> Metadata {
-        let section = self.child(key);
+        self.described(key, |value| matches!(value, Value::TextMap));
+        let section = self.section.child(key);
         map(&section, self.diagnostics)
     }
 
@@ -166,11 +178,11 @@ impl<'a, 'd> Reader<'a, 'd> {
         note(self.diagnostics, Severity::Warning, at, message, remedy);
     }
 
-    /// Warns of the keys that were not asked for: they have no effect (reference 1.1).
+    /// Warns of the keys that nobody knows: they have no effect (reference 1.1).
     pub(crate) fn finish(self) {
         let split_from = self.section.split_from();
         for (name, section) in self.section.children() {
-            if self.known.iter().any(|known| same(known, name)) {
+            if self.object.key(name).is_some() {
                 continue;
             }
             let key = section.split_from().unwrap_or(name);
@@ -182,12 +194,7 @@ impl<'a, 'd> Reader<'a, 'd> {
                 ),
                 _ => (
                     format!("the key {key:?} is unknown and has no effect"),
-                    renamed::remedy(self.section.path(), name)
-                        .map(str::to_owned)
-                        .or_else(|| {
-                            let near = nearest(name, &self.known);
-                            near.map(|known| format!("did you mean {known}?"))
-                        }),
+                    what_was_meant(self.object, name),
                 ),
             };
             note(
@@ -198,6 +205,21 @@ impl<'a, 'd> Reader<'a, 'd> {
                 remedy,
             );
         }
+    }
+}
+
+/// What somebody meant who wrote a key that an object has not.
+pub(crate) fn what_was_meant(object: &Object, name: &str) -> Option<String> {
+    if let Some(instead) = object.instead_of(name) {
+        return Some(instead);
+    }
+    match (nearest(name, &object.names()), keys::only_owner(name)) {
+        (Some(near), Some(owner)) => {
+            Some(format!("did you mean {near}? {name} is a key of {owner}"))
+        }
+        (Some(near), None) => Some(format!("did you mean {near}?")),
+        (None, Some(owner)) => Some(format!("it is a key of {owner}")),
+        (None, None) => None,
     }
 }
 

@@ -4,6 +4,7 @@
 mod write;
 
 use crate::diagnostics::Diagnostics;
+use crate::keys;
 use crate::load::{RouteValidator, delegates};
 use crate::reader::Reader;
 use crate::schema::{ClusterConfig, PoliciesConfig, RouteConfig};
@@ -38,7 +39,11 @@ pub struct Items<'a> {
 pub fn validate(items: &Items<'_>, validator: &dyn RouteValidator) -> Diagnostics {
     let tree = tree(items);
     let mut diagnostics = Diagnostics::default();
-    let mut reader = Reader::new(tree.section("ReverseProxy"), &mut diagnostics);
+    let mut reader = Reader::new(
+        tree.section("ReverseProxy"),
+        &keys::REVERSE_PROXY,
+        &mut diagnostics,
+    );
     for (id, section) in reader.entries("Routes") {
         route::read(id, section, validator, items.policies, reader.diagnostics);
     }

@@ -42,8 +42,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Report every error and warning of a configuration.
     Check(CheckArgs),
-    /// Print the JSON schema of a configuration, for editors.
-    Schema,
+    /// Print the JSON schema of a configuration, for editors, or the reference of its keys.
+    Schema(SchemaArgs),
     /// Run a target process with paths to try things on.
     SampleTarget(SampleTargetArgs),
     /// List the request queues on this host.
@@ -175,6 +175,21 @@ impl From<Verbosity> for Verbosity503 {
             Verbosity::Full => Self::Full,
         }
     }
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SchemaArgs {
+    /// What to print.
+    #[arg(long, value_enum, default_value_t = SchemaFormat::Json)]
+    pub(crate) format: SchemaFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaFormat {
+    /// The JSON schema.
+    Json,
+    /// A page that describes every key.
+    Markdown,
 }
 
 #[derive(Debug, clap::Args)]

@@ -62,7 +62,7 @@ pub use ostler_proxy::{
     DuplicateStep, ExchangeContext, Flow, Outcome, PipelineStep, StepFuture, StepRegistry,
 };
 
-use crate::args::{Args, Command};
+use crate::args::{Args, Command, SchemaFormat};
 
 /// What a mistake in the configuration exits with (`EX_USAGE`).
 const EXIT_CONFIGURATION: u8 = 64;
@@ -77,7 +77,7 @@ pub fn run_with(steps: StepRegistry) -> ExitCode {
     let done = match args.command {
         Command::Run(arguments) => run::run(&arguments, &steps),
         Command::Check(arguments) => check::check(&arguments, &steps),
-        Command::Schema => print_schema(),
+        Command::Schema(arguments) => print_schema(arguments.format),
         Command::SampleTarget(arguments) => sample_target::run(arguments),
         Command::Queues(arguments) => queues::list(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
@@ -93,8 +93,12 @@ pub fn run_with(steps: StepRegistry) -> ExitCode {
 }
 
 /// For a file, or for a pipe whose reader may have seen enough.
-fn print_schema() -> anyhow::Result<ExitCode> {
-    match std::io::stdout().write_all(ostler_config::json_schema().as_bytes()) {
+fn print_schema(format: SchemaFormat) -> anyhow::Result<ExitCode> {
+    let text = match format {
+        SchemaFormat::Json => ostler_config::json_schema(),
+        SchemaFormat::Markdown => ostler_config::configuration_page(),
+    };
+    match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(ExitCode::SUCCESS),
     }

@@ -2,9 +2,10 @@
 
 use super::address;
 use crate::diagnostics::Diagnostics;
+use crate::keys;
 use crate::leaf;
+use crate::metadata;
 use crate::reader::Reader;
-use crate::renamed;
 use crate::schema::DestinationConfig;
 use crate::tree::Section;
 
@@ -22,7 +23,7 @@ pub(super) fn read(
     delegates: bool,
     diagnostics: &mut Diagnostics,
 ) -> DestinationConfig {
-    let mut reader = Reader::new(section, diagnostics);
+    let mut reader = Reader::new(section, &keys::DESTINATION, diagnostics);
     let config = DestinationConfig {
         destination_id: id.to_owned(),
         address: reader.text("Address").unwrap_or_default(),
@@ -34,7 +35,7 @@ pub(super) fn read(
     };
     let at = reader.section.clone();
     let meant = [(QUEUE, "delegationqueue")];
-    renamed::warn_of_metadata(&mut reader, &at.child("Metadata"), &meant);
+    metadata::warn_of_misspelt(&mut reader, &at.child("Metadata"), &meant);
     if config.address.is_empty() {
         let message = format!("no address for destination {id:?} on cluster {cluster:?}");
         let remedy = match at.split_from() {

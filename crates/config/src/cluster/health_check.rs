@@ -1,6 +1,7 @@
 //! `HealthCheck` of a cluster: reading, and the rules C9 to C11.
 
 use crate::diagnostics::Diagnostics;
+use crate::keys;
 use crate::leaf;
 use crate::load::RouteValidator;
 use crate::policy_kind::PolicyKind;
@@ -14,7 +15,7 @@ pub(super) fn read(
     validator: &dyn RouteValidator,
     diagnostics: &mut Diagnostics,
 ) -> HealthCheckConfig {
-    let mut reader = Reader::new(section, diagnostics);
+    let mut reader = Reader::new(section, &keys::HEALTH_CHECK, diagnostics);
     let active = reader.child("Active");
     let passive = reader.child("Passive");
     let config = HealthCheckConfig {
@@ -36,7 +37,7 @@ fn read_active(
     validator: &dyn RouteValidator,
     diagnostics: &mut Diagnostics,
 ) -> ActiveHealthCheckConfig {
-    let mut reader = Reader::new(section, diagnostics);
+    let mut reader = Reader::new(section, &keys::ACTIVE_HEALTH_CHECK, diagnostics);
     let enabled = reader.parsed("Enabled", leaf::boolean).unwrap_or_default();
     let config = ActiveHealthCheckConfig {
         enabled,
@@ -60,7 +61,7 @@ fn read_passive(
     validator: &dyn RouteValidator,
     diagnostics: &mut Diagnostics,
 ) -> PassiveHealthCheckConfig {
-    let mut reader = Reader::new(section, diagnostics);
+    let mut reader = Reader::new(section, &keys::PASSIVE_HEALTH_CHECK, diagnostics);
     let enabled = reader.parsed("Enabled", leaf::boolean).unwrap_or_default();
     let config = PassiveHealthCheckConfig {
         enabled,

@@ -2,6 +2,7 @@
 
 use super::{header_encoding, web_proxy};
 use crate::diagnostics::Diagnostics;
+use crate::keys;
 use crate::leaf::{self, Members};
 use crate::reader::Reader;
 use crate::schema::{HttpClientConfig, SslProtocols};
@@ -23,7 +24,7 @@ pub(super) fn read(
     section: Section<'_>,
     diagnostics: &mut Diagnostics,
 ) -> (HttpClientConfig, Option<u32>) {
-    let mut reader = Reader::new(section, diagnostics);
+    let mut reader = Reader::new(section, &keys::HTTP_CLIENT, diagnostics);
     let web_proxy = reader.child("WebProxy");
     let config = HttpClientConfig {
         ssl_protocols: ssl_protocols(&mut reader),

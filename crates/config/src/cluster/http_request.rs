@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::diagnostics::Diagnostics;
+use crate::keys;
 use crate::leaf::{self, Members, TimeSpan};
 use crate::reader::Reader;
 use crate::schema::{ActivityTimeout, HttpRequestConfig, HttpVersion, HttpVersionPolicy};
@@ -31,7 +32,7 @@ pub(super) fn read(
     section: Section<'_>,
     diagnostics: &mut Diagnostics,
 ) -> (HttpRequestConfig, Option<ActivityTimeout>) {
-    let mut reader = Reader::new(section, diagnostics);
+    let mut reader = Reader::new(section, &keys::HTTP_REQUEST, diagnostics);
     let activity_timeout = activity_timeout(&mut reader);
     let config = HttpRequestConfig {
         // An empty text is an absent version (reference 1.1).

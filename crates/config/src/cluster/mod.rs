@@ -13,10 +13,11 @@ mod web_proxy;
 pub(crate) use http_client::ssl_protocols;
 
 use crate::diagnostics::Diagnostics;
+use crate::keys;
 use crate::load::RouteValidator;
+use crate::metadata;
 use crate::policy_kind::PolicyKind;
 use crate::reader::Reader;
-use crate::renamed;
 use crate::schema::ClusterConfig;
 use crate::tree::Section;
 
@@ -37,14 +38,12 @@ pub(crate) fn read(
     delegates: bool,
     diagnostics: &mut Diagnostics,
 ) -> ClusterConfig {
-    let mut reader = Reader::new(section, diagnostics);
+    let mut reader = Reader::new(section, &keys::CLUSTER, diagnostics);
     let at = reader.section.clone();
     if id.is_empty() {
         let remedy = "give it a key that is not empty".to_owned();
         reader.error(&at, "the cluster has no id", Some(remedy)); // C1
     }
-    // Of an older format, and ignored by YARP (reference 1.1).
-    reader.allow(["ClusterId"]);
     let destinations = reader.entries("Destinations").into_iter();
     let destinations = destinations
         .map(|(name, item)| destination::read(id, name, item, delegates, reader.diagnostics))
@@ -66,7 +65,7 @@ pub(crate) fn read(
     let (http_request, activity_timeout) = http_request::read(request, reader.diagnostics);
     let ostler = ostler::read(own, reader.diagnostics);
     let metadata = reader.map("Metadata");
-    renamed::warn_of_metadata(&mut reader, &at.child("Metadata"), &METADATA);
+    metadata::warn_of_misspelt(&mut reader, &at.child("Metadata"), &METADATA);
     reader.finish();
     ClusterConfig {
         cluster_id: id.to_owned(),

@@ -1,6 +1,7 @@
 //! `Ostler` of a cluster: what YARP has no setting for.
 
 use crate::diagnostics::Diagnostics;
+use crate::keys;
 use crate::leaf::{self, TimeSpan};
 use crate::reader::Reader;
 use crate::schema::{ConnectionLifetime, OstlerClusterConfig};
@@ -8,7 +9,7 @@ use crate::tree::Section;
 
 /// Reads `Ostler` of a cluster.
 pub(super) fn read(section: Section<'_>, diagnostics: &mut Diagnostics) -> OstlerClusterConfig {
-    let mut reader = Reader::new(section, diagnostics);
+    let mut reader = Reader::new(section, &keys::CLUSTER_OSTLER, diagnostics);
     let config = OstlerClusterConfig {
         try_other_destinations: reader.parsed("TryOtherDestinations", leaf::boolean),
         pooled_connection_lifetime: reader.parsed("PooledConnectionLifetime", |text| {

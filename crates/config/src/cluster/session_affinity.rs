@@ -1,6 +1,7 @@
 //! `SessionAffinity` of a cluster: reading, and the rules C4 to C8.
 
 use crate::diagnostics::Diagnostics;
+use crate::keys;
 use crate::leaf::{self, Members};
 use crate::load::RouteValidator;
 use crate::policy_kind::PolicyKind;
@@ -29,10 +30,9 @@ pub(super) fn read(
     validator: &dyn RouteValidator,
     diagnostics: &mut Diagnostics,
 ) -> Option<SessionAffinityConfig> {
-    let mut reader = Reader::new(section, diagnostics);
+    let mut reader = Reader::new(section, &keys::SESSION_AFFINITY, diagnostics);
     let enabled = reader.parsed("Enabled", leaf::boolean).unwrap_or_default();
     if !enabled {
-        reader.allow(["Policy", "FailurePolicy", "AffinityKeyName", "Cookie"]);
         reader.finish();
         return None;
     }
@@ -64,7 +64,7 @@ pub(super) fn read(
 }
 
 fn read_cookie(section: Section<'_>, diagnostics: &mut Diagnostics) -> SessionAffinityCookieConfig {
-    let mut reader = Reader::new(section, diagnostics);
+    let mut reader = Reader::new(section, &keys::AFFINITY_COOKIE, diagnostics);
     let cookie = SessionAffinityCookieConfig {
         path: attribute(&mut reader, "Path"),
         domain: attribute(&mut reader, "Domain"),

@@ -1,6 +1,7 @@
 //! `HttpClient:WebProxy`.
 
 use crate::diagnostics::Diagnostics;
+use crate::keys;
 use crate::leaf;
 use crate::reader::Reader;
 use crate::schema::WebProxyConfig;
@@ -11,7 +12,7 @@ const SCHEMES: [&str; 5] = ["http", "https", "socks4", "socks4a", "socks5"];
 
 /// Reads `WebProxy`, which counts only when it has an `Address`.
 pub(super) fn read(section: Section<'_>, diagnostics: &mut Diagnostics) -> Option<WebProxyConfig> {
-    let mut reader = Reader::new(section, diagnostics);
+    let mut reader = Reader::new(section, &keys::WEB_PROXY, diagnostics);
     let address = reader.parsed("Address", |text| match text {
         "" => Ok(String::new()),
         text => {

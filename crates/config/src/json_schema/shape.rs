@@ -1,89 +1,68 @@
 //! The shapes of values, as .NET reads them (reference 1.2). Null is always as absent.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value as Json, json};
 
-type Properties = Vec<(&'static str, Value)>;
+use crate::keys::Value;
 
-/// An object without further keys.
-pub(super) fn object(description: &str, properties: Properties) -> Value {
-    let mut shape = open(description, properties);
-    if let Some(shape) = shape.as_object_mut() {
-        shape.insert("additionalProperties".to_owned(), json!(false));
+/// What a value of a kind looks like.
+pub(super) fn of(value: Value) -> Json {
+    match value {
+        Value::Boolean => {
+            let pattern = r"^\s*([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])\s*$";
+            json!({ "type": ["boolean", "string", "null"], "pattern": pattern })
+        }
+        Value::Integer => {
+            json!({ "type": ["integer", "string", "null"], "pattern": "^[+-]?[0-9]+$" })
+        }
+        Value::Number => json!({ "type": ["number", "string", "null"], "examples": [1] }),
+        Value::TimeSpan => time_span(),
+        Value::Text => json!({ "type": ["string", "null"] }),
+        Value::AnyText => text(),
+        Value::Version => json!({ "type": ["string", "number", "null"], "examples": ["2"] }),
+        Value::Member(names) => member(names),
+        Value::Choice(names) => {
+            json!({ "anyOf": [{ "enum": names }, { "type": ["string", "null"] }] })
+        }
+        Value::Name(names) => name(names),
+        Value::Texts => array(text()),
+        Value::Members(names) => array(member(names)),
+        Value::Names(names) => array(name(names)),
+        Value::Object(object) => super::object(object),
+        Value::Objects(object) => array(super::object(object)),
+        Value::Map(object) => map(super::object(object)),
+        Value::TextMap => map(text()),
+        Value::TextMaps => array(map(text())),
+        Value::TextsMap => map(array(text())),
+        Value::Anything => json!({}),
     }
-    shape
 }
 
-/// An object in which other keys are others' business.
-pub(super) fn open(description: &str, properties: Properties) -> Value {
-    let properties: Map<_, _> = properties
-        .into_iter()
-        .map(|(key, shape)| (key.to_owned(), shape))
-        .collect();
-    json!({ "type": ["object", "null"], "description": description, "properties": properties })
-}
-
-/// An object whose keys are ids.
-pub(super) fn map(description: &str, item: Value) -> Value {
-    json!({ "type": ["object", "null"], "description": description, "additionalProperties": item })
-}
-
-pub(super) fn list(description: &str, item: Value) -> Value {
-    json!({ "type": ["array", "null"], "description": description, "items": item })
-}
-
-/// A text; numbers and booleans become theirs.
-pub(super) fn text(description: &str) -> Value {
-    json!({ "type": ["string", "number", "boolean", "null"], "description": description })
-}
-
-/// A text that is not just anything.
-pub(super) fn text_like(description: &str, example: &str) -> Value {
-    json!({ "type": ["string", "null"], "description": description, "examples": [example] })
-}
-
-pub(super) fn texts(description: &str) -> Value {
-    list(description, text(""))
-}
-
-/// Free-form settings.
-pub(super) fn metadata() -> Value {
-    map("Free-form settings.", text(""))
-}
-
-pub(super) fn boolean(description: &str) -> Value {
-    let pattern = r"^\s*([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])\s*$";
-    json!({ "type": ["boolean", "string", "null"], "pattern": pattern, "description": description })
-}
-
-pub(super) fn integer(description: &str) -> Value {
-    json!({ "type": ["integer", "string", "null"], "pattern": "^[+-]?[0-9]+$",
-        "description": description })
-}
-
-pub(super) fn number(description: &str) -> Value {
-    json!({ "type": ["number", "string", "null"], "description": description, "examples": [1] })
-}
-
-/// `D.HH:MM:SS.fffffff`, `HH:MM` or days.
-pub(super) fn time_span(description: &str) -> Value {
-    let pattern =
-        r"^\s*-?([0-9]+|([0-9]+\.)?[0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2}(\.[0-9]{1,7})?)?)\s*$";
-    json!({ "type": ["string", "integer", "null"], "pattern": pattern,
-        "description": description, "examples": ["00:00:30"] })
-}
-
-/// A member by its name, or by its number.
-pub(super) fn member(description: &str, names: &[&str]) -> Value {
-    json!({ "anyOf": [{ "enum": names }, { "type": ["integer", "null"] },
-        { "type": "string", "pattern": "^\\s*[+-]?[0-9]+\\s*$" }], "description": description })
-}
-
-/// A name out of a few.
-pub(super) fn choice(description: &str, names: &[&str]) -> Value {
-    json!({ "enum": names, "description": description })
+fn text() -> Json {
+    json!({ "type": ["string", "number", "boolean", "null"] })
 }
 
 /// A name out of a few, or one that an application has added.
-pub(super) fn policy(description: &str, names: &[&str]) -> Value {
-    json!({ "type": ["string", "null"], "description": description, "examples": names })
+fn name(names: &[&str]) -> Json {
+    json!({ "type": ["string", "null"], "examples": names })
+}
+
+/// A member by its name, or by its number.
+fn member(names: &[&str]) -> Json {
+    json!({ "anyOf": [{ "enum": names }, { "type": ["integer", "null"] },
+        { "type": "string", "pattern": "^\\s*[+-]?[0-9]+\\s*$" }] })
+}
+
+/// `D.HH:MM:SS.fffffff`, `HH:MM` or days.
+fn time_span() -> Json {
+    let pattern =
+        r"^\s*-?([0-9]+|([0-9]+\.)?[0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2}(\.[0-9]{1,7})?)?)\s*$";
+    json!({ "type": ["string", "integer", "null"], "pattern": pattern, "examples": ["00:00:30"] })
+}
+
+fn array(item: Json) -> Json {
+    json!({ "type": ["array", "null"], "items": item })
+}
+
+fn map(item: Json) -> Json {
+    json!({ "type": ["object", "null"], "additionalProperties": item })
 }

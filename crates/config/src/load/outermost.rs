@@ -3,50 +3,14 @@
 
 use super::REVERSE_PROXY;
 use crate::diagnostics::{Diagnostic, Diagnostics, Severity};
+use crate::keys;
 use crate::nearest::nearest;
+use crate::reader::what_was_meant;
 use crate::tree::key::same;
 use crate::tree::{ConfigurationTree, Section};
 
-/// Sections that are read.
-const SECTIONS: [&str; 14] = [
-    REVERSE_PROXY,
-    "Cors",
-    "RateLimiter",
-    "OutputCache",
-    "RequestTimeouts",
-    "Authentication",
-    "Authorization",
-    "Kestrel",
-    "HttpSys",
-    "Ostler",
-    "StaticFiles",
-    "NavigationFallback",
-    // Of the host.
-    "HostBuilder",
-    // Of editors.
-    "$schema",
-];
-
-/// Single values that are read.
-const VALUES: [&str; 14] = [
-    "Urls",
-    "AllowedHosts",
-    "ContentRoot",
-    "WebRoot",
-    "HTTP_PORTS",
-    "HTTPS_PORTS",
-    "HTTPS_PORT",
-    "ShutdownTimeoutSeconds",
-    "FORWARDEDHEADERS_ENABLED",
-    "HostingStartupAssemblies",
-    "PreferHostingUrls",
-    "DetailedErrors",
-    "YARP_ENABLE_STATIC_FILES",
-    "YARP_DISABLE_SPA_FALLBACK",
-];
-
 /// What others know at this level, and where it is said here, if anywhere.
-const ELSEWHERE: [(&str, &str, &str); 8] = [
+const ELSEWHERE: [(&str, &str, &str); 5] = [
     (
         "Logging",
         "it does not say what is logged here",
@@ -67,21 +31,6 @@ const ELSEWHERE: [(&str, &str, &str); 8] = [
         "a file does not say which environment it is read in",
         "set ASPNETCORE_ENVIRONMENT, or use --environment",
     ),
-    (
-        "Routes",
-        "routes stand in a section",
-        "put it into ReverseProxy",
-    ),
-    (
-        "Clusters",
-        "clusters stand in a section",
-        "put it into ReverseProxy",
-    ),
-    (
-        "Endpoints",
-        "endpoints stand in a section",
-        "put it into Kestrel",
-    ),
     ("Limits", "limits stand in a section", "put it into Kestrel"),
 ];
 
@@ -89,18 +38,16 @@ const ELSEWHERE: [(&str, &str, &str); 8] = [
 pub(super) fn check(tree: &ConfigurationTree, proxy: &str, diagnostics: &mut Diagnostics) {
     let of_proxy = proxy.split(':').next().unwrap_or_default();
     for (name, section) in tree.section("").children() {
-        let known = |known: &[&str]| known.iter().any(|known| same(known, name));
-        if known(&VALUES) {
+        let known = keys::ROOT.key(name);
+        if known.is_some_and(|key| key.value.is_single()) {
             if section.has_children() && section.value().is_none() {
                 let message = "an object or array has no effect where a single value is expected";
                 warn(&section, message.to_owned(), None, diagnostics);
             }
             continue;
         }
-        let is_read = match same(name, REVERSE_PROXY) {
-            true => same(name, of_proxy),
-            false => known(&SECTIONS) || same(name, of_proxy),
-        };
+        // Where another section stands for it, `ReverseProxy` is nobody's.
+        let is_read = known.is_some() && !same(name, REVERSE_PROXY) || same(name, of_proxy);
         if !is_read {
             check_unread(name, &section, diagnostics);
         }
@@ -115,10 +62,10 @@ fn check_unread(name: &str, section: &Section<'_>, diagnostics: &mut Diagnostics
         let remedy = format!("add --section {path} to the command line");
         return warn(section, message, Some(remedy), diagnostics);
     }
-    let near = nearest(name, &SECTIONS).or_else(|| nearest(name, &VALUES));
     if !section.is_written() {
         // Variables of the environment are everybody's; those of a section whose name is long and near
         // to one of ours are hardly anybody else's.
+        let near = nearest(name, &keys::ROOT.names());
         let is_ours = |near: &&str| section.has_children() && near.len() > "Ostler".len();
         if let Some(near) = near.filter(is_ours) {
             let message = format!("the section {name:?} is unknown and has no effect");
@@ -128,18 +75,14 @@ fn check_unread(name: &str, section: &Section<'_>, diagnostics: &mut Diagnostics
         return;
     }
     let elsewhere = ELSEWHERE.iter().find(|(other, ..)| same(other, name));
-    let (message, remedy) = match (elsewhere, near) {
-        (Some((_, why, remedy)), _) => (
+    let (message, remedy) = match elsewhere {
+        Some((_, why, remedy)) => (
             format!("the key {name:?} is not read and has no effect: {why}"),
             Some((*remedy).to_owned()),
         ),
-        (None, Some(near)) => (
-            format!("the key {name:?} is unknown and has no effect"),
-            Some(format!("did you mean {near}?")),
-        ),
-        (None, None) => (
+        None => (
             format!("the key {name:?} is not read and has no effect"),
-            None,
+            what_was_meant(&keys::ROOT, name),
         ),
     };
     warn(section, message, remedy, diagnostics);

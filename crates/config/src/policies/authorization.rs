@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::diagnostics::{Diagnostics, Severity};
+use crate::keys;
 use crate::leaf::{self, TimeSpan};
 use crate::nearest::suggestion;
 use crate::reader::{Reader, note};
@@ -21,31 +22,21 @@ use crate::tree::{ConfigurationTree, Section};
 
 const BEARER: &str = "Authentication:Schemes:Bearer";
 
-/// Keys of `Authentication` that name a scheme.
-const DEFAULTS: [&str; 3] = [
-    "DefaultScheme",
-    "DefaultAuthenticateScheme",
-    "DefaultChallengeScheme",
-];
-
 /// ASP.NET's default.
 const CLOCK_SKEW: Duration = Duration::from_secs(300);
 
 /// Shorter secrets can be guessed; ASP.NET refuses them too.
 const SHORTEST_SECRET: usize = 16;
 
-const KEYS: [&str; 4] = [
-    "RequireAuthenticatedUser",
-    "RequireClaims",
-    "RequireRoles",
-    "RequireScopes",
-];
-
 /// Reads `Authorization` and `Authentication`.
 pub(super) fn read(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) -> AuthorizationConfig {
     refuse_other_authentication(&tree.section("Authentication"), diagnostics);
     let bearer = bearer(tree, diagnostics);
-    let mut reader = Reader::new(tree.section("Authorization"), diagnostics);
+    let mut reader = Reader::new(
+        tree.section("Authorization"),
+        &keys::AUTHORIZATION,
+        diagnostics,
+    );
     let default = reader.child("DefaultPolicy");
     let default_policy = (!default.is_empty()).then(|| policy(default, reader.diagnostics));
     let fallback = reader.child("FallbackPolicy");
@@ -90,14 +81,14 @@ fn refuse_other_authentication(section: &Section<'_>, diagnostics: &mut Diagnost
     for (name, at) in section.children().filter(|(_, at)| !at.is_empty()) {
         if same(name, "Schemes") {
             for (scheme, at) in at.children().filter(|(_, at)| !at.is_empty()) {
-                if !same(scheme, "Bearer") {
+                if keys::SCHEMES.key(scheme).is_none() {
                     let message = format!(
                         "the authentication scheme {scheme:?} is unknown: nobody would be asked by it"
                     );
                     refuse(&at, message, diagnostics);
                 }
             }
-        } else if DEFAULTS.iter().any(|known| same(known, name)) {
+        } else if keys::AUTHENTICATION.key(name).is_some() {
             let scheme = at.value().unwrap_or_default();
             if !same(scheme, "Bearer") {
                 let message = format!("there is no authentication scheme {scheme:?}, only Bearer");
@@ -117,7 +108,7 @@ fn is_written(section: &Section<'_>, key: &str) -> bool {
 }
 
 fn policy(section: Section<'_>, diagnostics: &mut Diagnostics) -> AuthorizationPolicyConfig {
-    let mut reader = Reader::new(section, diagnostics);
+    let mut reader = Reader::new(section, &keys::AUTHORIZATION_POLICY, diagnostics);
     let at = reader.section.clone();
     if at.value().is_some_and(|text| !text.is_empty()) {
         let message = "a policy is an object, and this is a single value";
@@ -125,9 +116,10 @@ fn policy(section: Section<'_>, diagnostics: &mut Diagnostics) -> AuthorizationP
     }
     for (name, unknown) in at.children() {
         // Elsewhere a misspelt key has no effect. Here that would open the door.
-        if !KEYS.iter().any(|key| same(key, name)) {
+        if keys::AUTHORIZATION_POLICY.key(name).is_none() {
             let message = format!("a policy has no {name:?}");
-            reader.error(&unknown, message, Some(suggestion(name, &KEYS)));
+            let remedy = suggestion(name, &keys::AUTHORIZATION_POLICY.names());
+            reader.error(&unknown, message, Some(remedy));
         }
     }
     let authenticated = reader.parsed("RequireAuthenticatedUser", leaf::boolean);
@@ -174,7 +166,7 @@ fn bearer(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) -> Option<Bea
     if section.is_empty() {
         return None;
     }
-    let mut reader = Reader::new(section, diagnostics);
+    let mut reader = Reader::new(section, &keys::BEARER, diagnostics);
     let at = reader.section.clone();
     let issuers = valid(
         &mut reader,
@@ -251,8 +243,7 @@ fn valid(
 fn signing_keys(reader: &mut Reader<'_, '_>, issuers: Option<&[String]>) -> Vec<SigningKeyConfig> {
     let mut keys = Vec::new();
     for section in reader.elements("SigningKeys") {
-        let mut key = Reader::new(section, reader.diagnostics);
-        key.allow(["Length"]);
+        let mut key = Reader::new(section, &keys::SIGNING_KEY, reader.diagnostics);
         let at = key.section.clone();
         let id = key.text("Id");
         let issuer = key.text("Issuer");

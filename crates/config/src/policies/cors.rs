@@ -2,6 +2,7 @@
 //! properties of its `CorsPolicy`.
 
 use crate::diagnostics::Diagnostics;
+use crate::keys;
 use crate::leaf::{self, TimeSpan};
 use crate::reader::Reader;
 use crate::schema::{CorsConfig, CorsPolicyConfig};
@@ -9,7 +10,7 @@ use crate::tree::{ConfigurationTree, Section};
 
 /// Reads `Cors`.
 pub(super) fn read(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) -> CorsConfig {
-    let mut reader = Reader::new(tree.section("Cors"), diagnostics);
+    let mut reader = Reader::new(tree.section("Cors"), &keys::CORS, diagnostics);
     let default = reader.child("DefaultPolicy");
     let default_policy = (!default.is_empty()).then(|| policy(default, reader.diagnostics));
     let mut policies = Vec::new();
@@ -25,7 +26,7 @@ pub(super) fn read(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) -> C
 }
 
 fn policy(section: Section<'_>, diagnostics: &mut Diagnostics) -> CorsPolicyConfig {
-    let mut reader = Reader::new(section, diagnostics);
+    let mut reader = Reader::new(section, &keys::CORS_POLICY, diagnostics);
     let origins = list(&mut reader, "Origins", origin);
     let policy = CorsPolicyConfig {
         methods: list(&mut reader, "Methods", token),

@@ -2,6 +2,7 @@
 //! named after the properties of its options and of those of `System.Threading.RateLimiting`.
 
 use crate::diagnostics::Diagnostics;
+use crate::keys;
 use crate::leaf::{self, Members, TimeSpan};
 use crate::reader::Reader;
 use crate::schema::{
@@ -92,7 +93,11 @@ const ORDERS: &Members<QueueProcessingOrder> = &[
 
 /// Reads `RateLimiter`.
 pub(super) fn read(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) -> RateLimiterConfig {
-    let mut reader = Reader::new(tree.section("RateLimiter"), diagnostics);
+    let mut reader = Reader::new(
+        tree.section("RateLimiter"),
+        &keys::RATE_LIMITER,
+        diagnostics,
+    );
     let defaults = RateLimiterConfig::default();
     let status = reader.parsed("RejectionStatusCode", |text| {
         match u16::try_from(leaf::int32(text)?) {
@@ -121,7 +126,7 @@ pub(super) fn read(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) -> R
 }
 
 fn limiter(section: Section<'_>, diagnostics: &mut Diagnostics) -> Option<LimiterConfig> {
-    let mut reader = Reader::new(section, diagnostics);
+    let mut reader = Reader::new(section, &keys::LIMITER, diagnostics);
     let names = KINDS.map(|kind| kind.name);
     let name = reader.name("Type", "limiter", &names);
     let kind = KINDS.into_iter().find(|kind| {
@@ -133,7 +138,6 @@ fn limiter(section: Section<'_>, diagnostics: &mut Diagnostics) -> Option<Limite
         let remedy = format!("set it to one of {}", names.join(", "));
         reader.error(&at.child("Type"), "the limiter has no Type", Some(remedy));
     }
-    reader.allow(KEYS);
     if let Some(kind) = &kind {
         for key in KEYS.iter().filter(|key| !kind.keys.contains(key)) {
             let stray = at.child(key);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::diagnostics::Diagnostics;
+use crate::keys;
 use crate::leaf::{self, TimeSpan};
 use crate::reader::Reader;
 use crate::schema::{RequestTimeoutConfig, RequestTimeoutsConfig};
@@ -16,7 +17,11 @@ pub(super) fn read(
     tree: &ConfigurationTree,
     diagnostics: &mut Diagnostics,
 ) -> RequestTimeoutsConfig {
-    let mut reader = Reader::new(tree.section("RequestTimeouts"), diagnostics);
+    let mut reader = Reader::new(
+        tree.section("RequestTimeouts"),
+        &keys::REQUEST_TIMEOUTS,
+        diagnostics,
+    );
     let default = reader.child("DefaultPolicy");
     let default_policy = default
         .has_children()
@@ -39,7 +44,7 @@ pub(super) fn read(
 }
 
 fn policy(section: Section<'_>, diagnostics: &mut Diagnostics) -> RequestTimeoutConfig {
-    let mut reader = Reader::new(section, diagnostics);
+    let mut reader = Reader::new(section, &keys::REQUEST_TIMEOUT, diagnostics);
     let timeout = reader.parsed("Timeout", |text| match TimeSpan::parse(text)? {
         TimeSpan::INFINITE => Ok(None),
         span => span

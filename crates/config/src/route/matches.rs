@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use crate::diagnostics::Diagnostics;
 use crate::host_name;
+use crate::keys;
 use crate::leaf::{self, Members};
 use crate::load::RouteValidator;
 use crate::nearest::suggestion;
@@ -41,7 +42,7 @@ pub(super) fn read(
     validator: &dyn RouteValidator,
     diagnostics: &mut Diagnostics,
 ) -> MatchConfig {
-    let mut reader = Reader::new(section, diagnostics);
+    let mut reader = Reader::new(section, &keys::MATCH, diagnostics);
     let path = reader.text("Path");
     if let Some(Err(message)) = path.as_deref().map(|path| validator.validate_path(path)) {
         let at = reader.section.child("Path");
@@ -128,7 +129,7 @@ fn is_bad_punycode(host: &str) -> bool {
 }
 
 fn header(section: Section<'_>, diagnostics: &mut Diagnostics) -> HeaderMatchConfig {
-    let mut reader = Reader::new(section, diagnostics);
+    let mut reader = Reader::new(section, &keys::HEADER_RULE, diagnostics);
     let rule = rule(&mut reader, HEADER_MODES, |mode| {
         matches!(mode, HeaderMatchMode::Exists | HeaderMatchMode::NotExists)
     }); // R12 to R14
@@ -142,7 +143,7 @@ fn header(section: Section<'_>, diagnostics: &mut Diagnostics) -> HeaderMatchCon
 }
 
 fn query(section: Section<'_>, diagnostics: &mut Diagnostics) -> QueryParameterMatchConfig {
-    let mut reader = Reader::new(section, diagnostics);
+    let mut reader = Reader::new(section, &keys::QUERY_RULE, diagnostics);
     let rule = rule(&mut reader, QUERY_MODES, |mode| {
         mode == QueryParameterMatchMode::Exists
     }); // R15 to R18

@@ -7,6 +7,7 @@ mod matches;
 mod transforms;
 
 use crate::diagnostics::Diagnostics;
+use crate::keys;
 use crate::leaf;
 use crate::load::RouteValidator;
 use crate::nearest::nearest;
@@ -14,6 +15,8 @@ use crate::reader::{Reader, map};
 use crate::schema::{PoliciesConfig, RouteConfig};
 use crate::tree::Section;
 use crate::tree::key::same;
+
+pub(crate) use transforms::TRANSFORMS;
 
 /// Reads one entry of `Routes`.
 pub(crate) fn read(
@@ -23,7 +26,7 @@ pub(crate) fn read(
     policies: &PoliciesConfig,
     diagnostics: &mut Diagnostics,
 ) -> RouteConfig {
-    let mut reader = Reader::new(section, diagnostics);
+    let mut reader = Reader::new(section, &keys::ROUTE, diagnostics);
     let at = reader.section.clone();
     if id.is_empty() {
         let remedy = "give it a key that is not empty".to_owned();

@@ -40,33 +40,188 @@ enum Shape {
     RouteValue,
 }
 
-/// The primary keys, in the order in which they are tried; the first that is there decides.
-const TRANSFORMS: [(&str, Shape); 25] = [
-    ("X-Forwarded", Shape::XForwarded),
-    ("Forwarded", Shape::Forwarded),
-    ("ClientCert", Shape::Name),
-    ("HttpMethodChange", Shape::Method),
-    ("PathSet", Shape::Path),
-    ("PathPrefix", Shape::Path),
-    ("PathRemovePrefix", Shape::Path),
-    ("PathPattern", Shape::Pattern),
-    ("QueryValueParameter", Shape::Literal),
-    ("QueryRouteParameter", Shape::RouteValue),
-    ("QueryRemoveParameter", Shape::Name),
-    ("RequestHeadersCopy", Shape::Flag),
-    ("RequestHeaderOriginalHost", Shape::Flag),
-    ("RequestHeader", Shape::Literal),
-    ("RequestHeaderRouteValue", Shape::RouteValue),
-    ("RequestHeaderRemove", Shape::Name),
-    ("RequestHeadersAllowed", Shape::Names),
-    ("ResponseHeadersCopy", Shape::Flag),
-    ("ResponseTrailersCopy", Shape::Flag),
-    ("ResponseHeader", Shape::LiteralWhen),
-    ("ResponseTrailer", Shape::LiteralWhen),
-    ("ResponseHeaderRemove", Shape::NameWhen),
-    ("ResponseTrailerRemove", Shape::NameWhen),
-    ("ResponseHeadersAllowed", Shape::Names),
-    ("ResponseTrailersAllowed", Shape::Names),
+/// A transform, described once: for the reader, and for `docs/configuration.md`.
+pub(crate) struct Transform {
+    /// The key that says which one it is.
+    pub(crate) key: &'static str,
+    shape: Shape,
+    /// One as it is written.
+    pub(crate) example: &'static str,
+    /// What it does, in Markdown.
+    pub(crate) doc: &'static str,
+}
+
+const fn transform(
+    key: &'static str,
+    shape: Shape,
+    example: &'static str,
+    doc: &'static str,
+) -> Transform {
+    Transform {
+        key,
+        shape,
+        example,
+        doc,
+    }
+}
+
+/// All of them, in the order in which their keys are looked for; the first that is there decides.
+pub(crate) static TRANSFORMS: [Transform; 25] = [
+    transform(
+        "X-Forwarded",
+        Shape::XForwarded,
+        r#"{ "X-Forwarded": "Append", "HeaderPrefix": "X-Forwarded-" }"#,
+        "What becomes of `X-Forwarded-For`, `-Host`, `-Proto` and `-Prefix`: `Set` (the \
+         default), `Append`, `Remove` or `Off`. `For`, `Prefix`, `Host` and `Proto` say \
+         otherwise for one of them.",
+    ),
+    transform(
+        "Forwarded",
+        Shape::Forwarded,
+        r#"{ "Forwarded": "for,proto", "ForFormat": "IpAndPort", "Action": "Append" }"#,
+        "Adds the field `Forwarded` (RFC 7239) with these parts in place of the `X-Forwarded` \
+         ones. Formats of `for` and `by`: `Random` (the default), `RandomAndPort`, \
+         `RandomAndRandomPort`, `Unknown`, `UnknownAndPort`, `UnknownAndRandomPort`, `Ip`, \
+         `IpAndPort`, `IpAndRandomPort`, `None`.",
+    ),
+    transform(
+        "ClientCert",
+        Shape::Name,
+        r#"{ "ClientCert": "X-Client-Cert" }"#,
+        "Puts the client's certificate, in base64, into this field.",
+    ),
+    transform(
+        "HttpMethodChange",
+        Shape::Method,
+        r#"{ "HttpMethodChange": "PUT", "Set": "POST" }"#,
+        "Makes one method another one.",
+    ),
+    transform(
+        "PathSet",
+        Shape::Path,
+        r#"{ "PathSet": "/other" }"#,
+        "Replaces the path.",
+    ),
+    transform(
+        "PathPrefix",
+        Shape::Path,
+        r#"{ "PathPrefix": "/base" }"#,
+        "Puts this before the path.",
+    ),
+    transform(
+        "PathRemovePrefix",
+        Shape::Path,
+        r#"{ "PathRemovePrefix": "/api" }"#,
+        "Takes this from the path's beginning, where whole segments match.",
+    ),
+    transform(
+        "PathPattern",
+        Shape::Pattern,
+        r#"{ "PathPattern": "/other/{id}" }"#,
+        "Makes a path of a template and the route's values.",
+    ),
+    transform(
+        "QueryValueParameter",
+        Shape::Literal,
+        r#"{ "QueryValueParameter": "from", "Append": "front" }"#,
+        "Sets or appends a parameter of the query.",
+    ),
+    transform(
+        "QueryRouteParameter",
+        Shape::RouteValue,
+        r#"{ "QueryRouteParameter": "id", "Set": "id" }"#,
+        "The same with one of the route's values.",
+    ),
+    transform(
+        "QueryRemoveParameter",
+        Shape::Name,
+        r#"{ "QueryRemoveParameter": "debug" }"#,
+        "Removes a parameter of the query.",
+    ),
+    transform(
+        "RequestHeadersCopy",
+        Shape::Flag,
+        r#"{ "RequestHeadersCopy": "false" }"#,
+        "Whether the request's fields are copied; they are by default.",
+    ),
+    transform(
+        "RequestHeaderOriginalHost",
+        Shape::Flag,
+        r#"{ "RequestHeaderOriginalHost": "true" }"#,
+        "Whether the request's `Host` is kept; by default the destination's is sent.",
+    ),
+    transform(
+        "RequestHeader",
+        Shape::Literal,
+        r#"{ "RequestHeader": "X-From", "Set": "front" }"#,
+        "Sets or appends a field of the request.",
+    ),
+    transform(
+        "RequestHeaderRouteValue",
+        Shape::RouteValue,
+        r#"{ "RequestHeaderRouteValue": "X-Id", "Set": "id" }"#,
+        "The same with one of the route's values.",
+    ),
+    transform(
+        "RequestHeaderRemove",
+        Shape::Name,
+        r#"{ "RequestHeaderRemove": "Cookie" }"#,
+        "Removes a field of the request.",
+    ),
+    transform(
+        "RequestHeadersAllowed",
+        Shape::Names,
+        r#"{ "RequestHeadersAllowed": "Accept;Host" }"#,
+        "Copies these fields of the request and no others.",
+    ),
+    transform(
+        "ResponseHeadersCopy",
+        Shape::Flag,
+        r#"{ "ResponseHeadersCopy": "false" }"#,
+        "Whether the response's fields are copied; they are by default.",
+    ),
+    transform(
+        "ResponseTrailersCopy",
+        Shape::Flag,
+        r#"{ "ResponseTrailersCopy": "false" }"#,
+        "Whether the response's trailers are copied; they are by default.",
+    ),
+    transform(
+        "ResponseHeader",
+        Shape::LiteralWhen,
+        r#"{ "ResponseHeader": "X-By", "Set": "front", "When": "Always" }"#,
+        "Sets or appends a field of the response.",
+    ),
+    transform(
+        "ResponseTrailer",
+        Shape::LiteralWhen,
+        r#"{ "ResponseTrailer": "X-By", "Append": "front" }"#,
+        "Sets or appends a trailer of the response.",
+    ),
+    transform(
+        "ResponseHeaderRemove",
+        Shape::NameWhen,
+        r#"{ "ResponseHeaderRemove": "Server", "When": "Always" }"#,
+        "Removes a field of the response.",
+    ),
+    transform(
+        "ResponseTrailerRemove",
+        Shape::NameWhen,
+        r#"{ "ResponseTrailerRemove": "X-Debug" }"#,
+        "Removes a trailer of the response.",
+    ),
+    transform(
+        "ResponseHeadersAllowed",
+        Shape::Names,
+        r#"{ "ResponseHeadersAllowed": "Content-Type;Date" }"#,
+        "Copies these fields of the response and no others.",
+    ),
+    transform(
+        "ResponseTrailersAllowed",
+        Shape::Names,
+        r#"{ "ResponseTrailersAllowed": "grpc-status" }"#,
+        "Copies these trailers of the response and no others.",
+    ),
 ];
 
 /// Spelled exactly so, unlike all other names in a configuration (part B, 3.6).
@@ -94,14 +249,14 @@ pub(super) fn check(
 ) {
     let known = TRANSFORMS
         .iter()
-        .find(|(key, _)| value(transform, key).is_some());
-    let Some((primary, shape)) = known else {
+        .find(|known| value(transform, known.key).is_some());
+    let Some(known) = known else {
         let keys: Vec<_> = transform.keys().map(String::as_str).collect();
         let message = match keys.as_slice() {
             [] => "the transform is empty".to_owned(),
             keys => format!("no transform is known by the keys {}", keys.join(", ")),
         };
-        let primary: Vec<_> = TRANSFORMS.iter().map(|(key, _)| *key).collect();
+        let primary: Vec<_> = TRANSFORMS.iter().map(|known| known.key).collect();
         let near = keys.iter().find_map(|key| nearest(key, &primary));
         let remedy = Some(match near {
             Some(near) => format!("did you mean {near}?"),
@@ -113,10 +268,10 @@ pub(super) fn check(
     let mut check = Check {
         item,
         transform,
-        primary,
+        primary: known.key,
         diagnostics,
     };
-    check.shape(*shape, validator);
+    check.shape(known.shape, validator);
 }
 
 /// What stands under a key, compared without case.

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::diagnostics::{Diagnostics, Severity};
+use crate::keys;
 use crate::reader::{Reader, note};
 use crate::schema::ProxyConfig;
 use crate::tree::Section;
@@ -56,7 +57,7 @@ impl ProtectionKeyConfig {
 const REMEDY: &str = "make one with `openssl rand -base64 32`";
 
 pub(super) fn read(section: Section<'_>, diagnostics: &mut Diagnostics) -> DataProtectionConfig {
-    let mut reader = Reader::new(section, diagnostics);
+    let mut reader = Reader::new(section, &keys::DATA_PROTECTION, diagnostics);
     let items = reader.elements("Keys");
     let keys = items
         .into_iter()
@@ -67,7 +68,7 @@ pub(super) fn read(section: Section<'_>, diagnostics: &mut Diagnostics) -> DataP
 }
 
 fn read_key(section: Section<'_>, diagnostics: &mut Diagnostics) -> Option<ProtectionKeyConfig> {
-    let mut reader = Reader::new(section, diagnostics);
+    let mut reader = Reader::new(section, &keys::PROTECTION_KEY, diagnostics);
     let at = reader.section.clone();
     let (text, file) = (reader.text("Key"), reader.text("KeyFile"));
     let key = match (text, file) {

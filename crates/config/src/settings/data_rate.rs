@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::keys;
 use crate::leaf::TimeSpan;
 use crate::reader::Reader;
 
@@ -31,7 +32,7 @@ pub(super) fn read(reader: &mut Reader<'_, '_>, key: &'static str) -> Option<Dat
         return None;
     }
     let defaults = DataRate::default();
-    let mut reader = Reader::new(section, reader.diagnostics);
+    let mut reader = Reader::new(section, &keys::DATA_RATE, reader.diagnostics);
     let bytes_per_second = reader.parsed("BytesPerSecond", bytes);
     let grace_period = reader.parsed("GracePeriod", |text| {
         let span = TimeSpan::parse(text)?;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::diagnostics::Diagnostics;
+use crate::keys;
 use crate::leaf;
 use crate::reader::Reader;
 use crate::tree::Section;
@@ -34,14 +35,14 @@ impl Default for HealthCheckDefaults {
 /// Reads `Ostler:HealthChecks`.
 pub(super) fn read(section: Section<'_>, diagnostics: &mut Diagnostics) -> HealthCheckDefaults {
     let defaults = HealthCheckDefaults::default();
-    let mut reader = Reader::new(section, diagnostics);
+    let reader = Reader::new(section, &keys::HEALTH_CHECKS, diagnostics);
     let (active, passive) = (reader.child("Active"), reader.child("Passive"));
     reader.finish();
-    let mut reader = Reader::new(active, diagnostics);
+    let mut reader = Reader::new(active, &keys::ACTIVE_DEFAULTS, diagnostics);
     let interval = reader.positive_time("DefaultInterval", true);
     let timeout = reader.positive_time("DefaultTimeout", true);
     reader.finish();
-    let mut reader = Reader::new(passive, diagnostics);
+    let mut reader = Reader::new(passive, &keys::PASSIVE_DEFAULTS, diagnostics);
     let window = reader.positive_time("DetectionWindow", true);
     let count = reader.parsed("MinimalTotalCount", |text| {
         match u64::try_from(leaf::int32(text)?) {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::limits::{A_CENTURY, timeout};
 use crate::diagnostics::Diagnostics;
+use crate::keys;
 use crate::leaf::{self, TimeSpan};
 use crate::reader::Reader;
 use crate::tree::Section;
@@ -57,7 +58,7 @@ const LEAST_WINDOW: u32 = (1 << 16) - 1;
 /// Reads `Kestrel:Limits:Http2`.
 pub(super) fn read(section: Section<'_>, diagnostics: &mut Diagnostics) -> Http2Limits {
     let defaults = Http2Limits::default();
-    let mut reader = Reader::new(section, diagnostics);
+    let mut reader = Reader::new(section, &keys::HTTP2_LIMITS, diagnostics);
     let any = i32::MAX.unsigned_abs();
     let mut limits = Http2Limits {
         max_streams_per_connection: reader

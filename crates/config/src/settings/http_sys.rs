@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::data_rate::DataRate;
 use super::limits::{FrontLimits, connections};
 use crate::diagnostics::Diagnostics;
+use crate::keys;
 use crate::leaf::{self, TimeSpan};
 use crate::reader::Reader;
 use crate::tree::Section;
@@ -43,7 +44,7 @@ pub(super) fn read(
     limits: &mut FrontLimits,
     diagnostics: &mut Diagnostics,
 ) {
-    let mut reader = Reader::new(section, diagnostics);
+    let mut reader = Reader::new(section, &keys::HTTP_SYS, diagnostics);
     if let Some(most) = reader.parsed("MaxConnections", most_connections) {
         let place = ("MaxConnections", "MaxConcurrentConnections");
         settle(
@@ -56,10 +57,7 @@ pub(super) fn read(
     }
     let at = reader.section.child("MaxRequestBodySize");
     let size = match at.is_null() {
-        true => {
-            reader.allow(["MaxRequestBodySize"]);
-            Some(None)
-        }
+        true => Some(None),
         false => reader.parsed("MaxRequestBodySize", super::limits::body_size),
     };
     if let Some(size) = size {
@@ -91,7 +89,7 @@ fn read_timeouts(
     limits: &mut FrontLimits,
     diagnostics: &mut Diagnostics,
 ) {
-    let mut reader = Reader::new(section, diagnostics);
+    let mut reader = Reader::new(section, &keys::HTTP_SYS_TIMEOUTS, diagnostics);
     if let Some(Some(idle)) = reader.parsed("IdleConnection", timeout) {
         let place = ("IdleConnection", "KeepAliveTimeout");
         settle(

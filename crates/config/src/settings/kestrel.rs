@@ -2,6 +2,7 @@
 //! what happens is warned of.
 
 use crate::diagnostics::{Diagnostics, Severity};
+use crate::keys;
 use crate::leaf;
 use crate::reader::{Reader, note};
 use crate::tree::Section;
@@ -33,16 +34,10 @@ const SWITCHES: &[(&str, bool, &str)] = &[
 /// Switches that have nothing to switch here.
 const IDLE: &[&str] = &["AllowSynchronousIO", "DisableStringReuse"];
 
-/// What is read elsewhere.
-const SECTIONS: [&str; 4] = ["Limits", "Endpoints", "EndpointDefaults", "Certificates"];
-
 pub(super) fn warn(section: &Section<'_>, diagnostics: &mut Diagnostics) {
-    let mut reader = Reader::new(section.clone(), diagnostics);
-    reader.allow(SECTIONS);
-    reader.allow(SWITCHES.iter().map(|(key, ..)| *key));
-    reader.allow(IDLE.iter().copied());
-    reader.finish();
-    warn_of_certificates(&section.child("Certificates"), diagnostics);
+    Reader::new(section.clone(), &keys::KESTREL, diagnostics).finish();
+    let certificates = section.child("Certificates");
+    Reader::new(certificates, &keys::CERTIFICATES, diagnostics).finish();
     let switches = SWITCHES
         .iter()
         .map(|(key, value, message)| (*key, *value, *message));
@@ -65,11 +60,4 @@ pub(super) fn warn(section: &Section<'_>, diagnostics: &mut Diagnostics) {
             }
         }
     }
-}
-
-/// Of `Certificates` one is looked for; ASP.NET puts one more there when it is developed with.
-fn warn_of_certificates(section: &Section<'_>, diagnostics: &mut Diagnostics) {
-    let mut reader = Reader::new(section.clone(), diagnostics);
-    reader.allow(["Default", "Development"]);
-    reader.finish();
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::data_rate::{self, DataRate};
 use super::http2_limits::{self, Http2Limits};
 use crate::diagnostics::Diagnostics;
+use crate::keys;
 use crate::leaf::{self, TimeSpan};
-use crate::not_yet;
 use crate::reader::Reader;
 use crate::tree::Section;
 
@@ -77,8 +77,7 @@ impl Default for FrontLimits {
 /// Reads `Kestrel:Limits`.
 pub(super) fn read(section: Section<'_>, diagnostics: &mut Diagnostics) -> FrontLimits {
     let mut limits = FrontLimits::default();
-    let mut reader = Reader::new(section, diagnostics);
-    reader.allow(not_yet::keys_of("Kestrel:Limits"));
+    let mut reader = Reader::new(section, &keys::LIMITS, diagnostics);
     limits.http2 = http2_limits::read(reader.child("Http2"), reader.diagnostics);
     set(
         &mut limits.request_line,
@@ -135,7 +134,7 @@ pub(super) fn read_own(
     limits: &mut FrontLimits,
     diagnostics: &mut Diagnostics,
 ) {
-    let mut reader = Reader::new(section, diagnostics);
+    let mut reader = Reader::new(section, &keys::OWN_LIMITS, diagnostics);
     let most = unless_null(&mut reader, "MaxConnectionsPerAddress", |text| {
         connections(text).map(Some)
     });

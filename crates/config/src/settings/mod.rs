@@ -29,6 +29,7 @@ pub use static_files::StaticFilesConfig;
 use std::time::Duration;
 
 use crate::diagnostics::Diagnostics;
+use crate::keys;
 use crate::leaf;
 use crate::reader::Reader;
 use crate::schema::ProxyConfig;
@@ -115,17 +116,10 @@ fn ostler(
     kestrel::warn(&tree.section("Kestrel"), diagnostics);
     let allowed_hosts = allowed_hosts::read(&tree.section("AllowedHosts"), diagnostics);
     let health_checks = health_checks::read(tree.section("Ostler:HealthChecks"), diagnostics);
-    let mut reader = Reader::new(tree.section("Ostler:Tls"), diagnostics);
+    let mut reader = Reader::new(tree.section("Ostler:Tls"), &keys::TLS, diagnostics);
     let client_certificate_authorities = reader.text("ClientCertificateAuthorities");
     reader.finish();
-    let mut reader = Reader::new(tree.section("Ostler"), diagnostics);
-    reader.allow([
-        "HealthChecks",
-        "DataProtection",
-        "Limits",
-        "Tls",
-        "ProxyProtocol",
-    ]);
+    let mut reader = Reader::new(tree.section("Ostler"), &keys::OSTLER, diagnostics);
     let threads = reader.parsed("Threads", |text| match leaf::int32(text)? {
         threads @ 0..=MOST_THREADS => Ok(threads.unsigned_abs() as usize),
         _ => Err(format!("{text:?} is not from 0 to {MOST_THREADS}")),

@@ -2,6 +2,7 @@
 //! (reference part A, 9.3).
 
 use crate::diagnostics::Diagnostics;
+use crate::keys;
 use crate::leaf;
 use crate::reader::Reader;
 use crate::tree::ConfigurationTree;
@@ -28,13 +29,17 @@ pub struct StaticFilesConfig {
 
 /// Reads all of it.
 pub(super) fn read(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) -> StaticFilesConfig {
-    let mut reader = Reader::new(tree.section("StaticFiles"), diagnostics);
+    let mut reader = Reader::new(
+        tree.section("StaticFiles"),
+        &keys::STATIC_FILES,
+        diagnostics,
+    );
     let enabled = reader.parsed("Enabled", leaf::boolean);
     let serve_unknown_file_types = reader.parsed("ServeUnknownFileTypes", leaf::boolean);
     reader.finish();
     let fallback = tree.section("NavigationFallback");
     let has_fallback = fallback.has_children();
-    let mut reader = Reader::new(fallback, diagnostics);
+    let mut reader = Reader::new(fallback, &keys::NAVIGATION_FALLBACK, diagnostics);
     let navigation_fallback = reader.text("Path");
     reader.finish();
     // The variables of before there were these sections. They are the application's own, not

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::diagnostics::Diagnostics;
+use crate::keys;
 use crate::reader::Reader;
 use crate::tree::Section;
 
@@ -41,12 +42,11 @@ pub(super) fn read(
     section: Section<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Option<CertificateConfig> {
-    let mut reader = Reader::new(section, diagnostics);
+    let mut reader = Reader::new(section, &keys::CERTIFICATE, diagnostics);
     let at = reader.section.clone();
     let path = reader.text("Path");
     let key_path = reader.text("KeyPath");
     let password = reader.text("Password").map(Password);
-    reader.allow(["Subject", "Store", "Location", "AllowInvalid"]);
     let of_store = ["Subject", "Store", "Location"]
         .map(|key| at.child(key))
         .into_iter()

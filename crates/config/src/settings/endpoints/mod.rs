@@ -12,6 +12,7 @@ pub use proxy_protocol::TrustedNetworks;
 
 use crate::cluster::ssl_protocols;
 use crate::diagnostics::{Diagnostics, Severity};
+use crate::keys;
 use crate::reader::{Reader, note};
 use crate::schema::SslProtocols;
 use crate::tree::{ConfigurationTree, Section};
@@ -92,7 +93,11 @@ fn read_places(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) -> Vec<E
     let certificates = tree.section("Kestrel:Certificates");
     let default = certificates.child("Default");
     let certificate = certificate::read(default, diagnostics);
-    let mut reader = Reader::new(tree.section("Kestrel:EndpointDefaults"), diagnostics);
+    let mut reader = Reader::new(
+        tree.section("Kestrel:EndpointDefaults"),
+        &keys::ENDPOINT_DEFAULTS,
+        diagnostics,
+    );
     let defaults = inherited(&mut reader, Inherited::default());
     reader.finish();
     let defaults = Inherited {
@@ -194,7 +199,7 @@ fn read_endpoint(
     defaults: &Inherited,
     diagnostics: &mut Diagnostics,
 ) -> Option<EndpointConfig> {
-    let mut reader = Reader::new(section.clone(), diagnostics);
+    let mut reader = Reader::new(section.clone(), &keys::ENDPOINT, diagnostics);
     let url = reader.text("Url");
     let certificate = reader.child("Certificate");
     let sni = reader.entries("Sni");
@@ -272,7 +277,7 @@ fn read_name(
         );
         return None;
     }
-    let mut reader = Reader::new(section.clone(), diagnostics);
+    let mut reader = Reader::new(section.clone(), &keys::SNI_NAME, diagnostics);
     let certificate = reader.child("Certificate");
     let mut own = inherited(&mut reader, endpoint.clone());
     reader.finish();

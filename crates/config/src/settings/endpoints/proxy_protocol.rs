@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::diagnostics::Diagnostics;
+use crate::keys;
 use crate::nearest::suggestion;
 use crate::reader::Reader;
 use crate::tree::Section;
@@ -73,7 +74,7 @@ pub(super) fn read(
     known: &[&str],
     diagnostics: &mut Diagnostics,
 ) -> ProxyProtocol {
-    let mut reader = Reader::new(section, diagnostics);
+    let mut reader = Reader::new(section, &keys::PROXY_PROTOCOL, diagnostics);
     let mut trusted = TrustedNetworks::default();
     let networks = reader.list("TrustedNetworks");
     for (at, text) in &networks {

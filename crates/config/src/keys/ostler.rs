@@ -1,0 +1,164 @@
+//! `Ostler`: what nobody else has a setting for.
+
+use super::Value::{Choice, Integer, Object as Section, Objects, Text, Texts, TimeSpan};
+use super::{Key, Object, Origin};
+
+pub(crate) static OSTLER: Object = Object::new(
+    Origin::Ostler,
+    "What YARP and ASP.NET have no setting for.",
+    &[
+        Key::new("Threads", Integer, "Threads, at most 1024; 0 is one a CPU.").default("0").example("4"),
+        Key::new("RuntimeFolder", Text, "Where request queues live.")
+            .default("`$OSTLER_RUNTIME_DIR`, else `/run/ostler`, else `$XDG_RUNTIME_DIR/ostler`")
+            .example(r#""/run/ostler""#),
+        Key::new(
+            "TrustedUsers",
+            Texts,
+            "Users, by name or number, whose targets are handed clients' sockets; requests for others are \
+             relayed. The front's own user always is one.",
+        )
+        .default("[]")
+        .example(r#"["www-data"]"#),
+        Key::new(
+            "QueueGroup",
+            Text,
+            "A group, by name or number, whose members may open queues: the folder of queues is given to it.",
+        )
+        .default("whoever may write to that folder as it is")
+        .example(r#""www-data""#),
+        Key::new("Limits", Section(&OWN_LIMITS), "What ASP.NET has no limit for."),
+        Key::new("Tls", Section(&TLS), "TLS from clients."),
+        Key::new(
+            "ProxyProtocol",
+            Section(&PROXY_PROTOCOL),
+            "Who says in a PROXY header who the client is.",
+        ),
+        Key::new(
+            "KernelTls",
+            Choice(&["auto", "off"]),
+            "Whether exchanges over TLS are delegated where the kernel can encrypt.",
+        )
+        .default(r#""auto""#)
+        .example(r#""off""#),
+        Key::new(
+            "DataProtection",
+            Section(&DATA_PROTECTION),
+            "What the affinity policies `Cookie` and `CustomHeader` encrypt with.",
+        ),
+        Key::new("HealthChecks", Section(&HEALTH_CHECKS), "Defaults of health checks."),
+    ],
+);
+
+pub(crate) static OWN_LIMITS: Object = Object::new(
+    Origin::Ostler,
+    "What ASP.NET has no limit for.",
+    &[Key::new(
+        "MaxConnectionsPerAddress",
+        Integer,
+        "Most connections of one IPv4 address or one /64 of IPv6; positive. `null` is any number.",
+    )
+    .default("any number")
+    .example("100")],
+);
+
+pub(crate) static TLS: Object = Object::new(
+    Origin::Ostler,
+    "TLS from clients.",
+    &[Key::new(
+        "ClientCertificateAuthorities",
+        Text,
+        "A PEM file of those who vouch for clients.",
+    )
+    .default("whom the system trusts")
+    .example(r#""/etc/ostler/clients.pem""#)],
+);
+
+pub(crate) static DATA_PROTECTION: Object = Object::new(
+    Origin::Ostler,
+    "What the affinity policies `Cookie` and `CustomHeader` encrypt with.",
+    &[Key::new(
+        "Keys",
+        Objects(&PROTECTION_KEY),
+        "The first encrypts, all decrypt. Fronts that share clients share them. To rotate, put the new one \
+         first and take the old one away when its cookies have expired.",
+    )
+    .default("a random key, which ends with the process")],
+);
+
+pub(crate) static PROTECTION_KEY: Object = Object::new(
+    Origin::Ostler,
+    "A key of 32 bytes: one of the two.",
+    &[
+        Key::new(
+            "Key",
+            Text,
+            "The key in base64, as `openssl rand -base64 32` makes one.",
+        )
+        .example(r#""MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=""#),
+        Key::new("KeyFile", Text, "A file that holds it in base64.")
+            .example(r#""/etc/ostler/key""#),
+    ],
+);
+
+pub(crate) static HEALTH_CHECKS: Object = Object::new(
+    Origin::Ostler,
+    "Defaults of health checks.",
+    &[
+        Key::new("Active", Section(&ACTIVE_DEFAULTS), "Of probes."),
+        Key::new("Passive", Section(&PASSIVE_DEFAULTS), "Of passive checks."),
+    ],
+);
+
+pub(crate) static ACTIVE_DEFAULTS: Object = Object::new(
+    Origin::Code("ActiveHealthCheckMonitorOptions"),
+    "Of probes, where a cluster does not say.",
+    &[
+        Key::new(
+            "DefaultInterval",
+            TimeSpan,
+            "From the end of a round of probes to the next; positive.",
+        )
+        .default(r#""00:00:15""#),
+        Key::new(
+            "DefaultTimeout",
+            TimeSpan,
+            "How long a probe may take; positive.",
+        )
+        .default(r#""00:00:10""#),
+    ],
+);
+
+pub(crate) static PASSIVE_DEFAULTS: Object = Object::new(
+    Origin::Code("TransportFailureRateHealthPolicyOptions"),
+    "Of passive checks.",
+    &[
+        Key::new(
+            "DetectionWindow",
+            TimeSpan,
+            "For how long an exchange counts; positive.",
+        )
+        .default(r#""00:01:00""#),
+        Key::new(
+            "MinimalTotalCount",
+            Integer,
+            "How many exchanges there must be for a rate; positive.",
+        )
+        .default("10"),
+    ],
+);
+
+pub(crate) static PROXY_PROTOCOL: Object = Object::new(
+    Origin::Ostler,
+    "Who says in a PROXY header (version 1 or 2) who the client is.",
+    &[
+        Key::new(
+            "TrustedNetworks",
+            Texts,
+            "Addresses, networks, or `unix`: their connections begin with the header. Required.",
+        )
+        .example(r#"["10.0.0.0/8", "unix"]"#),
+        Key::new("Endpoints", Texts, "Names of `Kestrel:Endpoints`.")
+            .default("all of them")
+            .example(r#"["mine"]"#),
+    ],
+);

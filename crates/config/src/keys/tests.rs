@@ -1,0 +1,157 @@
+//! What is described is what is read, and the other way round.
+
+use serde_json::{Map, Value as Json, json};
+
+use super::*;
+use crate::reader::asked;
+use crate::{ConfigurationTree, Loaded, load};
+
+/// The id of every entry, and the name of every policy.
+const ID: &str = "mine";
+
+/// A key's value as one writes it.
+fn example(key: &Key) -> Json {
+    match key.value {
+        Value::Object(object) => everything(object),
+        Value::Objects(object) => json!([everything(object)]),
+        Value::Map(object) => json!({ ID: everything(object) }),
+        _ => key.example_value().expect(key.name),
+    }
+}
+
+/// An object with every key that is read.
+fn everything(object: &Object) -> Json {
+    let keys = object.keys.iter().filter(|key| !key.is_idle);
+    let pairs: Map<_, _> = keys
+        .map(|key| (key.name.to_owned(), example(key)))
+        .collect();
+    Json::from(pairs)
+}
+
+fn load_json(json: &Json) -> Loaded {
+    let mut tree = ConfigurationTree::new();
+    tree.add_json("all.json", &json.to_string()).unwrap();
+    load(&tree)
+}
+
+#[test]
+fn every_key_that_is_described_is_read_and_no_other() {
+    asked::begin();
+    let all = everything(&ROOT).to_string();
+    // Of limiters each type has keys of its own.
+    for limiter in ["FixedWindow", "SlidingWindow", "TokenBucket"] {
+        let all = all.replace("\"FixedWindow\"", &json!(limiter).to_string());
+        load_json(&serde_json::from_str(&all).unwrap());
+    }
+    let asked = asked::end();
+    let mut missing = Vec::new();
+    visit(&ROOT, String::new(), &mut |path, object| {
+        let path = path.replace('*', ID);
+        for key in object.keys.iter().filter(|key| !key.is_idle) {
+            let whole = format!("{path}:{}", key.name);
+            // Arrays are numbered where maps have ids; and sections may be read by their paths.
+            let is_asked = |(at, name): &(String, String)| {
+                let at = at.replace(":0", &format!(":{ID}"));
+                (at == path && name == key.name) || at.starts_with(&whole)
+            };
+            let is_open = path.is_empty() || path == "Authentication" || path.ends_with(":Schemes");
+            if !is_open && !asked.iter().any(is_asked) {
+                missing.push(format!("{path}:{}", key.name));
+            }
+        }
+    });
+    assert!(missing.is_empty(), "described and not read: {missing:#?}");
+    // That what is read is described the reader itself asserts.
+    assert!(asked.len() > 180, "{}", asked.len());
+}
+
+#[test]
+fn every_example_is_taken() {
+    let loaded = load_json(&everything(&ROOT));
+    let exclude_each_other = ["TimeoutPolicy", "JwksUrl", "DataProtection:Keys:0"];
+    let errors: Vec<_> = loaded
+        .diagnostics
+        .errors()
+        .filter(|error| {
+            !exclude_each_other
+                .iter()
+                .any(|end| error.path.ends_with(end))
+        })
+        .map(ToString::to_string)
+        .collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+    let unknown: Vec<_> = loaded
+        .diagnostics
+        .warnings()
+        .filter(|said| said.message.contains("is unknown") || said.message.contains("not read"))
+        .map(ToString::to_string)
+        .collect();
+    assert!(unknown.is_empty(), "{unknown:#?}");
+}
+
+/// Objects that there is one of, and whose defaults are in force without being written.
+const ONCE: [&str; 8] = [
+    "Kestrel:Limits",
+    "Kestrel:Limits:Http2",
+    "Kestrel:Limits:MinRequestBodyDataRate",
+    "Kestrel:Limits:MinResponseDataRate",
+    "Ostler",
+    "Ostler:HealthChecks:Active",
+    "Ostler:HealthChecks:Passive",
+    "StaticFiles",
+];
+
+#[test]
+fn every_default_that_is_told_is_what_holds() {
+    let mut root = json!({ "Urls": "http://localhost:5000", "AllowedHosts": "*" });
+    visit(&ROOT, String::new(), &mut |path, object| {
+        if !ONCE.contains(&path) {
+            return;
+        }
+        for key in object.keys {
+            if let Ok(default) = serde_json::from_str::<Json>(key.default) {
+                let names = path.split(':').chain([key.name]);
+                let place = names.fold(&mut root, |at, name| &mut at[name]);
+                *place = default;
+            }
+        }
+    });
+    assert!(root["Kestrel"]["Limits"]["Http2"]["MaxFrameSize"].is_number());
+    let (written, unwritten) = (load_json(&root), load_json(&json!({})));
+    assert!(written.diagnostics.is_empty(), "{:?}", written.diagnostics);
+    assert_eq!(written.settings, unwritten.settings);
+}
+
+#[test]
+fn what_is_told_reads_well() {
+    visit(&ROOT, String::new(), &mut |path, object| {
+        assert!(object.doc.ends_with('.'), "{path}");
+        for key in object.keys {
+            assert!(key.doc.ends_with('.'), "{path}:{}", key.name);
+            let has_default = key.default.is_empty()
+                || serde_json::from_str::<Json>(key.default).is_ok()
+                || key.default.chars().any(char::is_lowercase);
+            assert!(has_default, "{path}:{}: {}", key.name, key.default);
+        }
+    });
+}
+
+#[test]
+fn a_key_of_before_hears_its_new_name_and_a_misplaced_one_its_place() {
+    for (object, key, words) in [
+        (&HTTP_REQUEST, "timeout", "ActivityTimeout"),
+        (&SESSION_AFFINITY, "Mode", "Policy"),
+        (&CLUSTER, "LoadBalancing", "LoadBalancingPolicy"),
+        (&ROUTE, "BackendId", "ClusterId"),
+    ] {
+        let instead = object.instead_of(key).unwrap_or_default();
+        assert!(instead.contains(words), "{key}: {instead}");
+    }
+    assert_eq!(ROUTE.instead_of("Timeout"), None);
+    assert_eq!(
+        only_owner("hosts").as_deref(),
+        Some("ReverseProxy:Routes:*:Match")
+    );
+    assert_eq!(only_owner("Name"), None);
+    assert_eq!(only_owner("Nothing"), None);
+}
