@@ -1,7 +1,7 @@
 //! How connections end: when the front stops, and when a client does not say what is due.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 
 use serde_json::json;
 
@@ -28,6 +28,11 @@ fn stop(front: &Front) {
     });
 }
 
+/// The most that waits in a client's socket, so that the rest waits in the front's.
+fn narrow(socket: &TcpStream) {
+    rustix::net::sockopt::set_socket_recv_buffer_size(socket, 16 * 1024).unwrap();
+}
+
 /// A download that the client takes slowly while it talks all the time, and during which the front is
 /// told to stop.
 fn download<S: Read + Write>(front: &Front, mut client: Frames<S>) {
@@ -49,9 +54,9 @@ fn download<S: Read + Write>(front: &Front, mut client: Frames<S>) {
         if received > LENGTH / 10 && !std::mem::replace(&mut stopped, true) {
             stop(front);
         }
-        // The rest waits in the front's socket by then.
+        // The front has said everything long before the client has heard it.
         if stopped {
-            std::thread::sleep(std::time::Duration::from_millis(1));
+            std::thread::sleep(std::time::Duration::from_millis(2));
         }
     }
     assert_eq!(received, LENGTH);
@@ -62,7 +67,9 @@ fn a_stopping_front_ends_its_downloads_whole() {
     let sandbox = Sandbox::new();
     let (_target, address) = sandbox.listening_target("q");
     let front = patient(&sandbox, &forwarding_at(&address));
-    download(&front, Frames::silent(front.port));
+    let client = Frames::silent(front.port);
+    narrow(&client.stream);
+    download(&front, client);
     assert!(front.process.wait().success());
 }
 
@@ -77,6 +84,7 @@ fn a_stopping_front_ends_its_downloads_whole_over_tls() {
     let mut settings = TlsSettings::new(&authority);
     settings.alpn = &[b"h2"];
     let stream = settings.connect(front.port).into_stream();
+    narrow(&stream.sock.socket);
     download(&front, Frames { stream });
     assert!(front.process.wait().success());
 }

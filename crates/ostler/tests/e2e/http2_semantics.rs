@@ -181,3 +181,39 @@ fn a_path_is_escaped_where_it_has_to_be() {
         assert!(path.ends_with("/echo?q=%C3%A9%22%3C%3E%5E"), "{target}");
     }
 }
+
+#[test]
+fn trailers_are_bound_as_heads_are() {
+    let sandbox = Sandbox::new();
+    let destination = Destination::new();
+    let front = sandbox.front(&forwarding_to(&destination));
+    let long = "v".repeat(20_000);
+    let mut client = front.connect();
+    client.send("GET / HTTP/1.1\r\nHost: x\r\nTE: trailers\r\n\r\n");
+    let mut incoming = destination.accept();
+    incoming.head();
+    incoming.send(format!(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Long\r\n\r\n\
+         2\r\nok\r\n0\r\nX-Long: {long}\r\n\r\n"
+    ));
+    assert_eq!(client.response().text(), "ok");
+    // Over HTTP/2 they arrive.
+    let (sandbox, destination) = (Sandbox::new(), Destination::new());
+    let front = sandbox.front(&forwarding_to(&destination));
+    run(async {
+        let client = Http2Client::connect(front.port).await;
+        let asked = client.get("/");
+        let answer = blocking(move || {
+            let mut incoming = destination.accept();
+            incoming.head();
+            incoming.send(format!(
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Long\r\n\r\n\
+                 2\r\nok\r\n0\r\nX-Long: {long}\r\n\r\n"
+            ));
+            incoming
+        });
+        let (response, _incoming) = tokio::join!(asked, answer);
+        assert_eq!(response.text(), "ok");
+        assert_eq!(response.trailers.unwrap()["x-long"].len(), 20_000);
+    });
+}

@@ -40,6 +40,8 @@ pub(crate) struct Connection {
     pub(super) watch: Rc<Watch>,
     /// Exchanges under way.
     open: Cell<usize>,
+    /// When one last ended.
+    last_exchange: Rc<Cell<Option<Instant>>>,
     resets: Resets,
 }
 
@@ -75,7 +77,8 @@ where
     T: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let limits = worker.limits();
-    let io = Lingering::new(io, watch.data_rates.socket());
+    let last_exchange = Rc::default();
+    let io = Lingering::new(io, watch.data_rates.socket(), Rc::clone(&last_exchange));
     let handshake = settings(&limits).handshake::<_, Bytes>(io);
     let Some(mut connection) = begun(&worker, &watch, handshake).await else {
         return;
@@ -87,6 +90,7 @@ where
         relays: RelayPlaces::default(),
         watch,
         open: Cell::new(0),
+        last_exchange,
         resets: Resets {
             since: Cell::new(worker.now()),
             count: Cell::new(0),
@@ -334,6 +338,7 @@ impl Drop for Served {
     fn drop(&mut self) {
         let open = self.0.open.get().saturating_sub(1);
         self.0.open.set(open);
+        self.0.last_exchange.set(Some(self.0.worker.now()));
         if open == 0 {
             self.0.watch.data_rates.end();
             // The connection counts its idling from here.

@@ -1,5 +1,6 @@
 //! The end of a connection: whatever has been said reaches the client before it closes.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
@@ -12,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::slow_timer::{SlowTimer, TICK, now};
 
 /// How long a client that has everything may take to close.
-const LONGEST: Duration = Duration::from_secs(2);
+pub(super) const LONGEST: Duration = Duration::from_secs(2);
 /// How long one may take nothing of what is on its way.
 const STALLED: Duration = Duration::from_secs(30);
 /// Bytes read of one that goes on talking. Its windows, which are not opened any more, let less pass.
@@ -24,6 +25,7 @@ const MOST: usize = 4 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Lingering<T> {
     io: T,
+    last_exchange: Rc<Cell<Option<Instant>>>,
     taking: Taking,
     is_shut: bool,
     /// Bytes that may still be read.
@@ -32,9 +34,16 @@ pub(super) struct Lingering<T> {
 }
 
 impl<T> Lingering<T> {
-    pub(super) fn new(io: T, socket: Rc<OwnedFd>) -> Self {
+    /// `last_exchange` is when one last ended: where that is long ago, the client has had time to take
+    /// all that concerns it.
+    pub(super) fn new(
+        io: T,
+        socket: Rc<OwnedFd>,
+        last_exchange: Rc<Cell<Option<Instant>>>,
+    ) -> Self {
         Self {
             io,
+            last_exchange,
             taking: Taking::new(socket),
             is_shut: false,
             left: MOST,
@@ -60,9 +69,9 @@ impl Taking {
         }
     }
 
-    /// Whether the client, which is to do nothing but to take what is there and to close, has had
-    /// its time. The time begins with the first call.
-    pub(super) fn is_over(&mut self, now: Instant) -> bool {
+    /// Whether the client, which is to do nothing but to take what is there and then, within
+    /// `to_close`, to close, has had its time. The time begins with the first call.
+    pub(super) fn is_over(&mut self, now: Instant, to_close: Duration) -> bool {
         let progress = ostler_shm::tcp_progress(self.socket.as_fd());
         let (acked, is_unsent) = match progress {
             Ok(progress) => (progress.bytes_acked, progress.is_unsent),
@@ -76,7 +85,7 @@ impl Taking {
             .since
             .map(|since| now.saturating_duration_since(since))
             .unwrap_or_default();
-        waited >= if is_unsent { STALLED } else { LONGEST }
+        waited >= if is_unsent { STALLED } else { to_close }
     }
 }
 
@@ -95,7 +104,10 @@ impl<T: AsyncRead + Unpin> Lingering<T> {
             }
         }
         let now = now();
-        if self.taking.is_over(now) {
+        let last = self.last_exchange.get();
+        let is_recent = last.is_some_and(|last| now.saturating_duration_since(last) < LONGEST);
+        let to_close = if is_recent { LONGEST } else { Duration::ZERO };
+        if self.taking.is_over(now, to_close) {
             return Poll::Ready(());
         }
         self.timer.poll_until(now + TICK, cx)

@@ -3,13 +3,13 @@
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::lingering::Taking;
+use super::lingering::{LONGEST, Taking};
 use crate::front::FrontLimits;
 use crate::slow_timer::{SlowTimer, TICK};
 
 /// How long a client may take to answer the PING behind the first GOAWAY, by which whatever it sent
 /// before it knew of the end has arrived (RFC 9113 section 6.8).
-const ROUND_TRIP: Duration = Duration::from_secs(1);
+const ROUND_TRIP: Duration = Duration::from_millis(500);
 
 /// What a client has not said yet and is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +95,9 @@ impl Pace {
         let step = match &mut self.closing {
             Closing::No if ends => Some(Step::Announce),
             Closing::Announced(until) if now >= *until => Some(Step::Refuse),
-            Closing::Refused(taking) if is_unused => taking.is_over(now).then_some(Step::Over),
+            Closing::Refused(taking) if is_unused => {
+                taking.is_over(now, LONGEST).then_some(Step::Over)
+            }
             Closing::No | Closing::Announced(_) | Closing::Refused(_) => None,
         };
         if let Some(step) = step {
