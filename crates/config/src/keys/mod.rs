@@ -217,4 +217,4 @@ pub(crate) fn visit(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -7,7 +7,7 @@ use crate::reader::asked;
 use crate::{ConfigurationTree, Loaded, load};
 
 /// The id of every entry, and the name of every policy.
-const ID: &str = "mine";
+pub(crate) const ID: &str = "mine";
 
 /// A key's value as one writes it.
 fn example(key: &Key) -> Json {
@@ -20,7 +20,7 @@ fn example(key: &Key) -> Json {
 }
 
 /// An object with every key that is read.
-fn everything(object: &Object) -> Json {
+pub(crate) fn everything(object: &Object) -> Json {
     let keys = object.keys.iter().filter(|key| !key.is_idle);
     let pairs: Map<_, _> = keys
         .map(|key| (key.name.to_owned(), example(key)))

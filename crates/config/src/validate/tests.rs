@@ -1,4 +1,6 @@
 use super::*;
+use crate::keys::tests::{self as described, ID};
+use crate::keys::{ROOT, visit};
 use crate::load::load;
 
 /// Every key of a route and of a cluster, none at its default.
@@ -117,4 +119,43 @@ fn a_mistake_made_by_code_has_a_path_and_its_providers_name() {
     // R1 and C1, which a file can hardly say.
     let (route, cluster) = (RouteConfig::default(), ClusterConfig::default());
     assert_eq!(errors(&[route], &[cluster]).len(), 3);
+}
+
+#[test]
+fn every_key_of_routes_and_clusters_that_is_described_is_written_back() {
+    let mut read = ConfigurationTree::new();
+    read.add_json("all.json", &described::everything(&ROOT).to_string())
+        .unwrap();
+    let settings = load(&read).settings;
+    let proxy = &settings.proxy;
+    let written = tree(&Items {
+        routes: &[Sourced {
+            origin: "code",
+            config: &proxy.routes[0],
+        }],
+        clusters: &[Sourced {
+            origin: "code",
+            config: &proxy.clusters[0],
+        }],
+        policies: &proxy.policies,
+        pipeline: None,
+    });
+    let mut count = 0;
+    visit(&ROOT, String::new(), &mut |path, object| {
+        let below = ["Routes:*", "Clusters:*"].map(|name| format!("ReverseProxy:{name}"));
+        if !below.iter().any(|below| path.starts_with(below)) {
+            return;
+        }
+        // Elements of arrays have numbers where entries have ids.
+        let numbered = path
+            .replace("Headers:*", "Headers:0")
+            .replace("QueryParameters:*", "QueryParameters:0");
+        let path = numbered.replace('*', ID);
+        for key in object.keys.iter().filter(|key| !key.is_idle) {
+            let at = format!("{path}:{}", key.name);
+            assert!(!written.section(&at).is_empty(), "{at} is not written");
+            count += 1;
+        }
+    });
+    assert!(count > 60, "{count}");
 }

@@ -1,8 +1,9 @@
-//! Routes and clusters back into a tree: the reverse of reading them.
+//! Routes and clusters back into a tree: the reverse of reading them, by the same descriptions.
 
 use std::fmt::Debug;
 use std::time::Duration;
 
+use crate::keys::{self, Object, Value};
 use crate::schema::{
     ActivityTimeout, ClusterConfig, ConnectionLifetime, DestinationConfig, HeaderEncoding,
     HealthCheckConfig, HttpVersion, MatchConfig, Metadata, OstlerClusterConfig, RouteConfig,
@@ -10,14 +11,26 @@ use crate::schema::{
 };
 use crate::tree::{Leaf, Node, Position};
 
-/// One object that is written, and where it comes from.
+/// One level that is written, and where it comes from.
 struct Writer<'a> {
     node: &'a mut Node,
     position: &'a Position,
+    level: Level,
+}
+
+/// What the names of a level are.
+#[derive(Clone, Copy)]
+enum Level {
+    /// The keys of an object.
+    Keys(&'static Object),
+    /// Ids, or numbers, each of such an object.
+    Entries(&'static Object),
+    /// Whatever one likes, or numbers, each of a text.
+    Texts,
 }
 
 pub(super) fn route(node: &mut Node, position: &Position, config: &RouteConfig) {
-    let mut to = Writer::new(node, position);
+    let mut to = Writer::new(node, position, Level::Keys(&keys::ROUTE));
     to.text("ClusterId", config.cluster_id.as_deref());
     matches(&mut to.child("Match"), &config.matches);
     to.value("Order", config.order);
@@ -61,7 +74,7 @@ fn matches(to: &mut Writer<'_>, config: &MatchConfig) {
 }
 
 pub(super) fn cluster(node: &mut Node, position: &Position, config: &ClusterConfig) {
-    let mut to = Writer::new(node, position);
+    let mut to = Writer::new(node, position, Level::Keys(&keys::CLUSTER));
     let mut destinations = to.child("Destinations");
     for config in &config.destinations {
         destination(&mut destinations.child(&config.destination_id), config);
@@ -209,17 +222,44 @@ fn time_span(duration: Duration) -> String {
     )
 }
 
+/// What is described of a key, which in tests must be something.
+fn described(object: &'static Object, key: &str) -> Option<Value> {
+    let found = object.key(key);
+    debug_assert!(found.is_some(), "{key} is not described");
+    found.map(|key| key.value)
+}
+
 impl<'a> Writer<'a> {
-    fn new(node: &'a mut Node, position: &'a Position) -> Self {
+    fn new(node: &'a mut Node, position: &'a Position, level: Level) -> Self {
         node.container = Some(position.clone());
-        Self { node, position }
+        Self {
+            node,
+            position,
+            level,
+        }
     }
 
     fn child(&mut self, key: &str) -> Writer<'_> {
-        Writer::new(self.node.child_mut(key), self.position)
+        let level = match self.level {
+            Level::Keys(object) => match described(object, key) {
+                Some(Value::Object(below)) => Level::Keys(below),
+                Some(Value::Objects(below) | Value::Map(below)) => Level::Entries(below),
+                _ => Level::Texts,
+            },
+            Level::Entries(object) => Level::Keys(object),
+            Level::Texts => Level::Texts,
+        };
+        Writer::new(self.node.child_mut(key), self.position, level)
     }
 
     fn text(&mut self, key: &str, text: Option<&str>) {
+        if let Level::Keys(object) = self.level {
+            let value = described(object, key);
+            debug_assert!(
+                value.is_none_or(Value::is_single),
+                "{key} is described as what is no single value"
+            );
+        }
         if let Some(text) = text {
             self.node.child_mut(key).leaf = Some(Leaf {
                 text: Some(text.to_owned()),
