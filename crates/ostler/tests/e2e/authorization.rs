@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use base64::Engine as _;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
@@ -262,6 +263,33 @@ fn keys_of_a_file_are_read_again_when_it_changes() {
             status(&both, &path, Some(&a)) == 200
         });
     }
+}
+
+#[test]
+fn an_issuers_key_that_is_too_small_is_told_when_it_is_read() {
+    let folder = Sandbox::new();
+    let file = folder.path().join("keys.json");
+    let modulus = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode([0xc5; 128]);
+    let small = json!({ "kty": "RSA", "kid": "small", "n": modulus, "e": "AQAB" });
+    std::fs::write(&file, json!({ "keys": [small] }).to_string()).unwrap();
+    let keys = format!(r#""JwksFile": {:?}"#, file.to_str().unwrap());
+    let both = RoutesBothWays::new(&sections(&keys, ""), ROUTES);
+    eventually("the key is said to be too small", || {
+        let errors = both.front.process.errors();
+        errors
+            .iter()
+            .any(|line| line.contains("the RSA key small has 1024 bits"))
+    });
+    // Beside one that will do it is left out.
+    let mut set: Value = serde_json::from_str(&key_set(&['a'])).unwrap();
+    set["keys"].as_array_mut().unwrap().push(small);
+    replace(&file, &set.to_string());
+    eventually("the other key is in force", || {
+        let path = format!("/{}/user/", WAYS[0]);
+        status(&both, &path, Some(&rs256('a'))) == 200
+    });
+    let errors = both.front.process.errors().join("\n");
+    assert!(errors.contains("a signing key is left out"), "{errors}");
 }
 
 #[test]

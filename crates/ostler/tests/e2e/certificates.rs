@@ -68,6 +68,31 @@ fn the_certificate_is_that_of_the_name() {
     }
 }
 
+#[test]
+fn a_mark_of_an_encoding_before_a_certificate_or_a_key_is_passed_over() {
+    let sandbox = Sandbox::new();
+    let authority = authority(&sandbox);
+    let (path, key) = authority
+        .issue(&["localhost"])
+        .write(sandbox.path(), "marked");
+    let utf_16 = |text: &str| {
+        let units = std::iter::once(0xfeff).chain(text.encode_utf16());
+        units.flat_map(u16::to_le_bytes).collect::<Vec<u8>>()
+    };
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("\u{feff}{text}")).unwrap();
+    let text = std::fs::read_to_string(&key).unwrap();
+    std::fs::write(&key, utf_16(&text)).unwrap();
+    let endpoint = json!({ "Certificate": { "Path": path, "KeyPath": key } });
+    let both = BothWays::new(&sandbox);
+    let front = start(
+        &sandbox,
+        &both.configuration("", &kestrel(&sandbox, endpoint)),
+    );
+    let mut client = TlsSettings::new(&authority).connect(front.port);
+    assert_eq!(client.ask("GET", "/delegated/echo").status, 200);
+}
+
 /// Runs openssl; false, with a message, where it is not there.
 fn openssl(folder: &Path, arguments: &[&str]) -> bool {
     let mut command = Command::new("openssl");
