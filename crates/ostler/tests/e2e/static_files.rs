@@ -208,6 +208,7 @@ fn nothing_outside_the_root_and_nothing_hidden_is_served() {
         "/docs/..%2f..%2foutside.txt",
         "/docs/%2e%2e%2f%2e%2e%2foutside.txt",
         "/..%5coutside.txt",
+        "/..\\outside.txt",
         "//outside.txt",
         "/.secret.txt",
         "/%2esecret.txt",
@@ -218,11 +219,9 @@ fn nothing_outside_the_root_and_nothing_hidden_is_served() {
         let response = client.ask("GET", path);
         assert_eq!((response.status, response.body.len()), (404, 0), "{path}");
     }
-    // Those that no URI has end the connection.
-    for path in ["/..\\outside.txt", "/index.html%00.css"] {
-        let response = site.front.ask("GET", path);
-        assert_eq!(response.status, 400, "{path}");
-    }
+    // A NUL ends the connection.
+    let response = site.front.ask("GET", "/index.html%00.css");
+    assert_eq!(response.status, 400);
 }
 
 #[test]
