@@ -1,12 +1,13 @@
 //! A request's body, read from the client's own socket as the handler asks for it.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use ostler_delegation::entry::{Completed, ExchangeKey, RequestEntry};
 use ostler_delegation::target::TargetShared;
 use ostler_http1::{BodyDecoder, BodyProgress, CONTINUE};
@@ -26,7 +27,24 @@ pub struct Body(Kind);
 enum Kind {
     Empty,
     Delegated(Arc<RequestBody>),
-    Relayed(hyper::body::Incoming),
+    Relayed(RelayedBody),
+}
+
+/// A body over a relayed connection, which tells when it is let go of before its end: nothing can
+/// follow it on the connection then.
+#[derive(Debug)]
+struct RelayedBody {
+    incoming: hyper::body::Incoming,
+    ended: bool,
+    left_unread: Arc<AtomicBool>,
+}
+
+impl Drop for RelayedBody {
+    fn drop(&mut self) {
+        if !self.ended && !self.incoming.is_end_stream() {
+            self.left_unread.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Body {
@@ -38,8 +56,13 @@ impl Body {
         Self(Kind::Delegated(body))
     }
 
-    pub(crate) fn relayed(body: hyper::body::Incoming) -> Self {
-        Self(Kind::Relayed(body))
+    /// `left_unread` becomes true when the body is let go of before its end.
+    pub(crate) fn relayed(incoming: hyper::body::Incoming, left_unread: Arc<AtomicBool>) -> Self {
+        Self(Kind::Relayed(RelayedBody {
+            incoming,
+            ended: false,
+            left_unread,
+        }))
     }
 }
 
@@ -54,7 +77,11 @@ impl http_body::Body for Body {
         match &mut self.0 {
             Kind::Empty => Poll::Ready(None),
             Kind::Delegated(body) => body.lock().poll_frame(cx),
-            Kind::Relayed(body) => Pin::new(body).poll_frame(cx).map_err(BodyError::Relayed),
+            Kind::Relayed(body) => {
+                let frame = ready!(Pin::new(&mut body.incoming).poll_frame(cx));
+                body.ended |= frame.is_none();
+                Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Relayed)))
+            }
         }
     }
 
@@ -62,7 +89,7 @@ impl http_body::Body for Body {
         match &self.0 {
             Kind::Empty => true,
             Kind::Delegated(body) => body.lock().decoder.is_end(),
-            Kind::Relayed(body) => body.is_end_stream(),
+            Kind::Relayed(body) => body.incoming.is_end_stream(),
         }
     }
 
@@ -74,7 +101,7 @@ impl http_body::Body for Body {
                 .decoder
                 .remaining()
                 .map_or_else(SizeHint::default, SizeHint::with_exact),
-            Kind::Relayed(body) => body.size_hint(),
+            Kind::Relayed(body) => body.incoming.size_hint(),
         }
     }
 }

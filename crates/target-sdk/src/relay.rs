@@ -4,8 +4,9 @@
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::header::{HeaderMap, TE};
+use http::header::{CONNECTION, HeaderMap, HeaderValue, TE};
 use hyper_util::rt::TokioIo;
 use ostler_delegation::ChannelError;
 use ostler_delegation::control::{ConnectionFacts, TargetMessage};
@@ -97,13 +98,21 @@ async fn serve_connection<S, B>(
                     return Ok::<_, Infallible>(response.map(|_nothing| Either::Library));
                 };
                 let info = RequestInfo::relayed(&client.facts, client.tls, now);
-                let mut request = request.map(Body::relayed);
+                let left_unread = Arc::<AtomicBool>::default();
+                let mut request = request.map(|body| Body::relayed(body, Arc::clone(&left_unread)));
                 tell_axum(request.extensions_mut(), &info);
                 request.extensions_mut().insert(info);
-                Ok(match call(&mut service, request).await {
+                let mut response = match call(&mut service, request).await {
                     Ok(response) => response.map(|body| Either::Handler { body }),
                     Err(status) => bare(status).map(|_nothing| Either::Library),
-                })
+                };
+                if left_unread.load(Ordering::Relaxed) {
+                    // hyper closes the connection then, and the front is to know before it sends
+                    // another request.
+                    let fields = response.headers_mut();
+                    fields.insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok(response)
             }
         });
     let connection = hyper::server::conn::http1::Builder::new()
@@ -162,7 +171,6 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     fn fields(client: &str) -> HeaderMap {
         let mut fields = HeaderMap::new();

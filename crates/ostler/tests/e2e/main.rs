@@ -16,6 +16,7 @@ mod cors;
 mod cut_off;
 mod delegation_rules;
 mod destinations;
+mod early_answers;
 mod elsewhere;
 mod endpoints;
 mod environment;

@@ -32,6 +32,8 @@ pub(crate) struct Upload<'c> {
     awaits_continue: bool,
     /// How it ended, once it has.
     ended: Option<Result<(), Side>>,
+    /// The client has sent all of it, though the destination did not want all.
+    discarded: bool,
 }
 
 /// Who ended an upload early: the body cannot be read to its end any more.
@@ -65,6 +67,7 @@ pub(crate) fn upload<'c>(
         limit,
         read: 0,
         ended,
+        discarded: false,
     };
     (outgoing, upload)
 }
@@ -79,9 +82,14 @@ impl<'c> Upload<'c> {
         self.ended.is_some()
     }
 
+    /// Whether the client has nothing more to send of it.
+    pub(crate) fn is_read(&self) -> bool {
+        self.is_complete() || self.discarded
+    }
+
     /// How much has been read, for who answers in a destination's place.
     pub(crate) fn body_read(&self) -> BodyRead {
-        match self.is_complete() {
+        match self.is_read() {
             true => BodyRead::Whole,
             false => BodyRead::Part,
         }
@@ -124,7 +132,8 @@ impl<'c> Upload<'c> {
     pub(crate) async fn run(&mut self, activity: &Activity) -> Side {
         let ended = self.finish(activity).await;
         match ended {
-            Ok(()) | Err(Side::Destination) => {}
+            Ok(()) => {}
+            Err(Side::Destination) => self.discard().await,
             Err(side) => return side,
         }
         if self.body.gone().await == Gone::Silent {
@@ -132,6 +141,25 @@ impl<'c> Upload<'c> {
             activity.quiet().await;
         }
         Side::ClientGone
+    }
+
+    /// Takes in what the destination does not want: a client that sends everything before it reads
+    /// anything would wait for ever, and the response with it.
+    async fn discard(&mut self) {
+        if self.awaits_continue || self.discarded {
+            return;
+        }
+        while self.limit.is_none_or(|most| self.read <= most) {
+            match self.body.next().await {
+                Ok(Piece::Data(data)) => self.read += data.len() as u64,
+                Ok(Piece::Trailers(_) | Piece::End) => {
+                    self.discarded = true;
+                    return;
+                }
+                // What it says or does not say is nothing to anybody any more.
+                Err(_) => return,
+            }
+        }
     }
 
     /// Moves the body until it is over.

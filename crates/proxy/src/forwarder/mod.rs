@@ -322,7 +322,7 @@ where
         is_own: false,
         error,
     };
-    let whole = upload.is_complete();
+    let whole = upload.is_read();
     let error = passed.error.map(|failed| failed.error);
     if let Some(failed) = passed.error {
         if let Some(status) = failed.answer

@@ -96,10 +96,11 @@ pub(super) async fn pass_on(
     activity: &Activity,
 ) -> Passed {
     let status = response.status();
-    // What is still to come of the body may go nowhere, once the response is there: an HTTP/1.1
-    // connection can carry nothing behind it.
-    let keep_alive = upload.is_complete();
     upload.response_has_begun();
+    // Where the destination goes on taking the body, the client's connection goes on behind it. What
+    // is to come of one that it does not take is read by nobody, and nothing can follow it.
+    let goes_on = response.body().has_upload() && !upload.is_over();
+    let keep_alive = upload.is_complete() || goes_on;
     let (parts, mut body) = response.into_parts();
     let ended = {
         let response = http::Response::from_parts(parts, Pin::new(&mut body));
@@ -121,7 +122,7 @@ pub(super) async fn pass_on(
         Ok(keep_alive) => Passed {
             status,
             error: None,
-            keep_alive,
+            keep_alive: keep_alive && upload.is_complete(),
         },
         Err(error) => Passed {
             status,

@@ -143,7 +143,8 @@ impl Http1 {
                 });
             }
         };
-        let behind = behind(&head, &receiving.method, sent.as_ref());
+        let is_large = sending.is_large();
+        let behind = behind(&head, &receiving.method, sent.as_ref(), is_large);
         let goes_on = sent.is_none() && behind == Behind::Request;
         let upload = goes_on.then(|| sending.go_on(socket.clone()));
         self.socket = Some(socket);
@@ -264,16 +265,19 @@ impl Receiving {
     }
 }
 
-fn behind(head: &ResponseHead, method: &Method, sent: Option<&Sent>) -> Behind {
+fn behind(head: &ResponseHead, method: &Method, sent: Option<&Sent>, is_large: bool) -> Behind {
     let tunnels = *method == Method::CONNECT && head.status.is_success();
     if tunnels || head.status == StatusCode::SWITCHING_PROTOCOLS {
         return Behind::OtherProtocol;
     }
+    let is_refused = head.status.is_client_error() || head.status.is_server_error();
     let is_wanted = match sent {
-        Some(Sent::Whole) => true,
+        // Who refuses a request may have read nothing of its body, and close the connection for that
+        // the moment another request comes.
+        Some(Sent::Whole) => !(is_refused && is_large),
         Some(_) => false,
         // Who refuses a request is not sent the rest of it.
-        None => !head.status.is_client_error() && !head.status.is_server_error(),
+        None => !is_refused,
     };
     match head.framing.keep_alive && is_wanted {
         true => Behind::Request,

@@ -204,7 +204,10 @@ impl Http2 {
         .await;
         match head {
             Ok(head) => {
-                let rest = upload.go_on();
+                // Who refuses a request is not sent the rest of it.
+                let status = head.status();
+                let is_refused = status.is_client_error() || status.is_server_error();
+                let rest = (!is_refused).then(|| upload.go_on()).flatten();
                 Ok(Http2Body::of(head, rest, place))
             }
             Err(Ended::Body(error)) => Err(Unanswered::Lost(SendError::of(error))),

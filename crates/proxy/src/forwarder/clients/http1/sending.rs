@@ -36,6 +36,8 @@ pub(super) struct Sending<B> {
     is_encoded: bool,
     /// A piece of the body has been taken.
     is_touched: bool,
+    /// How much has been.
+    taken: usize,
     /// Something has been written.
     is_begun: bool,
     /// The head has waited for the body.
@@ -98,6 +100,7 @@ where
             behind: b"",
             is_encoded: framing == ResponseBody::None,
             is_touched: false,
+            taken: 0,
             is_begun: false,
             has_waited: false,
             is_flushed: true,
@@ -106,6 +109,13 @@ where
 
     pub(super) fn is_begun(&self) -> bool {
         self.is_begun
+    }
+
+    /// Whether the body is larger than what servers read with a request's head, whether anybody there
+    /// wants it or not.
+    pub(super) fn is_large(&self) -> bool {
+        const WITH_HEAD: usize = 4 * 1024;
+        self.taken > WITH_HEAD
     }
 
     /// The body, if not a byte of the request was sent.
@@ -161,6 +171,7 @@ where
                     true => self.encoder.last_data(data.len(), &mut self.before)?,
                     false => self.encoder.begin_data(data.len(), &mut self.before)?,
                 };
+                self.taken = self.taken.saturating_add(data.len());
                 self.data = data;
             }
             Err(frame) => {
