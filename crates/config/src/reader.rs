@@ -213,7 +213,11 @@ pub(crate) fn what_was_meant(object: &Object, name: &str) -> Option<String> {
     if let Some(instead) = object.instead_of(name) {
         return Some(instead);
     }
-    match (nearest(name, &object.names()), keys::only_owner(name)) {
+    let owner = keys::only_owner(name).map(|owner| match owner.as_str() {
+        "" => "the outermost level".to_owned(),
+        _ => owner,
+    });
+    match (nearest(name, &object.names()), owner) {
         (Some(near), Some(owner)) => {
             Some(format!("did you mean {near}? {name} is a key of {owner}"))
         }

@@ -79,6 +79,7 @@ fn as_json(sources: &Sources, read: &anyhow::Result<Loaded>, code: u8) -> Value 
     let files: Vec<_> = sources
         .files()
         .iter()
+        .filter(|file| file.exists())
         .map(|file| file.display().to_string())
         .collect();
     json!({

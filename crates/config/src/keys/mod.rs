@@ -180,8 +180,8 @@ impl Object {
     }
 }
 
-/// The one object that has a key of this name, as a path in which `*` is an id; `None` where several
-/// have, or none.
+/// The one object that has a key of this name, as a path in which `*` is an id, empty for the outermost
+/// level; `None` where several have, or none.
 pub(crate) fn only_owner(name: &str) -> Option<String> {
     let mut owners = Vec::new();
     visit(&ROOT, String::new(), &mut |path, object| {
@@ -190,7 +190,7 @@ pub(crate) fn only_owner(name: &str) -> Option<String> {
         }
     });
     match owners.as_slice() {
-        [only] if !only.is_empty() => Some(only.clone()),
+        [only] => Some(only.clone()),
         _ => None,
     }
 }

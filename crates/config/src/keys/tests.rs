@@ -89,6 +89,86 @@ fn every_example_is_taken() {
     assert!(unknown.is_empty(), "{unknown:#?}");
 }
 
+/// Everything, but for one key's value; and the path that mistakes of it have.
+fn everything_but(path: &str, key: &Key, value: &Json) -> (Json, String) {
+    let mut all = everything(&ROOT);
+    let mut at = &mut all;
+    let mut names = Vec::new();
+    for name in path.split(':').filter(|name| !name.is_empty()) {
+        let is_array = at.is_array();
+        names.push(match (name, is_array) {
+            ("*", true) => "0",
+            ("*", false) => ID,
+            (name, _) => name,
+        });
+        at = match is_array {
+            true => &mut at[0],
+            false => &mut at[*names.last().unwrap()],
+        };
+    }
+    at[key.name] = value.clone();
+    // Of limiters each type has keys of its own.
+    if path.starts_with("RateLimiter") && key.name != "Type" {
+        at["Type"] = json!(match key.name {
+            "SegmentsPerWindow" => "SlidingWindow",
+            "TokenLimit" | "TokensPerPeriod" | "ReplenishmentPeriod" => "TokenBucket",
+            _ => "FixedWindow",
+        });
+    }
+    names.push(key.name);
+    (all, names.join(":"))
+}
+
+/// Whether a value of a key is an error.
+fn is_refused(path: &str, key: &Key, value: &Json) -> bool {
+    let (all, at) = everything_but(path, key, value);
+    let loaded = load_json(&all);
+    loaded
+        .diagnostics
+        .errors()
+        .any(|error| error.path == at || error.path.starts_with(&format!("{at}:")))
+}
+
+#[test]
+fn what_is_described_as_a_number_a_time_or_a_name_is_read_as_one() {
+    visit(&ROOT, String::new(), &mut |path, object| {
+        for key in object.keys.iter().filter(|key| !key.is_idle) {
+            let wrong = match key.value {
+                Value::Boolean | Value::Integer | Value::Number | Value::TimeSpan => json!("~"),
+                Value::Version | Value::Member(_) | Value::Choice(_) => json!("~"),
+                Value::Members(_) => json!(["~"]),
+                _ => continue,
+            };
+            assert!(is_refused(path, key, &wrong), "{path}:{}", key.name);
+        }
+    });
+}
+
+#[test]
+fn every_member_that_is_described_is_taken() {
+    visit(&ROOT, String::new(), &mut |path, object| {
+        for key in object.keys.iter().filter(|key| !key.is_idle) {
+            let values: Vec<_> = match key.value {
+                Value::Member(names) | Value::Choice(names) | Value::Name(names) => {
+                    names.iter().map(|name| json!(name)).collect()
+                }
+                Value::Names(names) | Value::Members(names) => {
+                    names.iter().map(|name| json!([name])).collect()
+                }
+                Value::Boolean => vec![json!(true), json!(false)],
+                _ => continue,
+            };
+            for value in values {
+                // What it says may not go with the rest, which is another mistake.
+                let whole = format!("{path}:{}={value}", key.name);
+                let is_known = ["TimeoutPolicy=", "RequireAuthenticatedUser=false"];
+                let excused = is_known.iter().any(|known| whole.contains(known));
+                assert!(excused || !is_refused(path, key, &value), "{whole}");
+            }
+        }
+    });
+}
+
 /// Objects that there is one of, and whose defaults are in force without being written.
 const ONCE: [&str; 8] = [
     "Kestrel:Limits",
@@ -152,6 +232,7 @@ fn a_key_of_before_hears_its_new_name_and_a_misplaced_one_its_place() {
         only_owner("hosts").as_deref(),
         Some("ReverseProxy:Routes:*:Match")
     );
+    assert_eq!(only_owner("urls").as_deref(), Some(""));
     assert_eq!(only_owner("Name"), None);
     assert_eq!(only_owner("Nothing"), None);
 }

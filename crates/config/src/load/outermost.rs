@@ -59,7 +59,10 @@ fn check_unread(name: &str, section: &Section<'_>, diagnostics: &mut Diagnostics
         let message = format!(
             "the section {path:?} looks like a proxy's, since it has routes or clusters, and is not read"
         );
-        let remedy = format!("add --section {path} to the command line");
+        let remedy = match same(&path, REVERSE_PROXY) {
+            true => "leave --section out of the command line".to_owned(),
+            false => format!("add --section {path} to the command line"),
+        };
         return warn(section, message, Some(remedy), diagnostics);
     }
     if !section.is_written() {

@@ -310,6 +310,25 @@ fn a_changed_file_is_reloaded() {
 }
 
 #[test]
+fn each_of_several_files_is_reloaded() {
+    let sandbox = Sandbox::new();
+    let targets = ["a", "b"].map(|queue| sandbox.target(queue, &[]));
+    let later = sandbox.path().join("later.json");
+    let metadata = |queue: &str| {
+        format!(
+            r#"{{ "ReverseProxy": {{ "Clusters": {{ "all": {{ "Destinations": {{ "a/1": {{
+                "Metadata": {{ "HttpSysDelegationQueue": "{queue}" }} }} }} }} }} }} }}"#
+        )
+    };
+    std::fs::write(&later, metadata("b")).unwrap();
+    let arguments = ["--threads", "1", "--config", later.to_str().unwrap()];
+    let front = sandbox.front_with(&delegating_to(&["a"]), &arguments);
+    assert_eq!(front.ask("GET", "/").pid(), targets[1].pid());
+    std::fs::write(&later, metadata("a")).unwrap();
+    until_answered_by(&front, &targets[0]);
+}
+
+#[test]
 fn sighup_reloads_at_once_and_harms_no_request_in_flight() {
     let sandbox = Sandbox::new();
     let targets = ["a", "b"].map(|queue| sandbox.target(queue, &[]));
