@@ -111,6 +111,8 @@ pub struct RequestEntry<'a> {
 impl RequestEntry<'_> {
     /// Bytes of the fixed part.
     pub const FIXED: usize = 56;
+    /// The longest head: offsets into it have 16 bits. What has a longer one takes another way.
+    pub const LONGEST_HEAD: usize = u16::MAX as usize;
 
     /// Writes the fixed part, the limits if any, and the index; the entry is this, the response
     /// transforms, the directives, the raw head and the prefix, in this order.
@@ -138,9 +140,10 @@ impl RequestEntry<'_> {
             Framing::Length(length) => length,
             Framing::Chunked => CHUNKED,
         });
-        out.put_u16(index.method_len);
-        out.put_u16(index.target_start);
-        out.put_u16(index.target_len);
+        debug_assert!(self.head.raw.len() <= Self::LONGEST_HEAD);
+        out.put_u16(index.method_len as u16);
+        out.put_u16(index.target_start as u16);
+        out.put_u16(index.target_len as u16);
         out.put_u16(self.directives.len() as u16);
         out.put_u32(self.head.raw.len() as u32);
         out.put_u32(self.prefix.len() as u32);
@@ -150,10 +153,10 @@ impl RequestEntry<'_> {
             self.limits.put(out);
         }
         for field in index.fields {
-            out.put_u16(field.name_start);
-            out.put_u16(field.name_len);
-            out.put_u16(field.value_start);
-            out.put_u16(field.value_len);
+            out.put_u16(field.name_start as u16);
+            out.put_u16(field.name_len as u16);
+            out.put_u16(field.value_start as u16);
+            out.put_u16(field.value_len as u16);
         }
     }
 }
@@ -208,9 +211,9 @@ impl<'a> FrontEntry<'a> {
             CHUNKED => Framing::Chunked,
             length => Framing::Length(length),
         };
-        let method_len = reader.u16()?;
-        let target_start = reader.u16()?;
-        let target_len = reader.u16()?;
+        let method_len = reader.u16()?.into();
+        let target_start = reader.u16()?.into();
+        let target_len = reader.u16()?.into();
         let directives_len = reader.u16()?;
         let head_len = reader.u32()?;
         let prefix_len = reader.u32()?;
@@ -224,7 +227,7 @@ impl<'a> FrontEntry<'a> {
         let index = reader.bytes(usize::from(field_count) * 8)?;
         fields.clear();
         fields.extend(index.chunks_exact(8).map(|range| {
-            let at = |i: usize| u16::from_le_bytes([range[i], range[i + 1]]);
+            let at = |i: usize| u32::from(u16::from_le_bytes([range[i], range[i + 1]]));
             FieldRange {
                 name_start: at(0),
                 name_len: at(2),

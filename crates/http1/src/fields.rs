@@ -4,13 +4,13 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FieldRange {
     /// Offset of the name.
-    pub name_start: u16,
+    pub name_start: u32,
     /// Length of the name.
-    pub name_len: u16,
+    pub name_len: u32,
     /// Offset of the value, white space before it skipped.
-    pub value_start: u16,
+    pub value_start: u32,
     /// Length of the value, white space behind it not counted.
-    pub value_len: u16,
+    pub value_len: u32,
 }
 
 /// A field line.
@@ -32,9 +32,9 @@ impl FieldRange {
     }
 }
 
-pub(crate) fn slice(raw: &[u8], start: u16, len: u16) -> Option<&[u8]> {
-    let start = usize::from(start);
-    raw.get(start..start + usize::from(len))
+pub(crate) fn slice(raw: &[u8], start: u32, len: u32) -> Option<&[u8]> {
+    let start = start as usize;
+    raw.get(start..start + len as usize)
 }
 
 /// Whether a field that is added to a response takes the place of those of its name there: the

@@ -119,7 +119,7 @@ fn takes_a_restart(settings: &Settings, started: &Settings) -> bool {
             allowed_hosts: AllowedHosts::default(),
             limits: FrontLimits {
                 request_line: limits.request_line,
-                head: limits.head,
+                field_lines: limits.field_lines,
                 fields: limits.fields,
                 ..FrontLimits::default()
             },

@@ -317,7 +317,7 @@ pub(crate) fn front_limits(ostler: &OstlerConfig) -> FrontLimits {
     FrontLimits {
         http1: Limits {
             request_line: limits.request_line,
-            head: limits.head,
+            field_lines: limits.field_lines,
             fields: limits.fields,
         },
         keep_alive_timeout: limits.keep_alive_timeout,

@@ -17,7 +17,7 @@ use ostler_shm::kernel_tls::KernelTls;
 use tokio::sync::{mpsc, watch};
 
 use crate::connections::Connections;
-use crate::delegation::{QueueRegistry, Trust};
+use crate::delegation::{QueueRegistry, Trust, longest_head};
 use crate::forwarder::ConnectionLimits;
 use crate::health::{self, ActiveHealthOptions, HealthSignal};
 use crate::listener::{Endpoint, ListenAddress, ListenUrl, bind};
@@ -487,12 +487,13 @@ fn try_kernel_tls() -> Option<KernelTls> {
     }
 }
 
-/// A ring must hold the largest head, its index, a route's response transforms and what was read
+/// A ring must hold the largest head that is delegated, its index, a route's response transforms and what was read
 /// behind the head, four times.
 fn ring_capacity(limits: &FrontLimits) -> usize {
     let index = limits.http1.fields * 8;
     let transforms = ResponseTransforms::MAX_ENCODED;
-    let entry = limits.http1.head + index + transforms + crate::client::READ + 2 * 1024;
+    let head = longest_head(&limits.http1);
+    let entry = head + index + transforms + crate::client::READ + 2 * 1024;
     (4 * entry).next_power_of_two()
 }
 

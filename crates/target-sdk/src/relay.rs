@@ -116,6 +116,8 @@ async fn serve_connection<S, B>(
             }
         });
     let connection = hyper::server::conn::http1::Builder::new()
+        .max_headers(MOST_FIELDS)
+        .max_buf_size(LONGEST_HEAD)
         .serve_connection(TokioIo::new(socket), answer)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
@@ -131,6 +133,12 @@ async fn serve_connection<S, B>(
         tracing::debug!(error, "a relayed connection ended");
     }
 }
+
+/// Heads are bound by the front: by size, and by number as it is configured. Here there is room for
+/// whatever it lets pass.
+const LONGEST_HEAD: usize = 3 * 1024 * 1024;
+/// As many as fit into 64 KiB.
+pub(crate) const MOST_FIELDS: usize = 16 * 1024;
 
 /// Whose a request is.
 #[derive(Debug, Clone)]

@@ -58,6 +58,7 @@ pub(crate) async fn run<S, B>(
             }
         });
     let connection = hyper::server::conn::http1::Builder::new()
+        .max_headers(crate::relay::MOST_FIELDS)
         .serve_connection(io, hyper_service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);

@@ -181,11 +181,11 @@ pub(crate) static LIMITS: Object = Object::new(
     Origin::AspNet,
     "What clients may do.",
     &[
-        Key::new("MaxRequestLineSize", Integer, "The longest request line, in bytes.").default("8192"),
+        Key::new("MaxRequestLineSize", Integer, "The longest request line, in bytes; 1048576 at most.").default("8192"),
         Key::new(
             "MaxRequestHeadersTotalSize",
             Integer,
-            "The longest head of a request, in bytes.",
+            "Most bytes of field lines in a request's head; 1048576 at most.",
         )
         .default("32768"),
         Key::new("MaxRequestHeaderCount", Integer, "Most fields of a request.").default("100"),

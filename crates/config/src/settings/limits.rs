@@ -10,8 +10,8 @@ use crate::leaf::{self, TimeSpan};
 use crate::reader::Reader;
 use crate::tree::Section;
 
-/// Offsets into a head have 16 bits, in the parser and in the entries handed to targets.
-const LONGEST_HEAD: usize = 65_535;
+/// What is longer is no head, whatever Kestrel would let pass.
+const MOST_OF_A_HEAD: usize = 1024 * 1024;
 
 /// What stands for "no limit" where ASP.NET has an infinite time: so long that nobody waits for it,
 /// and no clock overflows.
@@ -20,11 +20,11 @@ pub(super) const A_CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// What clients may send, and how long they may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FrontLimits {
-    /// `MaxRequestLineSize` in bytes: 8192; 65535 at most.
+    /// `MaxRequestLineSize` in bytes: 8192; 1048576 at most.
     pub request_line: usize,
-    /// `MaxRequestHeadersTotalSize` in bytes: 32768; 65535 at most. The request line counts, which
-    /// it does not in ASP.NET.
-    pub head: usize,
+    /// `MaxRequestHeadersTotalSize` in bytes of field lines with their ends, as in ASP.NET: 32768;
+    /// 1048576 at most.
+    pub field_lines: usize,
     /// `MaxRequestHeaderCount`: 100.
     pub fields: usize,
     /// `KeepAliveTimeout`: 2 minutes, as in http.sys (Kestrel: 10 seconds more).
@@ -58,7 +58,7 @@ impl Default for FrontLimits {
     fn default() -> Self {
         Self {
             request_line: 8 * 1024,
-            head: 32 * 1024,
+            field_lines: 32 * 1024,
             fields: 100,
             keep_alive_timeout: Duration::from_secs(120),
             head_timeout: Duration::from_secs(30),
@@ -84,7 +84,7 @@ pub(super) fn read(section: Section<'_>, diagnostics: &mut Diagnostics) -> Front
         reader.parsed("MaxRequestLineSize", head_size),
     );
     set(
-        &mut limits.head,
+        &mut limits.field_lines,
         reader.parsed("MaxRequestHeadersTotalSize", head_size),
     );
     set(
@@ -192,9 +192,7 @@ fn upgrades(text: &str) -> Result<usize, String> {
 
 fn head_size(text: &str) -> Result<usize, String> {
     match size(text)? {
-        size if size > LONGEST_HEAD => Err(format!(
-            "{text:?} is more than {LONGEST_HEAD}, and offsets into a head have 16 bits"
-        )),
+        size if size > MOST_OF_A_HEAD => Err(format!("{text:?} is more than {MOST_OF_A_HEAD}")),
         size => Ok(size),
     }
 }

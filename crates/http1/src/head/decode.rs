@@ -33,6 +33,8 @@ pub enum HeadProgress {
 
 /// Most empty lines before a request line: one is what RFC 9112 section 2.2 asks for.
 const EMPTY_LINES: usize = 4;
+/// The line end that ends the field lines.
+const EMPTY_LINE: usize = 2;
 /// Field slots on the stack; more are taken from the heap.
 const FIELDS_ON_STACK: usize = 100;
 
@@ -96,7 +98,7 @@ impl HeadDecoder {
         if line > self.limits.request_line {
             return Err(HeadError::RequestLineTooLong);
         }
-        if head.len() > self.limits.head {
+        if head.len() - line > self.limits.field_lines + EMPTY_LINE {
             return Err(HeadError::HeadTooLong);
         }
         Ok(())
@@ -105,10 +107,11 @@ impl HeadDecoder {
     /// What can be said before the head has ended.
     fn check_incomplete(&self, message: &[u8]) -> Result<(), HeadError> {
         let line = memchr(b'\n', message);
-        if line.map_or(message.len(), |at| at + 1) > self.limits.request_line {
+        let length = line.map_or(message.len(), |at| at + 1);
+        if length > self.limits.request_line {
             return Err(HeadError::RequestLineTooLong);
         }
-        if message.len() > self.limits.head {
+        if message.len() - length > self.limits.field_lines + EMPTY_LINE {
             return Err(HeadError::HeadTooLong);
         }
         if line.is_none()
@@ -147,21 +150,21 @@ impl HeadDecoder {
             _ => return Err(HeadError::Field),
         };
         let base = message.as_ptr().addr();
-        let range = |part: &[u8]| (part.as_ptr().addr() - base) as u16;
+        let range = |part: &[u8]| (part.as_ptr().addr() - base) as u32;
         head.fields.clear();
         head.fields.extend(fields.iter().map(|field| FieldRange {
             name_start: range(field.name.as_bytes()),
-            name_len: field.name.len() as u16,
+            name_len: field.name.len() as u32,
             value_start: if field.value.is_empty() {
                 0
             } else {
                 range(field.value)
             },
-            value_len: field.value.len() as u16,
+            value_len: field.value.len() as u32,
         }));
-        head.method_len = method_len as u16;
-        head.target_start = target.0 as u16;
-        head.target_len = target.1 as u16;
+        head.method_len = method_len as u32;
+        head.target_start = target.0 as u32;
+        head.target_len = target.1 as u32;
         head.raw.clear();
         head.raw.extend_from_slice(message);
         Ok(())
@@ -228,7 +231,7 @@ pub(crate) fn conclude(head: &mut RequestHead) -> Result<(), HeadError> {
         let (Some(name), Some(value)) = (range.name(raw), range.value(raw)) else {
             return Err(HeadError::Field);
         };
-        seen.field(at as u16, name, value)?;
+        seen.field(at as u32, name, value)?;
     }
     check_host(&seen, fields, raw, form, target, *version)?;
     let framing = seen.framing(*version)?;
@@ -246,7 +249,7 @@ pub(crate) fn conclude(head: &mut RequestHead) -> Result<(), HeadError> {
 /// What the fields say that matters to the message itself.
 #[derive(Default)]
 struct Seen {
-    host: Option<u16>,
+    host: Option<u32>,
     hosts: usize,
     length: Option<u64>,
     transfer_encoding: bool,
@@ -257,12 +260,12 @@ struct Seen {
     close: bool,
     keep_alive: bool,
     lists_upgrade: bool,
-    upgrade: Option<u16>,
+    upgrade: Option<u32>,
     expects_continue: bool,
 }
 
 impl Seen {
-    fn field(&mut self, at: u16, name: &[u8], value: &[u8]) -> Result<(), HeadError> {
+    fn field(&mut self, at: u32, name: &[u8], value: &[u8]) -> Result<(), HeadError> {
         let is = |wanted: &str| name.eq_ignore_ascii_case(wanted.as_bytes());
         match name.len() {
             4 if is("host") => {
@@ -358,7 +361,7 @@ fn check_host(
     if seen.hosts > 1 || (seen.hosts == 0 && version == Version::Http11) {
         return Err(HeadError::HostCount);
     }
-    let Some(range) = seen.host.and_then(|at| fields.get(usize::from(at))) else {
+    let Some(range) = seen.host.and_then(|at| fields.get(at as usize)) else {
         return Ok(());
     };
     let host = range.value(raw).unwrap_or_default();

@@ -22,11 +22,11 @@ pub struct HeadIndex<'a> {
     /// The fields in their order.
     pub fields: &'a [FieldRange],
     /// Length of the method, which stands at the start.
-    pub method_len: u16,
+    pub method_len: u32,
     /// Offset of the request-target.
-    pub target_start: u16,
+    pub target_start: u32,
     /// Length of the request-target.
-    pub target_len: u16,
+    pub target_len: u32,
     /// The version.
     pub version: Version,
 }
@@ -41,8 +41,8 @@ pub fn to_http_request_parts(
     raw: &Bytes,
     index: &HeadIndex<'_>,
 ) -> Result<http::request::Parts, InvalidHeadParts> {
-    let part = |start: u16, len: u16| {
-        let (start, len) = (usize::from(start), usize::from(len));
+    let part = |start: u32, len: u32| {
+        let (start, len) = (start as usize, len as usize);
         // An empty value's offset means nothing.
         if len == 0 {
             return Some(Bytes::new());
@@ -50,7 +50,7 @@ pub fn to_http_request_parts(
         (start + len <= raw.len()).then(|| raw.slice(start..start + len))
     };
     let method = raw
-        .get(..usize::from(index.method_len))
+        .get(..index.method_len as usize)
         .ok_or(InvalidHeadParts)?;
     let target = part(index.target_start, index.target_len).ok_or(InvalidHeadParts)?;
     let (mut parts, ()) = http::Request::new(()).into_parts();

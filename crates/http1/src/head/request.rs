@@ -15,18 +15,18 @@ pub struct RequestHead {
     /// `raw.len() <= Limits::MAX_HEAD`; request line and names are ASCII.
     pub(crate) raw: Vec<u8>,
     pub(crate) fields: Vec<FieldRange>,
-    pub(crate) method_len: u16,
-    pub(crate) target_start: u16,
-    pub(crate) target_len: u16,
+    pub(crate) method_len: u32,
+    pub(crate) target_start: u32,
+    pub(crate) target_len: u32,
     pub(crate) version: Version,
     pub(crate) form: Form,
     pub(crate) framing: Framing,
     pub(crate) keep_alive: bool,
     pub(crate) expects_continue: bool,
     /// Index into `fields`.
-    pub(crate) host: Option<u16>,
+    pub(crate) host: Option<u32>,
     /// Index into `fields`, when the request asks for an upgrade.
-    pub(crate) upgrade: Option<u16>,
+    pub(crate) upgrade: Option<u32>,
 }
 
 impl Default for RequestHead {
@@ -114,7 +114,7 @@ impl RequestHead {
             } => self.request_target().get(start..end).unwrap_or_default(),
             Form::Authority => self.request_target(),
             Form::Origin | Form::Asterisk => {
-                let host = self.host.and_then(|at| self.fields.get(usize::from(at)));
+                let host = self.host.and_then(|at| self.fields.get(at as usize));
                 let host = host.and_then(|range| range.value(&self.raw));
                 host.and_then(|host| std::str::from_utf8(host).ok())
                     .unwrap_or_default()
@@ -165,7 +165,7 @@ impl RequestHead {
     /// The Upgrade field's value, of an HTTP/1.1 request without body whose Connection lists
     /// `upgrade`.
     pub fn upgrade(&self) -> Option<&[u8]> {
-        let range = self.fields.get(usize::from(self.upgrade?))?;
+        let range = self.fields.get((self.upgrade?) as usize)?;
         range.value(&self.raw)
     }
 
@@ -216,10 +216,10 @@ impl RequestHead {
 
     /// Puts another request-target in the place of the one that is there.
     pub(super) fn replace_target(&mut self, target: &[u8]) -> Result<(), HeadError> {
-        let start = usize::from(self.target_start);
-        let old = usize::from(self.target_len);
-        let moved = |offset: u16| {
-            u16::try_from(usize::from(offset) + target.len() - old)
+        let start = self.target_start as usize;
+        let old = self.target_len as usize;
+        let moved = |offset: u32| {
+            u32::try_from(offset as usize + target.len() - old)
                 .map_err(|_| HeadError::RequestLineTooLong)
         };
         self.raw.splice(start..start + old, target.iter().copied());
@@ -245,7 +245,7 @@ impl RequestHead {
     }
 
     /// Only ever asked for what was checked to be ASCII; anything else is empty.
-    fn text(&self, start: u16, len: u16) -> &str {
+    fn text(&self, start: u32, len: u32) -> &str {
         slice(&self.raw, start, len)
             .and_then(|bytes| std::str::from_utf8(bytes).ok())
             .unwrap_or_default()

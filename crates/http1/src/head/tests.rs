@@ -451,7 +451,7 @@ fn notices_expectations_and_upgrades() {
 fn holds_heads_to_their_limits_before_they_end() {
     let limits = Limits {
         request_line: 64,
-        head: 256,
+        field_lines: 256,
         fields: 4,
     };
     let run = |input: &str| {
@@ -479,6 +479,23 @@ fn holds_heads_to_their_limits_before_they_end() {
         Err(HeadError::TooManyFields)
     );
     assert!(run("GET / HTTP/1.1\r\nHost: x\r\nA: 1\r\nA: 2\r\nA: 3\r\n\r\n").is_ok());
+    // Field lines with their ends count, neither the request line nor the empty line does.
+    for (length, fits) in [(256, true), (257, false)] {
+        let fields = format!("Host: x\r\nA: {}\r\n", "a".repeat(length - 14));
+        assert_eq!(fields.len(), length);
+        let head = format!("GET /{} HTTP/1.1\r\n{fields}\r\n", "a".repeat(40));
+        assert_eq!(run(&head).is_ok(), fits, "{length}");
+        for end in 0..head.len() {
+            // Until its end is there, it may be one that fits.
+            assert_eq!(
+                run(&head[..end]),
+                Ok(HeadProgress::Incomplete),
+                "{length} to {end}"
+            );
+        }
+        let longer = run(&head.replace("\r\n\r\n", "\r\nB: 1"));
+        assert_eq!(longer, Err(HeadError::HeadTooLong));
+    }
     let many = Limits {
         fields: 500,
         ..Limits::default()
@@ -716,9 +733,9 @@ proptest! {
     #[test]
     fn foreign_parts_never_panic(
         raw in proptest::collection::vec(any::<u8>(), 0..80),
-        fields in proptest::collection::vec(any::<[u16; 4]>(), 0..4),
-        small in proptest::collection::vec((0u16..80, 0u16..20, 0u16..80, 0u16..20), 0..4),
-        method_len in 0u16..90, target_start in 0u16..90, target_len in 0u16..90,
+        fields in proptest::collection::vec(any::<[u32; 4]>(), 0..4),
+        small in proptest::collection::vec((0u32..80, 0u32..20, 0u32..80, 0u32..20), 0..4),
+        method_len in 0u32..90, target_start in 0u32..90, target_len in 0u32..90,
     ) {
         let fields: Vec<_> = fields.into_iter().map(|[a, b, c, d]| (a, b, c, d)).chain(small)
             .map(|(name_start, name_len, value_start, value_len)| FieldRange { name_start, name_len, value_start, value_len })
@@ -752,11 +769,11 @@ fn what_no_uri_has_is_escaped_in_the_request_target() {
 #[test]
 fn a_target_that_escapes_make_too_long_is_refused() {
     let limits = Limits {
-        request_line: 60_000,
-        head: 60_000,
+        request_line: Limits::MOST,
+        field_lines: Limits::MOST,
         fields: 10,
     };
-    let text = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "^".repeat(30_000));
+    let text = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "^".repeat(900_000));
     let decoded = HeadDecoder::new(limits).decode(text.as_bytes(), &mut RequestHead::default());
     assert_eq!(decoded, Err(HeadError::RequestLineTooLong));
 }
@@ -795,4 +812,23 @@ fn a_date_among_the_extra_fields_is_the_only_one() {
         "{text}"
     );
     assert!(text.contains("yesterday"));
+}
+
+#[test]
+fn heads_may_have_a_mebibyte_of_field_lines_and_as_long_a_request_line() {
+    let limits = Limits {
+        request_line: Limits::MOST,
+        field_lines: usize::MAX,
+        fields: usize::MAX,
+    };
+    let target = format!("/{}", "a".repeat(Limits::MOST - 16));
+    let fields = "A: 1\r\n".repeat((Limits::MOST - 9) / 6);
+    let text = format!("GET {target} HTTP/1.1\r\nHost: x\r\n{fields}\r\n");
+    let mut head = RequestHead::default();
+    let progress = HeadDecoder::new(limits).decode(text.as_bytes(), &mut head);
+    let consumed = text.len();
+    assert_eq!(progress, Ok(HeadProgress::Complete { consumed }));
+    assert_eq!(head.path(), target);
+    assert!(head.fields().skip(1).all(|field| field.value == b"1"));
+    assert!(RequestHead::from_parts(head.parts()).is_ok());
 }

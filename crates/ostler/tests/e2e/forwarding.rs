@@ -558,4 +558,8 @@ fn a_length_that_is_said_twice_is_sent_once() {
         assert_eq!(incoming.head().all("content-length"), ["2"]);
         assert_eq!(incoming.read(2), b"ok");
     }
+    let mut client = front.connect();
+    let lengths = "Content-Length: 0\r\nContent-Length: 0";
+    client.send(format!("PUT / HTTP/1.1\r\nHost: x\r\n{lengths}\r\n\r\n"));
+    assert_eq!(destination.accept().head().all("content-length"), ["0"]);
 }

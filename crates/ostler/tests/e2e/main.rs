@@ -37,6 +37,7 @@ mod http2_windows;
 mod http_client;
 mod interim;
 mod kernel_tls;
+mod large_heads;
 mod leaks;
 mod limits;
 mod load_balancing;

@@ -202,6 +202,14 @@ fn heads_beyond_their_limits_are_refused() {
         assert_eq!(response.status, status);
         assert!(client.is_closed());
     }
+    // Field lines count, with their ends; the request line does not (Kestrel).
+    let mut client = front.connect();
+    let fields = format!("Host: x\r\nA: {}\r\n", "b".repeat(32_768 - 14));
+    assert_eq!(fields.len(), 32_768);
+    client.send(format!("GET /{} HTTP/1.1\r\n{fields}\r\n", &long[..8000]));
+    assert_eq!(client.response().status, 200);
+    client.send(format!("GET / HTTP/1.1\r\nB:\r\n{fields}\r\n"));
+    assert_eq!(client.response().status, 431);
     let nearly = format!(
         "GET /{} HTTP/1.1\r\nHost: x\r\n{}\r\n",
         &long[..8000],

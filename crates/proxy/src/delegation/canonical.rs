@@ -42,7 +42,7 @@ pub(super) struct NotWritten;
 pub(super) fn decode_like(head: &RequestHead, bytes: &[u8]) -> Result<RequestHead, NotWritten> {
     let limits = Limits {
         request_line: usize::MAX,
-        head: usize::MAX,
+        field_lines: usize::MAX,
         fields: usize::MAX,
     };
     let mut made = RequestHead::default();

@@ -19,7 +19,7 @@ use ostler_delegation::entry::{ExchangeLimits, RequestEntry};
 use ostler_delegation::handover::{OnTargetDeath, on_target_death};
 use ostler_delegation::rule::RuleError;
 use ostler_delegation::{Disposition, Verbosity503};
-use ostler_http1::{Framing, RequestFacts, RequestHead};
+use ostler_http1::{Framing, Limits, RequestFacts, RequestHead};
 
 use super::channel::{Channel, NotTaken, Place};
 use super::handoff::{Event, Record};
@@ -107,8 +107,16 @@ impl Unanswered {
 /// only says that it sends nothing more is answered, one that went away is noticed.
 const SILENCE: Duration = Duration::from_secs(1);
 
+/// The longest head that travels in an entry; a request with a longer one is relayed. Rings have room
+/// for such entries, and few requests use it.
+pub(crate) fn longest_head(limits: &Limits) -> usize {
+    limits.field_lines.min(RequestEntry::LONGEST_HEAD)
+}
+
 /// Why what comes over a connection that cannot be given away is relayed.
 const NOT_DELEGABLE: &str = "the client's connection cannot be given away";
+/// And why a request is that no entry has room for.
+const LONG_HEAD: &str = "the request's head is longer than an entry may hold";
 
 /// Delegates a request.
 pub(crate) async fn delegate(
@@ -154,7 +162,12 @@ pub(crate) async fn delegate(
                 continue;
             }
         };
-        let connection = match (downstream.delegable(), responses.relayed_by(&channel)) {
+        let longest = longest_head(&downstream.worker().limits().http1);
+        let relayed = match head.raw().len() > longest {
+            true => Some(LONG_HEAD),
+            false => responses.relayed_by(&channel),
+        };
+        let connection = match (downstream.delegable(), relayed) {
             (Some(connection), None) => connection,
             // On the heap, so that exchanges that are delegated do not carry the room for it.
             (_, reason) => match Box::pin(queue.relay_beside(&channel)).await {

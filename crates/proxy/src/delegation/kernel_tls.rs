@@ -3,6 +3,7 @@
 
 use ostler_http1::RequestHead;
 
+use super::delegator::longest_head;
 use crate::client::READ;
 use crate::connection::Connection;
 use crate::downstream::Downstream;
@@ -33,7 +34,8 @@ async fn move_into_kernel(connection: &mut Connection, head: &RequestHead) -> Re
         return Ok(());
     };
     // What travels with a request is counted on where the size of rings is decided.
-    let most = (connection.worker.limits().http1.head + READ).saturating_sub(head.raw().len());
+    let longest = longest_head(&connection.worker.limits().http1);
+    let most = (longest + READ).saturating_sub(head.raw().len());
     let Connection { client, input, .. } = connection;
     match client.move_into_kernel(input, most, offered).await {
         Ok(Ok(())) => Ok(()),

@@ -12,7 +12,7 @@ mod rules;
 mod transformed;
 
 pub(crate) use channel::{Channel, NotTaken, Place};
-pub(crate) use delegator::{Delegated, PlaceKey, Unanswered, delegate, place_key};
+pub(crate) use delegator::{Delegated, PlaceKey, Unanswered, delegate, longest_head, place_key};
 pub(crate) use handoff::{Handoff, Record};
 pub(crate) use kernel_tls::{Lost, make_delegable};
 pub(crate) use queue::{Queue, QueueRegistry, Trust};

@@ -8,7 +8,7 @@ use ostler_http1::{Framing, RequestHead};
 use ostler_model::RandomSource;
 use ostler_model::transforms::{ConnectionEnds, Transforms, join_lines, path};
 
-use super::clients::{Destination, TlsError};
+use super::clients::{Destination, LongTarget, TlsError};
 use crate::facts::Facts;
 
 /// No request can be made of this head and this destination.
@@ -200,7 +200,12 @@ fn common(
     let (mut parts, ()) = http::Request::new(()).into_parts();
     parts.version = Version::HTTP_11;
     parts.method = Method::from_bytes(head.method().as_bytes()).map_err(http::Error::from)?;
-    parts.uri = Uri::from_maybe_shared(Bytes::from(target)).map_err(http::Error::from)?;
+    let target = Bytes::from(target);
+    if target.len() <= LONGEST_URI {
+        parts.uri = Uri::from_maybe_shared(target).map_err(http::Error::from)?;
+    } else {
+        parts.extensions.insert(LongTarget(target));
+    }
     parts.headers = fields;
     if let Some(upgrade) = upgrade {
         let upgrade = HeaderValue::from_bytes(upgrade).map_err(http::Error::from)?;
@@ -211,6 +216,9 @@ fn common(
     }
     Ok((parts, upgrade.is_some()))
 }
+
+/// The longest target that `Uri` holds.
+const LONGEST_URI: usize = u16::MAX as usize - 1;
 
 /// Path and query at a destination (reference part B, 6.1). It gets its own prefix for `OPTIONS *`,
 /// and never `*`.
@@ -275,10 +283,12 @@ fn copy(
         }
         if name == header::CONTENT_LENGTH {
             // Said twice alike, it counts once (RFC 9110 section 8.6).
-            if let Framing::Length(length) = head.framing() {
-                fields.insert(name, length.into());
-                continue;
-            }
+            let length = match head.framing() {
+                Framing::Length(length) => length,
+                Framing::None | Framing::Chunked => 0,
+            };
+            fields.insert(name, length.into());
+            continue;
         }
         fields.append(name, HeaderValue::from_bytes(field.value)?);
     }

@@ -207,7 +207,7 @@ fn settings(limits: &FrontLimits) -> server::Builder {
     const RESET: Duration = Duration::from_secs(10);
     let http1 = &limits.http1;
     let header_list = http1
-        .head
+        .field_lines
         .saturating_add(http1.fields.saturating_mul(FIELD));
     let limits: &Http2Limits = &limits.http2;
     let most_resets = most_resets(limits) as usize;

@@ -71,7 +71,8 @@ pub(crate) fn head(
     }
     let target_len = raw.len() - target_start;
     raw.extend_from_slice(b" HTTP/1.1\r\n");
-    if raw.len() > limits.request_line {
+    let request_line = raw.len();
+    if request_line > limits.request_line {
         return Err(HeadError::TargetTooLong);
     }
     let mut builder = Builder {
@@ -108,17 +109,16 @@ pub(crate) fn head(
     } else if has_body && !has_length {
         builder.put(b"transfer-encoding", b"chunked")?;
     }
+    let field_lines = builder.raw.len() - request_line;
     builder.raw.extend_from_slice(b"\r\n");
-    if builder.raw.len() > limits.head.min(Limits::MAX_HEAD)
-        || builder.fields.len() > limits.fields + 4
-    {
+    if field_lines > limits.field_lines || builder.fields.len() > limits.fields + 4 {
         return Err(HeadError::TooLarge);
     }
     let index = HeadIndex {
         fields: &builder.fields,
-        method_len: method.len() as u16,
-        target_start: target_start as u16,
-        target_len: target_len as u16,
+        method_len: method.len() as u32,
+        target_start: target_start as u32,
+        target_len: target_len as u32,
         version: Version::Http11,
     };
     let raw = &builder.raw;
@@ -143,14 +143,14 @@ impl Builder {
             self.raw.extend_from_slice(part);
         }
         self.fields.push(FieldRange {
-            name_start: name_start as u16,
-            name_len: name.len() as u16,
+            name_start: name_start as u32,
+            name_len: name.len() as u32,
             value_start: if value.is_empty() {
                 0
             } else {
-                value_start as u16
+                value_start as u32
             },
-            value_len: value.len() as u16,
+            value_len: value.len() as u32,
         });
         Ok(())
     }

@@ -140,7 +140,7 @@ fn an_empty_configuration_is_valid() {
 }
 
 const TWENTY_MISTAKES: &str = r#"{
-  "Kestrel": { "Limits": { "MaxRequestHeadersTotalSize": 70000 } },
+  "Kestrel": { "Limits": { "MaxRequestHeadersTotalSize": 7000000 } },
   "Ostler": {
     "Threads": "many"
   },

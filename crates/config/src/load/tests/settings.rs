@@ -13,7 +13,7 @@ fn our_own_section_and_the_limits_are_read() {
                 "Tls": { "ClientCertificateAuthorities": "roots.pem" },
                 "HealthChecks": { "Active": { "DefaultInterval": "00:00:01", "DefaultTimeout": "00:00:02" },
                     "Passive": { "DetectionWindow": "00:00:03", "MinimalTotalCount": 4 } } },
-            "Kestrel": { "Limits": { "MaxRequestLineSize": 100, "MaxRequestHeadersTotalSize": "65535", "MaxRequestHeaderCount": 5,
+            "Kestrel": { "Limits": { "MaxRequestLineSize": 100, "MaxRequestHeadersTotalSize": "1048576", "MaxRequestHeaderCount": 5,
                 "KeepAliveTimeout": "00:01:00", "RequestHeadersTimeout": "-00:00:00.001" } } }"#,
     );
     assert!(loaded.diagnostics.is_empty(), "{:#?}", loaded.diagnostics);
@@ -35,7 +35,7 @@ fn our_own_section_and_the_limits_are_read() {
             kernel_tls: KernelTls::Off,
             limits: FrontLimits {
                 request_line: 100,
-                head: 65_535,
+                field_lines: 1_048_576,
                 fields: 5,
                 keep_alive_timeout: Duration::from_secs(60),
                 head_timeout: Duration::from_secs(100 * 365 * 86_400),
@@ -61,7 +61,7 @@ fn the_defaults() {
     assert_eq!(ostler.kernel_tls, KernelTls::Auto);
     let limits = ostler.limits;
     assert_eq!(
-        (limits.request_line, limits.head, limits.fields),
+        (limits.request_line, limits.field_lines, limits.fields),
         (8192, 32_768, 100)
     );
     assert_eq!(limits.keep_alive_timeout, Duration::from_secs(120));
@@ -84,12 +84,8 @@ fn a_body_limit_of_minus_one_is_none() {
 #[test]
 fn wrong_limits_are_errors() {
     for (key, value, words) in [
-        (
-            "MaxRequestHeadersTotalSize",
-            "65536",
-            "more than 65535, and offsets into a head have 16 bits",
-        ),
-        ("MaxRequestLineSize", "70000", "more than 65535"),
+        ("MaxRequestHeadersTotalSize", "1048577", "more than 1048576"),
+        ("MaxRequestLineSize", "2000000", "more than 1048576"),
         ("MaxRequestLineSize", "0", "not positive"),
         ("MaxRequestHeaderCount", "-1", "not positive"),
         ("MaxRequestHeaderCount", "1.5", "not a whole number"),

@@ -221,7 +221,7 @@ fn a_stranger_who_misuses_a_channel() {
             let slot = channel
                 .open_connection(server.as_fd(), nowhere(), None)
                 .unwrap();
-            let mut offset = || mischief.number() as u16;
+            let mut offset = || u32::from(mischief.number() as u16);
             let fields: Vec<_> = (0..3)
                 .map(|_| FieldRange {
                     name_start: offset(),
@@ -257,7 +257,7 @@ fn a_stranger_who_misuses_a_channel() {
                 limits: ExchangeLimits {
                     deadline_ns: 1,
                     body: 0,
-                    timeout_status: offset(),
+                    timeout_status: offset() as u16,
                 },
                 // Malformed ones end the channel.
                 transforms: if at == 99 {

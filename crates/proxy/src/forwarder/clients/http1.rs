@@ -68,6 +68,10 @@ pub(super) struct Unanswered<B> {
 #[derive(Debug, Clone)]
 pub(crate) struct Reason(pub(crate) Bytes);
 
+/// A request-target in origin form that no `Uri` can hold: only HTTP/1.1 can be asked for it.
+#[derive(Debug, Clone)]
+pub(crate) struct LongTarget(pub(crate) Bytes);
+
 impl Http1 {
     /// HTTP/1.1 on a connection that is open.
     pub(super) fn new(stream: impl Stream + 'static) -> Self {

@@ -38,7 +38,7 @@ use cluster_client::ClusterClient;
 pub(crate) use connection_limit::ConnectionLimits;
 pub(crate) use endpoint::Destination;
 use http1::Http1Error;
-pub(crate) use http1::{Reason, Upgraded};
+pub(crate) use http1::{LongTarget, Reason, Upgraded};
 pub(crate) use interim::Interim;
 pub(crate) use pool::{ExtendedConnect, NotForwarded, Pool, Sending};
 pub(crate) use relayed::{Left, NotRelayed, RelayedConnections};

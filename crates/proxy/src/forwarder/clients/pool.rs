@@ -16,7 +16,7 @@ use tokio::sync::{Notify, oneshot};
 use super::SendError;
 use super::connect::{Connector, Opened};
 use super::connection_limit::{Asked, ConnectionLimit, Permit, PoolId, Ticket};
-use super::http1::{self, Home, Http1, Http1Body};
+use super::http1::{self, Home, Http1, Http1Body, LongTarget};
 use super::http2::{self, Http2};
 use super::interim::Interim;
 use super::relayed::Left;
@@ -563,6 +563,11 @@ enum Taken {
 
 /// Scheme and authority in pseudo-header fields, and no `Host` (RFC 9113 section 8.3.1).
 fn in_http2_form(request: &mut Parts, scheme: &str) -> Result<(), SendError> {
+    if request.extensions.get::<LongTarget>().is_some() {
+        return Err(SendError::of(
+            "the request-target is too long for HTTP/2 here",
+        ));
+    }
     request.version = Version::HTTP_2;
     let Some(host) = request.headers.remove(HOST) else {
         return Ok(());

@@ -1,6 +1,7 @@
 //! A request on its way into a connection: its head and each piece of its body in as few writes as
 //! may be.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -9,13 +10,16 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{Method, Version};
 use http_body::Body;
 use ostler_http1::{
-    BodyEncoder, BodyLength, RequestHeadParts, ResponseBody, SameName, encode_request_head,
+    BodyEncoder, BodyLength, RequestHeadError, RequestHeadParts, ResponseBody, SameName,
+    encode_request_head,
 };
 use tokio::task::JoinHandle;
 
+use super::LongTarget;
 use super::error::Http1Error;
 use super::socket::Socket;
 
@@ -66,22 +70,11 @@ where
             Some(length) => BodyLength::Known(length),
             None => BodyLength::Unknown,
         };
-        let written;
-        let uri = &parts.uri;
-        let target = match (uri.path_and_query(), uri.authority()) {
-            (_, Some(authority)) if parts.method == Method::CONNECT => authority.as_str(),
-            (Some(target), None) => target.as_str(),
-            (None, None) => "/",
-            // For a proxy, in absolute form.
-            (_, Some(_)) => {
-                written = uri.to_string();
-                &written
-            }
-        };
+        let target = target(parts)?;
         let mut before = Vec::with_capacity(512);
         let head = RequestHeadParts {
             method: &parts.method,
-            target,
+            target: &target,
             version: match parts.version {
                 Version::HTTP_10 => ostler_http1::Version::Http10,
                 _ => ostler_http1::Version::Http11,
@@ -234,6 +227,26 @@ where
             }
         }))
     }
+}
+
+/// The request-target (RFC 9112 section 3.2): in origin form, or in absolute form for a proxy.
+fn target(parts: &Parts) -> Result<Cow<'_, str>, Http1Error> {
+    let uri = &parts.uri;
+    let origin = match parts.extensions.get::<LongTarget>() {
+        Some(LongTarget(target)) => {
+            let target = std::str::from_utf8(target);
+            target.map_err(|_| Http1Error::Request(RequestHeadError::Target))?
+        }
+        None => uri.path_and_query().map_or("/", PathAndQuery::as_str),
+    };
+    Ok(match uri.authority() {
+        None => origin.into(),
+        Some(authority) if parts.method == Method::CONNECT => authority.as_str().into(),
+        Some(authority) => {
+            let scheme = uri.scheme_str().unwrap_or("http");
+            format!("{scheme}://{authority}{origin}").into()
+        }
+    })
 }
 
 /// The rest of an upload, behind the response's head; it ends with this.
