@@ -40,6 +40,7 @@ pub(crate) struct Connection {
     pub(super) watch: Rc<Watch>,
     /// Exchanges under way.
     open: Cell<usize>,
+    is_closing: Cell<bool>,
     /// When one last ended.
     last_exchange: Rc<Cell<Option<Instant>>>,
     resets: Resets,
@@ -71,6 +72,18 @@ impl Resets {
     }
 }
 
+impl Connection {
+    /// From here on how the client takes what is left is judged, whether or not an exchange is under
+    /// way: the connection stays for as long as that takes.
+    fn close(&self) {
+        self.is_closing.set(true);
+        self.watch.set_deadline(None);
+        if self.open.get() == 0 {
+            self.watch.data_rates.begin();
+        }
+    }
+}
+
 /// Serves a connection until it is over.
 pub(crate) async fn serve<T>(worker: Rc<Worker>, io: T, facts: ClientFacts, watch: Rc<Watch>)
 where
@@ -90,6 +103,7 @@ where
         relays: RelayPlaces::default(),
         watch,
         open: Cell::new(0),
+        is_closing: Cell::new(false),
         last_exchange,
         resets: Resets {
             since: Cell::new(worker.now()),
@@ -111,7 +125,7 @@ where
         match next.await {
             Next::Request(request, response) => begin(&shared, *request, response),
             Next::Step(Step::Announce) => {
-                shared.watch.set_deadline(None);
+                shared.close();
                 pace.announced(shared.worker.now());
                 connection.graceful_shutdown();
             }
@@ -340,7 +354,9 @@ impl Drop for Served {
         self.0.open.set(open);
         self.0.last_exchange.set(Some(self.0.worker.now()));
         if open == 0 {
-            self.0.watch.data_rates.end();
+            if !self.0.is_closing.get() {
+                self.0.watch.data_rates.end();
+            }
             // The connection counts its idling from here.
             self.0.watch.wake();
         }
