@@ -11,7 +11,8 @@ use http::StatusCode;
 use ostler_config::HttpProtocols;
 use ostler_delegation::front::SlotKey;
 use ostler_http1::{
-    Framing, HeadDecoder, HeadError, HeadProgress, RequestFacts, RequestHead, Version,
+    BodyDecoder, BodyProgress, Framing, HeadDecoder, HeadError, HeadProgress, RequestFacts,
+    RequestHead, Version,
 };
 use tokio::io::AsyncReadExt;
 
@@ -356,7 +357,8 @@ impl Connection {
         }
     }
 
-    fn consume(&mut self, consumed: usize) {
+    /// Lets go of bytes that have arrived.
+    pub(crate) fn consume(&mut self, consumed: usize) {
         if consumed == self.input.len() {
             self.input.clear();
         } else {
@@ -381,6 +383,20 @@ impl Connection {
             }
             // Where a chunked body ends is for its reader to find.
             Framing::Chunked => &self.input,
+        }
+    }
+
+    /// How many of the bytes that have arrived are a body that nobody has read, if it is all there and
+    /// well formed.
+    pub(crate) fn whole_body(&self, framing: Framing) -> Option<usize> {
+        let mut decoder = BodyDecoder::new(framing);
+        let mut length = 0;
+        loop {
+            match decoder.decode(&self.input[length..]).ok()? {
+                BodyProgress::Data { consumed, .. } => length += consumed,
+                BodyProgress::End { consumed } => return Some(length + consumed),
+                BodyProgress::NeedMore { .. } => return None,
+            }
         }
     }
 

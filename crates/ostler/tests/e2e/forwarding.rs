@@ -70,6 +70,47 @@ fn a_request_is_sent_on_as_yarp_sends_it() {
 }
 
 #[test]
+fn a_body_that_is_there_and_that_nobody_reads_ends_no_connection() {
+    let sandbox = Sandbox::new();
+    let front = sandbox.front(
+        r#"{ "ReverseProxy": { "Routes": { "r": { "ClusterId": "c", "Match": { "Path": "/r" } } },
+            "Clusters": { "c": {} } } }"#,
+    );
+    let mut client = front.connect();
+    let chunked = |path: &str, body: &str| {
+        format!("POST {path} HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n{body}")
+    };
+    for (path, status) in [("/nowhere", 404), ("/r", 503)] {
+        for body in ["0\r\n\r\n", "3;x\r\nabc\r\n2\r\nde\r\n0\r\nT: u\r\n\r\n"] {
+            client.send(chunked(path, body));
+            let response = client.response();
+            assert_eq!(
+                (response.status, response.field("connection")),
+                (status, None)
+            );
+        }
+        client.send(format!(
+            "{}POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nab",
+            chunked(path, "1\r\na\r\n0\r\n\r\n")
+        ));
+        assert_eq!(
+            (client.response().status, client.response().status),
+            (status, status)
+        );
+    }
+    // One whose end is not there, or that is malformed, does.
+    for body in ["3\r\nabc\r\n", "x\r\n\r\n"] {
+        let mut client = front.connect();
+        client.send(chunked("/nowhere", body));
+        assert_eq!(
+            client.response().field("connection"),
+            Some("close"),
+            "{body}"
+        );
+    }
+}
+
+#[test]
 fn the_original_host_stays_whatever_connection_lists() {
     let sandbox = Sandbox::new();
     let destination = Destination::new();

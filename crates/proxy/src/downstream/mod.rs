@@ -21,7 +21,7 @@ use http::header::{HeaderName, HeaderValue};
 use http_body::Body;
 use http_body_util::Full;
 use ostler_delegation::control::ConnectionFacts;
-use ostler_http1::{BodyLength, Framing, RequestFacts, RequestHead};
+use ostler_http1::{BodyLength, RequestFacts, RequestHead};
 
 pub(crate) use request_body::{BodyFailure, Gone, Piece, RequestBody};
 pub(crate) use response_writer::{Head, ResponseWriter, WriteError};
@@ -246,10 +246,10 @@ impl Downstream<'_> {
                 return answer_stream(stream, head, status, fields, body).await;
             }
         };
-        let whole = is_whole(connection, head, read);
+        let unread = unread(connection, head, read);
         let facts = RequestFacts::from(head);
         let facts = RequestFacts {
-            keep_alive: facts.keep_alive && whole && !connection.is_last(head),
+            keep_alive: facts.keep_alive && unread.is_some() && !connection.is_last(head),
             ..facts
         };
         let sent = crate::respond::respond(connection, facts, status, fields, body).await;
@@ -257,8 +257,8 @@ impl Downstream<'_> {
             true => After::Keep,
             false => After::Linger,
         };
-        if sent.keep && read == BodyRead::Nothing {
-            connection.consume_prefix(head.framing(), Vec::new());
+        if sent.keep {
+            connection.consume(unread.unwrap_or_default());
         }
         Answered::new(after, status, sent.bytes)
     }
@@ -274,10 +274,11 @@ impl Downstream<'_> {
         B: Body<Data = Bytes>,
         B::Error: std::error::Error + 'static,
     {
-        let keep_alive = match self {
-            Self::Http1(connection) => is_whole(connection, head, BodyRead::Nothing),
-            Self::Http2(_) => true,
+        let unread = match self {
+            Self::Http1(connection) => unread(connection, head, BodyRead::Nothing),
+            Self::Http2(_) => Some(0),
         };
+        let keep_alive = unread.is_some();
         let status = response.status();
         let Some((_body, mut writer)) = self.halves(head) else {
             return Answered::new(After::Close, status, 0);
@@ -297,7 +298,7 @@ impl Downstream<'_> {
         drop(writer);
         let after = match self {
             Self::Http1(connection) if kept => {
-                connection.consume_prefix(head.framing(), Vec::new());
+                connection.consume(unread.unwrap_or_default());
                 After::Keep
             }
             Self::Http1(_) => After::Linger,
@@ -357,14 +358,13 @@ impl Downstream<'_> {
     }
 }
 
-/// Whether nothing more comes of a request's body.
-fn is_whole(connection: &Connection, head: &RequestHead, read: BodyRead) -> bool {
-    match (read, head.framing()) {
-        (BodyRead::Whole, _) | (_, Framing::None) => true,
-        (BodyRead::Nothing, Framing::Length(length)) => {
-            connection.body_prefix(head.framing()).len() as u64 >= length
-        }
-        _ => false,
+/// How many of the bytes that have arrived are left of the request's body, where all of it is there:
+/// then the connection can go on behind them.
+fn unread(connection: &Connection, head: &RequestHead, read: BodyRead) -> Option<usize> {
+    match read {
+        BodyRead::Whole => Some(0),
+        BodyRead::Nothing => connection.whole_body(head.framing()),
+        BodyRead::Part => None,
     }
 }
 
