@@ -7,13 +7,12 @@ use std::time::{Duration, Instant};
 
 use http::Request;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::SendError;
 use super::endpoint::Endpoint;
-use super::http1::Http1;
+use super::http1::{Http1, Stream};
 use super::http2::Http2;
 use super::tls::TlsConfigs;
 use super::web_proxy::Via;
@@ -132,7 +131,7 @@ impl Connector {
         now: &Rc<Cell<Instant>>,
     ) -> Result<Opened, SendError>
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: Stream + 'static,
     {
         let endpoint = &self.endpoint;
         let Some(tls) = self.tls.as_ref().filter(|_| endpoint.is_https) else {
@@ -153,7 +152,7 @@ impl Connector {
 
 async fn speak<I>(stream: I, is_http2: bool, now: &Rc<Cell<Instant>>) -> Result<Opened, SendError>
 where
-    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    I: Stream + 'static,
 {
     if is_http2 {
         let connection = Http2::handshake(stream, Rc::clone(now)).await;

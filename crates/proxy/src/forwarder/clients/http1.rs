@@ -10,6 +10,7 @@ mod body;
 mod error;
 mod sending;
 mod socket;
+mod stream;
 mod upgraded;
 
 use std::future::poll_fn;
@@ -24,6 +25,7 @@ use ostler_http1::{ResponseBodyDecoder, ResponseHead, ResponseHeadDecoder};
 
 use super::connection_limit::Permit;
 use super::interim::Interim;
+use super::pool::may_be_repeated;
 
 use body::Behind;
 pub(crate) use body::Http1Body;
@@ -31,7 +33,7 @@ pub(super) use body::{Home, Incoming};
 pub(crate) use error::Http1Error;
 use sending::{Sending, Sent};
 use socket::Socket;
-pub(super) use socket::Stream;
+pub(super) use stream::Stream;
 pub(crate) use upgraded::Upgraded;
 
 /// A connection that speaks HTTP/1.1.
@@ -96,8 +98,15 @@ impl Http1 {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         // What a destination says unasked on a new connection answers the first request: it has been
-        // closed for good reasons, say. Later, it has no meaning.
-        let is_usable = std::mem::replace(&mut self.is_new, false) || self.is_quiet();
+        // closed for good reasons, say. Later, it has no meaning. What cannot be sent again is not
+        // sent where the kernel knows better.
+        let is_repeatable = request.body().is_end_stream() && may_be_repeated(request.method());
+        let is_usable = std::mem::replace(&mut self.is_new, false)
+            || match (&self.socket, is_repeatable) {
+                (None, _) => false,
+                (Some(socket), true) => socket.is_quiet(),
+                (Some(socket), false) => socket.is_quiet_now(),
+            };
         let Some(socket) = self.socket.take_if(|_| is_usable) else {
             self.socket = None;
             return Err(Unanswered {

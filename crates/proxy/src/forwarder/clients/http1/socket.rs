@@ -7,15 +7,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
 
-/// A connection, whatever it is made of.
-pub(in crate::forwarder::clients) trait Stream:
-    AsyncRead + AsyncWrite + Unpin + Send
-{
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+use super::stream::{Stream, Unread};
 
 /// Least that is asked of the kernel at a time.
 const READ: usize = 64 * 1024;
@@ -70,6 +64,11 @@ impl Socket {
     pub(super) fn is_quiet(&self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
         self.poll_receive(&mut cx, b"").is_pending()
+    }
+
+    /// The same, as the kernel has it now.
+    pub(super) fn is_quiet_now(&self) -> bool {
+        self.is_quiet() && self.0.stream.borrow().look() == Unread::Nothing
     }
 
     pub(super) fn poll_write(

@@ -184,6 +184,34 @@ impl AsyncWrite for Counted {
     }
 }
 
+impl Stream for Counted {
+    fn look(&self) -> stream::Unread {
+        self.stream.look()
+    }
+}
+
+/// The connection ends in the very turn in which the next request is sent: one that may be repeated
+/// is sent all the same, and comes to nothing; one that may not is not sent.
+#[test]
+fn what_may_not_be_repeated_is_not_sent_where_the_kernel_knows_of_an_end() {
+    on_a_thread(async {
+        for (request, is_unsent) in [
+            (get(), false),
+            (post(Pieces::empty()), true),
+            (post(Pieces::of([data(b"body")])), true),
+        ] {
+            let (mut client, theirs) = over_tcp().await;
+            client.is_new = false;
+            drop(theirs);
+            let method = request.method().clone();
+            let Err(failed) = client.send(request, None).await else {
+                panic!("there is no response to {method}");
+            };
+            assert_eq!(failed.unsent.is_some(), is_unsent, "{method}");
+        }
+    });
+}
+
 #[test]
 fn head_and_body_are_written_at_once_however_little_is_taken() {
     const SENT: &str = "POST /x HTTP/1.1\r\nhost: d\r\ntransfer-encoding: chunked\r\n\r\n\

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::socket::Stream;
+use super::stream::Stream;
 use crate::forwarder::clients::connection_limit::Permit;
 
 /// A stream that begins with what had arrived behind the response.
