@@ -150,6 +150,7 @@ fn put(page: &mut String, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{ConfigurationTree, load};
 
     #[test]
     fn the_page_in_the_repository_is_this_one() {
@@ -159,6 +160,38 @@ mod tests {
             text == configuration_page(),
             "run: cargo run -p ostler -- schema --format markdown > docs/configuration.md"
         );
+    }
+
+    #[test]
+    fn every_transform_that_is_shown_is_taken() {
+        let shown = TRANSFORMS.iter().map(|transform| transform.example);
+        let shown: Vec<_> = shown.collect();
+        let text = format!(
+            r#"{{ "ReverseProxy": {{ "Routes": {{ "r": {{ "Match": {{ "Path": "/{{id}}" }},
+                "Transforms": [ {} ] }} }} }} }}"#,
+            shown.join(", ")
+        );
+        let mut tree = ConfigurationTree::new();
+        tree.add_json("a.json", &text).unwrap();
+        let loaded = load(&tree);
+        assert!(!loaded.diagnostics.has_errors(), "{:?}", loaded.diagnostics);
+        assert_eq!(
+            loaded.settings.proxy.routes[0].transforms.len(),
+            TRANSFORMS.len()
+        );
+        for transform in &TRANSFORMS {
+            let begins = format!("{{ \"{}\": ", transform.key);
+            assert!(transform.example.starts_with(&begins), "{}", transform.key);
+        }
+    }
+
+    #[test]
+    fn the_smallest_configuration_of_the_introduction_has_no_mistake() {
+        let block = INTRODUCTION.split("```json").nth(1).unwrap();
+        let mut tree = ConfigurationTree::new();
+        tree.add_json("a.json", block.split("```").next().unwrap())
+            .unwrap();
+        assert!(load(&tree).diagnostics.is_empty());
     }
 
     #[test]

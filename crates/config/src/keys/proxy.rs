@@ -120,7 +120,7 @@ pub(crate) static MATCH: Object = Object::new(
         Key::new(
             "Hosts",
             Texts,
-            "Any of which matches: `name`, `*.name`, `name:port`; names in Unicode.",
+            "Any of which matches: `name`, `*.name`, `name:port`; names in Unicode or as `xn--`.",
         )
         .default("any host")
         .example(r#"["example.com", "*.example.org:8443"]"#),
