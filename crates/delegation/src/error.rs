@@ -21,10 +21,15 @@ pub enum QueueError {
         reason: &'static str,
     },
     /// A live queue has the name already (http.sys: `ERROR_ALREADY_EXISTS`, 183).
-    #[error("queue {0} exists already and has a live instance")]
+    #[error(
+        "queue {0} exists already and has a live instance; RequestQueueMode::CreateOrAttach joins it \
+         (Create is for a process that must be the only one)"
+    )]
     AlreadyExists(String),
     /// No live queue has the name (http.sys: `ERROR_FILE_NOT_FOUND`, 2).
-    #[error("queue {0} does not exist or has no live instance")]
+    #[error(
+        "queue {0} does not exist or has no live instance; RequestQueueMode::CreateOrAttach makes it"
+    )]
     NotFound(String),
     /// The runtime folder's permissions refuse this user (http.sys: `ERROR_ACCESS_DENIED`, 5).
     #[error("access to {} denied: {why}", path.display())]
@@ -206,6 +211,22 @@ pub enum ChannelError {
     /// A system call failed.
     #[error("a system call failed")]
     Io(#[from] io::Error),
+}
+
+impl ChannelError {
+    /// Whether the other end only does not keep up: it has not accepted or received enough of what
+    /// came before.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Io(error) if is_busy(error))
+    }
+}
+
+/// Whether a control socket did not take a message, or a connection, because what came before lies
+/// there.
+pub(crate) fn is_busy(error: &io::Error) -> bool {
+    // As many descriptors are in flight as RLIMIT_NOFILE allows (unix(7)).
+    const ETOOMANYREFS: i32 = 109;
+    error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(ETOOMANYREFS)
 }
 
 impl From<ReceiveError> for ChannelError {

@@ -16,8 +16,9 @@ use ostler_shm::{
 
 use crate::control::{ConnectionFacts, FrontMessage, TargetMessage, TlsFacts};
 use crate::entry::{self, Completed, ExchangeKey, RequestEntry};
-use crate::error::{ChannelError, OpenConnectionError, WireError};
+use crate::error::{ChannelError, OpenConnectionError, WireError, is_busy};
 use crate::handover::{Disposition, Stage, is_body_awaited, too_slow_byte, withdrawn_byte};
+use crate::untaken::Untaken;
 use crate::{PROTOCOL_MINOR, RESPONSE_TRANSFORMS_MINOR};
 
 /// Connections one channel can hold, unless the target holds fewer.
@@ -135,6 +136,7 @@ impl Opening {
             sleeper: Sleeper::new(Arc::clone(&self.own)),
             pacer: Pacer::new(Arc::clone(&self.own), Arc::clone(&peer), self.pace_front),
             control: self.control,
+            untaken: Arc::new(Untaken::new(Arc::clone(&self.own), Arc::clone(&peer))),
             own: self.own,
             peer,
             wake_front: self.wake_front,
@@ -158,9 +160,29 @@ pub struct SlotKey {
 
 #[derive(Debug, Clone, Copy)]
 struct Slot {
+    /// Never 0 once the slot has been used.
     generation: u32,
     exchange: u32,
+    /// Which entry of the ring the last request is.
+    entry: u64,
     state: SlotState,
+}
+
+impl Slot {
+    const FRESH: Self = Self {
+        generation: 0,
+        exchange: 0,
+        entry: 0,
+        state: SlotState::Free,
+    };
+
+    /// The generation of the slot's next use: 0 stands for none, so it is left out.
+    fn next_generation(&self) -> u32 {
+        match self.generation.wrapping_add(1) {
+            0 => 1,
+            next => next,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,23 +192,6 @@ enum SlotState {
     InFlight,
     /// The front has let go of the connection; the slot is free when the target has, too.
     Abandoned,
-}
-
-/// How many entries of a channel the target has not taken, for any thread to ask.
-#[derive(Debug, Clone)]
-pub struct Untaken {
-    own: Arc<OwnRegion>,
-    peer: Arc<PeerRegion>,
-}
-
-impl Untaken {
-    /// The number, as the target says; never more than were put in.
-    pub fn count(&self) -> u64 {
-        let produced = self.own.entries_produced();
-        produced
-            .saturating_sub(self.peer.entries_consumed())
-            .min(produced)
-    }
 }
 
 /// The front's end of an open channel. Every call returns at once.
@@ -202,6 +207,7 @@ pub struct FrontChannel {
     pacer: Pacer,
     wake_front: OwnedFd,
     welcome: Welcome,
+    untaken: Arc<Untaken>,
     slots: Vec<Slot>,
     free: Vec<u32>,
     /// Short entries the ring had no room for.
@@ -230,17 +236,36 @@ impl FrontChannel {
         self.welcome.minor >= RESPONSE_TRANSFORMS_MINOR
     }
 
-    /// Requests in the ring that the target has not taken.
+    /// Entries in the ring that the target has not taken.
     pub fn waiting(&self) -> u64 {
         self.producer.pending_entries()
     }
 
     /// What other threads may know of this channel.
-    pub fn untaken(&self) -> Untaken {
-        Untaken {
-            own: Arc::clone(&self.own),
-            peer: Arc::clone(&self.peer),
-        }
+    pub fn untaken(&self) -> &Arc<Untaken> {
+        &self.untaken
+    }
+
+    /// The eventfd by which the target tells what [`ask_for_room`](Self::ask_for_room) and
+    /// [`ask_for_taking`](Self::ask_for_taking) ask for.
+    pub fn room_descriptor(&self) -> BorrowedFd<'_> {
+        self.pacer.descriptor()
+    }
+
+    /// Asks to be told once the target has taken half of what is in the ring: there is room then, and
+    /// for more than one. False when it has taken that much meanwhile.
+    pub fn ask_for_room(&mut self) -> bool {
+        self.pacer.ask(self.waiting().div_ceil(2))
+    }
+
+    /// Asks to be told once the target takes anything. False when it has done so meanwhile.
+    pub fn ask_for_taking(&mut self) -> bool {
+        self.pacer.ask(1)
+    }
+
+    /// What was asked for has been told of.
+    pub fn told_of_room(&mut self) {
+        self.pacer.answered();
     }
 
     /// Entries the target has taken since the channel opened: whether it moves at all.
@@ -283,12 +308,7 @@ impl FrontChannel {
         let slot = match self.free.last() {
             Some(slot) => *slot,
             None if self.slots.len() < limit => {
-                let fresh = Slot {
-                    generation: 0,
-                    exchange: 0,
-                    state: SlotState::Free,
-                };
-                self.slots.push(fresh);
+                self.slots.push(Slot::FRESH);
                 let slot = (self.slots.len() - 1) as u32;
                 self.free.push(slot);
                 slot
@@ -296,7 +316,7 @@ impl FrontChannel {
             None => return Err(OpenConnectionError::TooMany),
         };
         let entry = &mut self.slots[slot as usize];
-        let generation = entry.generation.wrapping_add(1);
+        let generation = entry.next_generation();
         let message = FrontMessage::Connection {
             slot,
             generation,
@@ -305,7 +325,7 @@ impl FrontChannel {
         };
         match self.control.send(&message.encode(), &[client]) {
             Ok(()) => {}
-            Err(error) if is_full(&error) => return Err(OpenConnectionError::Busy),
+            Err(error) if is_busy(&error) => return Err(OpenConnectionError::Busy),
             Err(error) => return Err(ChannelError::Io(error).into()),
         }
         self.free.pop();
@@ -353,6 +373,7 @@ impl FrontChannel {
         ];
         self.producer.try_push(&parts)?;
         slot.exchange = exchange;
+        slot.entry = self.own.entries_produced();
         slot.state = SlotState::InFlight;
         Ok(key)
     }
@@ -408,14 +429,43 @@ impl FrontChannel {
         if self.stage(key) != Stage::Queued {
             return false;
         }
+        self.leave_out(key);
         self.abandon(key);
         self.defer(entry::closed(key.slot, key.generation));
         true
     }
 
+    /// No longer counts a request among those that wait, wherever it is: its client seems to be gone.
+    pub fn leave_out(&self, key: ExchangeKey) {
+        if let Some(slot) = self.slots.get(key.slot as usize)
+            && slot.exchange == key.exchange
+        {
+            self.untaken.leave_out(slot.entry);
+        }
+    }
+
+    /// Which entry of the ring a request is: those with lower numbers lie before it.
+    pub fn entry_number(&self, key: ExchangeKey) -> u64 {
+        let slot = self.slots.get(key.slot as usize);
+        slot.map_or(0, |slot| slot.entry)
+    }
+
     /// Tells the target that an exchange's client is gone.
     pub fn client_gone(&mut self, key: ExchangeKey) {
         self.defer(entry::client_gone(key));
+    }
+
+    /// Lets go of every connection that is in no exchange.
+    pub fn close_idle_connections(&mut self) {
+        for at in 0..self.slots.len() {
+            let slot = self.slots[at];
+            if slot.state == SlotState::Idle {
+                self.close_connection(SlotKey {
+                    slot: at as u32,
+                    generation: slot.generation,
+                });
+            }
+        }
     }
 
     /// Lets go of a connection. If an exchange of it is in flight its completion still comes.
@@ -511,6 +561,8 @@ impl FrontChannel {
                 Err(PushError::Full) => return Ok(false),
                 Err(error) => return Err(error),
             };
+            // It is no request, so it does not wait as one.
+            self.untaken.leave_out(self.own.entries_produced());
         }
         Ok(true)
     }
@@ -528,8 +580,18 @@ impl FrontChannel {
     }
 }
 
-fn is_full(error: &io::Error) -> bool {
-    // ETOOMANYREFS: as many descriptors are in flight as RLIMIT_NOFILE allows.
-    const ETOOMANYREFS: i32 = 109;
-    error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(ETOOMANYREFS)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_s_generation_is_never_0() {
+        let slot = |generation| Slot {
+            generation,
+            ..Slot::FRESH
+        };
+        assert_eq!(slot(0).next_generation(), 1);
+        assert_eq!(slot(u32::MAX - 1).next_generation(), u32::MAX);
+        assert_eq!(slot(u32::MAX).next_generation(), 1);
+    }
 }

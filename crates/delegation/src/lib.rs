@@ -35,6 +35,7 @@ pub mod rule;
 pub mod runtime;
 pub mod status;
 pub mod target;
+pub mod untaken;
 pub mod url_prefix;
 mod wire;
 

@@ -332,6 +332,9 @@ impl TargetChannel {
     /// Says that this end is about to sleep. Look for events once more before doing so.
     pub fn announce_sleep(&self) {
         self.sleeper.announce();
+        // Behind the fence of the announcement: the last entries may have been no requests. A front
+        // that cannot be told is dead, which the control socket says.
+        let _ = self.shared.pace.check();
     }
 
     /// This end is awake.

@@ -112,7 +112,7 @@ pub(crate) struct SampleTargetArgs {
     #[arg(long, value_name = "PREFIX", default_value = "http://*:80/")]
     pub(crate) url_prefix: Vec<String>,
     /// Whether to make the queue, join it, or either.
-    #[arg(long, value_enum, default_value_t = Mode::Create)]
+    #[arg(long, value_enum, default_value_t = Mode::CreateOrAttach)]
     pub(crate) mode: Mode,
     /// What `/` and `ostler queues` call this process.
     #[arg(long, default_value = "sample")]

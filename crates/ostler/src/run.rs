@@ -331,6 +331,7 @@ pub(crate) fn front_limits(ostler: &OstlerConfig) -> FrontLimits {
         max_connections_per_address: limits.max_connections_per_address,
         allowed_hosts: ostler.allowed_hosts.clone(),
         http2: limits.http2,
+        queue_retention: limits.queue_retention,
     }
 }
 

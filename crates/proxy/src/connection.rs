@@ -19,7 +19,7 @@ use tokio::io::AsyncReadExt;
 use crate::client::{Client, Interest, READ};
 use crate::connections::Counted;
 use crate::data_rates::{DataRates, TooSlow};
-use crate::delegation::{Channel, Handoff, NotTaken, Place, PlaceKey, RelayPlaces, place_key};
+use crate::delegation::{Channel, Handoff, NotTaken, Place, PlaceKey, RelayPlaces};
 use crate::downstream::Downstream;
 use crate::exchange::{After, exchange};
 use crate::front::FrontLimits;
@@ -411,15 +411,11 @@ impl Connection {
 
     /// This connection's slot in a channel, opened on first use.
     pub(crate) fn place_on(&mut self, channel: &Rc<Channel>) -> Result<SlotKey, NotTaken> {
-        if let Some(place) = self
-            .places
-            .iter()
-            .find(|place| Rc::ptr_eq(&place.channel, channel))
-        {
+        if let Some(place) = self.places.iter().find(|place| place.is_on(channel)) {
             return Ok(place.slot);
         }
         // Those of targets that are gone hold memory for nothing.
-        self.places.retain(|place| !place.channel.is_dead());
+        self.places.retain(Place::is_of_use);
         let place = channel.open_connection(&self.client)?;
         let slot = place.slot;
         self.places.push(place);
@@ -428,7 +424,7 @@ impl Connection {
 
     /// The slot is spent, or both sides have let go of it.
     pub(crate) fn forget_place(&mut self, key: PlaceKey) {
-        self.places.retain(|place| place_key(place) != key);
+        self.places.retain(|place| place.key() != key);
     }
 
     async fn refuse_head(&mut self, error: &HeadError) {

@@ -191,6 +191,17 @@ impl<'a> ExchangeContext<'a> {
         among.iter().filter(is_untried).map(Arc::clone).collect()
     }
 
+    /// The destinations that might be chosen instead and are available now, whether they have been
+    /// chosen before or not: a queue may be served again.
+    pub(crate) fn alternatives(&self) -> impl Iterator<Item = &Arc<DestinationState>> {
+        let available = Arc::clone(&self.cluster.destinations().available);
+        let among = self.choice.iter().flat_map(|choice| choice.among.iter());
+        among.filter(move |one| {
+            let is_chosen = matches!(&self.available, Available::One(it) if Arc::ptr_eq(it, one));
+            !is_chosen && available.iter().any(|it| Arc::ptr_eq(it, one))
+        })
+    }
+
     /// Gives the exchange to another cluster (YARP's `ReassignProxyRequest`).
     pub fn reassign(&mut self, cluster: Arc<ClusterState>) {
         let destinations = cluster.destinations();

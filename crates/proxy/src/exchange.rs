@@ -1,5 +1,7 @@
 //! One exchange, from a request's head to its end, in the order things happen.
 
+use std::fmt;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,14 +14,16 @@ use crate::admission::{Admission, Admitted, admit};
 use crate::affinity;
 use crate::context::ExchangeContext;
 use crate::delegation::{
-    Delegated, Lost, Record, Transformed, Unanswered, delegate, make_delegable, transformed,
+    Delegated, Lost, Record, Rule, Transformed, Unanswered, delegate, make_delegable, transformed,
 };
 use crate::downstream::{Answered, BodyRead, Downstream};
 use crate::forwarder::{self, Forwarded};
 use crate::local_answer::{Here, since};
 use crate::outcome::{ForwarderError, Mode, Outcome};
 use crate::pipeline::{Flow, Pipeline, Step};
+use crate::rebalance;
 use crate::static_files;
+use crate::worker::Worker;
 
 /// What becomes of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +49,7 @@ pub(crate) enum After {
 /// 7. else forward to the one destination left (503 where there is none).
 pub(crate) async fn exchange(downstream: &mut Downstream<'_>, head: &RequestHead) -> After {
     let head_received_ns = ostler_shm::monotonic_nanoseconds();
-    let worker = std::rc::Rc::clone(downstream.worker());
+    let worker = Rc::clone(downstream.worker());
 
     let pipeline = worker.pipeline();
     let here = Here {
@@ -88,7 +92,7 @@ pub(crate) async fn exchange(downstream: &mut Downstream<'_>, head: &RequestHead
         }
         Admission::ClientGone => return here.on(context.route()).client_gone(),
     };
-    let mut queue = None;
+    let (mut queue, mut delegates) = (None, false);
     for step in &pipeline.steps {
         match step {
             Step::SessionAffinity => {
@@ -105,6 +109,7 @@ pub(crate) async fn exchange(downstream: &mut Downstream<'_>, head: &RequestHead
             Step::PassiveHealthChecks => context.watch_passively(worker.health()),
             Step::LoadBalancing => balance(&worker, &mut context),
             Step::HttpSysDelegation => {
+                delegates = true;
                 let destination = one_destination(&worker, &mut context);
                 queue = destination.filter(|destination| destination.model().queue.is_some());
                 if queue.is_some() {
@@ -124,18 +129,7 @@ pub(crate) async fn exchange(downstream: &mut Downstream<'_>, head: &RequestHead
         }
     }
 
-    if let Some(destination) = queue {
-        affinity::issue_key(&mut context, &destination);
-        let record = record(
-            &pipeline,
-            &mut context,
-            &destination,
-            admitted,
-            head_received_ns,
-        );
-        return delegated(downstream, head, context, destination, record).await;
-    }
-    let Some(destination) = one_destination(&worker, &mut context) else {
+    let Some(destination) = queue.or_else(|| one_destination(&worker, &mut context)) else {
         tracing::warn!(
             cluster = context.cluster().id(),
             "no destination is available"
@@ -147,32 +141,56 @@ pub(crate) async fn exchange(downstream: &mut Downstream<'_>, head: &RequestHead
         return here.on(context.route()).ended(answered, error);
     };
     affinity::issue_key(&mut context, &destination);
-    let mut record = record(
+    let record = record(
         &pipeline,
         &mut context,
         &destination,
         admitted,
         head_received_ns,
     );
-    let forwarded = forwarder::forward(downstream, head, &mut context, &mut record).await;
-    finish(record, Mode::Forwarded, forwarded)
+    to_destination(downstream, head, context, record, delegates).await
 }
 
-/// Step 6: the request goes to the destination's queue.
-async fn delegated(
+/// Steps 6 and 7: the exchange goes to its destination, and to another one for as long as nobody has
+/// begun it. `delegates`: the pipeline has come to the delegation step.
+async fn to_destination(
     downstream: &mut Downstream<'_>,
     head: &RequestHead,
     mut context: ExchangeContext<'_>,
-    destination: Arc<DestinationState>,
-    record: Record,
+    mut record: Record,
+    delegates: bool,
 ) -> After {
-    let worker = std::rc::Rc::clone(downstream.worker());
+    let worker = Rc::clone(downstream.worker());
+    loop {
+        let destination = Arc::clone(&record.destination);
+        if !delegates || destination.model().queue.is_none() {
+            let forwarded = forwarder::forward(downstream, head, &mut context, &mut record).await;
+            return finish(record, Mode::Forwarded, forwarded);
+        }
+        record = match delegated(downstream, head, &mut context, &destination, record).await {
+            Ok(after) => return after,
+            Err(record) => record,
+        };
+        rebalance::go_elsewhere(&worker, &mut context, &mut record);
+    }
+}
+
+/// Step 6: the request goes to the destination's queue. Gives the record back when nobody there can
+/// begin it and another destination can.
+async fn delegated(
+    downstream: &mut Downstream<'_>,
+    head: &RequestHead,
+    context: &mut ExchangeContext<'_>,
+    destination: &Arc<DestinationState>,
+    record: Record,
+) -> Result<After, Record> {
+    let worker = Rc::clone(downstream.worker());
     if head.is_connect() {
         // Neither a destination nor a target is asked for a tunnel to somewhere else.
         let (status, error) = (StatusCode::BAD_GATEWAY, ForwarderError::RequestCreation);
         let read = BodyRead::Nothing;
-        let failed = forwarder::unanswered(downstream, head, &context, read, status, error).await;
-        return finish(record, Mode::Local, failed);
+        let failed = forwarder::unanswered(downstream, head, context, read, status, error).await;
+        return Ok(finish(record, Mode::Local, failed));
     }
     if let Err(Lost) = make_delegable(downstream, head).await {
         let lost = Forwarded {
@@ -182,7 +200,7 @@ async fn delegated(
             is_own: true,
             error: Some(ForwarderError::RequestCanceled),
         };
-        return finish(record, Mode::Local, lost);
+        return Ok(finish(record, Mode::Local, lost));
     }
     let rule = match worker.rule(&destination.model()) {
         Ok(rule) => rule,
@@ -192,31 +210,31 @@ async fn delegated(
             let fields = context.response_fields();
             let answered = local(downstream, head, status, &fields).await;
             let error = ForwarderError::NoAvailableDestinations;
-            return finish(record, Mode::Local, own(answered, error));
+            return Ok(finish(record, Mode::Local, own(answered, error)));
         }
     };
     let rewritten;
-    let head = match transformed(downstream, head, &context) {
+    let head = match transformed(downstream, head, context) {
         Transformed::Not => head,
         Transformed::Head(made) => {
             rewritten = made;
             &*rewritten
         }
         Transformed::Answered(response) => {
-            let answered = forwarder::answered(downstream, head, &context, response).await;
-            return finish(record, Mode::Local, answered);
+            let answered = forwarder::answered(downstream, head, context, response).await;
+            return Ok(finish(record, Mode::Local, answered));
         }
         Transformed::Failed => {
             let (status, error) = (StatusCode::BAD_GATEWAY, ForwarderError::RequestCreation);
             let failed =
-                forwarder::unanswered(downstream, head, &context, BodyRead::Nothing, status, error)
+                forwarder::unanswered(downstream, head, context, BodyRead::Nothing, status, error)
                     .await;
-            return finish(record, Mode::Local, failed);
+            return Ok(finish(record, Mode::Local, failed));
         }
     };
     let watch;
     let upgraded = if head.upgrade().is_some() && downstream.delegable().is_some() {
-        watch = std::rc::Rc::clone(downstream.watch());
+        watch = Rc::clone(downstream.watch());
         let upgraded = downstream.upgrade(&watch);
         if upgraded.is_none() {
             let (status, error) = (
@@ -225,26 +243,41 @@ async fn delegated(
             );
             let read = BodyRead::Nothing;
             let failed =
-                forwarder::unanswered(downstream, head, &context, read, status, error).await;
-            return finish(record, Mode::Local, failed);
+                forwarder::unanswered(downstream, head, context, read, status, error).await;
+            return Ok(finish(record, Mode::Local, failed));
         }
         upgraded
     } else {
         None
     };
-    let delegated = delegate(downstream, head, &rule, &context, record).await;
+    let elsewhere = || rebalance::can_go_elsewhere(&worker, context);
+    let delegated = delegate(downstream, head, &rule, context, record, &elsewhere).await;
     // One that the target has taken over leaves the front's view, and one that is relayed is counted
     // where it is upgraded.
     drop(upgraded);
-    match delegated {
+    Ok(match delegated {
         Delegated::Keep => After::Keep,
         Delegated::Close => After::Close,
-        Delegated::ClientGone => {
+        Delegated::ClientGone(record) => {
             downstream.cut_short();
-            After::Close
+            let gone = Forwarded {
+                after: After::Close,
+                status: 0,
+                bytes_sent: 0,
+                is_own: true,
+                error: Some(ForwarderError::RequestCanceled),
+            };
+            record.map_or(After::Close, |record| finish(record, Mode::Local, gone))
         }
         Delegated::Detached => After::Detached,
+        Delegated::Elsewhere(record) => return Err(record),
         Delegated::CutShort(record) => {
+            tracing::warn!(
+                queue = %rule.queue.name(),
+                destination = destination.id(),
+                request = %Asked(head),
+                "a target died while it answered: the response is cut short"
+            );
             downstream.cut_short();
             let end = Forwarded {
                 after: After::Close,
@@ -256,15 +289,42 @@ async fn delegated(
             finish(record, Mode::Delegated, end)
         }
         Delegated::Relay(target, record) => {
-            let forwarded = forwarder::relay(downstream, head, &mut context, &rule, target).await;
+            let forwarded = forwarder::relay(downstream, head, context, &rule, target).await;
             finish(record, Mode::Relayed, forwarded)
         }
         Delegated::Unanswered(reason, record) => {
-            let queue = rule.queue.name();
-            tracing::warn!(%queue, destination = destination.id(), reason = reason.reason(), "a delegated request is answered here");
-            let answered = unanswered(downstream, head, &context, &reason).await;
+            tell_unanswered(&rule, destination, head, &reason);
+            let answered = unanswered(downstream, head, context, &reason).await;
             finish(record, Mode::Local, own(answered, reason.error()))
         }
+    })
+}
+
+/// Tells the log of a request that no target answers. What follows from the state of its queue it is
+/// told when that changes, and not for each request.
+fn tell_unanswered(
+    rule: &Rule,
+    destination: &DestinationState,
+    head: &RequestHead,
+    reason: &Unanswered,
+) {
+    const TEXT: &str = "a delegated request is answered here";
+    let (queue, destination) = (rule.queue.name(), destination.id());
+    let (request, status) = (Asked(head), reason.status().as_u16());
+    let text = reason.reason();
+    if reason.is_of_the_queue() {
+        tracing::debug!(%queue, destination, %request, status, reason = text, "{TEXT}");
+    } else {
+        tracing::warn!(%queue, destination, %request, status, reason = text, "{TEXT}");
+    }
+}
+
+/// A request's method and path, for the log: a query may hold what is nobody's business.
+struct Asked<'a>(&'a RequestHead);
+
+impl fmt::Display for Asked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.0.method(), self.0.path())
     }
 }
 
@@ -398,7 +458,7 @@ fn micros(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn balance(worker: &crate::worker::Worker, context: &mut ExchangeContext<'_>) {
+fn balance(worker: &Worker, context: &mut ExchangeContext<'_>) {
     match context.available_destinations() {
         [] | [_] => {}
         many => {
@@ -418,7 +478,7 @@ fn balance(worker: &crate::worker::Worker, context: &mut ExchangeContext<'_>) {
 /// The destination an exchange goes to. Where the pipeline has left several, one is picked at
 /// random, with a warning, and stays the only one.
 fn one_destination(
-    worker: &crate::worker::Worker,
+    worker: &Worker,
     context: &mut ExchangeContext<'_>,
 ) -> Option<Arc<DestinationState>> {
     let destination = match context.available_destinations() {

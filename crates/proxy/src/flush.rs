@@ -59,8 +59,12 @@ impl Flush {
         /// What other connections of this thread may be made to wait.
         const LONGEST: Duration = Duration::from_micros(1000);
         self.now();
-        if let Some(channel) = &*self.latest.borrow() {
-            channel.pace(LONGEST);
+        let latest = self.latest.borrow().clone();
+        match latest {
+            // It would keep the descriptors of a channel that is let go of.
+            Some(channel) if channel.is_dead() => drop(self.latest.take()),
+            Some(channel) => channel.pace(LONGEST),
+            None => {}
         }
     }
 

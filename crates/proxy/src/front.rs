@@ -58,6 +58,9 @@ pub struct FrontLimits {
     pub allowed_hosts: AllowedHosts,
     /// What a client may ask of an HTTP/2 connection.
     pub http2: Http2Limits,
+    /// How long requests wait for a queue whose last instance has left, be it that nobody says whether
+    /// another comes; then they are answered 503. 10 s by default.
+    pub queue_retention: Duration,
 }
 
 impl Default for FrontLimits {
@@ -75,6 +78,7 @@ impl Default for FrontLimits {
             max_connections_per_address: None,
             allowed_hosts: AllowedHosts::default(),
             http2: Http2Limits::default(),
+            queue_retention: Duration::from_secs(10),
         }
     }
 }
@@ -262,6 +266,7 @@ impl Front {
         let ring_capacity = ring_capacity(&options.limits);
         let queues =
             QueueRegistry::new(options.runtime.clone(), Trust::new(trusted), ring_capacity);
+        queues.set_retention(options.limits.queue_retention);
         let shared = Arc::new(Shared {
             model,
             connections: Arc::default(),
@@ -422,6 +427,7 @@ impl Front {
     pub fn set_limits(&self, limits: FrontLimits) {
         let http1 = self.shared.limits.load().http1;
         let limits = FrontLimits { http1, ..limits };
+        self.shared.queues.set_retention(limits.queue_retention);
         self.shared.limits.store(Arc::new(limits));
     }
 

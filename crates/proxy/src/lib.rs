@@ -34,6 +34,7 @@ mod outcome;
 mod pipeline;
 mod proxy_protocol;
 mod readiness;
+mod rebalance;
 mod respond;
 mod slow_timer;
 mod static_files;

@@ -12,6 +12,11 @@ pub(crate) fn readable(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     register(descriptor, Interest::READABLE)
 }
 
+/// Waits for a descriptor to be writable.
+pub(crate) fn writable(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    register(descriptor, Interest::WRITABLE)
+}
+
 /// Waits for what a shared descriptor is asked for.
 pub(crate) fn shared(
     descriptor: Rc<OwnedFd>,

@@ -1,13 +1,13 @@
 //! One thread of the front: its connections, its queues, its forwarding pools, its slow clock.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
 use ostler_delegation::{QueueError, QueueName};
-use ostler_model::{ClusterState, DestinationModel, FastRandom, Snapshot};
+use ostler_model::{ClusterState, DestinationModel, DestinationState, FastRandom, Snapshot};
 use ostler_shm::kernel_tls::KernelTls;
 use tokio::sync::{mpsc, watch};
 
@@ -34,6 +34,9 @@ pub(crate) struct Worker {
     /// touches a count that all threads share.
     limits: RefCell<Rc<FrontLimits>>,
     queues: RefCell<HashMap<QueueName, Rc<Queue>>>,
+    /// Queues that the configuration in force does not name, and its revision.
+    unwanted_queues: RefCell<Vec<QueueName>>,
+    queues_of: Cell<u64>,
     rules: Rules,
     resets: Cell<u64>,
     flush: Rc<Flush>,
@@ -78,6 +81,8 @@ impl Worker {
             pipeline: RefCell::new((0, shared.pipeline())),
             limits: RefCell::new(Rc::new(FrontLimits::clone(&shared.limits()))),
             queues: RefCell::default(),
+            unwanted_queues: RefCell::default(),
+            queues_of: Cell::new(0),
             rules: Rules::default(),
             resets: Cell::new(0),
             flush: Rc::default(),
@@ -181,6 +186,57 @@ impl Worker {
             .borrow_mut()
             .insert(name.clone(), Rc::clone(&queue));
         queue
+    }
+
+    /// Whether an exchange that is given to this destination is likely to be begun at once: what is
+    /// forwarded is, and what is delegated where an instance takes requests.
+    pub(crate) fn could_take(&self, destination: &DestinationState) -> bool {
+        let model = destination.model();
+        if model.queue.is_none() {
+            return true;
+        }
+        let rule = self.rule(&model);
+        rule.is_ok_and(|rule| rule.queue.is_ready(&rule.rule))
+    }
+
+    /// Lets go of queues that no destination names any more.
+    fn let_go_of_queues(&self) {
+        let snapshot = self.snapshot();
+        if self.queues_of.replace(snapshot.revision) != snapshot.revision {
+            let mut wanted = HashSet::new();
+            for cluster in snapshot.clusters.iter() {
+                for destination in cluster.destinations().all.iter() {
+                    let model = destination.model();
+                    wanted.extend(
+                        model
+                            .queue
+                            .as_deref()
+                            .and_then(|name| QueueName::new(name).ok()),
+                    );
+                }
+            }
+            self.rules.forget_others(snapshot.revision);
+            let queues = self.queues.borrow();
+            let unwanted = queues.iter().filter(|(name, _)| !wanted.contains(name));
+            let unwanted: Vec<_> = unwanted.map(|(name, _)| name.clone()).collect();
+            self.unwanted_queues.replace(unwanted);
+        }
+        // An exchange that began under the configuration before may still want one.
+        self.unwanted_queues.borrow_mut().retain(|name| {
+            let mut queues = self.queues.borrow_mut();
+            let Some(queue) = queues.get(name) else {
+                return false;
+            };
+            if Rc::strong_count(queue) > 1 {
+                return true;
+            }
+            queue.reset();
+            if !queue.is_at_rest() {
+                return true;
+            }
+            queues.remove(name);
+            false
+        });
     }
 
     /// Takes in what targets have completed.
@@ -318,6 +374,7 @@ impl Worker {
                 let snapshot = self.snapshot();
                 self.clients
                     .sweep(self.now.get(), |id| snapshot.clusters.find(id).is_some());
+                self.let_go_of_queues();
                 self.check(self.is_draining());
                 self.judge_data_rates();
             }

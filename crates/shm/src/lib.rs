@@ -69,6 +69,7 @@ mod loom_models;
 #[cfg(not(loom))]
 #[expect(unsafe_code, reason = "maps memory shared with another process")]
 mod mapping;
+mod mark;
 #[cfg(not(loom))]
 mod memfd;
 mod memory;

@@ -7,6 +7,7 @@ use loom::model::Builder;
 use loom::thread;
 
 use crate::error::PushError;
+use crate::mark;
 use crate::region::{OwnRegion, RegionSpec, full_fence};
 use crate::ring::{Consumer, Producer};
 use crate::sync::{AtomicU64, Ordering};
@@ -158,6 +159,38 @@ fn a_second_sleep_is_answered_though_the_first_was() {
         if slept_at.is_some_and(|popped| popped < 2) {
             assert!(eventfd.load(Ordering::Acquire) > 0, "asleep for ever");
         }
+    });
+}
+
+#[test]
+fn a_producer_whose_ring_is_full_is_told_of_room() {
+    check(|| {
+        let (mut producer, mut consumer, front, target) = channel();
+        producer.try_push(&[&entry(1)]).unwrap();
+        producer.try_push(&[&entry(2)]).unwrap();
+        assert_eq!(producer.try_push(&[&entry(3)]), Err(PushError::Full));
+        let (front_seen, target_seen) = (front.peer_view(), target.peer_view());
+        let taking = thread::spawn(move || {
+            let mut out = Vec::new();
+            let mut answered = mark::NONE;
+            let mut told = 0;
+            for _ in 0..2 {
+                assert!(consumer.try_pop(&mut out).unwrap());
+                full_fence();
+                if let Some(mark) = mark::reached(&target, &front_seen, answered) {
+                    answered = mark;
+                    told += 1;
+                }
+            }
+            told
+        });
+        mark::set(&front, 1);
+        // As `Pacer::ask` looks once more before it relies on being told.
+        let waits = target_seen.entries_consumed() < 1;
+        let told = taking.join().unwrap();
+        assert!(told <= 1, "one mark was told of {told} times");
+        assert!(!waits || told == 1, "waits for ever");
+        producer.try_push(&[&entry(3)]).unwrap();
     });
 }
 

@@ -52,13 +52,23 @@ pub(crate) static OSTLER: Object = Object::new(
 pub(crate) static OWN_LIMITS: Object = Object::new(
     Origin::Ostler,
     "What ASP.NET has no limit for.",
-    &[Key::new(
-        "MaxConnectionsPerAddress",
-        Integer,
-        "Most connections of one IPv4 address or one /64 of IPv6; positive. `null` is any number.",
-    )
-    .default("any number")
-    .example("100")],
+    &[
+        Key::new(
+            "MaxConnectionsPerAddress",
+            Integer,
+            "Most connections of one IPv4 address or one /64 of IPv6; positive. `null` is any number.",
+        )
+        .default("any number")
+        .example("100"),
+        Key::new(
+            "QueueRetention",
+            TimeSpan,
+            "How long requests wait for a request queue whose last instance has left, for one to come; zero \
+             answers 503 at once. After a crash they wait for as long as the queue says.",
+        )
+        .default(r#""00:00:10""#)
+        .example(r#""00:00:30""#),
+    ],
 );
 
 pub(crate) static TLS: Object = Object::new(

@@ -50,6 +50,9 @@ pub struct FrontLimits {
     /// `Ostler:Limits:MaxConnectionsPerAddress`: of one IPv4 address, or one /64 of IPv6. `None`, the
     /// default, is any number.
     pub max_connections_per_address: Option<usize>,
+    /// `Ostler:Limits:QueueRetention`: how long requests wait for a request queue whose last instance
+    /// has left cleanly; 10 seconds. Zero has them answered 503 at once.
+    pub queue_retention: Duration,
     /// `Http2`.
     pub http2: Http2Limits,
 }
@@ -69,6 +72,7 @@ impl Default for FrontLimits {
             max_concurrent_connections: None,
             max_concurrent_upgraded_connections: None,
             max_connections_per_address: None,
+            queue_retention: Duration::from_secs(10),
             http2: Http2Limits::default(),
         }
     }
@@ -139,6 +143,11 @@ pub(super) fn read_own(
         connections(text).map(Some)
     });
     set(&mut limits.max_connections_per_address, most);
+    let retention = reader.parsed("QueueRetention", |text| {
+        let time = TimeSpan::parse(text)?.duration();
+        time.ok_or_else(|| format!("{text:?} is negative"))
+    });
+    set(&mut limits.queue_retention, retention);
     reader.finish();
 }
 

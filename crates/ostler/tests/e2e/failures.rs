@@ -7,7 +7,7 @@ use crate::support::{Client, Front, Process, Sandbox, delegating_to, eventually}
 use crate::upgrades::{converse, web_socket};
 
 /// How many requests the one instance of the one queue has taken and not finished, and finished.
-fn counts(sandbox: &Sandbox) -> (u64, u64) {
+pub(crate) fn counts(sandbox: &Sandbox) -> (u64, u64) {
     let output = sandbox.output(&["queues", "--json"]);
     let queues: serde_json::Value = serde_json::from_str(&output).unwrap();
     let instance = &queues[0]["instances"][0];
@@ -30,12 +30,12 @@ pub(crate) fn at_rest(sandbox: &Sandbox, target: &Process) {
 }
 
 /// A target at rest, stopped: what is sent to it stays in its queue.
-fn stopped(sandbox: &Sandbox, target: &Process) {
+pub(crate) fn stopped(sandbox: &Sandbox, target: &Process) {
     at_rest(sandbox, target);
     target.signal("STOP");
 }
 
-fn until_queued(sandbox: &Sandbox, count: usize) {
+pub(crate) fn until_queued(sandbox: &Sandbox, count: usize) {
     let depth = format!("depth {count} of ");
     eventually("the requests are queued", || {
         sandbox.output(&["queues"]).contains(&depth)
@@ -43,7 +43,7 @@ fn until_queued(sandbox: &Sandbox, count: usize) {
 }
 
 /// A connection that has been delegated once.
-fn warm(front: &Front) -> Client {
+pub(crate) fn warm(front: &Front) -> Client {
     let mut client = front.connect();
     assert_eq!(client.ask("GET", "/").status, 200);
     client
@@ -397,10 +397,11 @@ fn instances_come_and_go_under_load_and_nothing_is_lost() {
 }
 
 #[test]
-fn the_only_target_stopped_cleanly_is_gone() {
+fn the_only_target_stopped_cleanly_is_gone_where_nothing_is_remembered() {
     let sandbox = Sandbox::new();
     let target = sandbox.target("q", &[]);
-    let front = sandbox.front(&delegating_to(&["q"]));
+    let at_once = r#"{ "Ostler": { "Limits": { "QueueRetention": "00:00:00" } }, "#;
+    let front = sandbox.front(&delegating_to(&["q"]).replacen('{', at_once, 1));
     let mut client = warm(&front);
     target.signal("TERM");
     assert!(target.wait().success());

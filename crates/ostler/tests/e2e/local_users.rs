@@ -186,10 +186,10 @@ fn a_front_that_may_not_enter_a_queue_says_whose_it_is() {
     }
     let owner = format!("owner uid {WWW_DATA}, group gid {WWW_DATA}, mode 0750");
     let own = format!("runs as user uid {OSTLER} (groups gid {OSTLER})");
-    eventually("the answer's line says why", || {
+    eventually("the log says why", || {
         says(
             &front,
-            &["a delegated request is answered here", &owner, &own],
+            &["requests for a queue are answered 503", &owner, &own],
         )
     });
     assert!(!says(&front, &["does not exist"]));
@@ -210,7 +210,7 @@ fn a_front_that_may_not_enter_a_queue_says_whose_it_is() {
         says(
             &front,
             &[
-                "a delegated request is answered here",
+                "requests for a queue are answered 503",
                 ".sock denied",
                 "mode 0660",
             ],

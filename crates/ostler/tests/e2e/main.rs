@@ -64,4 +64,5 @@ mod transform_rows;
 mod transforms;
 mod upgrades;
 mod uploads;
+mod waiting;
 mod web_sockets;

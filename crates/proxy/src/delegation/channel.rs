@@ -4,20 +4,23 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Poll;
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use ostler_delegation::control::TargetMessage;
 use ostler_delegation::entry::{ExchangeKey, RequestEntry};
-use ostler_delegation::front::{FrontChannel, SlotKey, Untaken};
+use ostler_delegation::front::{FrontChannel, SlotKey};
+use ostler_delegation::untaken::Untaken;
 use ostler_delegation::{ChannelError, OpenConnectionError, Stage};
 use ostler_shm::PushError;
 use tokio::io::unix::AsyncFd;
 
 use super::handoff::{Event, Handoff, Handoffs, Record};
+use super::instance::{Instance, Presence};
+use super::queue::{Queue, Watchdog};
+use super::room::Room;
 use crate::client::Client;
 use crate::flush::Flush;
 use crate::readiness::readable;
@@ -31,27 +34,71 @@ pub(crate) struct Channel {
     handoffs: RefCell<Handoffs>,
     /// Exchanges of this thread that are with the target.
     outstanding: Cell<usize>,
-    /// Exchanges of all threads that are with the target.
-    shared_outstanding: Arc<AtomicUsize>,
-    /// Kept for as long as other threads are to count it.
+    instance: Arc<Instance>,
     untaken: Arc<Untaken>,
     draining: Cell<bool>,
     dead: Cell<bool>,
+    /// Since when the channel takes no exchange any more because the queue was reset.
+    retired: Cell<Option<Instant>>,
     dirty: Cell<bool>,
-    taken: Cell<u64>,
+    progress: Progress,
+    room: Room,
+    /// Wakes whoever drives the channel, to see that it is dead.
+    driver: RefCell<Option<Waker>>,
+    queue: Weak<Queue>,
+    watchdog: Rc<Watchdog>,
     flush: Rc<Flush>,
 }
 
-/// A connection's place in a channel.
-#[derive(Debug, Clone)]
+/// Whether the target takes what lies in the ring.
+#[derive(Debug, Default)]
+struct Progress {
+    /// Entries it had taken when that was looked at last, with something left to take.
+    seen: Cell<Option<u64>>,
+    /// It is found not to take anything, and its instance is passed over.
+    still: Cell<bool>,
+}
+
+/// A connection's place in a channel. It does not keep the channel: one that is let go of closes its
+/// descriptors whatever idle connections still have a place in it.
+#[derive(Debug)]
 pub(crate) struct Place {
-    pub(crate) channel: Rc<Channel>,
+    channel: Weak<Channel>,
     pub(crate) slot: SlotKey,
+}
+
+impl Place {
+    pub(crate) fn is_on(&self, channel: &Rc<Channel>) -> bool {
+        self.key() == PlaceKey::of(channel)
+    }
+
+    /// Whether the channel can still be used.
+    pub(crate) fn is_of_use(&self) -> bool {
+        let channel = self.channel.upgrade();
+        channel.is_some_and(|channel| channel.is_open())
+    }
+
+    pub(crate) fn key(&self) -> PlaceKey {
+        PlaceKey(self.channel.as_ptr() as usize)
+    }
+}
+
+/// Tells a connection's places apart: by the channel's address, which a place keeps from being used
+/// for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PlaceKey(usize);
+
+impl PlaceKey {
+    pub(crate) fn of(channel: &Rc<Channel>) -> Self {
+        Self(Rc::as_ptr(channel) as usize)
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.channel.close_connection(self.slot);
+        if let Some(channel) = self.channel.upgrade() {
+            channel.close_connection(self.slot);
+        }
     }
 }
 
@@ -70,22 +117,29 @@ impl Channel {
     pub(crate) fn new(
         id: String,
         front: FrontChannel,
-        shared_outstanding: Arc<AtomicUsize>,
-        untaken: Arc<Untaken>,
-        flush: Rc<Flush>,
+        instance: Arc<Instance>,
+        queue: &Rc<Queue>,
     ) -> Rc<Self> {
+        let untaken = Arc::clone(front.untaken());
+        instance.watch(&untaken);
+        instance.attach();
         Rc::new(Self {
             id,
             front: RefCell::new(front),
             handoffs: RefCell::default(),
             outstanding: Cell::new(0),
-            shared_outstanding,
+            instance,
             untaken,
             draining: Cell::new(false),
             dead: Cell::new(false),
+            retired: Cell::new(None),
             dirty: Cell::new(false),
-            taken: Cell::new(0),
-            flush,
+            progress: Progress::default(),
+            room: Room::default(),
+            driver: RefCell::default(),
+            queue: Rc::downgrade(queue),
+            watchdog: Rc::clone(queue.watchdog()),
+            flush: Rc::clone(queue.flush()),
         })
     }
 
@@ -106,19 +160,19 @@ impl Channel {
         self.outstanding.get()
     }
 
-    /// Takes no further exchange.
-    pub(crate) fn retire(&self) {
-        self.draining.set(true);
+    /// What all threads know of the target.
+    pub(crate) fn instance(&self) -> &Instance {
+        &self.instance
     }
 
     /// Exchanges of all threads that are with this instance.
     pub(crate) fn load(&self) -> usize {
-        self.shared_outstanding.load(Ordering::Relaxed)
+        self.instance.load()
     }
 
     /// Requests the target has not taken, of this thread.
     pub(crate) fn waiting(&self) -> u64 {
-        self.untaken.count()
+        self.untaken.requests()
     }
 
     pub(crate) fn with_url_prefixes<T>(&self, look: impl FnOnce(&[String]) -> T) -> T {
@@ -146,10 +200,17 @@ impl Channel {
         );
         match opened {
             Ok(slot) => Ok(Place {
-                channel: Rc::clone(self),
+                channel: Rc::downgrade(self),
                 slot,
             }),
-            Err(OpenConnectionError::TooMany | OpenConnectionError::Busy) => Err(NotTaken::Full),
+            Err(OpenConnectionError::TooMany) => {
+                self.room.want_slot();
+                Err(NotTaken::Full)
+            }
+            Err(OpenConnectionError::Busy) => {
+                self.want_writable();
+                Err(NotTaken::Full)
+            }
             Err(error) => {
                 self.die(&error);
                 Err(NotTaken::Dead)
@@ -170,7 +231,10 @@ impl Channel {
         let pushed = self.front.borrow_mut().delegate(slot, request);
         let key = match pushed {
             Ok(key) => key,
-            Err(PushError::Full) => return Err((NotTaken::Full, record)),
+            Err(PushError::Full) => {
+                self.want_room();
+                return Err((NotTaken::Full, record));
+            }
             Err(PushError::TooLarge) => return Err((NotTaken::TooLarge, record)),
             Err(error) => {
                 self.die(&error);
@@ -182,7 +246,8 @@ impl Channel {
             .borrow_mut()
             .insert(key.slot, Rc::clone(handoff));
         self.outstanding.set(self.outstanding.get() + 1);
-        self.shared_outstanding.fetch_add(1, Ordering::Relaxed);
+        self.instance.begin();
+        self.watchdog.arm();
         self.mark_dirty();
         Ok(key)
     }
@@ -201,6 +266,11 @@ impl Channel {
         self.settle_one();
         self.mark_dirty();
         true
+    }
+
+    /// The client of an exchange has ended its stream: its request no longer counts as waiting.
+    pub(crate) fn leave_out(&self, key: ExchangeKey) {
+        self.front.borrow().leave_out(key);
     }
 
     /// Tells the target that the client of an exchange is gone.
@@ -222,6 +292,7 @@ impl Channel {
         if !self.dead.get() {
             self.front.borrow_mut().close_connection(slot);
             self.mark_dirty();
+            self.slot_is_free();
         }
     }
 
@@ -234,6 +305,7 @@ impl Channel {
             let completed = self.front.borrow_mut().poll_completed();
             match completed {
                 Ok(Some(completed)) => {
+                    self.slot_is_free();
                     let handoff = self.handoffs.borrow_mut().take(completed.key.slot);
                     // A withdrawn exchange that comes back has been settled already.
                     if let Some(handoff) = handoff {
@@ -249,7 +321,7 @@ impl Channel {
 
     fn settle_one(&self) {
         self.outstanding.set(self.outstanding.get() - 1);
-        self.shared_outstanding.fetch_sub(1, Ordering::Relaxed);
+        self.instance.end();
     }
 
     /// Asks the target to wake this thread by its next completion.
@@ -273,9 +345,10 @@ impl Channel {
         }
     }
 
-    /// Sleeps while the target has enough to do: see [`FrontChannel::pace`].
+    /// Sleeps while the target has enough to do: see [`FrontChannel::pace`]. One that does not move is
+    /// not waited for.
     pub(crate) fn pace(&self, longest: Duration) {
-        if !self.dead.get() {
+        if !self.dead.get() && !self.progress.still.get() {
             self.front.borrow().pace(longest);
         }
     }
@@ -285,31 +358,185 @@ impl Channel {
     pub(crate) fn leave(&self) {
         if !self.dead.replace(true) {
             self.front.borrow().goodbye();
+            self.detach();
         }
     }
 
-    /// Looks at every exchange with the target: those that waited too long, whose client is gone,
-    /// or whose target does not move.
-    pub(crate) fn check(self: &Rc<Self>, now: Instant, wait_timeout: Duration, has_sibling: bool) {
+    /// Takes no further exchange: those that the target has are finished, those that it has not go
+    /// elsewhere. See [`leave_if_done`](Self::leave_if_done).
+    pub(crate) fn retire(self: &Rc<Self>) {
+        self.draining.set(true);
+        self.retired.set(Some(crate::clock::now()));
+        if self.dead.get() {
+            return;
+        }
+        self.send_elsewhere(usize::MAX);
+        // Else the target would close them, and tell their clients so where the kernel encrypts.
+        self.front.borrow_mut().close_idle_connections();
+        self.mark_dirty();
+    }
+
+    /// Lets go of a retired channel once nothing of it is under way. True when it is dead.
+    pub(crate) fn leave_if_done(&self, now: Instant) -> bool {
+        /// How long a target may take to read that connections are no longer its.
+        const PATIENCE: Duration = Duration::from_secs(10);
+        let waited = self
+            .retired
+            .get()
+            .is_some_and(|since| now >= since + PATIENCE);
+        if !self.dead.get()
+            && self.outstanding.get() == 0
+            && (waited || self.untaken.entries() == 0)
+        {
+            self.leave();
+        }
+        self.dead.get()
+    }
+
+    /// Looks at every exchange with the target: those that waited too long, or whose client is gone.
+    pub(crate) fn check(self: &Rc<Self>, now: Instant, wait_timeout: Duration) {
         self.settle();
         if self.dead.get() {
             return;
         }
-        let taken = self.front.borrow().taken();
-        let moves = taken != self.taken.replace(taken);
+        self.note_progress();
         let front = self.front.borrow();
         let handoffs = self.handoffs.borrow();
         for handoff in handoffs.iter() {
             if let Some(key) = handoff.key() {
-                handoff.check(now, front.stage(key), wait_timeout, has_sibling && !moves);
+                handoff.check(now, front.stage(key), wait_timeout);
                 handoff.set_awaits_body(front.awaits_body(key));
             }
         }
         drop((front, handoffs));
         let _ = self.front.borrow_mut().flush_deferred();
         // A wake-up that was lost with a stopped process is made up for here.
-        if self.outstanding.get() > 0 {
+        if self.outstanding.get() > 0 || self.untaken.entries() > 0 {
             self.mark_dirty();
+        }
+    }
+
+    /// Looks whether the target moves. Gives the number of requests that wait in the ring.
+    pub(super) fn look(self: &Rc<Self>) -> usize {
+        if self.dead.get() || self.untaken.entries() == 0 {
+            self.note_progress();
+            self.progress.seen.set(None);
+            return 0;
+        }
+        let taken = self.front.borrow().taken();
+        if self.progress.seen.replace(Some(taken)) != Some(taken) {
+            self.note_moving();
+        } else if !self.progress.still.replace(true) {
+            self.instance.add_still();
+            tracing::debug!(instance = self.id, "a target does not take its requests");
+            if !self.front.borrow_mut().ask_for_taking() || !self.listen_for_room() {
+                self.note_moving();
+            }
+        }
+        self.waiting() as usize
+    }
+
+    /// The target has moved, if it has taken anything since it was looked at.
+    fn note_progress(&self) {
+        if self.progress.still.get()
+            && self.progress.seen.get() != Some(self.front.borrow().taken())
+        {
+            self.note_moving();
+        }
+    }
+
+    fn note_moving(&self) {
+        if self.progress.still.take() {
+            self.instance.remove_still();
+            tracing::debug!(instance = self.id, "a target takes requests again");
+        }
+    }
+
+    /// Takes back up to `most` of the requests that the target has not taken, those that came first
+    /// before others.
+    pub(super) fn send_elsewhere(&self, most: usize) {
+        let front = self.front.borrow();
+        let handoffs = self.handoffs.borrow();
+        let mut waiting: Vec<_> = handoffs
+            .iter()
+            .filter(|handoff| !handoff.has_event())
+            .filter_map(|handoff| Some((handoff.key()?, handoff)))
+            .filter(|(key, _)| front.stage(*key) == Stage::Queued)
+            .collect();
+        waiting.sort_by_key(|(key, _)| front.entry_number(*key));
+        for (_, handoff) in waiting.into_iter().take(most) {
+            handoff.happen(Event::Stalled);
+        }
+    }
+
+    /// Somebody waits for room in the ring: the target is asked to tell.
+    fn want_room(self: &Rc<Self>) {
+        if !self.front.borrow_mut().ask_for_room() || !self.listen_for_room() {
+            // There is room by now, or nobody would tell.
+            self.call_soon();
+        }
+    }
+
+    /// Somebody waits for the control socket to take a message.
+    fn want_writable(self: &Rc<Self>) {
+        let control = self.front.borrow().control().as_fd().try_clone_to_owned();
+        let channel = Rc::downgrade(self);
+        self.room.listen_for_writable(control, move || {
+            if let Some(channel) = channel.upgrade() {
+                channel.call();
+            }
+        });
+    }
+
+    /// Listens to what the target tells of its taking. False when that is impossible.
+    fn listen_for_room(self: &Rc<Self>) -> bool {
+        let told = self.front.borrow().room_descriptor().try_clone_to_owned();
+        let channel = Rc::downgrade(self);
+        self.room.listen(told, move || {
+            if let Some(channel) = channel.upgrade()
+                && !channel.dead.get()
+            {
+                channel.told_of_room();
+            }
+        })
+    }
+
+    fn told_of_room(self: &Rc<Self>) {
+        self.front.borrow_mut().told_of_room();
+        self.note_progress();
+        let _ = self.front.borrow_mut().flush_deferred();
+        self.call();
+    }
+
+    fn slot_is_free(&self) {
+        if self.room.is_slot_wanted() {
+            self.call();
+        }
+    }
+
+    fn call(&self) {
+        if let Some(queue) = self.queue.upgrade() {
+            queue.call();
+        }
+    }
+
+    /// As [`call`](Self::call), once who is about to wait does.
+    fn call_soon(&self) {
+        let queue = Weak::clone(&self.queue);
+        tokio::task::spawn_local(async move {
+            if let Some(queue) = queue.upgrade() {
+                queue.call();
+            }
+        });
+    }
+
+    /// The channel is of no more use.
+    fn detach(&self) {
+        self.note_moving();
+        self.instance.detach();
+        self.room.stop_listening();
+        if let Some(driver) = self.driver.take() {
+            driver.wake();
         }
     }
 
@@ -324,14 +551,32 @@ impl Channel {
         if self.dead.replace(true) {
             return;
         }
-        let pid = self.pid();
-        tracing::warn!(instance = self.id, pid, error = %crate::respond::Chain(error), "a target is gone");
+        self.detach();
         let handoffs = self.handoffs.borrow_mut().take_all();
+        self.tell_gone(error, handoffs.len());
         for handoff in handoffs {
             self.settle_one();
             let stage = handoff.key().map_or(Stage::Queued, |key| self.stage(key));
             handoff.happen(Event::TargetDied(stage));
         }
+    }
+
+    /// Tells the log, once a front. A target that said before that it stops has stopped.
+    fn tell_gone(&self, error: &dyn std::error::Error, under_way: usize) {
+        if !self.instance.is_news(Presence::Gone) {
+            return;
+        }
+        let pid = self.pid();
+        if self.draining.get() && under_way == 0 {
+            tracing::info!(instance = self.id, pid, "a target has left");
+        } else {
+            tracing::warn!(instance = self.id, pid, under_way, error = %crate::respond::Chain(error), "a target is gone");
+        }
+    }
+
+    /// Takes in what the target has said of itself, without waiting to be told that it has.
+    pub(crate) fn catch_up(self: &Rc<Self>) {
+        self.take_control(&|| {});
     }
 
     /// Watches the channel until it is dead. Calls `changed` when what others see of it changes.
@@ -342,6 +587,10 @@ impl Channel {
         };
         while !self.dead.get() {
             let by_ring = poll_fn(|cx| {
+                if self.dead.get() {
+                    return Poll::Ready(Ok(true));
+                }
+                self.driver.replace(Some(cx.waker().clone()));
                 if let Poll::Ready(guard) = control.poll_read_ready(cx) {
                     return Poll::Ready(guard.map(|mut guard| {
                         guard.clear_ready();

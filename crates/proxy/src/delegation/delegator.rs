@@ -1,32 +1,33 @@
-//! One delegated exchange: finding a target, handing over, and the failure table of the design.
+//! One exchange on its way to a target: choosing an instance, handing over or waiting in line, and
+//! what becomes of it then.
 //!
-//! | event | in Queued | in Received | in Responding |
-//! |---|---|---|---|
-//! | target dies | another instance, or wait, or 503 | the same if nothing was read and the method is idempotent, else 503 | close |
-//! | client gone | withdraw | tell the target, which cancels its handler | the same |
-//! | queue full, draining | next instance, else the queue-limit answer | | |
-//! | body too slow | | the target answers 408; two seconds later: close | the target closes; the same |
-//! | route's timeout over | withdraw, 504 | the target answers 504; two seconds later: close | the target closes; the same |
+//! ```text
+//!            .------- again --------.
+//!            v                      |
+//!   --> Choosing --> InFlight ------+--> over
+//!         |   ^
+//!         v   |  called
+//!        Waiting --> over (too long, client gone)
+//! ```
 
-use std::cell::Cell;
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
+use ostler_delegation::Verbosity503;
 use ostler_delegation::entry::{ExchangeLimits, RequestEntry};
-use ostler_delegation::handover::{OnTargetDeath, on_target_death};
 use ostler_delegation::rule::RuleError;
-use ostler_delegation::{Disposition, Verbosity503};
 use ostler_http1::{Framing, Limits, RequestFacts, RequestHead};
 
-use super::channel::{Channel, NotTaken, Place};
-use super::handoff::{Event, Record};
-use super::queue::{Queue, Taker};
+use super::channel::{Channel, NotTaken, PlaceKey};
+use super::handoff::Record;
+use super::in_flight::InFlight;
+use super::queue::{Need, Passed, Queue, Taker, Ticket};
 use super::relay::RelayTarget;
 use super::responses::Responses;
 use super::rules::Rule;
+use super::verdict::End;
 use crate::admission::Deadline;
 use crate::client::{Interest, READ};
 use crate::connection::Connection;
@@ -46,10 +47,12 @@ pub(crate) enum Delegated {
     CutShort(Record),
     /// The connection belongs to the target.
     Detached,
-    /// The client is gone.
-    ClientGone,
+    /// The client is gone. The record is with the target where that has the request.
+    ClientGone(Option<Record>),
     /// Nobody answers: the front must.
     Unanswered(Unanswered, Record),
+    /// Nobody of this queue can begin it now, and another destination can.
+    Elsewhere(Record),
     /// The instance may not hold the client's socket: the exchange is relayed to it.
     Relay(Rc<RelayTarget>, Record),
 }
@@ -90,6 +93,11 @@ impl Unanswered {
         }
     }
 
+    /// Whether it follows from the queue's state, which the log is told of when it changes.
+    pub(crate) fn is_of_the_queue(&self) -> bool {
+        matches!(self, Self::Rule(_) | Self::QueueFull(_))
+    }
+
     /// http.sys' reason phrase for its error log, where it has one.
     pub(crate) fn reason(&self) -> String {
         match self {
@@ -103,10 +111,6 @@ impl Unanswered {
     }
 }
 
-/// How long a client may have ended its stream before its request counts as abandoned: one that
-/// only says that it sends nothing more is answered, one that went away is noticed.
-const SILENCE: Duration = Duration::from_secs(1);
-
 /// The longest head that travels in an entry; a request with a longer one is relayed. Rings have room
 /// for such entries, and few requests use it.
 pub(crate) fn longest_head(limits: &Limits) -> usize {
@@ -118,153 +122,381 @@ const NOT_DELEGABLE: &str = "the client's connection cannot be given away";
 /// And why a request is that no entry has room for.
 const LONG_HEAD: &str = "the request's head is longer than an entry may hold";
 
-/// Delegates a request.
+/// How long an instance that opens its channel is waited for where another destination could answer.
+const A_MOMENT: Duration = Duration::from_millis(200);
+
+/// Delegates a request. `elsewhere` says whether another destination could take it now.
 pub(crate) async fn delegate(
     downstream: &mut Downstream<'_>,
     head: &RequestHead,
     rule: &Rule,
     context: &ExchangeContext<'_>,
-    mut record: Record,
+    record: Record,
+    elsewhere: &dyn Fn() -> bool,
 ) -> Delegated {
-    let queue = &rule.queue;
-    let responses = Responses::of(context.route());
-    let deadline = downstream.worker().now() + queue.properties().wait_timeout();
-    let mut besides: Option<String> = None;
+    let mut delegation = Delegation {
+        deadline: downstream.worker().now() + rule.queue.properties().wait_timeout(),
+        downstream,
+        head,
+        rule,
+        context,
+        elsewhere,
+        responses: Responses::of(context.route()),
+        passed: Passed::default(),
+        ticket: None,
+        alone_since: None,
+        is_admitted: false,
+    };
+    let mut state = State::Choosing(record);
     loop {
-        let taker = match queue.taker(&rule.rule, besides.as_deref()) {
-            Ok(taker) => taker,
-            Err(error) => return Delegated::Unanswered(Unanswered::Rule(error), record),
+        state = match state {
+            State::Choosing(record) => delegation.choose(record).await,
+            // On the heap, so that exchanges that do not wait do not carry the room for it.
+            State::Waiting(record) => Box::pin(delegation.wait(record)).await,
+            State::InFlight(channel, place) => delegation.until_it_ends(channel, place).await,
+            State::Over(delegated) => return delegated,
         };
-        let channel = match taker {
-            Taker::Relay(target) => {
-                let reason = "the target's user is not trusted";
-                tracing::debug!(instance = target.id(), reason, "an exchange is relayed");
-                return Delegated::Relay(target, record);
-            }
-            Taker::Channel(channel) => channel,
-            Taker::Nobody => {
-                if queue.is_full() {
-                    return full(queue, record);
-                }
-                let over = context.deadline().filter(|over| over.at < deadline);
-                let until = over.map_or(deadline, |over| over.at);
-                match wait(downstream, queue, until).await {
-                    Waited::Changed => {}
-                    Waited::TooLong => {
-                        if let Some(Deadline { status, .. }) = over {
-                            return Delegated::Unanswered(Unanswered::TimedOut(status), record);
-                        }
-                        return Delegated::Unanswered(Unanswered::WaitedTooLong, record);
-                    }
-                    Waited::ClientGone => return Delegated::ClientGone,
-                }
-                besides = None;
-                continue;
-            }
-        };
-        let longest = longest_head(&downstream.worker().limits().http1);
-        let relayed = match head.raw().len() > longest {
-            true => Some(LONG_HEAD),
-            false => responses.relayed_by(&channel),
-        };
-        let connection = match (downstream.delegable(), relayed) {
-            (Some(connection), None) => connection,
-            // On the heap, so that exchanges that are delegated do not carry the room for it.
-            (_, reason) => match Box::pin(queue.relay_beside(&channel)).await {
-                Ok(target) => {
-                    responses.tell(context.route(), reason.unwrap_or(NOT_DELEGABLE));
-                    return Delegated::Relay(target, record);
-                }
-                Err(error) if besides.is_none() => {
-                    tracing::warn!(instance = channel.id(), error = %Chain(&error), "cannot relay");
-                    besides = Some(channel.id().to_owned());
-                    continue;
-                }
-                Err(_) => return Delegated::Unanswered(Unanswered::TargetDied, record),
-            },
-        };
-        if queue.is_full() {
-            return full(queue, record);
-        }
-        let transforms = responses.encoded();
-        let taken = hand_over(connection, head, &channel, context, transforms, record);
-        let place = match taken {
-            Ok(place) => place,
-            Err((NotTaken::TooLarge, back)) => {
-                return Delegated::Unanswered(Unanswered::TooLarge, back);
-            }
-            Err((NotTaken::Full | NotTaken::Dead, back)) => {
-                record = back;
-                // One that has no room is passed over once; when no other is there, its time comes.
-                besides = match besides {
-                    None => Some(channel.id().to_owned()),
-                    Some(_) => return full(queue, record),
-                };
-                continue;
-            }
-        };
-        let after = watch(connection, head, &channel, context.deadline()).await;
-        connection.watch.set_has_more(false);
-        match after {
-            After::Over(delegated) => {
-                if matches!(delegated, Delegated::Close | Delegated::Detached) {
-                    connection.forget_place(place);
-                }
-                return delegated;
-            }
-            After::Again { without_place } => {
-                if without_place {
-                    connection.forget_place(place);
-                }
-                let Some(back) = connection.handoff.take_record() else {
-                    return Delegated::Close;
-                };
-                record = back;
-                // A draining instance is not asked again; a stalled one is passed over.
-                besides = (!channel.is_dead()).then(|| channel.id().to_owned());
-            }
-            After::CutShort => {
-                connection.forget_place(place);
-                return match connection.handoff.take_record() {
-                    Some(back) => Delegated::CutShort(back),
-                    None => Delegated::Close,
-                };
-            }
-            After::Unanswered(reason) => {
-                // The slot of a withdrawn exchange, or of a dead target, carries no other.
-                connection.forget_place(place);
-                let Some(back) = connection.handoff.take_record() else {
-                    return Delegated::Close;
-                };
-                return Delegated::Unanswered(reason, back);
-            }
-        }
     }
 }
 
-fn full(queue: &Queue, record: Record) -> Delegated {
-    let verbosity = queue.properties().verbosity;
-    Delegated::Unanswered(Unanswered::QueueFull(verbosity), record)
+/// Where an exchange is; the record is with whoever may have to end it.
+enum State {
+    Choosing(Record),
+    Waiting(Record),
+    InFlight(Rc<Channel>, PlaceKey),
+    Over(Delegated),
 }
 
-enum Waited {
-    Changed,
-    TooLong,
-    ClientGone,
+/// Turned away at the queue's limit.
+enum Refused {
+    /// Another destination can take it.
+    Elsewhere,
+    Full(Verbosity503),
 }
 
-/// Waits in the queue for an instance.
-async fn wait(
-    downstream: &mut Downstream<'_>,
-    queue: &Rc<Queue>,
-    deadline: std::time::Instant,
-) -> Waited {
-    let waiting = queue.wait();
+impl Refused {
+    fn end(self, record: Record) -> State {
+        State::Over(match self {
+            Self::Elsewhere => Delegated::Elsewhere(record),
+            Self::Full(verbosity) => {
+                Delegated::Unanswered(Unanswered::QueueFull(verbosity), record)
+            }
+        })
+    }
+}
+
+/// An exchange that is being delegated.
+struct Delegation<'e, 'd, 'c> {
+    downstream: &'e mut Downstream<'d>,
+    head: &'e RequestHead,
+    rule: &'e Rule,
+    context: &'e ExchangeContext<'c>,
+    elsewhere: &'e dyn Fn() -> bool,
+    responses: Responses<'e>,
+    passed: Passed,
+    /// Its place in the line, while it has one.
+    ticket: Option<Ticket>,
+    /// Since when no instance has been there.
+    alone_since: Option<Instant>,
+    /// It has found room within the queue's limit, and keeps it.
+    is_admitted: bool,
+    /// When it has waited for too long.
+    deadline: Instant,
+}
+
+impl Delegation<'_, '_, '_> {
+    fn queue(&self) -> &Queue {
+        &self.rule.queue
+    }
+
+    /// Tries one instance after the other.
+    async fn choose(&mut self, mut record: Record) -> State {
+        if self.ticket.is_none() && self.do_others_wait() {
+            return self.line_up(record);
+        }
+        self.passed.begin_anew();
+        loop {
+            let channel = match self.rule.queue.taker(&self.rule.rule, &self.passed) {
+                Ok(Taker::Channel(channel)) => channel,
+                Ok(Taker::Relay(target)) => {
+                    let reason = "the target's user is not trusted";
+                    tracing::debug!(instance = target.id(), reason, "an exchange is relayed");
+                    return State::Over(Delegated::Relay(target, record));
+                }
+                Ok(Taker::Nobody) => return self.nobody(record),
+                Err(error) => return self.unusable(record, error),
+            };
+            let is_stuck = self.passed.was_last(channel.id()) && channel.instance().is_still();
+            if is_stuck && (self.elsewhere)() {
+                return State::Over(Delegated::Elsewhere(record));
+            }
+            let is_delegable = self.downstream.delegable().is_some();
+            let reason = match self.is_too_long() {
+                true => Some(LONG_HEAD),
+                false => self.responses.relayed_by(&channel),
+            };
+            let offered = match (is_delegable, reason) {
+                (true, None) => self.hand_over(&channel, record),
+                // On the heap, as is waiting.
+                (_, reason) => {
+                    let reason = reason.unwrap_or(NOT_DELEGABLE);
+                    Box::pin(self.relay_to(&channel, reason, record)).await
+                }
+            };
+            match offered {
+                Ok(state) => return state,
+                Err(back) => record = back,
+            }
+        }
+    }
+
+    /// Nobody takes it now.
+    fn nobody(&mut self, record: Record) -> State {
+        if !self.queue().has_open(&self.rule.rule) {
+            // One that is about to open its channel is worth a moment.
+            let now = self.downstream.worker().now();
+            let since = *self.alone_since.get_or_insert(now);
+            let is_near = self.queue().is_opening() && now < since + A_MOMENT;
+            if !is_near && (self.elsewhere)() {
+                return State::Over(Delegated::Elsewhere(record));
+            }
+            self.queue().tell_unserved();
+        }
+        self.line_up(record)
+    }
+
+    /// The rule leads nowhere.
+    fn unusable(&self, record: Record, error: RuleError) -> State {
+        if (self.elsewhere)() {
+            return State::Over(Delegated::Elsewhere(record));
+        }
+        self.queue().tell_unusable(&error);
+        State::Over(Delegated::Unanswered(Unanswered::Rule(error), record))
+    }
+
+    /// Waits behind those who wait already, if the queue's limit allows.
+    fn line_up(&mut self, record: Record) -> State {
+        if let Err(refused) = self.admit() {
+            return refused.end(record);
+        }
+        if self.ticket.is_none() {
+            let need = self.need();
+            self.ticket = Some(self.queue().lines().join(need));
+        }
+        State::Waiting(record)
+    }
+
+    /// Lets the request into the queue unless the limit is reached. One that has been let in stays,
+    /// wherever it is taken back from.
+    fn admit(&mut self) -> Result<(), Refused> {
+        if self.is_admitted || !self.queue().is_full() {
+            self.is_admitted = true;
+            return Ok(());
+        }
+        if (self.elsewhere)() {
+            return Err(Refused::Elsewhere);
+        }
+        self.queue().tell_full();
+        Err(Refused::Full(self.queue().properties().verbosity))
+    }
+
+    fn do_others_wait(&mut self) -> bool {
+        !self.queue().lines().is_empty() && {
+            let need = self.need();
+            self.queue().lines().has(&need)
+        }
+    }
+
+    fn need(&mut self) -> Need {
+        let is_relayed = matches!(self.responses, Responses::Relayed(_));
+        Need {
+            url_prefix: self.rule.rule.url_prefix().clone(),
+            room: self.downstream.delegable().is_some() && !is_relayed && !self.is_too_long(),
+        }
+    }
+
+    fn is_too_long(&self) -> bool {
+        let limits = self.downstream.worker().limits();
+        self.head.raw().len() > longest_head(&limits.http1)
+    }
+
+    /// Puts the request into the instance's ring. Gives the record back when there is no room.
+    fn hand_over(&mut self, channel: &Rc<Channel>, record: Record) -> Result<State, Record> {
+        if let Err(refused) = self.admit() {
+            return Ok(refused.end(record));
+        }
+        let Some(connection) = self.downstream.delegable() else {
+            return Ok(State::Over(Delegated::Close));
+        };
+        let transforms = self.responses.encoded();
+        match hand_over(
+            connection,
+            self.head,
+            channel,
+            self.context,
+            transforms,
+            record,
+        ) {
+            Ok(place) => {
+                // Calls the next in line, if it was in one.
+                self.ticket = None;
+                Ok(State::InFlight(Rc::clone(channel), place))
+            }
+            Err((NotTaken::TooLarge, back)) => Ok(State::Over(Delegated::Unanswered(
+                Unanswered::TooLarge,
+                back,
+            ))),
+            Err((NotTaken::Full | NotTaken::Dead, back)) => {
+                self.passed.full(channel.id());
+                Err(back)
+            }
+        }
+    }
+
+    /// Has the exchange relayed to the instance. Gives the record back when it takes no connection.
+    async fn relay_to(
+        &mut self,
+        channel: &Rc<Channel>,
+        reason: &str,
+        record: Record,
+    ) -> Result<State, Record> {
+        let error = match self.rule.queue.relay_beside(channel).await {
+            Ok(target) => {
+                self.responses.tell(self.context.route(), reason);
+                return Ok(State::Over(Delegated::Relay(target, record)));
+            }
+            Err(error) => error,
+        };
+        self.passed.full(channel.id());
+        tracing::warn!(queue = %self.queue().name(), instance = channel.id(), error = %Chain(&error), "cannot relay");
+        let others = self.rule.queue.taker(&self.rule.rule, &self.passed);
+        if error.is_busy() || !matches!(others, Ok(Taker::Nobody)) {
+            return Err(record);
+        }
+        let why = Unanswered::TargetDied;
+        Ok(State::Over(Delegated::Unanswered(why, record)))
+    }
+
+    /// Waits in line until it is this request's turn to try.
+    async fn wait(&mut self, record: Record) -> State {
+        let Some(ticket) = &self.ticket else {
+            return State::Choosing(record);
+        };
+        let limit = self.rule.queue.properties().limit as usize;
+        let over = self.context.deadline();
+        let over = over.filter(|over| over.at < self.deadline);
+        let until = over.map_or(self.deadline, |over| over.at);
+        tokio::select! {
+            biased;
+            () = poll_fn(|cx| ticket.poll_called(cx)) => State::Choosing(record),
+            () = departed(self.downstream, ticket, limit) => State::Over(Delegated::ClientGone(Some(record))),
+            () = tokio::time::sleep_until(until.into()) => {
+                let why = match over {
+                    Some(Deadline { status, .. }) => Unanswered::TimedOut(status),
+                    None => Unanswered::WaitedTooLong,
+                };
+                State::Over(Delegated::Unanswered(why, record))
+            }
+        }
+    }
+
+    /// Waits for the end of an exchange that is with a target.
+    async fn until_it_ends(&mut self, channel: Rc<Channel>, place: PlaceKey) -> State {
+        let deadline = self.context.deadline();
+        let Some(connection) = self.downstream.delegable() else {
+            return State::Over(Delegated::Close);
+        };
+        let Some(exchange) = InFlight::new(connection, self.head, Rc::clone(&channel)) else {
+            return State::Over(Delegated::Close);
+        };
+        let end = exchange.end().await;
+        let Some(connection) = self.downstream.delegable() else {
+            return State::Over(Delegated::Close);
+        };
+        connection.watch.set_has_more(false);
+        // The slot of an exchange that the target has not itself ended carries no other.
+        if !matches!(end, End::Keep | End::Returned) {
+            connection.forget_place(place);
+        }
+        let over = |unanswered: Unanswered, record| Delegated::Unanswered(unanswered, record);
+        let back = || connection.handoff.take_record();
+        State::Over(match end {
+            End::Keep => Delegated::Keep,
+            End::Close => Delegated::Close,
+            End::Detached => Delegated::Detached,
+            End::ClientGone => Delegated::ClientGone(back()),
+            End::Abandoned => Delegated::ClientGone(None),
+            End::Again | End::Returned => match back() {
+                Some(record) => {
+                    channel.catch_up();
+                    self.passed.taken_back(channel.id());
+                    return State::Choosing(record);
+                }
+                None => Delegated::Close,
+            },
+            End::CutShort => back().map_or(Delegated::Close, Delegated::CutShort),
+            End::WaitedTooLong => back().map_or(Delegated::Close, |record| {
+                over(Unanswered::WaitedTooLong, record)
+            }),
+            End::TargetDied => back().map_or(Delegated::Close, |record| {
+                over(Unanswered::TargetDied, record)
+            }),
+            End::TimedOut => match (back(), deadline) {
+                (Some(record), Some(Deadline { status, .. })) => {
+                    over(Unanswered::TimedOut(status), record)
+                }
+                _ => Delegated::Close,
+            },
+        })
+    }
+}
+
+/// Completes when the client of a request that waits is gone. One that has only ended its stream may
+/// be waiting for its answer: it goes on, but does not count against the queue's `limit`.
+async fn departed(downstream: &mut Downstream<'_>, ticket: &Ticket, limit: usize) {
+    let Downstream::Http1(connection) = downstream else {
+        return downstream.broken().await;
+    };
+    if !connection.read_closed && connection.client.set_interest(Interest::Reads).is_err() {
+        return;
+    }
+    loop {
+        if connection.read_closed {
+            return fallen_silent(connection, ticket, limit).await;
+        }
+        // No more than is read at a time anywhere else: what is read here travels in an entry whose
+        // size counts on that.
+        let room = READ.saturating_sub(connection.input.len());
+        if room == 0 {
+            break;
+        }
+        match connection.client.recv(&mut connection.input, room).await {
+            Ok(0) => connection.read_closed = true,
+            Ok(_) => {}
+            Err(_) => return,
+        }
+    }
+    // What it says next stays with it; that it breaks is told all the same.
+    if connection.client.set_interest(Interest::Breaks).is_ok() {
+        connection.client.broken().await;
+    }
+}
+
+/// The client has ended its stream. A front that stops does not wait for it: it may be gone.
+async fn fallen_silent(connection: &mut Connection, ticket: &Ticket, limit: usize) {
+    /// How long it may take to notice that the front stops.
+    const LOOK: Duration = Duration::from_secs(1);
+    if !ticket.fall_silent(limit) || connection.client.set_interest(Interest::Breaks).is_err() {
+        return;
+    }
+    let stops = async {
+        while !connection.worker.is_draining() {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
     tokio::select! {
-        biased;
-        () = waiting.changed() => Waited::Changed,
-        () = downstream.broken() => Waited::ClientGone,
-        () = tokio::time::sleep_until(deadline.into()) => Waited::TooLong,
+        () = connection.client.broken() => {}
+        () = stops => {}
     }
 }
 
@@ -304,9 +536,7 @@ fn hand_over(
     if let Some(deadline) = context.deadline() {
         connection.handoff.ends_by(deadline.at);
     }
-    Ok(PlaceKey {
-        channel: Rc::as_ptr(channel) as usize,
-    })
+    Ok(PlaceKey::of(channel))
 }
 
 /// What the target is to bound the exchange by. A body whose length is known has been measured.
@@ -329,218 +559,4 @@ fn prefix_of<'c>(connection: &'c Connection, head: &RequestHead) -> &'c [u8] {
         return &connection.input;
     }
     connection.body_prefix(head.framing())
-}
-
-/// Tells a connection's places apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PlaceKey {
-    pub(crate) channel: usize,
-}
-
-enum After {
-    Over(Delegated),
-    Again { without_place: bool },
-    CutShort,
-    Unanswered(Unanswered),
-}
-
-/// Waits for the exchange's end, and keeps an eye on the client meanwhile.
-async fn watch(
-    connection: &mut Connection,
-    head: &RequestHead,
-    channel: &Rc<Channel>,
-    deadline: Option<Deadline>,
-) -> After {
-    let handoff = Rc::clone(&connection.handoff);
-    let Some(key) = handoff.key() else {
-        return After::Over(Delegated::Close);
-    };
-    // The target reads from the socket if the body is not here whole, and after an upgrade.
-    let prefix = connection.body_prefix(head.framing()).len() as u64;
-    let reads_ahead = match head.framing() {
-        Framing::None => head.upgrade().is_none() && !head.is_connect(),
-        Framing::Length(length) => prefix >= length,
-        Framing::Chunked => false,
-    };
-    let watching = Cell::new(reads_ahead && !connection.read_closed);
-    connection.watch.set_has_more(connection.has_more(head));
-    let registered = if watching.get() {
-        connection.client.set_interest(Interest::Reads)
-    } else {
-        leave_reading_to_the_target(connection, channel)
-    };
-    if handoff.is_wanted() || (watching.get() && connection.input.len() as u64 > prefix) {
-        // Somebody waits for what the exchange holds, or the next request is here already, so that
-        // its arrival will not tell of this one's end.
-        want_completion(connection, channel);
-    }
-    if registered.is_err() {
-        // Nothing tells of the client any more; the target's own calls on the socket will.
-        watching.set(false);
-    }
-    loop {
-        let seen = if watching.get() {
-            let client = &connection.client;
-            poll_fn(|cx| {
-                if let Poll::Ready(()) = client.poll_readable(cx).map(drop) {
-                    // Usually the next request, whose coming says that this one is answered.
-                    channel.settle();
-                    return Poll::Ready(match handoff.take_event() {
-                        Some(event) => Seen::Event(event),
-                        None => Seen::Readable,
-                    });
-                }
-                handoff.poll_event(cx).map(Seen::Event)
-            })
-            .await
-        } else {
-            let client = &connection.client;
-            tokio::select! {
-                biased;
-                event = poll_fn(|cx| handoff.poll_event(cx)) => Seen::Event(event),
-                () = client.broken() => Seen::Broken,
-            }
-        };
-        match seen {
-            Seen::Event(Event::Completed(completed)) => {
-                return match completed.disposition {
-                    Disposition::Keep => {
-                        connection.consume_prefix(head.framing(), completed.leftover);
-                        After::Over(Delegated::Keep)
-                    }
-                    Disposition::Close => After::Over(Delegated::Close),
-                    Disposition::Detached => After::Over(Delegated::Detached),
-                    Disposition::Returned => After::Again {
-                        without_place: false,
-                    },
-                };
-            }
-            Seen::Event(Event::TargetDied(stage)) => {
-                return match on_target_death(stage, head.method()) {
-                    OnTargetDeath::Reassign => After::Again {
-                        without_place: true,
-                    },
-                    OnTargetDeath::Unavailable => After::Unanswered(Unanswered::TargetDied),
-                    OnTargetDeath::Close => After::CutShort,
-                };
-            }
-            Seen::Event(Event::WaitedTooLong) => {
-                if channel.withdraw(key) {
-                    return After::Unanswered(Unanswered::WaitedTooLong);
-                }
-            }
-            Seen::Event(Event::Stalled) => {
-                if channel.withdraw(key) {
-                    return After::Again {
-                        without_place: true,
-                    };
-                }
-            }
-            Seen::Event(Event::TimedOut) => {
-                if channel.withdraw(key)
-                    && let Some(Deadline { status, .. }) = deadline
-                {
-                    return After::Unanswered(Unanswered::TimedOut(status));
-                }
-            }
-            Seen::Event(Event::BodyTooSlow) => {
-                // The target finds the end of the stream, and why: it answers 408, or closes.
-                channel.body_too_slow(key);
-                if let Some(socket) = connection.client.plain_fd() {
-                    let _ = ostler_shm::shutdown_read(socket);
-                }
-                handoff.ends_by(connection.worker.now());
-            }
-            // A target that does not end it by itself is cut off: the connection is shut down.
-            Seen::Event(Event::ClientGone | Event::Overdue) | Seen::Broken => {
-                if !channel.withdraw(key) {
-                    channel.client_gone(key);
-                }
-                return After::Over(Delegated::ClientGone);
-            }
-            Seen::Readable => match read_ahead(connection, channel) {
-                Ahead::More => {}
-                Ahead::Enough => watching.set(false),
-                Ahead::Broken => {
-                    if !channel.withdraw(key) {
-                        channel.client_gone(key);
-                    }
-                    return After::Over(Delegated::ClientGone);
-                }
-            },
-        }
-    }
-}
-
-enum Seen {
-    Event(Event),
-    Readable,
-    Broken,
-}
-
-enum Ahead {
-    More,
-    Enough,
-    Broken,
-}
-
-/// Takes in what the client sends before its answer: the next request, or its end of stream. No
-/// more than is read at a time anywhere else: what is read here travels in an entry whose size
-/// counts on that.
-fn read_ahead(connection: &mut Connection, channel: &Rc<Channel>) -> Ahead {
-    let room = READ.saturating_sub(connection.input.len());
-    if room == 0 {
-        return match leave_reading_to_the_target(connection, channel) {
-            Ok(()) => Ahead::Enough,
-            Err(_) => Ahead::Broken,
-        };
-    }
-    let received = connection.client.recv_now(&mut connection.input, room);
-    match received {
-        Ok(0) => {
-            connection.read_closed = true;
-            connection
-                .handoff
-                .client_fell_silent(connection.worker.now(), SILENCE);
-        }
-        Ok(_) => {
-            connection.watch.set_has_more(true);
-            want_completion(connection, channel);
-            return Ahead::More;
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-            connection.client.clear_readable();
-            return Ahead::More;
-        }
-        Err(_) => return Ahead::Broken,
-    }
-    match leave_reading_to_the_target(connection, channel) {
-        Ok(()) => Ahead::Enough,
-        Err(_) => Ahead::Broken,
-    }
-}
-
-/// From here the client's bytes wake nobody here, so the completion must.
-fn leave_reading_to_the_target(
-    connection: &mut Connection,
-    channel: &Rc<Channel>,
-) -> std::io::Result<()> {
-    connection.client.set_interest(Interest::Breaks)?;
-    want_completion(connection, channel);
-    Ok(())
-}
-
-/// Has this task woken by the exchange's end, whatever it is.
-fn want_completion(connection: &Connection, channel: &Rc<Channel>) {
-    connection.handoff.want_completion();
-    channel.ask_for_wake();
-    // It may have been there before the target was asked to tell.
-    channel.settle();
-}
-
-/// Places of a connection, by channel.
-pub(crate) fn place_key(place: &Place) -> PlaceKey {
-    PlaceKey {
-        channel: Rc::as_ptr(&place.channel) as usize,
-    }
 }

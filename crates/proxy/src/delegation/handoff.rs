@@ -73,7 +73,7 @@ pub(crate) enum Event {
     TargetDied(Stage),
     /// It has waited in the queue for as long as it may.
     WaitedTooLong,
-    /// Its target does not move while another instance could take it.
+    /// Its target takes nothing, and another instance could.
     Stalled,
     /// The route's timeout is over and no target has it.
     TimedOut,
@@ -143,6 +143,11 @@ impl Handoff {
         self.gone_at.set(Some(now + grace));
     }
 
+    /// Whether something has happened that nobody has taken in.
+    pub(crate) fn has_event(&self) -> bool {
+        self.event.borrow().is_some()
+    }
+
     /// The event, if it has happened.
     pub(crate) fn take_event(&self) -> Option<Event> {
         self.event.take()
@@ -194,8 +199,8 @@ impl Handoff {
     }
 
     /// Looks whether time has interrupted the exchange.
-    pub(crate) fn check(&self, now: Instant, stage: Stage, wait_timeout: Duration, stalled: bool) {
-        if self.event.borrow().is_some() {
+    pub(crate) fn check(&self, now: Instant, stage: Stage, wait_timeout: Duration) {
+        if self.has_event() {
             return;
         }
         let waited = self
@@ -215,9 +220,6 @@ impl Handoff {
             self.happen(Event::WaitedTooLong);
         } else if stage != Stage::Responding && self.gone_at.get().is_some_and(|gone| now >= gone) {
             self.happen(Event::ClientGone);
-        } else if stage == Stage::Queued && stalled && waited.is_some_and(|waited| waited >= STALL)
-        {
-            self.happen(Event::Stalled);
         }
     }
 
@@ -261,9 +263,6 @@ impl Handoff {
         });
     }
 }
-
-/// How long a target that takes nothing keeps a request from another instance.
-const STALL: Duration = Duration::from_millis(500);
 
 /// Handoffs by slot.
 #[derive(Debug, Default)]

@@ -4,19 +4,24 @@ mod canonical;
 mod channel;
 mod delegator;
 mod handoff;
+mod in_flight;
+mod instance;
 mod kernel_tls;
 mod queue;
+mod registry;
 mod relay;
 mod responses;
+mod room;
 mod rules;
 mod transformed;
+mod verdict;
 
-pub(crate) use channel::{Channel, NotTaken, Place};
-pub(crate) use delegator::{Delegated, PlaceKey, Unanswered, delegate, longest_head, place_key};
+pub(crate) use channel::{Channel, NotTaken, Place, PlaceKey};
+pub(crate) use delegator::{Delegated, Unanswered, delegate, longest_head};
 pub(crate) use handoff::{Handoff, Record};
 pub(crate) use kernel_tls::{Lost, make_delegable};
-pub(crate) use queue::{Queue, QueueRegistry, Trust};
+pub(crate) use queue::Queue;
+pub(crate) use registry::{QueueRegistry, Trust};
 pub(crate) use relay::{RelayPlaces, RelayTarget};
 pub(crate) use rules::{Rule, Rules};
-
 pub(crate) use transformed::{Transformed, transformed};

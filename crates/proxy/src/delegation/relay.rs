@@ -6,7 +6,6 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use http::Response;
@@ -18,6 +17,9 @@ use ostler_delegation::relayed_client::CLIENT_FIELD;
 use ostler_delegation::{ChannelError, PROTOCOL_MINOR, SHARED_RELAY_MINOR, WireError};
 use ostler_shm::{ControlSocket, ReceiveError};
 
+use tokio::task::AbortHandle;
+
+use super::instance::Instance;
 use super::queue::watch_control;
 use crate::forwarder::{
     ForwardBody, Interim, NotRelayed, RelayedConnections, ResponseBody, SendError,
@@ -32,7 +34,9 @@ pub(crate) struct RelayTarget {
     id: String,
     control: ControlSocket,
     url_prefixes: RefCell<Vec<String>>,
-    load: Arc<AtomicUsize>,
+    instance: Arc<Instance>,
+    /// Follows what the target says; while it is one of a queue's.
+    task: RefCell<Option<AbortHandle>>,
     /// Connections for any client.
     shared: Rc<RelayedConnections>,
     /// What the target speaks, as its welcome says.
@@ -72,7 +76,7 @@ pub(crate) struct RelayGuard(Rc<RelayTarget>);
 
 impl Drop for RelayGuard {
     fn drop(&mut self) {
-        self.0.load.fetch_sub(1, Ordering::Relaxed);
+        self.0.instance.end();
     }
 }
 
@@ -80,7 +84,7 @@ impl RelayTarget {
     pub(crate) fn hello(
         id: String,
         control: ControlSocket,
-        load: Arc<AtomicUsize>,
+        instance: Arc<Instance>,
     ) -> Result<Rc<Self>, ChannelError> {
         control.send(
             &FrontMessage::HelloRelay {
@@ -94,7 +98,8 @@ impl RelayTarget {
             id,
             control,
             url_prefixes: RefCell::default(),
-            load,
+            instance,
+            task: RefCell::default(),
             shared: Rc::default(),
             minor: Cell::new(0),
             draining: Cell::new(false),
@@ -134,13 +139,35 @@ impl RelayTarget {
     }
 
     fn die(&self) {
-        self.dead.set(true);
+        if self.dead.replace(true) {
+            return;
+        }
         self.shared.close();
+        if self.task.borrow().is_some() {
+            self.instance.detach();
+        }
     }
 
-    /// No further exchange comes.
+    /// No further exchange comes; those under way have their connections.
     pub(crate) fn retire(&self) {
-        self.shared.close();
+        // A target that does not read it sees the socket close soon after.
+        let _ = self.control.send(&FrontMessage::Goodbye.encode(), &[]);
+        self.die();
+        if let Some(task) = self.task.take() {
+            task.abort();
+        }
+    }
+
+    /// Follows what the target says, on this thread. Calls `changed` when that changes anything.
+    pub(crate) fn run(self: &Rc<Self>, changed: impl Fn() + 'static) {
+        self.instance.attach();
+        let task = tokio::task::spawn_local(Rc::clone(self).drive(changed));
+        self.task.replace(Some(task.abort_handle()));
+    }
+
+    /// What all threads know of the target.
+    pub(crate) fn instance(&self) -> &Instance {
+        &self.instance
     }
 
     /// Closes connections that nobody has used for a while.
@@ -165,7 +192,7 @@ impl RelayTarget {
     }
 
     pub(crate) fn load(&self) -> usize {
-        self.load.load(Ordering::Relaxed)
+        self.instance.load()
     }
 
     pub(crate) fn url_prefixes(&self) -> Vec<String> {
@@ -173,7 +200,7 @@ impl RelayTarget {
     }
 
     pub(crate) fn begin(self: &Rc<Self>) -> RelayGuard {
-        self.load.fetch_add(1, Ordering::Relaxed);
+        self.instance.begin();
         RelayGuard(Rc::clone(self))
     }
 
@@ -243,7 +270,7 @@ impl RelayTarget {
     }
 
     /// Watches the control socket until the target is gone.
-    pub(crate) async fn drive(self: Rc<Self>, changed: impl Fn()) {
+    async fn drive(self: Rc<Self>, changed: impl Fn()) {
         let Ok(control) = watch_control(&self.control) else {
             self.die();
             return changed();

@@ -29,6 +29,13 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
+    /// Lets go of the rules, and queues, of destinations that a reload has removed.
+    pub(crate) fn forget_others(&self, revision: u64) {
+        if self.revision.replace(revision) != revision {
+            self.by_model.borrow_mut().clear();
+        }
+    }
+
     /// The rule of a destination that names a queue. Made on demand; making one opens its queue's
     /// folder and nothing else.
     pub(crate) fn of(
@@ -38,10 +45,7 @@ impl Rules {
         queue_name: &str,
         open: impl FnOnce(&DelegationRule) -> Rc<Queue>,
     ) -> Result<Rc<Rule>, QueueError> {
-        if self.revision.replace(revision) != revision {
-            // Destinations that a reload removed let go of their queues.
-            self.by_model.borrow_mut().clear();
-        }
+        self.forget_others(revision);
         let address = Arc::as_ptr(model) as usize;
         if let Some((_, rule)) = self.by_model.borrow().get(&address) {
             return Ok(Rc::clone(rule));

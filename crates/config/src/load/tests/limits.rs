@@ -130,10 +130,13 @@ fn numbers_of_connections_are_unlimited_unless_said() {
     let null = r#"{ "MaxConcurrentConnections": null, "MaxConcurrentUpgradedConnections": null,
         "MaxRequestBodySize": null }"#;
     assert_eq!(limits(null).max_request_body_size, None);
-    let loaded = load_text(r#"{ "Ostler": { "Limits": { "MaxConnectionsPerAddress": 9 } } }"#);
+    let own = r#"{ "MaxConnectionsPerAddress": 9, "QueueRetention": "00:00:00.5" }"#;
+    let loaded = load_text(&format!(r#"{{ "Ostler": {{ "Limits": {own} }} }}"#));
     assert!(loaded.diagnostics.is_empty(), "{:#?}", loaded.diagnostics);
-    let per_address = loaded.settings.ostler.limits.max_connections_per_address;
-    assert_eq!(per_address, Some(9));
+    let said = loaded.settings.ostler.limits;
+    assert_eq!(said.max_connections_per_address, Some(9));
+    assert_eq!(said.queue_retention, Duration::from_millis(500));
+    assert_eq!(none.queue_retention, Duration::from_secs(10));
 }
 
 #[test]
@@ -164,6 +167,8 @@ fn wrong_rates_and_numbers_are_errors() {
         "Ostler:Limits:MaxConnectionsPerAddress",
         "not positive",
     );
+    let text = r#"{ "Ostler:Limits:QueueRetention": "-00:00:01" }"#;
+    one_error("Ostler", text, "Ostler:Limits:QueueRetention", "negative");
 }
 
 #[test]

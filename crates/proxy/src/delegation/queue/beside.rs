@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use ostler_delegation::{ChannelError, DelegationRule};
 
-use super::{Channel, Queue, Taker, WELCOME_TIMEOUT};
+use super::joining::WELCOME_TIMEOUT;
+use super::{Channel, Passed, Queue, Taker};
 use crate::delegation::relay::RelayTarget;
 
 impl Queue {
@@ -20,8 +21,8 @@ impl Queue {
         }
         let id = channel.id().to_owned();
         let control = self.folder.connect(&id)?;
-        let load = self.load_of(&id);
-        let target = RelayTarget::hello(id, control, load)?;
+        let instance = self.shared.instance(&id);
+        let target = RelayTarget::hello(id, control, instance)?;
         match tokio::time::timeout(WELCOME_TIMEOUT, target.welcomed()).await {
             Ok(welcomed) => welcomed?,
             Err(elapsed) => return Err(std::io::Error::from(elapsed).into()),
@@ -38,11 +39,11 @@ impl Queue {
         );
         self.beside.borrow_mut().push(Rc::clone(&target));
         let queue = Rc::downgrade(self);
-        tokio::task::spawn_local(Rc::clone(&target).drive(move || {
+        target.run(move || {
             if let Some(queue) = queue.upgrade() {
                 queue.beside.borrow_mut().retain(|one| !one.is_dead());
             }
-        }));
+        });
         Ok(target)
     }
 
@@ -52,7 +53,9 @@ impl Queue {
         rule: &DelegationRule,
         failed: &str,
     ) -> Option<Rc<RelayTarget>> {
-        match self.taker(rule, Some(failed)).ok()? {
+        let mut passed = Passed::default();
+        passed.full(failed);
+        match self.taker(rule, &passed).ok()? {
             Taker::Relay(target) => Some(target),
             Taker::Channel(channel) => self.relay_beside(&channel).await.ok(),
             Taker::Nobody => None,
