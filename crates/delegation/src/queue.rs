@@ -186,7 +186,7 @@ impl QueueInstance {
     }
 
     /// Leaves the queue in place when this instance closes, so that requests wait for the next
-    /// one instead of being answered 503.
+    /// one for as long as the queue allows, and not only for as long as fronts remember it.
     pub fn keep_queue(&mut self, keep: bool) {
         self.keep_queue = keep;
     }

@@ -21,7 +21,7 @@
 use axum::extract::Path;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
-use ostler_target::{RequestInfo, RequestQueue};
+use ostler_target::{RequestInfo, RequestQueue, RequestQueueMode};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -30,6 +30,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         post(|body: axum::body::Bytes| async move { format!("{}\n", body.len()) }),
     );
     let queue = RequestQueue::builder("app")
+        .mode(RequestQueueMode::CreateOrAttach)
         .url_prefix("http://*:80/")
         .bind()?;
     println!("queue {} ready", queue.name());

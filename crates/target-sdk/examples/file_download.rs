@@ -21,7 +21,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body::{Frame, SizeHint};
-use ostler_target::{Body, RequestQueue};
+use ostler_target::{Body, RequestQueue, RequestQueueMode};
 use tokio::fs::File;
 use tokio::io::{AsyncRead, ReadBuf};
 
@@ -34,7 +34,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .nth(1)
         .ok_or("usage: file_download FILE")?;
     let path: Arc<Path> = PathBuf::from(path).into();
-    let queue = RequestQueue::builder("file").bind()?;
+    let queue = RequestQueue::builder("file")
+        .mode(RequestQueueMode::CreateOrAttach)
+        .bind()?;
     println!("queue {} ready", queue.name());
     let service = tower::service_fn(move |request| download(Arc::clone(&path), request));
     ostler_target::serve(queue, service).await?;

@@ -14,11 +14,13 @@ use std::convert::Infallible;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use ostler_target::{Body, RequestQueue};
+use ostler_target::{Body, RequestQueue, RequestQueueMode};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let queue = RequestQueue::builder("plain").bind()?;
+    let queue = RequestQueue::builder("plain")
+        .mode(RequestQueueMode::CreateOrAttach)
+        .bind()?;
     println!("queue {} ready", queue.name());
     ostler_target::serve(queue, tower::service_fn(count)).await?;
     Ok(())

@@ -16,7 +16,7 @@ use axum::extract::State;
 use axum::extract::ws::{Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::response::{Html, Response};
 use axum::routing::get;
-use ostler_target::RequestQueue;
+use ostler_target::{RequestQueue, RequestQueueMode};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::broadcast::{Receiver, Sender};
 
@@ -47,7 +47,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .route("/", get(|| async { Html(PAGE) }))
         .route("/chat", get(enter))
         .with_state(Sender::new(BACKLOG));
-    let queue = RequestQueue::builder("chat").bind()?;
+    let queue = RequestQueue::builder("chat")
+        .mode(RequestQueueMode::CreateOrAttach)
+        .bind()?;
     println!("queue {} ready", queue.name());
     ostler_target::serve(queue, app).await?;
     Ok(())

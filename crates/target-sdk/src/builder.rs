@@ -141,7 +141,9 @@ impl Builder {
         self
     }
 
-    /// Whether to make the queue, join it, or either. [`RequestQueueMode::Create`] by default.
+    /// Whether to make the queue, join it, or either. [`RequestQueueMode::Create`] by default, as in
+    /// http.sys: a second process is then refused. [`RequestQueueMode::CreateOrAttach`] is for
+    /// services of which several instances run, or a new one starts before the old one has ended.
     pub fn mode(mut self, mode: RequestQueueMode) -> Self {
         self.mode = mode;
         self
@@ -188,7 +190,8 @@ impl Builder {
     }
 
     /// Leaves the queue in place after a clean stop, so that requests wait (up to the wait timeout)
-    /// for the next instance instead of being answered 503. Off by default.
+    /// for the next instance. Off by default: fronts that know the queue then let requests wait for
+    /// as long as they remember it (10 seconds, `Ostler:Limits:QueueRetention`), then answer 503.
     pub fn keep_queue(mut self, keep: bool) -> Self {
         self.keep_queue = keep;
         self

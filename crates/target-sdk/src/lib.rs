@@ -7,11 +7,15 @@
 //!
 //! ```no_run
 //! use axum::{Router, routing::get};
-//! use ostler_target::RequestQueue;
+//! use ostler_target::{RequestQueue, RequestQueueMode};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let app = Router::new().route("/", get(|| async { "hello" }));
-//! let queue = RequestQueue::builder("shop").url_prefix("http://*:80/").bind()?;
+//! let queue = RequestQueue::builder("shop")
+//!     // Several processes may serve one queue, and a new one may come before the old one has gone.
+//!     .mode(RequestQueueMode::CreateOrAttach)
+//!     .url_prefix("http://*:80/")
+//!     .bind()?;
 //! ostler_target::serve(queue, app).await?;
 //! # Ok(()) }
 //! ```
