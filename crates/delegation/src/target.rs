@@ -456,7 +456,10 @@ impl TargetShared {
     /// Tells the front that an exchange is over.
     pub fn complete(&self, completed: &Completed) {
         self.active.fetch_sub(1, Ordering::Relaxed);
-        self.completed.fetch_add(1, Ordering::Relaxed);
+        // What goes back is somebody else's to complete.
+        if completed.disposition != Disposition::Returned {
+            self.completed.fetch_add(1, Ordering::Relaxed);
+        }
         let mut completions = self.lock();
         let Completions {
             producer,
