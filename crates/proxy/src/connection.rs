@@ -72,6 +72,11 @@ impl Watch {
         })
     }
 
+    /// Whether the connection is to end with the exchange it is in.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.counted.ending().get()
+    }
+
     /// Notes whether a further request is here.
     pub(crate) fn set_has_more(&self, has_more: bool) {
         self.has_more.set(has_more);
@@ -207,7 +212,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
                 After::Keep => {}
                 // What the client sends before it has heard of the end would destroy the response on
                 // its way.
-                After::Close => break connection.worker.is_draining(),
+                After::Close => break connection.watch.is_ending(),
                 After::Linger => break true,
                 After::Detached => return connection.let_go(),
             },
@@ -301,7 +306,7 @@ impl Connection {
             match self.recv_or_deadline(begun && !is_http2).await {
                 Some(Ok(0)) | Some(Err(_)) => return Next::Over,
                 Some(Ok(_)) => {}
-                None if begun && !(is_http2 && self.worker.is_draining()) => {
+                None if begun && !(is_http2 && self.watch.is_ending()) => {
                     return Next::TimedOut;
                 }
                 None => return Next::Over,
@@ -320,7 +325,7 @@ impl Connection {
             if let Poll::Ready(received) = client.poll_recv(cx, input, READ) {
                 return Poll::Ready(Some(received));
             }
-            if worker.is_draining() && !begun && !std::mem::replace(&mut is_last, true) {
+            if watch.is_ending() && !begun && !std::mem::replace(&mut is_last, true) {
                 let time = match self.is_used {
                     true => Duration::ZERO,
                     false => FIRST_REQUEST,
@@ -340,7 +345,7 @@ impl Connection {
     /// Whether the connection ends with the exchange of `head`: the front is stopping, and nothing of
     /// a further request is here.
     pub(crate) fn is_last(&self, head: &RequestHead) -> bool {
-        self.worker.is_draining() && !self.has_more(head)
+        self.watch.is_ending() && !self.has_more(head)
     }
 
     /// Whether bytes are here that are not of the request of `head`, as far as can be seen.

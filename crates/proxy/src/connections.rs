@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -33,6 +34,8 @@ pub(crate) struct Counted {
     connections: Arc<Connections>,
     is_open: Cell<bool>,
     address: Option<IpAddr>,
+    /// Whether it is to end with the exchange it is in: the front stops, or its endpoint is no more.
+    ending: Rc<Cell<bool>>,
 }
 
 /// An upgraded connection's, until it is dropped.
@@ -53,6 +56,7 @@ impl Connections {
             connections: Arc::clone(self),
             is_open: Cell::new(true),
             address: None,
+            ending: Rc::default(),
         })
     }
 
@@ -64,6 +68,16 @@ impl Connections {
 }
 
 impl Counted {
+    /// The connection is to end when `ending` says so.
+    pub(crate) fn end_by(&mut self, ending: Rc<Cell<bool>>) {
+        self.ending = ending;
+    }
+
+    /// Whether it is to end with the exchange it is in.
+    pub(crate) fn ending(&self) -> &Cell<bool> {
+        &self.ending
+    }
+
     /// Counts the connection among those of its client, unless there are as many as may be. Said once,
     /// when it is known who the client is.
     pub(crate) fn bind_to(&mut self, client: IpAddr, limits: &FrontLimits) -> Result<(), Refused> {

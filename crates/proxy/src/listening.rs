@@ -1,6 +1,6 @@
 //! The listening of one thread: it begins and ends while the front runs, endpoint by endpoint.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
@@ -40,8 +40,22 @@ struct Accepting {
     open: Open,
 }
 
-/// The tasks of an endpoint's connections.
-pub(crate) type Open = Rc<RefCell<Slab<Option<AbortHandle>>>>;
+/// An endpoint's connections.
+pub(crate) type Open = Rc<Connections>;
+
+#[derive(Debug, Default)]
+pub(crate) struct Connections {
+    tasks: RefCell<Slab<Option<AbortHandle>>>,
+    /// They are to end, each with the exchange it is in.
+    ending: Rc<Cell<bool>>,
+}
+
+impl Connections {
+    /// Says whether they are to end.
+    pub(crate) fn ending(&self) -> Rc<Cell<bool>> {
+        Rc::clone(&self.ending)
+    }
+}
 
 impl Listening {
     /// Listens on one endpoint more.
@@ -101,20 +115,22 @@ impl Accepting {
     /// Closes the socket, behind the last connection that the kernel has made: those of its queue
     /// would be reset.
     async fn end(self, worker: &Rc<Worker>) {
+        self.open.ending.set(true);
         self.accept.abort();
         let _ = self.accept.await;
         while let Ok(incoming) = self.listener.try_accept() {
             worker.accepted(incoming, &self.endpoint, &self.open);
         }
+        worker.check(true);
     }
 }
 
 async fn drain(open: Open) {
-    if open.borrow().is_empty() {
+    if open.tasks.borrow().is_empty() {
         return;
     }
     tokio::time::sleep(DRAIN).await;
-    for (_, task) in open.borrow().iter() {
+    for (_, task) in open.tasks.borrow().iter() {
         if let Some(task) = task {
             task.abort();
         }
@@ -123,7 +139,7 @@ async fn drain(open: Open) {
 
 /// Runs a connection as one of its endpoint's.
 pub(crate) fn spawn(open: &Open, serve: impl Future<Output = ()> + 'static) {
-    let at = open.borrow_mut().insert(None);
+    let at = open.tasks.borrow_mut().insert(None);
     let counted = Counted {
         open: Rc::clone(open),
         at,
@@ -132,7 +148,7 @@ pub(crate) fn spawn(open: &Open, serve: impl Future<Output = ()> + 'static) {
         let _counted = counted;
         serve.await;
     });
-    if let Some(entry) = open.borrow_mut().get_mut(at) {
+    if let Some(entry) = open.tasks.borrow_mut().get_mut(at) {
         *entry = Some(task.abort_handle());
     }
 }
@@ -146,6 +162,6 @@ struct Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         // Not while the others are walked through: aborting only marks a task of this thread.
-        self.open.borrow_mut().try_remove(self.at);
+        self.open.tasks.borrow_mut().try_remove(self.at);
     }
 }

@@ -155,11 +155,6 @@ impl Worker {
         ShakesHands(self)
     }
 
-    /// How far the front is with stopping.
-    pub(crate) fn phase(&self) -> &Cell<Phase> {
-        &self.phase
-    }
-
     /// Whether connections end with the exchange they are in.
     pub(crate) fn is_draining(&self) -> bool {
         self.phase.get() != Phase::Running
@@ -329,7 +324,8 @@ impl Worker {
         open: &Open,
     ) {
         match self.shared.connections.admit(&self.limits()) {
-            Ok(counted) => {
+            Ok(mut counted) => {
+                counted.end_by(open.ending());
                 let (worker, endpoint) = (Rc::clone(self), Rc::clone(endpoint));
                 let serve = accept::serve(worker, endpoint, incoming, counted);
                 listening::spawn(open, serve);
@@ -389,7 +385,8 @@ impl Worker {
         }
     }
 
-    fn check(&self, draining: bool) {
+    /// Has connections look at their time, and all of them if they are to end.
+    pub(crate) fn check(&self, draining: bool) {
         let watches: Vec<_> = self
             .connections
             .borrow()

@@ -4,6 +4,7 @@ use std::net::{TcpListener, TcpStream};
 
 use serde_json::{Value, json};
 
+use crate::support::http2_frames::Frames;
 use crate::support::{Authority, Client, Process, Sandbox, TlsSettings, eventually};
 
 /// Ports that nobody listens on.
@@ -45,7 +46,9 @@ fn endpoints_come_and_go_with_a_reload() {
     let front = start(&sandbox, json!({ "a": url(stays), "b": url(goes) }));
     front.wait_for_line(&format!("listening on http://127.0.0.1:{goes}"));
     let (mut staying, mut going) = (Client::connect(stays), Client::connect(goes));
-    let mut busy = Client::connect(goes);
+    let (mut busy, mut streams) = (Client::connect(goes), Frames::connect(goes));
+    streams.request(1, "/");
+    assert_eq!(streams.status_of(1), 200);
     for client in [&mut staying, &mut going] {
         assert_eq!(client.ask("GET", "/").status, 200);
     }
@@ -56,9 +59,12 @@ fn endpoints_come_and_go_with_a_reload() {
     front.wait_for_line(&format!("listening on http://127.0.0.1:{comes}"));
     assert!(!is_listened_on(goes));
     assert_eq!(Client::connect(comes).ask("GET", "/").status, 200);
-    // Who is connected has time to finish, and then no more.
+    // Who is connected has time to finish, and then no more; who asks for nothing is told at once.
+    assert!(going.is_closed());
+    assert_eq!(streams.goaway(), 0);
+    assert!(streams.is_closed());
     assert_eq!(busy.response().status, 200);
-    assert!(going.is_closed() && busy.is_closed());
+    assert!(busy.is_closed());
     assert_eq!(staying.ask("GET", "/").status, 200);
     assert_eq!(Client::connect(stays).ask("GET", "/").status, 200);
     let said = front.errors();

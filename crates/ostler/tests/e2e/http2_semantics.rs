@@ -8,6 +8,24 @@ use crate::support::http2_destination::blocking;
 use crate::support::http2_frames::{Frames, HEADERS, fields};
 use crate::support::{BothWays, Destination, Sandbox, WAYS, delegating_to};
 
+#[test]
+fn settings_are_those_that_kestrel_says() {
+    let (sandbox, destination) = (Sandbox::new(), Destination::new());
+    let front = sandbox.front(&forwarding_to(&destination));
+    let mut client = Frames::connect(front.port);
+    let settings = client.frame_of(4, 0);
+    let mut said: Vec<_> = settings
+        .chunks(6)
+        .map(|setting| {
+            let value = u32::from_be_bytes([setting[2], setting[3], setting[4], setting[5]]);
+            (u16::from_be_bytes([setting[0], setting[1]]), value)
+        })
+        .collect();
+    said.sort_unstable();
+    // All but MAX_HEADER_LIST_SIZE, which is 32,768 there.
+    assert_eq!(said, [(3, 100), (4, 768 * 1024), (6, 35_968), (8, 1)]);
+}
+
 /// A request to speak another protocol on its stream.
 fn connect(protocol: &str, path: &str) -> Request<()> {
     let request = Request::connect(url(path))

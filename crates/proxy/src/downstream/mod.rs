@@ -179,8 +179,8 @@ impl Downstream<'_> {
                     &mut connection.input,
                     &mut connection.read_closed,
                 );
-                let phase = connection.worker.phase();
-                let response = response_writer::Http1Response::new(head, client, phase, has_more);
+                let ending = connection.watch.counted.ending();
+                let response = response_writer::Http1Response::new(head, client, ending, has_more);
                 Some((RequestBody::Http1(body), ResponseWriter::Http1(response)))
             }
             Self::Http2(stream) => {

@@ -13,7 +13,6 @@ use ostler_http1::{
 };
 
 use crate::client::Client;
-use crate::front::Phase;
 use crate::http2;
 
 /// Writes one response.
@@ -190,8 +189,8 @@ impl ResponseWriter<'_> {
 #[derive(Debug)]
 pub(crate) struct Http1Response<'c> {
     client: &'c Client,
-    /// How far the front is with stopping.
-    phase: &'c Cell<Phase>,
+    /// Whether the connection is to end with the exchange it is in.
+    ending: &'c Cell<bool>,
     facts: RequestFacts,
     /// Bytes of a further request are here.
     has_more: bool,
@@ -208,12 +207,12 @@ impl<'c> Http1Response<'c> {
     pub(super) fn new(
         head: &RequestHead,
         client: &'c Client,
-        phase: &'c Cell<Phase>,
+        ending: &'c Cell<bool>,
         has_more: bool,
     ) -> Self {
         Self {
             client,
-            phase,
+            ending,
             has_more,
             facts: RequestFacts::from(head),
             out: Vec::new(),
@@ -239,7 +238,7 @@ impl<'c> Http1Response<'c> {
     }
 
     fn head(&mut self, head: Head<'_>) -> bool {
-        let is_last = self.phase.get() != Phase::Running && !self.has_more;
+        let is_last = self.ending.get() && !self.has_more;
         self.facts.keep_alive &= head.keep_alive && !is_last;
         let mut out = std::mem::take(&mut self.out);
         out.reserve(1024);

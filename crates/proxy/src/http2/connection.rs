@@ -172,7 +172,7 @@ where
         if let Poll::Ready(begun) = handshake.as_mut().poll(cx) {
             return Poll::Ready(begun.ok());
         }
-        if worker.is_draining() && !std::mem::replace(&mut is_last, true) {
+        if watch.is_ending() && !std::mem::replace(&mut is_last, true) {
             watch.set_deadline(Some(worker.now() + FIRST_REQUEST));
         }
         watch.wake_by(cx.waker());
@@ -217,6 +217,8 @@ async fn cut_off<T>(
 fn settings(limits: &FrontLimits) -> server::Builder {
     /// What a field counts beside its name and value (RFC 9113 section 6.5.2).
     const FIELD: usize = 32;
+    const HEADER_TABLE: u32 = 4096;
+    const FRAME: u32 = 16 * 1024;
     /// How long the client may go on sending on a stream that has been reset.
     const RESET: Duration = Duration::from_secs(10);
     let http1 = &limits.http1;
@@ -231,8 +233,6 @@ fn settings(limits: &FrontLimits) -> server::Builder {
     let mut builder = server::Builder::new();
     builder
         .max_concurrent_streams(limits.max_streams_per_connection)
-        .header_table_size(limits.header_table_size)
-        .max_frame_size(limits.max_frame_size)
         .max_header_list_size(u32::try_from(header_list).unwrap_or(u32::MAX))
         .initial_connection_window_size(limits.initial_connection_window_size)
         .initial_window_size(limits.initial_stream_window_size)
@@ -242,6 +242,13 @@ fn settings(limits: &FrontLimits) -> server::Builder {
         .reset_stream_duration(RESET)
         .data_frame_budget(held)
         .enable_connect_protocol();
+    // What every client takes for granted is not said, as in Kestrel (RFC 9113 section 6.5.2).
+    if limits.header_table_size != HEADER_TABLE {
+        builder.header_table_size(limits.header_table_size);
+    }
+    if limits.max_frame_size != FRAME {
+        builder.max_frame_size(limits.max_frame_size);
+    }
     builder
 }
 
@@ -308,7 +315,7 @@ where
     } else {
         Due::Nothing
     };
-    let ends = worker.is_draining() || watch.is_expired(now);
+    let ends = watch.is_ending() || watch.is_expired(now);
     pace.poll(now, &limits, due, ends, is_unused, cx)
         .map(Next::Step)
 }

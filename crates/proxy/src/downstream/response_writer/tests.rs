@@ -46,8 +46,8 @@ async fn try_a_piece(writer: &mut ResponseWriter<'_>) {
 #[tokio::test]
 async fn a_response_has_begun_when_its_first_piece_is_half_taken() {
     let (client, _theirs) = narrow();
-    let (request, running) = (RequestHead::default(), Cell::new(Phase::Running));
-    let mut writer = ResponseWriter::Http1(Http1Response::new(&request, &client, &running, false));
+    let (request, ending) = (RequestHead::default(), Cell::new(false));
+    let mut writer = ResponseWriter::Http1(Http1Response::new(&request, &client, &ending, false));
     begin(&mut writer);
     assert!(!writer.is_begun());
     try_a_piece(&mut writer).await;
@@ -64,8 +64,8 @@ async fn a_response_has_begun_when_its_first_byte_is_tried() {
     let mut taken = 0;
     let filled = client.send_half(&mut full, Duration::ZERO, &mut taken);
     filled.await.unwrap_err();
-    let (request, running) = (RequestHead::default(), Cell::new(Phase::Running));
-    let mut writer = ResponseWriter::Http1(Http1Response::new(&request, &client, &running, false));
+    let (request, ending) = (RequestHead::default(), Cell::new(false));
+    let mut writer = ResponseWriter::Http1(Http1Response::new(&request, &client, &ending, false));
     begin(&mut writer);
     try_a_piece(&mut writer).await;
     assert!(writer.is_begun());
