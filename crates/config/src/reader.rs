@@ -209,11 +209,15 @@ impl<'a, 'd> Reader<'a, 'd> {
 }
 
 /// What somebody meant who wrote a key that an object has not.
-pub(crate) fn what_was_meant(object: &Object, name: &str) -> Option<String> {
+pub(crate) fn what_was_meant(object: &'static Object, name: &str) -> Option<String> {
     if let Some(instead) = object.instead_of(name) {
         return Some(instead);
     }
-    let owner = keys::only_owner(name).map(|owner| match owner.as_str() {
+    let is_outermost = std::ptr::eq(object, &keys::ROOT);
+    if let (Some(below), false) = (keys::only_owner(object, name), is_outermost) {
+        return Some(format!("put it into {below}"));
+    }
+    let owner = keys::only_owner(&keys::ROOT, name).map(|owner| match owner.as_str() {
         "" => "the outermost level".to_owned(),
         _ => owner,
     });

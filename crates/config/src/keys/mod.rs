@@ -180,11 +180,11 @@ impl Object {
     }
 }
 
-/// The one object that has a key of this name, as a path in which `*` is an id, empty for the outermost
-/// level; `None` where several have, or none.
-pub(crate) fn only_owner(name: &str) -> Option<String> {
+/// The one object in `within` that has a key of this name, as a path in which `*` is an id, empty for
+/// `within` itself; `None` where several have, or none.
+pub(crate) fn only_owner(within: &'static Object, name: &str) -> Option<String> {
     let mut owners = Vec::new();
-    visit(&ROOT, String::new(), &mut |path, object| {
+    visit(within, String::new(), &mut |path, object| {
         if object.key(name).is_some_and(|key| !key.is_idle) {
             owners.push(path.to_owned());
         }

@@ -229,10 +229,14 @@ fn a_key_of_before_hears_its_new_name_and_a_misplaced_one_its_place() {
     }
     assert_eq!(ROUTE.instead_of("Timeout"), None);
     assert_eq!(
-        only_owner("hosts").as_deref(),
+        only_owner(&ROOT, "hosts").as_deref(),
         Some("ReverseProxy:Routes:*:Match")
     );
-    assert_eq!(only_owner("urls").as_deref(), Some(""));
-    assert_eq!(only_owner("Name"), None);
-    assert_eq!(only_owner("Nothing"), None);
+    assert_eq!(only_owner(&ROOT, "urls").as_deref(), Some(""));
+    assert_eq!(only_owner(&ROOT, "Name"), None);
+    assert_eq!(only_owner(&ROOT, "Nothing"), None);
+    // Several have it, of which one is below.
+    assert_eq!(only_owner(&ROOT, "MaxRequestBodySize"), None);
+    let below = only_owner(&KESTREL, "MaxRequestBodySize");
+    assert_eq!(below.as_deref(), Some("Limits"));
 }
