@@ -159,6 +159,28 @@ impl Client {
         }
     }
 
+    /// Completes when nobody is there any more, of a client that has ended its stream. It may only have
+    /// said that it sends nothing more, and is answered then, however long that takes.
+    pub(crate) async fn left(&self) {
+        /// How often the socket is looked at.
+        const LOOK: Duration = Duration::from_secs(1);
+        self.ask_for_presence();
+        while !self.has_left() {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Whether nobody is there any more, of a client that has ended its stream.
+    pub(crate) fn has_left(&self) -> bool {
+        ostler_shm::has_left(self.as_fd())
+    }
+
+    /// Has the kernel find out whether the client is there, which an exchange would not otherwise.
+    pub(crate) fn ask_for_presence(&self) {
+        // Without it a client that has left is noticed when it is answered.
+        let _ = ostler_shm::ask_for_presence(self.as_fd());
+    }
+
     /// Ready when the connection broke. For [`Interest::Breaks`].
     pub(crate) async fn broken(&self) {
         if let Ok(registration) = self.registration() {

@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::connections::Connections;
 use crate::delegation::{QueueRegistry, Trust, longest_head};
+use crate::descriptors::Descriptors;
 use crate::forwarder::ConnectionLimits;
 use crate::health::{self, ActiveHealthOptions, HealthSignal};
 use crate::listener::{Endpoint, ListenAddress, ListenUrl, bind};
@@ -136,6 +137,7 @@ pub(crate) enum Phase {
 pub(crate) struct Shared {
     pub(crate) model: Arc<ProxyModel>,
     pub(crate) connections: Arc<Connections>,
+    pub(crate) descriptors: Descriptors,
     pub(crate) queues: Arc<QueueRegistry>,
     pub(crate) resets: Resets,
     pub(crate) health: HealthSignal,
@@ -258,7 +260,7 @@ impl Front {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
         };
-        ostler_shm::raise_open_file_limit();
+        let descriptors = Descriptors::new(ostler_shm::raise_open_file_limit(), threads);
         let (changes, receivers): (Vec<_>, Vec<_>) =
             (0..threads).map(|_| mpsc::unbounded_channel()).unzip();
         let mut trusted = options.trusted_uids.clone();
@@ -270,6 +272,7 @@ impl Front {
         let shared = Arc::new(Shared {
             model,
             connections: Arc::default(),
+            descriptors,
             queues: Arc::new(queues),
             resets: Resets::default(),
             health: HealthSignal::default(),

@@ -15,6 +15,7 @@ mod connections;
 mod context;
 mod data_rates;
 mod delegation;
+mod descriptors;
 mod direct_forwarder;
 mod downstream;
 mod exchange;

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -304,13 +305,24 @@ impl Worker {
         endpoint: Rc<Endpoint>,
         open: Open,
     ) {
+        let mut short = false;
         loop {
+            // What is accepted beyond what clients are given is of the reserve: no more of it, then.
+            while short {
+                tokio::time::sleep(TICK).await;
+                short = self.shared.descriptors.are_short(listener.as_fd());
+            }
             match listener.accept().await {
-                Ok(incoming) => self.accepted(incoming, &endpoint, &open),
+                Ok(incoming) => {
+                    if self.shared.descriptors.are_reserved(incoming.as_fd()) {
+                        short = self.shared.descriptors.are_short(listener.as_fd());
+                    }
+                    self.accepted(incoming, &endpoint, &open);
+                }
                 Err(error) => {
-                    // Out of descriptors, most likely: others will give some back.
                     tracing::error!(%error, "cannot accept a connection");
                     tokio::time::sleep(TICK).await;
+                    short = self.shared.descriptors.are_short(listener.as_fd());
                 }
             }
         }

@@ -50,6 +50,8 @@ mod client;
     reason = "sets a vector's length after filling its spare capacity"
 )]
 mod copy;
+#[cfg(not(loom))]
+mod descriptors;
 mod error;
 #[cfg(not(loom))]
 #[expect(unsafe_code, reason = "calls the C library's allocator")]
@@ -81,6 +83,8 @@ mod pace;
     reason = "reads the peer's credentials, whose process id may be zero"
 )]
 mod peer_credentials;
+#[cfg(not(loom))]
+mod presence;
 mod process;
 mod region;
 mod ring;
@@ -97,6 +101,8 @@ mod wake;
 
 #[cfg(not(loom))]
 pub use client::{peer_and_local_address, recv, send, set_no_delay, shutdown_both, shutdown_write};
+#[cfg(not(loom))]
+pub use descriptors::lowest_free_descriptor;
 pub use error::{PushError, ReceiveError, RegionError, RingError};
 #[cfg(not(loom))]
 pub use heap::release_free_memory;
@@ -106,6 +112,8 @@ pub use inotify::WatchedFolder;
 pub use pace::{PaceKeeper, Pacer};
 #[cfg(not(loom))]
 pub use peer_credentials::PeerCredentials;
+#[cfg(not(loom))]
+pub use presence::{ask_for_presence, has_left, is_broken};
 pub use process::{monotonic_nanoseconds, open_file_limit, raise_open_file_limit};
 pub use region::{OwnRegion, PeerRegion, RegionSpec, full_fence};
 pub use ring::{Consumer, Producer};

@@ -28,7 +28,7 @@ pub(crate) struct Handoff {
     wanted: Cell<bool>,
     /// When the request was put into the ring, by the worker's coarse clock.
     queued_at: Cell<Option<Instant>>,
-    /// When the client's silence counts as its going away.
+    /// When it is to be looked whether a client that has ended its stream is still there.
     gone_at: Cell<Option<Instant>>,
     /// When the route's timeout is over.
     over_at: Cell<Option<Instant>>,
@@ -79,8 +79,8 @@ pub(crate) enum Event {
     TimedOut,
     /// The route's timeout has been over for a while, and the target still has it.
     Overdue,
-    /// The client ended its stream and the response has not begun.
-    ClientGone,
+    /// The client ended its stream and the response has not begun: it may have left.
+    ClientSilent,
     /// The target waits for a body that comes too slowly.
     BodyTooSlow,
 }
@@ -219,7 +219,8 @@ impl Handoff {
         if stage == Stage::Queued && waited.is_some_and(|waited| waited >= wait_timeout) {
             self.happen(Event::WaitedTooLong);
         } else if stage != Stage::Responding && self.gone_at.get().is_some_and(|gone| now >= gone) {
-            self.happen(Event::ClientGone);
+            self.gone_at.set(None);
+            self.happen(Event::ClientSilent);
         }
     }
 

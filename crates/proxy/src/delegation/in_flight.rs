@@ -15,8 +15,8 @@ use super::verdict::{End, Seen, Verdict, verdict};
 use crate::client::{Interest, READ};
 use crate::connection::Connection;
 
-/// How long a client may have ended its stream before its request counts as abandoned: one that
-/// only says that it sends nothing more is answered, one that went away is noticed.
+/// How often it is looked whether a client that has ended its stream is still there: one that only says
+/// that it sends nothing more is answered, one that went away is noticed.
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// An exchange between its hand-over and its end.
@@ -79,6 +79,10 @@ impl<'c> InFlight<'c> {
                     Ahead::Broken => Seen::ClientGone,
                 },
                 Woken::Broken => Seen::ClientGone,
+                Woken::By(Event::ClientSilent) if !self.connection.client.has_left() => {
+                    self.look_again();
+                    continue;
+                }
                 Woken::By(event) => match self.take_in(event) {
                     // Of one that died its channel has told how far it was.
                     (Seen::TargetDied, stage) => {
@@ -114,7 +118,7 @@ impl<'c> InFlight<'c> {
             Event::Stalled => Seen::Stalled,
             Event::TimedOut => Seen::TimedOut,
             Event::Overdue => Seen::Overdue,
-            Event::ClientGone => Seen::ClientGone,
+            Event::ClientSilent => Seen::ClientGone,
             Event::BodyTooSlow => Seen::BodyTooSlow,
         };
         (seen, Stage::Queued)
@@ -227,8 +231,14 @@ impl<'c> InFlight<'c> {
     fn fall_silent(&mut self) {
         self.connection.read_closed = true;
         self.channel.leave_out(self.key);
-        self.handoff
-            .client_fell_silent(self.connection.worker.now(), SILENCE);
+        self.connection.client.ask_for_presence();
+        self.look_again();
+    }
+
+    /// Has it looked after a while whether the client is still there.
+    fn look_again(&self) {
+        let now = self.connection.worker.now();
+        self.handoff.client_fell_silent(now, SILENCE);
     }
 
     /// From here the client's bytes wake nobody here, so the completion must.

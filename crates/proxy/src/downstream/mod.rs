@@ -23,7 +23,8 @@ use http_body_util::Full;
 use ostler_delegation::control::ConnectionFacts;
 use ostler_http1::{BodyLength, RequestFacts, RequestHead};
 
-pub(crate) use request_body::{BodyFailure, Gone, Piece, RequestBody};
+use request_body::Ahead;
+pub(crate) use request_body::{BodyFailure, Piece, RequestBody};
 pub(crate) use response_writer::{Head, ResponseWriter, WriteError};
 
 use crate::client::Interest;
@@ -191,28 +192,23 @@ impl Downstream<'_> {
     }
 
     /// Completes when the client is gone. What it sends ahead is kept meanwhile.
-    pub(crate) async fn gone(&mut self) -> Gone {
+    pub(crate) async fn gone(&mut self) {
         match self {
             Self::Http1(connection) => {
                 let client = &mut connection.client;
                 let (input, read_closed) = (&mut connection.input, &mut connection.read_closed);
                 if !*read_closed && client.set_interest(Interest::Reads).is_err() {
-                    return Gone::Broken;
+                    return;
                 }
-                let enough = request_body::read_ahead(client, input, read_closed).await;
-                if let Some(gone) = enough {
-                    return gone;
+                if let Ahead::Gone = request_body::read_ahead(client, input, read_closed).await {
+                    return;
                 }
                 // What it says next stays with it; that it breaks is told all the same.
                 if client.set_interest(Interest::Breaks).is_ok() {
                     client.broken().await;
                 }
-                Gone::Broken
             }
-            Self::Http2(stream) => {
-                stream.gone().await;
-                Gone::Broken
-            }
+            Self::Http2(stream) => stream.gone().await,
         }
     }
 

@@ -1,7 +1,5 @@
 //! A request's body, read from the client piece by piece, and the client's going away.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::HeaderMap;
 use ostler_http1::{BodyDecoder, BodyProgress, RequestHead};
@@ -12,10 +10,6 @@ use crate::http2;
 
 /// Bytes read from the client at a time, once a body is on its way.
 const READ_BODY: usize = 4 * READ;
-
-/// How long a client may have ended its stream before its request counts as abandoned: one that
-/// only says that it sends nothing more is answered, one that went away is noticed.
-const SILENCE: Duration = Duration::from_secs(1);
 
 /// The body of one request.
 #[derive(Debug)]
@@ -41,15 +35,6 @@ pub(crate) enum BodyFailure {
     Malformed,
     /// It comes more slowly than it may.
     TooSlow,
-}
-
-/// How a client went away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Gone {
-    /// The connection broke, or the stream was reset.
-    Broken,
-    /// It has ended its stream and been silent since. It may still be listening.
-    Silent,
 }
 
 impl RequestBody<'_> {
@@ -99,13 +84,12 @@ impl RequestBody<'_> {
 
     /// Completes when the client is gone, as far as its own direction says so. What it sends ahead
     /// is kept meanwhile.
-    pub(crate) async fn gone(&mut self) -> Gone {
+    pub(crate) async fn gone(&mut self) {
         match self {
             Self::Http1(body) => {
-                let gone = read_ahead(body.client, body.input, body.read_closed).await;
-                match gone {
-                    Some(gone) => gone,
-                    None => std::future::pending().await,
+                match read_ahead(body.client, body.input, body.read_closed).await {
+                    Ahead::Gone => {}
+                    Ahead::Enough => std::future::pending().await,
                 }
             }
             // That a stream is reset is for its response to see.
@@ -115,25 +99,33 @@ impl RequestBody<'_> {
 }
 
 /// Takes in what the client sends ahead, as much as is read at a time anywhere else: what is read
-/// here may travel in an entry whose size counts on that. `None` when that much is here.
+/// here may travel in an entry whose size counts on that.
 pub(super) async fn read_ahead(
     client: &Client,
     input: &mut Vec<u8>,
     read_closed: &mut bool,
-) -> Option<Gone> {
+) -> Ahead {
     while !*read_closed {
         let room = READ.saturating_sub(input.len());
         if room == 0 {
-            return None;
+            return Ahead::Enough;
         }
         match client.recv(input, room).await {
             Ok(0) => *read_closed = true,
             Ok(_) => {}
-            Err(_) => return Some(Gone::Broken),
+            Err(_) => return Ahead::Gone,
         }
     }
-    tokio::time::sleep(SILENCE).await;
-    Some(Gone::Silent)
+    client.left().await;
+    Ahead::Gone
+}
+
+/// What ends reading ahead.
+pub(super) enum Ahead {
+    /// As much is here as is read.
+    Enough,
+    /// Nobody is there any more.
+    Gone,
 }
 
 /// A body in the bytes of an HTTP/1.1 connection. What follows it stays in the input.

@@ -16,7 +16,7 @@ use super::clients::Interim;
 use super::forward_body::{ForwardBody, Sent};
 use super::response::pass_fields;
 use crate::admission::Deadline;
-use crate::downstream::{BodyFailure, BodyRead, Gone, Piece, RequestBody, ResponseWriter};
+use crate::downstream::{BodyFailure, BodyRead, Piece, RequestBody, ResponseWriter};
 use crate::outcome::ForwarderError;
 use crate::slow_timer::{self, SlowTimer, TICK};
 
@@ -136,10 +136,7 @@ impl<'c> Upload<'c> {
             Err(Side::Destination) => self.discard().await,
             Err(side) => return side,
         }
-        if self.body.gone().await == Gone::Silent {
-            // It may still be listening to what moves.
-            activity.quiet().await;
-        }
+        self.body.gone().await;
         Side::ClientGone
     }
 
@@ -271,13 +268,6 @@ impl Activity {
 
     pub(crate) fn happened(&self) {
         self.last.set(slow_timer::now());
-    }
-
-    /// Completes when nothing has moved for a second.
-    pub(crate) async fn quiet(&self) {
-        const QUIET: Duration = Duration::from_secs(1);
-        let mut timer = SlowTimer::default();
-        poll_fn(|cx| timer.poll_until(self.last.get() + QUIET + TICK, cx)).await;
     }
 
     /// Completes when nothing has moved for the timeout or the deadline has passed; never without
