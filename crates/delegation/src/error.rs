@@ -224,9 +224,13 @@ impl ChannelError {
 /// Whether a control socket did not take a message, or a connection, because what came before lies
 /// there.
 pub(crate) fn is_busy(error: &io::Error) -> bool {
-    // As many descriptors are in flight as RLIMIT_NOFILE allows (unix(7)).
+    error.kind() == io::ErrorKind::WouldBlock || is_too_many_in_flight(error)
+}
+
+/// As many descriptors are in flight as RLIMIT_NOFILE allows (unix(7)).
+pub(crate) fn is_too_many_in_flight(error: &io::Error) -> bool {
     const ETOOMANYREFS: i32 = 109;
-    error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(ETOOMANYREFS)
+    error.raw_os_error() == Some(ETOOMANYREFS)
 }
 
 impl From<ReceiveError> for ChannelError {
@@ -248,6 +252,17 @@ pub enum OpenConnectionError {
     /// The control socket is full: the target does not keep up.
     #[error("the target does not read its control socket")]
     Busy,
+    /// As many clients' sockets lie in the control socket as one target may keep there. There is room
+    /// once it takes requests.
+    #[error("the target does not receive its clients' sockets")]
+    NotReceived,
+    /// As many descriptors of this process' user are on their way to other processes as its limit of
+    /// open files allows: some target, which need not be this one, does not keep up.
+    #[error(
+        "as many descriptors of this user are in flight as its limit of open files allows \
+         (ETOOMANYREFS): a target of one of its queues does not receive them"
+    )]
+    TooManyInFlight,
     /// The channel failed.
     #[error(transparent)]
     Channel(#[from] ChannelError),

@@ -14,9 +14,10 @@ use ostler_shm::{
     RegionSpec, Sleeper, Waker, event_descriptor, full_fence,
 };
 
+use crate::capacity::{Capacity, InFlight};
 use crate::control::{ConnectionFacts, FrontMessage, TargetMessage, TlsFacts};
 use crate::entry::{self, Completed, ExchangeKey, RequestEntry};
-use crate::error::{ChannelError, OpenConnectionError, WireError, is_busy};
+use crate::error::{ChannelError, OpenConnectionError, WireError, is_busy, is_too_many_in_flight};
 use crate::handover::{Disposition, Stage, is_body_awaited, too_slow_byte, withdrawn_byte};
 use crate::untaken::Untaken;
 use crate::{PROTOCOL_MINOR, RESPONSE_TRANSFORMS_MINOR};
@@ -136,6 +137,8 @@ impl Opening {
             sleeper: Sleeper::new(Arc::clone(&self.own)),
             pacer: Pacer::new(Arc::clone(&self.own), Arc::clone(&peer), self.pace_front),
             control: self.control,
+            capacity: Arc::default(),
+            in_flight: InFlight::default(),
             untaken: Arc::new(Untaken::new(Arc::clone(&self.own), Arc::clone(&peer))),
             own: self.own,
             peer,
@@ -207,6 +210,9 @@ pub struct FrontChannel {
     pacer: Pacer,
     wake_front: OwnedFd,
     welcome: Welcome,
+    /// Connections that all channels to the target hold: no more than its welcome says.
+    capacity: Arc<Capacity>,
+    in_flight: InFlight,
     untaken: Arc<Untaken>,
     slots: Vec<Slot>,
     free: Vec<u32>,
@@ -304,10 +310,15 @@ impl FrontChannel {
         facts: ConnectionFacts,
         tls: Option<TlsFacts>,
     ) -> Result<SlotKey, OpenConnectionError> {
-        let limit = MAX_SLOTS.min(self.welcome.max_connections as usize);
+        if !self.has_room_for_connection() {
+            return Err(OpenConnectionError::TooMany);
+        }
+        if !self.in_flight.has_room(self.peer.entries_consumed()) {
+            return Err(OpenConnectionError::NotReceived);
+        }
         let slot = match self.free.last() {
             Some(slot) => *slot,
-            None if self.slots.len() < limit => {
+            None if self.slots.len() < MAX_SLOTS => {
                 self.slots.push(Slot::FRESH);
                 let slot = (self.slots.len() - 1) as u32;
                 self.free.push(slot);
@@ -325,9 +336,14 @@ impl FrontChannel {
         };
         match self.control.send(&message.encode(), &[client]) {
             Ok(()) => {}
+            Err(error) if is_too_many_in_flight(&error) => {
+                return Err(OpenConnectionError::TooManyInFlight);
+            }
             Err(error) if is_busy(&error) => return Err(OpenConnectionError::Busy),
             Err(error) => return Err(ChannelError::Io(error).into()),
         }
+        self.in_flight.sent(self.own.entries_produced());
+        self.capacity.take();
         self.free.pop();
         // Exchanges count on: the target's state byte still has the tag of the slot's last one, and
         // must not be taken for the state of the next.
@@ -336,6 +352,60 @@ impl FrontChannel {
         // The slot's last exchange may have been withdrawn: forget it before its number returns.
         self.own.set_slot(slot as usize, 0);
         Ok(SlotKey { slot, generation })
+    }
+
+    /// Whether the target may hold another connection.
+    pub fn has_room_for_connection(&self) -> bool {
+        let is_slot_free = !self.free.is_empty() || self.slots.len() < MAX_SLOTS;
+        is_slot_free && self.capacity.held() < self.welcome.max_connections as usize
+    }
+
+    /// Counts connections together with the other channels to the same target.
+    pub fn share_capacity(&mut self, capacity: Arc<Capacity>) {
+        let held = self
+            .slots
+            .iter()
+            .filter(|slot| slot.state != SlotState::Free);
+        held.for_each(|_| {
+            self.capacity.give_back();
+            capacity.take();
+        });
+        self.capacity = capacity;
+    }
+
+    /// Whether the target holds a connection by this key.
+    pub fn holds(&self, connection: SlotKey) -> bool {
+        self.slots
+            .get(connection.slot as usize)
+            .is_some_and(|slot| {
+                let is_held = matches!(slot.state, SlotState::Idle | SlotState::InFlight);
+                is_held && slot.generation == connection.generation
+            })
+    }
+
+    /// Lets go of connections that have been in no exchange for longest: an eighth of those that are in
+    /// none, so that looking for them is worth it. Their clients stay, and their sockets are handed over
+    /// anew with their next requests. Gives their number.
+    pub fn release_idle(&mut self) -> usize {
+        const MOST: usize = 64;
+        let slots = self.slots.iter().enumerate();
+        let idle = slots.filter(|(_, slot)| slot.state == SlotState::Idle);
+        // A later exchange has a later entry.
+        let mut idle: Vec<_> = idle
+            .map(|(at, slot)| (slot.entry, at as u32, slot.generation))
+            .collect();
+        let released = match idle.len() {
+            0 => return 0,
+            idle => (idle / 8).clamp(1, MOST),
+        };
+        idle.select_nth_unstable(released - 1);
+        for (_, slot, generation) in &idle[..released] {
+            self.close_connection(SlotKey {
+                slot: *slot,
+                generation: *generation,
+            });
+        }
+        released
     }
 
     /// Puts a request into the ring. The target is not woken: see [`wake`](Self::wake).
@@ -481,6 +551,7 @@ impl FrontChannel {
             SlotState::Idle => {
                 slot.state = SlotState::Free;
                 self.free.push(connection.slot);
+                self.capacity.give_back();
             }
             SlotState::InFlight => slot.state = SlotState::Abandoned,
         }
@@ -522,6 +593,7 @@ impl FrontChannel {
             (SlotState::InFlight | SlotState::Abandoned, _) => {
                 slot.state = SlotState::Free;
                 self.free.push(key.slot);
+                self.capacity.give_back();
             }
             (SlotState::Free | SlotState::Idle, _) => return Err(unknown),
         }
@@ -577,6 +649,17 @@ impl FrontChannel {
         let slot = &mut self.slots[key.slot as usize];
         debug_assert_eq!(slot.state, SlotState::InFlight);
         slot.state = SlotState::Abandoned;
+    }
+}
+
+impl Drop for FrontChannel {
+    /// A target whose channel is gone holds none of its connections.
+    fn drop(&mut self) {
+        let held = self
+            .slots
+            .iter()
+            .filter(|slot| slot.state != SlotState::Free);
+        held.for_each(|_| self.capacity.give_back());
     }
 }
 

@@ -11,6 +11,7 @@
 //! | [`url_prefix`] | http.sys URL prefixes and their precedence |
 //! | [`runtime`] | the runtime folder: which queues exist and who serves them |
 //! | [`queue`] | opening a request queue as a target |
+//! | [`capacity`] | how many clients' sockets a target is given |
 //! | [`control`] | messages of the control socket |
 //! | [`relayed_client`] | the field by which a relayed request says whose it is |
 //! | [`entry`] | entries of the rings |
@@ -22,6 +23,7 @@
 
 pub mod accounts;
 pub mod address;
+pub mod capacity;
 pub mod control;
 pub mod entry;
 mod error;

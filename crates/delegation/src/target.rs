@@ -1,6 +1,6 @@
 //! The target's end of a channel to one front thread.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -138,6 +138,8 @@ pub enum Event<'a> {
     },
     /// A request.
     Request(ExchangeKey, RequestEntry<'a>),
+    /// A request of a client whose socket this process had no room for. It is to be given back.
+    Unreceived(ExchangeKey),
     /// The client of an exchange is gone.
     ClientGone(ExchangeKey),
     /// A connection is over.
@@ -191,6 +193,8 @@ pub struct TargetChannel {
     front_pid: u32,
     /// The generation in use of each slot; 0 is none.
     generations: Vec<u32>,
+    /// Connections whose sockets this process had no room for, one a slot.
+    lost: HashMap<u32, u32>,
     /// Control messages read while looking for a connection that an entry spoke of.
     connections: VecDeque<Connected>,
     goodbye: bool,
@@ -252,6 +256,7 @@ impl TargetChannel {
             }),
             front_pid,
             generations: Vec::new(),
+            lost: HashMap::new(),
             connections: VecDeque::new(),
             goodbye: false,
             leaving: false,
@@ -297,18 +302,26 @@ impl TargetChannel {
         self.again = false;
         if let Some((slot, generation)) = connection_of(&self.entry)
             && !self.knows(slot, generation)
+            && !self.is_lost(slot, generation)
         {
             // The socket was sent before the entry was written, so it is there to be read.
             self.read_connections()?;
-            let known = self.knows(slot, generation);
-            if let Some(connected) = self.connections.pop_front().filter(|_| known) {
-                self.again = true;
-                return Ok(Some(connected.into()));
+            if !self.is_lost(slot, generation) {
+                let known = self.knows(slot, generation);
+                if let Some(connected) = self.connections.pop_front().filter(|_| known) {
+                    self.again = true;
+                    return Ok(Some(connected.into()));
+                }
+                return Err(ChannelError::UnknownExchange { slot, exchange: 0 });
             }
-            return Err(ChannelError::UnknownExchange { slot, exchange: 0 });
         }
         Ok(Some(
             match FrontEntry::decode(&self.entry, &mut self.fields)? {
+                FrontEntry::Request(key, _)
+                    if self.lost.get(&key.slot) == Some(&key.generation) =>
+                {
+                    Event::Unreceived(key)
+                }
                 FrontEntry::Request(key, request) => Event::Request(key, request),
                 FrontEntry::ClientGone(key) => Event::ClientGone(key),
                 FrontEntry::Closed { slot, generation } => Event::Closed { slot, generation },
@@ -347,18 +360,36 @@ impl TargetChannel {
         let _ = self.control.send(&message.encode(), &[]);
     }
 
+    /// Whether a connection has come without its socket, for which there was no room.
+    fn is_lost(&self, slot: u32, generation: u32) -> bool {
+        self.lost.get(&slot) == Some(&generation)
+    }
+
+    /// Notes a connection whose socket could not be received. Its requests go back.
+    fn lose(&mut self, slot: u32, generation: u32) {
+        self.lost.insert(slot, generation);
+        if let Some(known) = self.generations.get_mut(slot as usize) {
+            *known = 0;
+        }
+    }
+
     fn knows(&self, slot: u32, generation: u32) -> bool {
         generation != 0 && self.generations.get(slot as usize) == Some(&generation)
     }
 
     fn read_connections(&mut self) -> Result<(), ChannelError> {
         loop {
-            let received = match self.control.receive(&mut self.packet) {
+            let (received, is_cut) = match self.control.receive_in_part(&mut self.packet) {
                 Ok(received) => received,
                 Err(ReceiveError::WouldBlock) => return Ok(()),
                 Err(error) => return Err(error.into()),
             };
             match FrontMessage::decode(&self.packet)? {
+                FrontMessage::Connection {
+                    slot, generation, ..
+                } if is_cut && (slot as usize) < MAX_SLOTS => {
+                    self.lose(slot, generation);
+                }
                 FrontMessage::Connection {
                     slot,
                     generation,
@@ -375,6 +406,7 @@ impl TargetChannel {
                         self.generations.resize(at + 1, 0);
                     }
                     self.generations[at] = generation;
+                    self.lost.remove(&slot);
                     self.connections.push_back(Connected {
                         slot,
                         generation,

@@ -416,11 +416,15 @@ impl Connection {
 
     /// This connection's slot in a channel, opened on first use.
     pub(crate) fn place_on(&mut self, channel: &Rc<Channel>) -> Result<SlotKey, NotTaken> {
-        if let Some(place) = self.places.iter().find(|place| place.is_on(channel)) {
+        if let Some(place) = self.places.iter().find(|place| place.is_on(channel))
+            && channel.holds(place.slot)
+        {
             return Ok(place.slot);
         }
-        // Those of targets that are gone hold memory for nothing.
-        self.places.retain(Place::is_of_use);
+        // Those of targets that are gone hold memory for nothing, as do those that a target was to let go
+        // of for others.
+        self.places
+            .retain(|place| place.is_of_use() && !place.is_on(channel));
         let place = channel.open_connection(&self.client)?;
         let slot = place.slot;
         self.places.push(place);

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) struct Descriptors {
     /// Descriptors with this number and above are the reserve.
     reserved_from: u64,
-    /// When the log was told that new connections wait; 0 if never.
-    told_ns: AtomicU64,
+    /// That new connections wait.
+    told: OnceAMinute,
 }
 
 impl Descriptors {
@@ -22,7 +22,7 @@ impl Descriptors {
         let reserve = (limit / 8).clamp(channels.min(1024), 1024.max(channels));
         Self {
             reserved_from: limit - reserve.min(limit / 2),
-            told_ns: AtomicU64::new(0),
+            told: OnceAMinute::new(),
         }
     }
 
@@ -41,18 +41,9 @@ impl Descriptors {
         u64::try_from(opened.as_raw_fd()).is_ok_and(|opened| opened >= self.reserved_from)
     }
 
-    /// Tells the log once a minute at most: it comes and goes with each client that leaves.
+    /// Once a minute at most: it comes and goes with each client that leaves.
     fn tell(&self) {
-        const A_MINUTE: u64 = 60_000_000_000;
-        let now = ostler_shm::monotonic_nanoseconds();
-        let told = self.told_ns.load(Ordering::Relaxed);
-        if told != 0 && now.saturating_sub(told) < A_MINUTE {
-            return;
-        }
-        let own = self
-            .told_ns
-            .compare_exchange(told, now, Ordering::Relaxed, Ordering::Relaxed);
-        if own.is_ok() {
+        if self.told.is_time() {
             let most = self.reserved_from;
             tracing::warn!(
                 most,
@@ -60,6 +51,34 @@ impl Descriptors {
                  raise the limit of open files (LimitNOFILE)"
             );
         }
+    }
+}
+
+/// What the log is told once a minute, however often and in however many threads it happens.
+#[derive(Debug)]
+pub(crate) struct OnceAMinute {
+    /// When it was told last; 0 if never.
+    told_ns: AtomicU64,
+}
+
+impl OnceAMinute {
+    pub(crate) const fn new() -> Self {
+        Self {
+            told_ns: AtomicU64::new(0),
+        }
+    }
+
+    /// True for the one that is to tell it.
+    pub(crate) fn is_time(&self) -> bool {
+        const A_MINUTE: u64 = 60_000_000_000;
+        let now = ostler_shm::monotonic_nanoseconds();
+        let told = self.told_ns.load(Ordering::Relaxed);
+        let is_time = told == 0 || now.saturating_sub(told) >= A_MINUTE;
+        is_time
+            && self
+                .told_ns
+                .compare_exchange(told, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 }
 

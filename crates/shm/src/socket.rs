@@ -162,7 +162,30 @@ impl ControlSocket {
         received
     }
 
+    /// The same, where this process may have no room for the descriptors: true is that some could not be
+    /// received. They are lost, the message is not.
+    ///
+    /// # Errors
+    ///
+    /// As [`receive`](Self::receive), but that [`ReceiveError::DescriptorsTruncated`] is no error unless
+    /// more came than may.
+    pub fn receive_in_part(&self, buffer: &mut Vec<u8>) -> Result<(Received, bool), ReceiveError> {
+        buffer.clear();
+        buffer.resize(MAX_MESSAGE, 0);
+        let received = self.receive_message(buffer);
+        buffer.truncate(received.as_ref().map_or(0, |(received, _)| received.len));
+        received
+    }
+
     fn receive_into(&self, buffer: &mut [u8]) -> Result<Received, ReceiveError> {
+        match self.receive_message(buffer)? {
+            (received, false) => Ok(received),
+            (_, true) => Err(ReceiveError::DescriptorsTruncated),
+        }
+    }
+
+    /// A message, and whether descriptors of it could not be received.
+    fn receive_message(&self, buffer: &mut [u8]) -> Result<(Received, bool), ReceiveError> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
@@ -188,13 +211,12 @@ impl ControlSocket {
             return Err(ReceiveError::MessageTruncated);
         }
         // The kernel's limit is the control buffer's, which has room to spare for its alignment.
-        if message.flags.contains(ReturnFlags::CTRUNC) || descriptors.len() > MAX_DESCRIPTORS {
+        if descriptors.len() > MAX_DESCRIPTORS {
             return Err(ReceiveError::DescriptorsTruncated);
         }
-        Ok(Received {
-            descriptors,
-            len: message.bytes,
-        })
+        let is_cut = message.flags.contains(ReturnFlags::CTRUNC);
+        let len = message.bytes;
+        Ok((Received { descriptors, len }, is_cut))
     }
 
     /// Who was at the other end when the connection was made, as the kernel says.

@@ -177,6 +177,12 @@ where
                     context.clients.end(key, || true);
                 }
             }
+            Some(Event::Unreceived(key)) => {
+                tracing::warn!("no room for a client's socket: its request goes back to the front");
+                if context.shared.begin(key) {
+                    context.shared.give_back(key);
+                }
+            }
             Some(Event::ClientGone(key)) => context.clients.cancel(key),
             Some(Event::Closed { slot, generation }) => context.clients.close(slot, generation),
             Some(Event::Goodbye) => {}

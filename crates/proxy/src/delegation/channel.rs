@@ -22,8 +22,10 @@ use super::instance::{Instance, Presence};
 use super::queue::{Queue, Watchdog};
 use super::room::Room;
 use crate::client::Client;
+use crate::descriptors::OnceAMinute;
 use crate::flush::Flush;
 use crate::readiness::readable;
+use crate::respond::Chain;
 use crate::tls::TlsFacts;
 
 /// An open channel.
@@ -120,6 +122,8 @@ impl Channel {
         instance: Arc<Instance>,
         queue: &Rc<Queue>,
     ) -> Rc<Self> {
+        let mut front = front;
+        front.share_capacity(Arc::clone(instance.capacity()));
         let untaken = Arc::clone(front.untaken());
         instance.watch(&untaken);
         instance.attach();
@@ -193,11 +197,15 @@ impl Channel {
         // A client whose session is in this process has no socket to hand over: its exchanges are
         // relayed.
         let socket = client.plain_fd().ok_or(NotTaken::Full)?;
-        let opened = self.front.borrow_mut().open_connection(
-            socket,
-            *client.facts(),
-            client.tls().map(TlsFacts::to_target),
-        );
+        let open = || {
+            let tls = client.tls().map(TlsFacts::to_target);
+            let mut front = self.front.borrow_mut();
+            front.open_connection(socket, *client.facts(), tls)
+        };
+        let opened = match open() {
+            Err(OpenConnectionError::TooMany) if self.release_idle() => open(),
+            opened => opened,
+        };
         match opened {
             Ok(slot) => Ok(Place {
                 channel: Rc::downgrade(self),
@@ -205,10 +213,23 @@ impl Channel {
             }),
             Err(OpenConnectionError::TooMany) => {
                 self.room.want_slot();
+                self.instance.want_room();
+                Err(NotTaken::Full)
+            }
+            // The socket takes messages, so nothing tells when there is room: the next tick tries.
+            Err(error @ OpenConnectionError::TooManyInFlight) => {
+                static TOLD: OnceAMinute = OnceAMinute::new();
+                if TOLD.is_time() {
+                    tracing::warn!(error = %Chain(&error), "clients wait to be handed over");
+                }
                 Err(NotTaken::Full)
             }
             Err(OpenConnectionError::Busy) => {
                 self.want_writable();
+                Err(NotTaken::Full)
+            }
+            Err(OpenConnectionError::NotReceived) => {
+                self.want_room();
                 Err(NotTaken::Full)
             }
             Err(error) => {
@@ -250,6 +271,22 @@ impl Channel {
         self.watchdog.arm();
         self.mark_dirty();
         Ok(key)
+    }
+
+    /// Whether the target holds a connection by this key.
+    pub(crate) fn holds(&self, slot: SlotKey) -> bool {
+        self.front.borrow().holds(slot)
+    }
+
+    /// Has the target let go of connections that have been idle for longest, so that it has room for
+    /// others. False when none is idle.
+    fn release_idle(self: &Rc<Self>) -> bool {
+        self.settle();
+        if self.dead.get() || self.front.borrow_mut().release_idle() == 0 {
+            return false;
+        }
+        self.mark_dirty();
+        true
     }
 
     /// How far the target says it is with an exchange.
@@ -410,6 +447,9 @@ impl Channel {
         }
         drop((front, handoffs));
         let _ = self.front.borrow_mut().flush_deferred();
+        if self.instance.is_room_wanted() && self.release_idle() {
+            self.instance.room_is_made();
+        }
         // A wake-up that was lost with a stopped process is made up for here.
         if self.outstanding.get() > 0 || self.untaken.entries() > 0 {
             self.mark_dirty();
@@ -570,7 +610,7 @@ impl Channel {
         if self.draining.get() && under_way == 0 {
             tracing::info!(instance = self.id, pid, "a target has left");
         } else {
-            tracing::warn!(instance = self.id, pid, under_way, error = %crate::respond::Chain(error), "a target is gone");
+            tracing::warn!(instance = self.id, pid, under_way, error = %Chain(error), "a target is gone");
         }
     }
 

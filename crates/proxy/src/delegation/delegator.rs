@@ -414,8 +414,9 @@ impl Delegation<'_, '_, '_> {
             return State::Over(Delegated::Close);
         };
         connection.watch.set_has_more(false);
-        // The slot of an exchange that the target has not itself ended carries no other.
-        if !matches!(end, End::Keep | End::Returned) {
+        // The slot of an exchange that the target has not itself ended carries no other. One that gives a
+        // request back may not have received the socket.
+        if !matches!(end, End::Keep) {
             connection.forget_place(place);
         }
         let over = |unanswered: Unanswered, record| Delegated::Unanswered(unanswered, record);
@@ -496,6 +497,7 @@ async fn fallen_silent(connection: &mut Connection, ticket: &Ticket, limit: usiz
     };
     tokio::select! {
         () = connection.client.broken() => {}
+        () = connection.client.left() => {}
         () = stops => {}
     }
 }

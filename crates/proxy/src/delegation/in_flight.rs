@@ -208,6 +208,7 @@ impl<'c> InFlight<'c> {
         if room > 0 {
             let connection = &mut *self.connection;
             match connection.client.recv_now(&mut connection.input, room) {
+                Ok(0) if connection.client.has_left() => return Ahead::Broken,
                 Ok(0) => self.fall_silent(),
                 Ok(_) => {
                     connection.watch.set_has_more(true);

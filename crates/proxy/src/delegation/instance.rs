@@ -1,8 +1,9 @@
 //! What all threads of a front know of one instance of a queue.
 
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use ostler_delegation::capacity::Capacity;
 use ostler_delegation::untaken::Untaken;
 
 /// An instance, shared by the channels and relayed connections of all threads to it.
@@ -16,6 +17,10 @@ pub(crate) struct Instance {
     still: AtomicUsize,
     /// What the log has been told last: a [`Presence`].
     presence: AtomicU8,
+    /// Connections that it holds, of all threads.
+    capacity: Arc<Capacity>,
+    /// A thread that has none to let go of wants it to have room for a connection.
+    is_room_wanted: AtomicBool,
     /// What waits in the rings of its channels.
     rings: Mutex<Vec<Weak<Untaken>>>,
 }
@@ -71,6 +76,23 @@ impl Instance {
 
     pub(super) fn remove_still(&self) {
         self.still.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn capacity(&self) -> &Arc<Capacity> {
+        &self.capacity
+    }
+
+    /// Asks the other threads to let go of connections that are idle, by their ticks.
+    pub(super) fn want_room(&self) {
+        self.is_room_wanted.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_room_wanted(&self) -> bool {
+        self.is_room_wanted.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn room_is_made(&self) {
+        self.is_room_wanted.store(false, Ordering::Relaxed);
     }
 
     /// Counts what waits in a channel's ring, for as long as the channel lasts.
