@@ -150,6 +150,14 @@ impl<'a> ExchangeContext<'a> {
         }
     }
 
+    /// The one destination that is left, once there is only one.
+    pub(crate) fn chosen(&self) -> Option<&Arc<DestinationState>> {
+        match self.available_destinations() {
+            [one] => Some(one),
+            _ => None,
+        }
+    }
+
     /// Leaves only this destination.
     pub fn narrow_to(&mut self, destination: Arc<DestinationState>) {
         self.available = Available::One(destination);

@@ -1,6 +1,5 @@
 //! One exchange, from a request's head to its end, in the order things happen.
 
-use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -17,6 +16,7 @@ use crate::delegation::{
     Delegated, Lost, Record, Rule, Transformed, Unanswered, delegate, make_delegable, transformed,
 };
 use crate::downstream::{Answered, BodyRead, Downstream};
+use crate::failing::{Asked, warn_of_failure};
 use crate::forwarder::{self, Forwarded};
 use crate::local_answer::{Here, since};
 use crate::outcome::{ForwarderError, Mode, Outcome};
@@ -73,7 +73,8 @@ pub(crate) async fn exchange(downstream: &mut Downstream<'_>, head: &RequestHead
         other => return no_route(downstream, head, other, here).await,
     };
     let Some(cluster) = route.cluster.clone() else {
-        tracing::info!(route = route.config.route_id, "the route has no cluster");
+        let (route_id, request) = (&route.config.route_id, Asked(head));
+        tracing::info!(route = route_id, %request, "the route has no cluster");
         let status = StatusCode::SERVICE_UNAVAILABLE;
         let here = here.on(&route);
         return here.answer(downstream, head, status, &[], &[]).await;
@@ -130,10 +131,7 @@ pub(crate) async fn exchange(downstream: &mut Downstream<'_>, head: &RequestHead
     }
 
     let Some(destination) = queue.or_else(|| one_destination(&worker, &mut context)) else {
-        tracing::warn!(
-            cluster = context.cluster().id(),
-            "no destination is available"
-        );
+        warn_of_failure!(&context, "no destination is available");
         let status = StatusCode::SERVICE_UNAVAILABLE;
         let fields = context.response_fields();
         let answered = local(downstream, head, status, &fields).await;
@@ -205,7 +203,7 @@ async fn delegated(
     let rule = match worker.rule(&destination.model()) {
         Ok(rule) => rule,
         Err(error) => {
-            tracing::error!(destination = destination.id(), %error, "no delegation rule can be made");
+            warn_of_failure!(context, %error, "no delegation rule can be made");
             let status = StatusCode::SERVICE_UNAVAILABLE;
             let fields = context.response_fields();
             let answered = local(downstream, head, status, &fields).await;
@@ -316,15 +314,6 @@ fn tell_unanswered(
         tracing::debug!(%queue, destination, %request, status, reason = text, "{TEXT}");
     } else {
         tracing::warn!(%queue, destination, %request, status, reason = text, "{TEXT}");
-    }
-}
-
-/// A request's method and path, for the log: a query may hold what is nobody's business.
-struct Asked<'a>(&'a RequestHead);
-
-impl fmt::Display for Asked<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.0.method(), self.0.path())
     }
 }
 

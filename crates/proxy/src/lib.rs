@@ -20,6 +20,7 @@ mod direct_forwarder;
 mod downstream;
 mod exchange;
 mod facts;
+mod failing;
 mod flush;
 mod forwarder;
 mod front;

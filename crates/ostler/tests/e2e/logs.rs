@@ -67,3 +67,59 @@ fn a_drain_timeout_ends_the_front() {
     assert!(front.process.wait().success());
     assert!(client.is_closed());
 }
+
+/// Whose fault a line is about can be found out: where the request went, and which it was.
+#[test]
+fn every_failure_names_destination_address_and_request() {
+    let sandbox = Sandbox::new();
+    // Nobody listens there any more.
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/base", nobody.local_addr().unwrap());
+    drop(nobody);
+    let target = sandbox.target("broken", &[]);
+    let front = sandbox.front(&format!(
+        r#"{{ "ReverseProxy": {{ "Pipeline": [ "LoadBalancing", "HttpSysDelegation" ],
+            "Routes": {{
+                "refused": {{ "ClusterId": "refused", "Match": {{ "Path": "/refused/{{**rest}}" }} }},
+                "none": {{ "ClusterId": "none", "Match": {{ "Path": "/none/{{**rest}}" }} }},
+                "broken": {{ "ClusterId": "broken", "Match": {{ "Path": "/broken/{{**rest}}" }} }} }},
+            "Clusters": {{
+                "refused": {{ "Destinations": {{ "d1": {{ "Address": "{address}" }} }} }},
+                "none": {{ }},
+                "broken": {{ "Destinations": {{ "d2": {{ "Address": "http://*:80/",
+                    "Metadata": {{ "HttpSysDelegationQueue": "broken" }} }} }} }} }} }} }}"#
+    ));
+    let named = |text: &str, parts: &[&str]| {
+        eventually(&format!("{text:?} names {parts:?}"), || {
+            let lines = front.process.errors();
+            let mut lines = lines.iter().filter(|line| line.contains(text));
+            lines.any(|line| parts.iter().all(|part| line.contains(part)))
+        });
+    };
+    assert_eq!(front.ask("GET", "/refused/a?secret=1").status, 502);
+    let at = format!("address=\"{address}\"");
+    let request = "request=GET /refused/a";
+    named("forwarding failed", &["destination=\"d1\"", &at, request]);
+    assert_eq!(front.ask("POST", "/none/b").status, 503);
+    named(
+        "no destination is available",
+        &["cluster=\"none\"", "request=POST /none/b"],
+    );
+    let mut client = front.connect();
+    client.send("GET /broken/bytes/1000000000 HTTP/1.1\r\nHost: x\r\n\r\n");
+    client.read(100_000);
+    target.kill();
+    client.rest();
+    let request = "request=GET /broken/bytes/1000000000";
+    named(
+        "a target died",
+        &["queue=broken", "destination=\"d2\"", request],
+    );
+    assert!(
+        !front
+            .process
+            .errors()
+            .iter()
+            .any(|line| line.contains("secret"))
+    );
+}

@@ -10,6 +10,7 @@ use super::canonical::{canonical, decode_like, says_who_it_is, write_field, writ
 use crate::context::ExchangeContext;
 use crate::downstream::Downstream;
 use crate::facts::Facts;
+use crate::failing::warn_of_failure;
 use crate::forwarder::{Answer, is_hop_by_hop, is_listed_in_connection};
 
 /// What transforms make of a head.
@@ -59,7 +60,11 @@ pub(crate) fn transformed(
             Some(head) => Transformed::Head(Box::new(head)),
             None => {
                 let route = &context.route().config.route_id;
-                tracing::warn!(route, "transforms make no head that can be delegated");
+                warn_of_failure!(
+                    context,
+                    route,
+                    "transforms make no head that can be delegated"
+                );
                 Transformed::Failed
             }
         },

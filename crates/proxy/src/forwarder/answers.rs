@@ -3,7 +3,6 @@
 use http::StatusCode;
 use http::header::{CONTENT_LENGTH, HeaderMap};
 use ostler_http1::RequestHead;
-use ostler_model::DestinationState;
 
 use super::Forwarded;
 use super::prepared::NotPrepared;
@@ -12,6 +11,7 @@ use super::web_socket::InvalidKey;
 use crate::context::ExchangeContext;
 use crate::downstream::{BodyRead, Downstream};
 use crate::exchange::After;
+use crate::failing::warn_of_failure;
 use crate::outcome::ForwarderError;
 use crate::respond::Chain;
 
@@ -20,22 +20,21 @@ pub(super) async fn unprepared(
     downstream: &mut Downstream<'_>,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
-    destination: &DestinationState,
     why: NotPrepared,
 ) -> Forwarded {
-    let (destination, read) = (destination.id(), BodyRead::Nothing);
+    let read = BodyRead::Nothing;
     let status = match why {
         NotPrepared::Answered(response) => {
             return answered(downstream, head, context, response).await;
         }
         NotPrepared::Key(error) => return refuse_key(downstream, head, context, error).await,
         NotPrepared::Request(error) => {
-            tracing::warn!(destination, error = %Chain(&error), "no request can be made");
+            warn_of_failure!(context, error = %Chain(&error), "no request can be made");
             error.status()
         }
         NotPrepared::Upgrade => {
-            tracing::warn!(
-                destination,
+            warn_of_failure!(
+                context,
                 "an upgrade needs HTTP/1.1, which the version's policy forbids"
             );
             StatusCode::BAD_GATEWAY
@@ -52,7 +51,8 @@ pub(super) async fn refuse_key(
     context: &ExchangeContext<'_>,
     error: InvalidKey,
 ) -> Forwarded {
-    tracing::warn!(client = ?context.client_address(), %error, "a WebSocket is refused");
+    let client = context.client_address();
+    warn_of_failure!(context, ?client, %error, "a WebSocket is refused");
     let (read, status) = (BodyRead::Nothing, StatusCode::BAD_REQUEST);
     let fields = HeaderMap::new();
     local(downstream, head, context, read, status, &fields, &[], None).await

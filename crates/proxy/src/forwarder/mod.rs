@@ -19,7 +19,6 @@ mod web_socket;
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONNECTION, HeaderMap, HeaderValue, UPGRADE};
@@ -33,6 +32,7 @@ use crate::context::ExchangeContext;
 use crate::delegation::{Record, RelayPlaces, RelayTarget, Rule};
 use crate::downstream::{BodyRead, Downstream, RequestBody, ResponseWriter};
 use crate::exchange::After;
+use crate::failing::warn_of_failure;
 use crate::outcome::ForwarderError;
 use crate::respond::Chain;
 
@@ -95,8 +95,7 @@ pub(crate) async fn forward(
     let prepared = match prepare(context, &record.destination) {
         Ok(prepared) => prepared,
         Err(why) => {
-            let destination = Arc::clone(&record.destination);
-            return unprepared(downstream, head, context, &destination, why).await;
+            return unprepared(downstream, head, context, why).await;
         }
     };
     let interim = Interim::default();
@@ -152,7 +151,7 @@ pub(crate) async fn relay(
         Ok((_, _, Err(error))) => return refuse_key(downstream, head, context, error).await,
         Err(error) => {
             let error: RequestError = error;
-            tracing::warn!(instance = target.id(), %error, "no request can be made");
+            warn_of_failure!(context, instance = target.id(), %error, "no request can be made");
             let (status, error) = (StatusCode::BAD_GATEWAY, ForwarderError::RequestCreation);
             let read = BodyRead::Nothing;
             return unanswered(downstream, head, context, read, status, error).await;
@@ -273,7 +272,7 @@ where
         Err(failure) => {
             let (status, error) = failure.answer();
             if let Some(source) = failure.source() {
-                tracing::warn!(cluster = context.cluster().id(), error = %Chain(source), "forwarding failed");
+                warn_of_failure!(context, error = %Chain(source), "forwarding failed");
             }
             let Some(status) = status else {
                 return gone(error);
@@ -307,8 +306,11 @@ where
         && response.status().is_success()
     {
         // On a stream it would say that it was (RFC 8441 section 5).
-        let cluster = context.cluster().id();
-        tracing::warn!(cluster, status = %response.status(), "a destination answers a WebSocket's handshake as if it were none");
+        warn_of_failure!(
+            context,
+            status = %response.status(),
+            "a destination answers a WebSocket's handshake as if it were none"
+        );
         let (read, error) = (upload.body_read(), ForwarderError::ResponseHeaders);
         drop((upload, writer));
         return failed(downstream, head, context, read, error).await;
@@ -351,10 +353,7 @@ fn upgraded(
     // A client of HTTP/1.1 looks at the proof itself (reference part B, 12.4).
     let handshake = handshake.filter(|_| context.client_version() == Version::HTTP_2);
     if handshake.is_some_and(|handshake| !handshake.is_accepted(&mut parts.headers)) {
-        tracing::warn!(
-            cluster = context.cluster().id(),
-            "a destination's Sec-WebSocket-Accept is wrong"
-        );
+        warn_of_failure!(context, "a destination's Sec-WebSocket-Accept is wrong");
         return None;
     }
     Some((parts.headers, body.upgrade()?))

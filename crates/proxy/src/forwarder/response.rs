@@ -19,6 +19,7 @@ use super::header_encoding;
 use super::request::is_hop_by_hop;
 use crate::context::ExchangeContext;
 use crate::downstream::{Head, ResponseWriter, WriteError};
+use crate::failing::warn_of_failure;
 use crate::outcome::{ForwarderError, is_gone};
 use crate::respond::Chain;
 
@@ -288,7 +289,7 @@ fn broken(
     error: &(dyn std::error::Error + 'static),
     activity: &Activity,
 ) -> PassError {
-    tracing::warn!(cluster = context.cluster().id(), error = %Chain(error), "the response's body failed");
+    warn_of_failure!(context, error = %Chain(error), "the response's body failed");
     let over = context.deadline().filter(|_| activity.is_over());
     let status = over.map_or(StatusCode::BAD_GATEWAY, |over| over.status);
     PassError::at_destination(status)

@@ -166,7 +166,8 @@ impl Prober {
             }
             Err(error) => {
                 let error = Chain(&error);
-                tracing::warn!(cluster, destination, %error, "a probe fails");
+                let address = &asked_of.config.address;
+                tracing::warn!(cluster, destination, address, %error, "a probe fails");
                 None
             }
         }
