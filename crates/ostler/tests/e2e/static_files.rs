@@ -166,6 +166,66 @@ fn ranges_are_served() {
 }
 
 #[test]
+fn odd_ranges_are_taken_as_the_rfc_and_asp_net_have_them() {
+    let site = Site::new(ON);
+    let mut client = site.front.connect();
+    let path = "/index.html";
+    let length = PAGE.len();
+    let huge = "9".repeat(30);
+    for (range, from) in [
+        (format!("bytes=-{}", length + 1), 0),
+        (format!("bytes=-{huge}"), 0),
+        (format!("bytes=3-{huge}"), 3),
+        ("BYTES=3-".to_owned(), 3),
+        ("bytes=003-".to_owned(), 3),
+    ] {
+        let response = ask(&mut client, "GET", path, &format!("Range: {range}\r\n"));
+        assert_eq!(response.status, 206, "{range}");
+        assert_eq!(response.text(), &PAGE[from..], "{range}");
+        let stated = format!("bytes {from}-{}/{length}", length - 1);
+        assert_eq!(response.field("content-range"), Some(&*stated), "{range}");
+    }
+    // What is no range, or of something else than bytes, is as if it were not there.
+    for range in [
+        "items=0-2",
+        "bytes=a-b",
+        "bytes=5-2",
+        "bytes",
+        "bytes=0-1,3-4",
+    ] {
+        let response = ask(&mut client, "GET", path, &format!("Range: {range}\r\n"));
+        assert_eq!(
+            (response.status, response.text().as_str()),
+            (200, PAGE),
+            "{range}"
+        );
+    }
+    for (path, range, length) in [
+        (path, format!("bytes={huge}-"), length),
+        (path, "bytes=-0".to_owned(), length),
+        ("/empty/a.txt", "bytes=0-".to_owned(), 0),
+        ("/empty/a.txt", "bytes=-5".to_owned(), 0),
+    ] {
+        let response = ask(&mut client, "GET", path, &format!("Range: {range}\r\n"));
+        assert_eq!(response.status, 416, "{path} {range}");
+        let stated = format!("bytes */{length}");
+        assert_eq!(response.field("content-range"), Some(&*stated), "{range}");
+    }
+    // RFC 9110 section 14.2: a range is for GET.
+    let head = ask(&mut client, "HEAD", path, "Range: bytes=0-2\r\n");
+    assert_eq!(head.status, 200);
+    assert_eq!(head.field("content-length"), Some(&*length.to_string()));
+    // A second field makes two of it.
+    let two = ask(
+        &mut client,
+        "GET",
+        path,
+        "Range: bytes=0-2\r\nRange: bytes=0-2\r\n",
+    );
+    assert_eq!((two.status, two.text().as_str()), (200, PAGE));
+}
+
+#[test]
 fn what_a_client_has_already_is_not_sent_again() {
     let site = Site::new(ON);
     let mut client = site.front.connect();

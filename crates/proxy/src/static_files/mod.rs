@@ -5,6 +5,7 @@
 //! Files are looked for and read on the runtime's blocking threads.
 
 mod answer;
+pub(crate) mod range;
 #[cfg(test)]
 mod tests;
 
@@ -147,6 +148,7 @@ impl StaticFiles {
         let path = file.to_str()?;
         let uri = format!("/{}", utf8_percent_encode(path, ESCAPED));
         *request.uri_mut() = Uri::try_from(uri).ok()?;
+        self.simplify_range(&mut request, file).await;
         let is_changed = match request.headers().get(IF_RANGE) {
             Some(validator) => !self.is_current(&request, validator).await,
             None => false,
@@ -162,6 +164,26 @@ impl StaticFiles {
                 tracing::warn!(file = path, error = %Chain(&error), "a file cannot be served");
                 None
             }
+        }
+    }
+
+    /// Leaves a range in the request only where one is to be sent, in the form that is understood. It is
+    /// for GET alone (RFC 9110 section 14.2).
+    async fn simplify_range(&self, request: &mut Request<()>, file: &Path) {
+        if !request.headers().contains_key(RANGE) {
+            return;
+        }
+        let found = tokio::fs::metadata(self.options.root.join(file)).await;
+        let range = match found {
+            Ok(found) if *request.method() == Method::GET => {
+                range::plain(request.headers(), found.len())
+            }
+            _ => None,
+        };
+        let headers = request.headers_mut();
+        headers.remove(RANGE);
+        if let Some(range) = range {
+            headers.insert(RANGE, range);
         }
     }
 
