@@ -37,6 +37,7 @@ mod reference;
 mod route;
 pub mod schema;
 mod settings;
+pub mod socket_address;
 mod tree;
 mod validate;
 

@@ -43,6 +43,7 @@ mod static_files;
 mod step_registry;
 mod support;
 mod tls;
+mod trust;
 mod worker;
 
 pub use context::ExchangeContext;

@@ -1,12 +1,34 @@
 //! The `Address` of a destination. YARP looks at it with each request and answers 500 or 502; here
 //! it is checked when it is read, as reference 3.8 recommends for other late errors.
 
+use crate::socket_address;
+
 /// What is wrong with the address of a destination that is forwarded to, as a phrase.
 pub(super) fn check_url(address: &str) -> Result<(), String> {
-    let (_, _, rest) = split(address)?;
+    let of_socket = socket_address::split(address);
+    if let Some((socket, base)) = &of_socket {
+        check_socket(socket, base)?;
+    }
+    let address = of_socket.map_or_else(|| address.to_owned(), |(_, base)| base);
+    let (_, _, rest) = split(&address)?;
     match rest.contains('#') {
         true => Err("it has a fragment".to_owned()),
         false => Ok(()),
+    }
+}
+
+fn check_socket(socket: &str, base: &str) -> Result<(), String> {
+    // As much as an address of the kernel has room for.
+    const LONGEST: usize = 107;
+    if socket.len() > LONGEST || socket.contains('\0') {
+        return Err(format!(
+            "the path of its socket is longer than {LONGEST} bytes"
+        ));
+    }
+    let base = base.split_once("://localhost").map_or("", |(_, base)| base);
+    match base.is_empty() || base.starts_with('/') {
+        true => Ok(()),
+        false => Err("its base path, behind the socket's, does not begin with /".to_owned()),
     }
 }
 
@@ -65,6 +87,8 @@ mod tests {
             "http://[::1]:80/x?y",
             "http://*:80/",
             "http://bücher.de/a b",
+            "http://unix:/run/a.sock",
+            "https://unix:/run/a.sock:/base?x",
         ] {
             assert_eq!(check_url(address), Ok(()), "{address}");
         }
@@ -80,6 +104,9 @@ mod tests {
             "http://h:+1",
             "http://a b/",
             "http://h/#x",
+            "http://unix:run/a.sock",
+            "http://unix:/run/a.sock:base",
+            "http://unix:/run/a.sock:/#x",
         ] {
             assert!(check_url(address).is_err(), "{address}");
         }

@@ -97,6 +97,53 @@ fn a_socket_in_the_file_system_is_an_endpoint() {
 }
 
 #[test]
+fn a_socket_in_the_file_system_is_a_destination() {
+    let sandbox = Sandbox::new();
+    let ways = BothWays::new(&sandbox);
+    let path = sandbox.path().join("behind.sock");
+    let url = format!("http://unix:{}", path.display());
+    let behind = start(&sandbox, &ways, &format!(r#""Urls": "{url}","#));
+    behind.wait_for_line(&format!("listening on {url}"));
+    for (version, policy) in [
+        ("1.1", "RequestVersionOrLower"),
+        ("2", "RequestVersionExact"),
+    ] {
+        let other = Sandbox::new();
+        let json = json!({ "ReverseProxy": {
+            "Routes": { "all": { "ClusterId": "c", "Match": { "Path": "{**rest}" } } },
+            "Clusters": { "c": {
+                "HttpRequest": { "Version": version, "VersionPolicy": policy },
+                "HealthCheck": { "Active": { "Enabled": true, "Interval": "00:00:01", "Path": "/" } },
+                "Destinations": { "d": { "Address": format!("{url}:/forwarded/") } } } } } });
+        let front = other.front(&json.to_string());
+        let mut client = front.connect();
+        let echo = echo(&mut client, "");
+        assert_eq!(echo["target"], "/forwarded/echo");
+        assert_eq!(
+            field(&echo, "x-forwarded-for").as_deref(),
+            None,
+            "{version}"
+        );
+        let body = vec![b'x'; 200_000];
+        assert_eq!(client.post("/upload", &body).status, 200);
+        assert_eq!(client.ask("GET", "/bytes/1000000").body.len(), 1_000_000);
+        let lines = front.process.errors();
+        assert!(
+            !lines.iter().any(|line| line.contains("a probe fails")),
+            "{lines:?}"
+        );
+    }
+    // Nobody listens there.
+    drop(behind);
+    let other = Sandbox::new();
+    let json = json!({ "ReverseProxy": {
+        "Routes": { "all": { "ClusterId": "c", "Match": { "Path": "{**rest}" } } },
+        "Clusters": { "c": { "Destinations": { "d": { "Address": url } } } } } });
+    let front = other.front(&json.to_string());
+    assert_eq!(front.ask("GET", "/").status, 502);
+}
+
+#[test]
 fn all_addresses_of_ipv6_are_all_of_ipv4_too() {
     let sandbox = Sandbox::new();
     let ways = BothWays::new(&sandbox);

@@ -64,6 +64,7 @@ mod timeouts;
 mod tls;
 mod transform_rows;
 mod transforms;
+mod trust;
 mod upgrades;
 mod uploads;
 mod waiting;

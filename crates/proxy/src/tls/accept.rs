@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ostler_config::HttpProtocols;
 use ostler_delegation::control::ConnectionFacts;
+use rustls::CertificateError;
 use rustls::server::Acceptor;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -41,6 +42,42 @@ enum HandshakeError {
     Failed(#[from] io::Error),
 }
 
+impl HandshakeError {
+    /// A client whose certificate is refused has something that an operator can mend; whoever else fails
+    /// may be anybody.
+    fn log(&self, connection: &ConnectionFacts) {
+        let client = connection.client;
+        let error = Chain(self);
+        match self.refused_certificate() {
+            Some(remedy) => {
+                tracing::info!(?client, %error, remedy, "a client's certificate is refused");
+            }
+            None => tracing::debug!(?client, %error, "no TLS with a client"),
+        }
+    }
+
+    fn refused_certificate(&self) -> Option<&'static str> {
+        let Self::Failed(error) = self else {
+            return None;
+        };
+        match error.get_ref()?.downcast_ref::<rustls::Error>()? {
+            rustls::Error::NoCertificatesPresented => {
+                Some("it shows none; ClientCertificateMode AllowCertificate does without")
+            }
+            rustls::Error::InvalidCertificate(
+                CertificateError::Expired | CertificateError::ExpiredContext { .. },
+            ) => Some("it is over; the client needs a new one"),
+            rustls::Error::InvalidCertificate(CertificateError::InvalidPurpose) => {
+                Some("it is not for clients (extended key usage)")
+            }
+            rustls::Error::InvalidCertificate(_) => {
+                Some("put it, or its issuer's, into Ostler:Tls:ClientCertificateAuthorities")
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Shakes hands with a client and serves it.
 pub(crate) async fn serve(
     worker: Rc<Worker>,
@@ -66,7 +103,7 @@ pub(crate) async fn serve(
     let (stream, is_http2) = match shaken {
         Ok(shaken) => shaken,
         Err(error) => {
-            tracing::debug!(client = ?connection.client, error = %Chain(&error), "no TLS with a client");
+            error.log(&connection);
             return;
         }
     };

@@ -10,6 +10,7 @@ use ostler_config::schema::SslProtocols;
 use ostler_config::{ClientCertificateMode, HttpProtocols, host_name};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::CertificateDer;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoClientAuth, WebPkiClientVerifier};
 use rustls::sign::SingleCertAndKey;
 use rustls::version::{TLS12, TLS13};
@@ -17,6 +18,7 @@ use rustls::{RootCertStore, ServerConfig};
 
 use super::certificate::Certificate;
 use crate::forwarder::system_roots;
+use crate::trust::{ClientVerifier, TrustStore};
 
 /// How TLS is spoken on an endpoint.
 #[derive(Debug, Clone, Default)]
@@ -168,25 +170,25 @@ fn setup(error: impl Into<Box<dyn Error + Send + Sync>>) -> TlsSetupError {
     TlsSetupError::Setup(error.into())
 }
 
-fn roots(given: Option<&[CertificateDer<'static>]>) -> Result<Arc<RootCertStore>, TlsSetupError> {
+fn roots(given: Option<&[CertificateDer<'static>]>) -> Result<Arc<TrustStore>, TlsSetupError> {
     let Some(given) = given else {
         // As .NET does unless code says otherwise.
         let roots = system_roots().map_err(|error| TlsSetupError::NoRoots(error.into()))?;
         return Ok(Arc::new(roots));
     };
-    let mut roots = RootCertStore::empty();
+    let mut readable = RootCertStore::empty();
     for certificate in given {
-        roots
+        readable
             .add(certificate.clone())
             .map_err(TlsSetupError::Authority)?;
     }
-    Ok(Arc::new(roots))
+    Ok(Arc::new(TrustStore::new(given.to_vec())))
 }
 
 fn config(
     provider: &Arc<CryptoProvider>,
     host: &TlsHostOptions,
-    authorities: Option<&Arc<RootCertStore>>,
+    authorities: Option<&Arc<TrustStore>>,
     hints: bool,
 ) -> Result<ServerConfig, TlsSetupError> {
     let mut versions = Vec::new();
@@ -199,19 +201,23 @@ fn config(
     if versions.is_empty() {
         return Err(TlsSetupError::NoVersion);
     }
-    let verifier = match (host.client_certificates, authorities) {
+    let verifier: Arc<dyn ClientCertVerifier> = match (host.client_certificates, authorities) {
         (ClientCertificateMode::NoCertificate, _) | (_, None) => Arc::new(NoClientAuth),
         (mode, Some(authorities)) => {
-            let provider = Arc::clone(provider);
-            let roots = Arc::clone(authorities);
-            let mut builder = WebPkiClientVerifier::builder_with_provider(roots, provider);
+            let (roots, own) = (authorities.roots(), Arc::clone(provider));
+            let mut builder = WebPkiClientVerifier::builder_with_provider(roots, own);
             if !hints {
                 builder = builder.clear_root_hint_subjects();
             }
             if mode == ClientCertificateMode::AllowCertificate {
                 builder = builder.allow_unauthenticated();
             }
-            builder.build().map_err(setup)?
+            let webpki = builder.build().map_err(setup)?;
+            Arc::new(ClientVerifier::new(
+                webpki,
+                Arc::clone(authorities),
+                provider,
+            ))
         }
     };
     let resolver = SingleCertAndKey::from(host.certificate.certified_key());

@@ -312,15 +312,17 @@ fn host(
 ) -> Option<TlsHostConfig> {
     let Some(certificate) = options.certificate.clone() else {
         let message = format!("{url:?} has no certificate to show to clients");
-        let remedy = "name one in Kestrel:Certificates:Default or in the endpoint's Certificate, \
-                      as { \"Path\": \"cert.pem\", \"KeyPath\": \"key.pem\" }";
-        note(
-            diagnostics,
-            Severity::Error,
-            at,
-            message,
-            Some(remedy.to_owned()),
-        );
+        let mut remedy =
+            "name one in Kestrel:Certificates:Default or in the endpoint's Certificate, \
+                      as { \"Path\": \"cert.pem\", \"KeyPath\": \"key.pem\" }"
+                .to_owned();
+        if url.to_ascii_lowercase().contains("://localhost") {
+            remedy.push_str(
+                "; `dotnet dev-certs https -ep cert.pem --format PEM --no-password` writes ASP.NET's \
+                 of development to cert.pem and cert.key",
+            );
+        }
+        note(diagnostics, Severity::Error, at, message, Some(remedy));
         return None;
     };
     Some(TlsHostConfig {

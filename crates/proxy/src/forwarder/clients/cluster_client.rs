@@ -185,6 +185,7 @@ mod tests {
     fn names_are_looked_up_again_and_addresses_are_not() {
         let endpoint = |host: &str| Endpoint {
             is_https: false,
+            socket: None,
             host: host.to_owned(),
             port: 80,
             server_name: String::new(),

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use http::Request;
 use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
 use super::SendError;
 use super::endpoint::Endpoint;
 use super::http1::{Http1, Stream};
 use super::http2::Http2;
-use super::tls::TlsConfigs;
+use super::tls::{HandshakeError, TlsConfigs};
 use super::web_proxy::Via;
 
 /// How long opening a connection may take (YARP's fixed connect timeout).
@@ -116,6 +116,10 @@ impl Connector {
             let stream = via.connect(endpoint, self.tls.as_deref()).await?;
             return self.open_over(stream, protocols, now).await;
         }
+        if let Some(path) = &endpoint.socket {
+            let stream = UnixStream::connect(path).await.map_err(SendError::of)?;
+            return self.open_over(stream, protocols, now).await;
+        }
         let stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port))
             .await
             .map_err(SendError::of)?;
@@ -141,7 +145,7 @@ impl Connector {
         let stream = TlsConnector::from(tls.of(protocols))
             .connect(name, stream)
             .await
-            .map_err(SendError::of)?;
+            .map_err(|error| SendError::of(HandshakeError::new(error, &endpoint.server_name)))?;
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         if protocols == Protocols::Http2 && !is_http2 {
             return Err(SendError::of("the destination does not speak HTTP/2"));

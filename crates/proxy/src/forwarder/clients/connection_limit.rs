@@ -201,6 +201,7 @@ mod tests {
     fn limit(most: u32) -> Arc<ConnectionLimit> {
         let limits = ConnectionLimits::default();
         let endpoint = Endpoint {
+            socket: None,
             is_https: false,
             host: "d".to_owned(),
             port: 80,

@@ -1,10 +1,12 @@
 //! What a destination's `Address` and `Host` come down to.
 
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use http::{HeaderValue, Uri};
 use ostler_config::host_name;
 use ostler_config::schema::DestinationConfig;
+use ostler_config::socket_address;
 use ostler_model::transforms::path;
 
 use super::messages::Messages;
@@ -15,6 +17,8 @@ use crate::forwarder::request::RequestError;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Endpoint {
     pub(super) is_https: bool,
+    /// A socket in the file system, which is connected to in the place of host and port.
+    pub(super) socket: Option<PathBuf>,
     /// Without the brackets of an IPv6 address.
     pub(super) host: String,
     pub(super) port: u16,
@@ -51,7 +55,11 @@ impl Destination {
         pools: impl FnOnce(Endpoint) -> Result<(Rc<Pool>, Option<Rc<Pool>>), RequestError>,
     ) -> Result<Self, RequestError> {
         let address = || RequestError::Address(config.address.clone());
-        let base: Uri = canonical(&config.address).parse().map_err(|_| address())?;
+        let (socket, base) = match socket_address::split(&config.address) {
+            Some((socket, base)) => (Some(PathBuf::from(socket)), canonical(&base)),
+            None => (None, canonical(&config.address)),
+        };
+        let base: Uri = base.parse().map_err(|_| address())?;
         let is_https = match base.scheme_str() {
             Some("http") => false,
             Some("https") => true,
@@ -72,6 +80,7 @@ impl Destination {
             .unwrap_or(host);
         let endpoint = Endpoint {
             is_https,
+            socket,
             host: without_brackets(authority.host()).to_owned(),
             port,
             server_name: match is_https {

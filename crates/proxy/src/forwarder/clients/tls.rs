@@ -1,17 +1,19 @@
 //! TLS towards destinations: rustls, with the system's roots.
 
 use std::error::Error;
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use ostler_config::schema::{HttpClientConfig, SslProtocols};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 
 use super::connect::Protocols;
+use crate::trust::{ServerVerifier, TrustStore, verify_tls12, verify_tls13};
 
 /// Settings for each choice of protocols; they differ in what ALPN offers.
 #[derive(Debug)]
@@ -27,7 +29,10 @@ pub(super) struct TlsConfigs {
 pub(crate) enum TlsError {
     #[error("SslProtocols allows neither TLS 1.2 nor TLS 1.3, and nothing older is spoken")]
     NoVersion,
-    #[error("the system has no root certificates, so no destination's certificate can be checked")]
+    #[error(
+        "the system has no root certificates, so no destination's certificate can be checked; install \
+         the package ca-certificates, or name a PEM file in SSL_CERT_FILE"
+    )]
     NoRoots,
     #[error("TLS cannot be set up")]
     Setup(#[source] Arc<dyn Error + Send + Sync>),
@@ -50,8 +55,11 @@ impl TlsConfigs {
                 .with_custom_certificate_verifier(Arc::new(AcceptAny(provider)))
                 .with_no_client_auth()
         } else {
+            let verifier = ServerVerifier::new(Arc::new(system_roots()?), &provider)
+                .map_err(|error| TlsError::Setup(Arc::new(error)))?;
             builder
-                .with_root_certificates(system_roots()?)
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(verifier))
                 .with_no_client_auth()
         };
         let offering = |protocols: &[&[u8]]| {
@@ -93,17 +101,72 @@ fn versions(
 }
 
 /// What OpenSSL and .NET trust on this system; `SSL_CERT_FILE` and `SSL_CERT_DIR` override it.
-pub(crate) fn system_roots() -> Result<RootCertStore, TlsError> {
+pub(crate) fn system_roots() -> Result<TrustStore, TlsError> {
     let loaded = rustls_native_certs::load_native_certs();
     for error in &loaded.errors {
         tracing::warn!(%error, "some root certificates cannot be read");
     }
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(loaded.certs);
-    match roots.is_empty() {
+    let store = TrustStore::new(loaded.certs);
+    match store.is_empty() {
         true => Err(TlsError::NoRoots),
-        false => Ok(roots),
+        false => Ok(store),
     }
+}
+
+/// No TLS with a destination, and what can be done about it.
+#[derive(Debug, thiserror::Error)]
+#[error("no TLS with the destination{}{}", remedy.map_or("", |_| ": "), remedy.unwrap_or_default())]
+pub(super) struct HandshakeError {
+    remedy: Option<&'static str>,
+    source: io::Error,
+}
+
+impl HandshakeError {
+    pub(super) fn new(source: io::Error, server_name: &str) -> Self {
+        let cause = source.get_ref();
+        let cause = cause.and_then(|error| error.downcast_ref::<rustls::Error>());
+        let is_local = matches!(server_name, "localhost" | "127.0.0.1" | "::1");
+        Self {
+            remedy: cause.and_then(|cause| remedy(cause, is_local)),
+            source,
+        }
+    }
+}
+
+fn remedy(error: &rustls::Error, is_local: bool) -> Option<&'static str> {
+    use rustls::{AlertDescription, CertificateError, Error};
+    Some(match error {
+        Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        ) if is_local => {
+            "nobody trusts its certificate; for ASP.NET's of development run `dotnet dev-certs https -ep \
+             /usr/local/share/ca-certificates/dev.crt --format PEM` and `update-ca-certificates`"
+        }
+        Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        ) => {
+            "nobody trusts its certificate; put it, or its issuer's, into /usr/local/share/ca-certificates \
+             and run update-ca-certificates, or name a PEM file in SSL_CERT_FILE"
+        }
+        Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => {
+            "its certificate is for another name; set the destination's Host, or Address, to one that it has"
+        }
+        Error::InvalidCertificate(
+            CertificateError::Expired | CertificateError::ExpiredContext { .. },
+        ) => "its certificate is over; renew it",
+        Error::AlertReceived(
+            AlertDescription::HandshakeFailure
+            | AlertDescription::ProtocolVersion
+            | AlertDescription::InsufficientSecurity,
+        )
+        | Error::PeerIncompatible(_) => {
+            "it agrees to nothing that is spoken here; allow TLS 1.3, or TLS 1.2 with ECDHE and AES-GCM or \
+             ChaCha20-Poly1305 (suites with CBC are not spoken), and check SslProtocols"
+        }
+        _ => return None,
+    })
 }
 
 /// `DangerousAcceptAnyServerCertificate`: whoever holds the key of any certificate will do.
@@ -129,7 +192,7 @@ impl ServerCertVerifier for AcceptAny {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signed, algorithms)
+        verify_tls12(message, certificate, signed, algorithms)
     }
 
     fn verify_tls13_signature(
@@ -139,7 +202,7 @@ impl ServerCertVerifier for AcceptAny {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signed, algorithms)
+        verify_tls13(message, certificate, signed, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -119,7 +119,8 @@ impl WebProxy {
     /// How requests to an endpoint pass this proxy; `None` where they do not. Upgrades never pass an
     /// HTTP proxy as requests: what an upgraded connection carries is nothing to it.
     pub(super) fn via(self: &Rc<Self>, endpoint: &Endpoint, upgrade: bool) -> Option<Via> {
-        if self.bypass_on_local && is_local(&endpoint.host) {
+        // What is on this host already is nobody else's to reach.
+        if endpoint.socket.is_some() || (self.bypass_on_local && is_local(&endpoint.host)) {
             return None;
         }
         let proxy = Rc::clone(self);
@@ -327,6 +328,7 @@ mod tests {
 
     fn endpoint(is_https: bool, host: &str) -> Endpoint {
         Endpoint {
+            socket: None,
             is_https,
             host: host.to_owned(),
             port: 8080,

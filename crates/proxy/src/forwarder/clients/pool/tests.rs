@@ -58,6 +58,7 @@ impl Destination {
 
     fn endpoint(&self) -> Endpoint {
         Endpoint {
+            socket: None,
             is_https: false,
             host: "127.0.0.1".to_owned(),
             port: self.port,
