@@ -83,7 +83,7 @@ fn what_is_no_header_is_refused_as_soon_as_it_shows() {
         (b"PROXY TCP4  192.0.2.7 198.51.100.1 1 2\r\n", Line),
         (b"PROXY TCP4 192.0.2.7 198.51.100.1 1 2\n", Line),
         (b"PROXY UDP4 192.0.2.7 198.51.100.1 1 2\r\n", Line),
-        (b"PROXY UNKNOWNx\r\n", Line),
+        (b"PROXY UNKNOWN4\r\n", Line),
         (b"PROXY \xff\r\n", Line),
         (long.as_bytes(), Line),
     ];
