@@ -4,6 +4,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use webpki::EndEntityCert;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::AttributeTypeAndValue;
 
 use super::path::parse;
 
@@ -21,7 +22,10 @@ pub(super) fn is_of(certificate: &CertificateDer<'_>, name: &ServerName<'_>) -> 
         return false;
     };
     let mut names = parsed.subject().iter_common_name();
-    match (names.next().map(|name| name.as_str()), names.next()) {
+    match (
+        names.next().map(AttributeTypeAndValue::as_str),
+        names.next(),
+    ) {
         (Some(Ok(only)), None) => only.eq_ignore_ascii_case(name.as_ref()),
         _ => false,
     }

@@ -282,9 +282,16 @@ fn version_1_is_trusted_as_it_stands_and_known_by_its_subject() {
     let der = CertificateDer::from_pem_slice(pem).unwrap();
     let key = PrivatePkcs8KeyDer::from_pem_slice(include_bytes!("fixtures/version1.key")).unwrap();
     let shown = certified(vec![der.clone()], key.secret_pkcs8_der().to_vec());
-    assert_eq!(connect(&shown, &[der.clone()], "localhost"), Ok(()));
-    assert_eq!(admit(&shown, &[der.clone()]), Ok(()));
-    assert!(is_refused(connect(&shown, &[der.clone()], "a.test")));
+    assert_eq!(
+        connect(&shown, std::slice::from_ref(&der), "localhost"),
+        Ok(())
+    );
+    assert_eq!(admit(&shown, std::slice::from_ref(&der)), Ok(()));
+    assert!(is_refused(connect(
+        &shown,
+        std::slice::from_ref(&der),
+        "a.test"
+    )));
     assert!(is_refused(connect(&shown, &[], "localhost")));
     // The handshake's signature counts: somebody else's key does not do.
     let thief = certified(
