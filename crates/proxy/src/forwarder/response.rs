@@ -274,14 +274,18 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    for _ in 0..2 {
-        match next(body.as_mut(), writer, activity, false).await {
+    let piece = match next(body.as_mut(), writer, activity, false).await {
+        Next::Later => {
             // The runtime asks the kernel before this goes on.
-            Next::Later => tokio::task::yield_now().await,
-            piece => return Some(piece),
+            tokio::task::yield_now().await;
+            next(body.as_mut(), writer, activity, false).await
         }
+        piece => piece,
+    };
+    match piece {
+        Next::Later => None,
+        piece => Some(piece),
     }
-    None
 }
 
 fn broken(
