@@ -119,8 +119,6 @@ async fn facts(
     if !endpoint.proxy_protocol.contain(peer.map(|peer| peer.ip())) {
         return Some(facts);
     }
-    // Who is not known yet is waited for as somebody whose handshake goes on.
-    let _shakes_hands = worker.shakes_hands();
     let limit = worker.limits().head_timeout;
     let said = tokio::time::timeout(limit, proxy_protocol::read(&incoming.socket)).await;
     match said.unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into())) {

@@ -1,6 +1,6 @@
 //! How many connections there are, of all threads: the limits on their number are kept here.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::rc::Rc;
@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::front::FrontLimits;
+use crate::worker::Begins;
 
 /// Counts, shared by all threads.
 #[derive(Debug, Default)]
@@ -36,6 +37,7 @@ pub(crate) struct Counted {
     address: Option<IpAddr>,
     /// Whether it is to end with the exchange it is in: the front stops, or its endpoint is no more.
     ending: Rc<Cell<bool>>,
+    begins: RefCell<Option<Begins>>,
 }
 
 /// An upgraded connection's, until it is dropped.
@@ -57,6 +59,7 @@ impl Connections {
             is_open: Cell::new(true),
             address: None,
             ending: Rc::default(),
+            begins: RefCell::default(),
         })
     }
 
@@ -68,9 +71,15 @@ impl Connections {
 }
 
 impl Counted {
-    /// The connection is to end when `ending` says so.
-    pub(crate) fn end_by(&mut self, ending: Rc<Cell<bool>>) {
+    /// The connection is about to be served, and to end when `ending` says so.
+    pub(crate) fn begin(&mut self, ending: Rc<Cell<bool>>, begins: Begins) {
         self.ending = ending;
+        self.begins.replace(Some(begins));
+    }
+
+    /// It is served from now on.
+    pub(crate) fn begun(&self) {
+        self.begins.take();
     }
 
     /// Whether it is to end with the exchange it is in.

@@ -47,18 +47,18 @@ pub(crate) struct Worker {
     /// Advanced once a tick: deadlines are seconds, and asking the system costs each request.
     now: Cell<Instant>,
     phase: Cell<Phase>,
-    /// Handshakes under way.
-    handshakes: Cell<usize>,
+    /// Connections that have been accepted and are not among the others yet.
+    beginning: Cell<usize>,
 }
 
-/// A handshake with a client, until it is dropped.
+/// A connection that has been accepted, until it is among the worker's others, or over.
 #[derive(Debug)]
-pub(crate) struct ShakesHands<'w>(&'w Worker);
+pub(crate) struct Begins(Rc<Worker>);
 
-impl Drop for ShakesHands<'_> {
+impl Drop for Begins {
     fn drop(&mut self) {
-        let others = self.0.handshakes.get().saturating_sub(1);
-        self.0.handshakes.set(others);
+        let others = self.0.beginning.get().saturating_sub(1);
+        self.0.beginning.set(others);
     }
 }
 
@@ -92,7 +92,7 @@ impl Worker {
             connections: RefCell::default(),
             now: Cell::new(crate::clock::now()),
             phase: Cell::new(Phase::Running),
-            handshakes: Cell::new(0),
+            beginning: Cell::new(0),
             shared,
         })
     }
@@ -148,12 +148,6 @@ impl Worker {
     /// The worker's slow clock.
     pub(crate) fn now(&self) -> Instant {
         self.now.get()
-    }
-
-    /// Counts a handshake: there is a client that is about to ask.
-    pub(crate) fn shakes_hands(&self) -> ShakesHands<'_> {
-        self.handshakes.set(self.handshakes.get() + 1);
-        ShakesHands(self)
     }
 
     /// Whether connections end with the exchange they are in.
@@ -243,6 +237,7 @@ impl Worker {
     }
 
     pub(crate) fn register(self: &Rc<Self>, watch: Rc<Watch>) -> Registered {
+        watch.counted.begun();
         let at = self.connections.borrow_mut().insert(watch);
         Registered {
             worker: Rc::clone(self),
@@ -270,9 +265,10 @@ impl Worker {
         listening.end(&self).await;
         self.check(true);
         let begun = crate::clock::now();
-        let shakes_hands =
-            || self.handshakes.get() > 0 && begun.elapsed() < crate::connection::FIRST_REQUEST;
-        while (self.is_busy() || shakes_hands()) && *phase.borrow() != Phase::Stopping {
+        // Clients whose connections begin are about to ask, if they do not take too long.
+        let begins =
+            || self.beginning.get() > 0 && begun.elapsed() < crate::connection::FIRST_REQUEST;
+        while (self.is_busy() || begins()) && *phase.borrow() != Phase::Stopping {
             tokio::select! {
                 () = tokio::time::sleep(TICK / 4) => self.check(true),
                 _ = phase.changed() => {}
@@ -337,7 +333,8 @@ impl Worker {
     ) {
         match self.shared.connections.admit(&self.limits()) {
             Ok(mut counted) => {
-                counted.end_by(open.ending());
+                self.beginning.set(self.beginning.get() + 1);
+                counted.begin(open.ending(), Begins(Rc::clone(self)));
                 let (worker, endpoint) = (Rc::clone(self), Rc::clone(endpoint));
                 let serve = accept::serve(worker, endpoint, incoming, counted);
                 listening::spawn(open, serve);

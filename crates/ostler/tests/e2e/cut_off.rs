@@ -13,9 +13,8 @@ use crate::forwarding::{forwarding_at, forwarding_to};
 use crate::relay::{shared_sandbox, target_of_a_stranger};
 use crate::support::http2_client::{Http2Client, get, run, send, url, whole};
 use crate::support::http2_destination::blocking;
-use crate::support::raw_http2::{
-    DATA, ENABLE_CONNECT_PROTOCOL, END_HEADERS, END_STREAM, HEADERS, RawHttp2, STATUS_200, frame,
-    reset,
+use crate::support::http2_frames::{
+    DATA, ENABLE_CONNECT_PROTOCOL, END, END_HEADERS, Frames, HEADERS, STATUS_200, frame, reset,
 };
 use crate::support::{Client, Destination, Front, PATIENCE, Sandbox, delegating_to};
 use crate::uploads::{HTTP2, front};
@@ -71,11 +70,11 @@ fn an_http2_response_that_is_reset_before_its_end_is_not_whole() {
     let front = front(&sandbox, HTTP2, &destination.address());
     let mut client = front.connect();
     client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-    let mut connection = RawHttp2::accept(&destination, &[]);
-    let begin = |connection: &mut RawHttp2| {
+    let mut connection = Frames::accept(&destination, &[]);
+    let begin = |connection: &mut Frames| {
         let stream = connection.asked();
-        connection.send(frame(HEADERS, END_HEADERS, stream, STATUS_200));
-        connection.send(frame(DATA, 0, stream, b"begun"));
+        connection.say(frame(HEADERS, END_HEADERS, stream, STATUS_200));
+        connection.say(frame(DATA, 0, stream, b"begun"));
         stream
     };
     for reason in REASONS {
@@ -85,7 +84,7 @@ fn an_http2_response_that_is_reset_before_its_end_is_not_whole() {
         let chunked = ("transfer-encoding".to_owned(), "chunked".to_owned());
         assert!(fields.contains(&chunked), "{fields:?}");
         assert_eq!(client.read(10), b"5\r\nbegun\r\n");
-        connection.send(reset(stream, reason));
+        connection.say(reset(stream, reason));
         assert_eq!(client.rest(), b"", "no last chunk, reason {reason}");
         client = front.connect();
         client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -102,7 +101,7 @@ fn an_http2_response_that_is_reset_before_its_end_is_not_whole() {
             .await;
             let mut body = response.await.unwrap().into_body();
             assert_eq!(body.data().await.unwrap().unwrap(), "begun");
-            connection_.send(reset(stream, reason));
+            connection_.say(reset(stream, reason));
             let ended = body.data().await;
             assert!(matches!(ended, Some(Err(_))), "reason {reason}: {ended:?}");
             connection = connection_;
@@ -123,21 +122,21 @@ fn a_tunnel_that_is_reset_is_not_ended() {
         // The connection has said that it knows extended CONNECT once something has been answered.
         let first = client.get("/none");
         let serve = blocking(move || {
-            let mut connection = RawHttp2::accept(&destination, &[ENABLE_CONNECT_PROTOCOL]);
+            let mut connection = Frames::accept(&destination, &[ENABLE_CONNECT_PROTOCOL]);
             let stream = connection.asked();
-            connection.send(frame(HEADERS, END_HEADERS | END_STREAM, stream, STATUS_200));
+            connection.say(frame(HEADERS, END_HEADERS | END, stream, STATUS_200));
             connection
         });
         let (_, mut connection) = tokio::join!(first, serve);
         let (response, _stream) = client.begin(request.body(()).unwrap(), false).await;
         let (mut connection, stream) = blocking(move || {
             let stream = connection.asked();
-            connection.send(frame(HEADERS, END_HEADERS, stream, STATUS_200));
+            connection.say(frame(HEADERS, END_HEADERS, stream, STATUS_200));
             (connection, stream)
         })
         .await;
         let mut body = response.await.unwrap().into_body();
-        connection.send(reset(stream, 0));
+        connection.say(reset(stream, 0));
         let ended = body.data().await;
         assert!(matches!(ended, Some(Err(_))), "{ended:?}");
     });
@@ -150,18 +149,18 @@ fn a_response_that_is_known_to_be_broken_before_its_first_byte_left_is_a_502() {
     let front_of_http2 = front(&sandbox, HTTP2, &destination.address());
     let mut client = front_of_http2.connect();
     client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-    let mut connection = RawHttp2::accept(&destination, &[]);
+    let mut connection = Frames::accept(&destination, &[]);
     // All of it in one segment.
     let stream = connection.asked();
     let head = frame(HEADERS, END_HEADERS, stream, STATUS_200);
     let data = frame(DATA, 0, stream, b"begun");
-    connection.send([head, data, reset(stream, 2)].concat());
+    connection.say([head, data, reset(stream, 2)].concat());
     assert_eq!(client.response().status, 502);
     // Not without a body, either.
     client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     let stream = connection.asked();
     let head = frame(HEADERS, END_HEADERS, stream, STATUS_200);
-    connection.send([head, reset(stream, 2)].concat());
+    connection.say([head, reset(stream, 2)].concat());
     assert_eq!(client.response().status, 502);
 
     let sandbox = Sandbox::new();

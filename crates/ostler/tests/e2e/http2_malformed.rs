@@ -2,8 +2,6 @@
 //! clients, and responses of destinations. What breaks the connection's own rules ends it, with the
 //! code that says why (section 7).
 
-use std::net::TcpListener;
-
 use bytes::Bytes;
 
 use crate::forwarding::{forwarding, forwarding_at};
@@ -14,7 +12,7 @@ use crate::support::http2_frames::{
     FRAME_SIZE_ERROR, Frames, GOAWAY, HEADERS, PING, PROTOCOL_ERROR, RST_STREAM, SETTINGS,
     STREAM_CLOSED, WINDOW_UPDATE, fields, frame, get, remembered,
 };
-use crate::support::{Front, Process, Sandbox};
+use crate::support::{Destination, Front, Process, Sandbox};
 
 type Fields<'a> = Vec<(&'a str, &'a [u8])>;
 
@@ -326,10 +324,9 @@ fn requests_taken_back_at_once_do_not_end_the_connection() {
 const HTTP2: &str = r#""HttpRequest": { "Version": "2", "VersionPolicy": "RequestVersionExact" },"#;
 
 /// A front before a destination that the test plays frame by frame.
-fn before_a_destination(sandbox: &Sandbox) -> (Front, TcpListener) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let destination = format!(r#""d": {{ "Address": "http://{address}/" }}"#);
+fn before_a_destination(sandbox: &Sandbox) -> (Front, Destination) {
+    let listener = Destination::new();
+    let destination = format!(r#""d": {{ "Address": "{}" }}"#, listener.address());
     (sandbox.front(&forwarding(HTTP2, &[&destination])), listener)
 }
 
@@ -338,7 +335,7 @@ fn before_a_destination(sandbox: &Sandbox) -> (Front, TcpListener) {
 async fn bad_answer(client: &Http2Client, mut destination: Frames, bad: Vec<Vec<u8>>) -> Frames {
     let (first, _stream) = client.begin(ask("/first"), true).await;
     let mut destination = blocking(move || {
-        let stream = destination.next_that(|frame| frame.kind == HEADERS).stream;
+        let stream = destination.asked();
         destination.headers(stream, 0, &fields(&[(":status", b"200")]));
         destination.frame(DATA, 0, stream, b"hello");
         (destination, stream)
@@ -351,7 +348,7 @@ async fn bad_answer(client: &Http2Client, mut destination: Frames, bad: Vec<Vec<
         let (mut frames, first) = destination;
         let said = bad.clone();
         destination = blocking(move || {
-            let stream = frames.next_that(|frame| frame.kind == HEADERS).stream;
+            let stream = frames.asked();
             // The stream's number is the request's.
             let mut said = said;
             said[5..9].copy_from_slice(&stream.to_be_bytes());
@@ -405,11 +402,11 @@ fn a_malformed_answer_ends_its_stream_alone() {
     bad.push(frame(HEADERS, END | END_HEADERS, 0, &block));
     run(async {
         let client = Http2Client::connect(front.port).await;
-        let accepted = blocking(move || Frames::accept(&listener));
+        let accepted = blocking(move || Frames::accept(&listener, &[]));
         let warmed = client.begin(ask("/warm"), true);
         let (mut destination, (warm, _stream)) = tokio::join!(accepted, warmed);
         let mut destination = blocking(move || {
-            let stream = destination.next_that(|frame| frame.kind == HEADERS).stream;
+            let stream = destination.asked();
             destination.headers(stream, END, &fields(&[(":status", b"204")]));
             destination
         })
@@ -427,8 +424,8 @@ fn an_answer_of_many_frames_is_passed_on() {
     run(async {
         let client = Http2Client::connect(front.port).await;
         let answer = blocking(move || {
-            let mut destination = Frames::accept(&listener);
-            let stream = destination.next_that(|frame| frame.kind == HEADERS).stream;
+            let mut destination = Frames::accept(&listener, &[]);
+            let stream = destination.asked();
             let long = vec![b'v'; 54_000];
             let block = fields(&[(":status", b"200"), ("x-long", &long)]);
             destination.frame(HEADERS, 0, stream, &[]);

@@ -94,12 +94,10 @@ pub(crate) async fn serve(
     };
     let limit = worker.limits().head_timeout;
     let handshake = tokio::time::timeout(limit, handshake(stream, &endpoint));
-    let shakes_hands = worker.shakes_hands();
     let shaken = match handshake.await {
         Ok(shaken) => shaken,
         Err(_elapsed) => Err(HandshakeError::TimedOut),
     };
-    drop(shakes_hands);
     let (stream, is_http2) = match shaken {
         Ok(shaken) => shaken,
         Err(error) => {

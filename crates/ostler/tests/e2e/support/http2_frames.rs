@@ -1,9 +1,9 @@
 //! HTTP/2 frame by frame, as a test says it: a client, or a destination.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 
-use super::{PATIENCE, eventually};
+use super::{Destination, PATIENCE};
 
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -26,6 +26,12 @@ pub(crate) const STREAM_CLOSED: u32 = 5;
 pub(crate) const FRAME_SIZE_ERROR: u32 = 6;
 pub(crate) const COMPRESSION_ERROR: u32 = 9;
 pub(crate) const ENHANCE_YOUR_CALM: u32 = 11;
+
+/// `:status: 200`, compressed (RFC 7541 appendix A).
+pub(crate) const STATUS_200: &[u8] = &[0x88];
+
+/// RFC 8441 section 3.
+pub(crate) const ENABLE_CONNECT_PROTOCOL: (u16, u32) = (8, 1);
 
 /// One side of a connection, which says what it likes.
 pub(crate) struct Frames<S = TcpStream> {
@@ -107,21 +113,14 @@ impl Frames {
         Self::over(stream)
     }
 
-    /// The front's connection to a destination that listens, which has said its SETTINGS.
-    pub(crate) fn accept(listener: &TcpListener) -> Self {
-        listener.set_nonblocking(true).unwrap();
-        let mut accepted = None;
-        eventually("the front connects", || {
-            accepted = listener.accept().ok();
-            accepted.is_some()
-        });
-        let stream = accepted.unwrap().0;
-        stream.set_nonblocking(false).unwrap();
+    /// The front's connection to a destination, which has said these settings.
+    pub(crate) fn accept(destination: &Destination, settings: &[(u16, u32)]) -> Self {
+        let stream = destination.accept().stream.into_inner();
         let mut frames = Self::over(stream);
         let mut preface = [0; PREFACE.len()];
         frames.stream.read_exact(&mut preface).unwrap();
         assert_eq!(preface, PREFACE);
-        frames.frame(SETTINGS, 0, 0, &[]);
+        frames.settings(settings);
         frames
     }
 
@@ -133,9 +132,14 @@ impl Frames {
 }
 
 impl<S: Read + Write> Frames<S> {
-    /// Says the preface and SETTINGS, each a number and a value.
+    /// Says the preface and SETTINGS.
     pub(crate) fn begin(&mut self, settings: &[(u16, u32)]) {
         self.say(PREFACE);
+        self.settings(settings);
+    }
+
+    /// Says SETTINGS, each a number and a value.
+    fn settings(&mut self, settings: &[(u16, u32)]) {
         let mut payload = Vec::new();
         for (setting, value) in settings {
             payload.extend(setting.to_be_bytes());
@@ -144,13 +148,18 @@ impl<S: Read + Write> Frames<S> {
         self.frame(SETTINGS, 0, 0, &payload);
     }
 
+    /// The stream of the next request, once its head is here.
+    pub(crate) fn asked(&mut self) -> u32 {
+        self.next_that(|frame| frame.kind == HEADERS).stream
+    }
+
     /// False once the front has ended the connection.
-    pub(crate) fn say(&mut self, bytes: &[u8]) -> bool {
-        self.stream.write_all(bytes).is_ok()
+    pub(crate) fn say(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.stream.write_all(bytes.as_ref()).is_ok()
     }
 
     pub(crate) fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> bool {
-        self.say(&frame(kind, flags, stream, payload))
+        self.say(frame(kind, flags, stream, payload))
     }
 
     /// `GET path`, with the end of its stream.
@@ -246,6 +255,11 @@ pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8>
     frame.extend(stream.to_be_bytes());
     frame.extend_from_slice(payload);
     frame
+}
+
+/// A stream's end by reset.
+pub(crate) fn reset(stream: u32, code: u32) -> Vec<u8> {
+    frame(RST_STREAM, 0, stream, &code.to_be_bytes())
 }
 
 /// The fields of `GET path`.

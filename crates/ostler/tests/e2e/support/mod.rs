@@ -10,7 +10,6 @@ mod mischief;
 mod old_target;
 mod process;
 mod raw_destination;
-pub(crate) mod raw_http2;
 pub(crate) mod routes_both_ways;
 mod tls_client;
 
