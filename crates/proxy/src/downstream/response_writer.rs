@@ -106,6 +106,15 @@ impl ResponseWriter<'_> {
         }
     }
 
+    /// The same for a piece that nothing but trailers and the end come behind: over HTTP/1.1 it goes
+    /// out with them, in one write.
+    pub(crate) async fn last(&mut self, data: Bytes, timeout: Duration) -> Result<(), WriteError> {
+        match self {
+            Self::Http1(response) => response.hold(data),
+            Self::Http2(_) => self.data(data, timeout).await,
+        }
+    }
+
     /// Ends the response. True when the connection may carry another request.
     pub(crate) async fn end(
         &mut self,
@@ -197,6 +206,8 @@ pub(crate) struct Http1Response<'c> {
     /// Encoded and not sent.
     out: Vec<u8>,
     encoder: BodyEncoder,
+    /// The last piece of the body, and what goes behind it.
+    held: Option<(Bytes, &'static [u8])>,
     keep_alive: bool,
     /// The first byte has been tried.
     begun: bool,
@@ -217,6 +228,7 @@ impl<'c> Http1Response<'c> {
             facts: RequestFacts::from(head),
             out: Vec::new(),
             encoder: BodyEncoder::new(ResponseBody::None),
+            held: None,
             keep_alive: false,
             begun: false,
             bytes_sent: 0,
@@ -281,9 +293,24 @@ impl<'c> Http1Response<'c> {
         trailers: Option<HeaderMap>,
         timeout: Duration,
     ) -> Result<bool, WriteError> {
-        self.encoder.finish(trailers.as_ref(), &mut self.out)?;
-        self.send(Bytes::new(), b"", timeout).await?;
+        match self.held.take() {
+            None => {
+                self.encoder.finish(trailers.as_ref(), &mut self.out)?;
+                self.send(Bytes::new(), b"", timeout).await?;
+            }
+            Some((data, behind)) => {
+                let mut behind = behind.to_vec();
+                self.encoder.finish(trailers.as_ref(), &mut behind)?;
+                self.send(data, &behind, timeout).await?;
+            }
+        }
         Ok(self.keep_alive)
+    }
+
+    fn hold(&mut self, data: Bytes) -> Result<(), WriteError> {
+        let behind = self.encoder.begin_data(data.len(), &mut self.out)?;
+        self.held = Some((data, behind));
+        Ok(())
     }
 
     async fn send(

@@ -238,7 +238,10 @@ where
                     }
                 }
                 let most = activity.at_most(SEND_TIMEOUT);
-                writer.data(data, most).await?;
+                match ahead {
+                    Some(Next::End | Next::Trailers(_)) => writer.last(data, most).await?,
+                    _ => writer.data(data, most).await?,
+                }
                 is_flushed = true;
             }
             Next::Later => {

@@ -9,16 +9,19 @@ use super::*;
 use crate::client::Interest;
 use crate::tls::ClientFacts;
 
+fn facts() -> ClientFacts {
+    ClientFacts::clear(ConnectionFacts {
+        client: None,
+        local: None,
+        accepted_ns: 0,
+    })
+}
+
 /// A client whose connection has room for little, and its other end.
 fn narrow() -> (Client, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     set_socket_send_buffer_size(&ours, 4096).unwrap();
-    let facts = ClientFacts::clear(ConnectionFacts {
-        client: None,
-        local: None,
-        accepted_ns: 0,
-    });
-    let mut client = Client::new(ours.into(), facts, None).unwrap();
+    let mut client = Client::new(ours.into(), facts(), None).unwrap();
     client.set_interest(Interest::ReadsAndWrites).unwrap();
     (client, theirs)
 }
@@ -70,4 +73,38 @@ async fn a_response_has_begun_when_its_first_byte_is_tried() {
     try_a_piece(&mut writer).await;
     assert!(writer.is_begun());
     assert_eq!(writer.bytes_sent(), 0);
+}
+
+#[tokio::test]
+async fn the_last_piece_goes_out_with_the_head_and_the_end() {
+    // Each write is a packet of its own.
+    let (ours, theirs) = rustix::net::socketpair(
+        rustix::net::AddressFamily::UNIX,
+        rustix::net::SocketType::SEQPACKET,
+        rustix::net::SocketFlags::CLOEXEC | rustix::net::SocketFlags::NONBLOCK,
+        None,
+    )
+    .unwrap();
+    let mut client = Client::new(ours, facts(), None).unwrap();
+    client.set_interest(Interest::ReadsAndWrites).unwrap();
+    let (request, ending) = (RequestHead::default(), Cell::new(false));
+    let mut writer = ResponseWriter::Http1(Http1Response::new(&request, &client, &ending, false));
+    begin(&mut writer);
+    let patience = Duration::from_secs(30);
+    let piece = Bytes::from_static(b"hello");
+    writer.last(piece, patience).await.unwrap();
+    assert!(!writer.is_begun());
+    let mut trailers = HeaderMap::new();
+    trailers.insert("x-sum", http::HeaderValue::from_static("1"));
+    writer.end(Some(trailers), patience).await.unwrap();
+    let mut packet = [0; 4096];
+    let flags = rustix::net::RecvFlags::empty();
+    let (length, _) = rustix::net::recv(&theirs, &mut packet, flags).unwrap();
+    let packet = std::str::from_utf8(&packet[..length]).unwrap();
+    let body = "\r\n\r\n5\r\nhello\r\n0\r\nx-sum: 1\r\n\r\n";
+    assert!(
+        packet.starts_with("HTTP/1.1 201 ") && packet.ends_with(body),
+        "{packet}"
+    );
+    assert!(rustix::net::recv(&theirs, &mut [0; 1], flags).is_err());
 }
