@@ -11,7 +11,7 @@ use std::time::Duration;
 use ostler_delegation::accounts::user_name;
 use ostler_delegation::control::TargetMessage;
 use ostler_delegation::target::{Accepted, Greeting, TargetShared, accept};
-use ostler_shm::ControlSocket;
+use ostler_shm::{ControlSocket, ReceiveError};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -199,8 +199,10 @@ async fn welcome(
     let own = std::fs::metadata("/proc/self")?.uid();
     if peer.uid != 0 && peer.uid != own && !trusted.contains(&peer.uid) {
         let reason = stranger(peer.uid, own, trusted);
-        tracing::warn!(pid = peer.pid, uid = peer.uid, "a stranger is turned away");
+        tell_stranger(peer.uid, peer.pid);
         let _ = control.send(&TargetMessage::Refused { reason }.encode(), &[]);
+        // To close with its hello unread would take the answer from it.
+        let _ = tokio::time::timeout(HELLO_TIMEOUT, until_closed(&control)).await;
         return Err("a stranger".into());
     }
     let ready = readable(control.as_fd().try_clone_to_owned()?)?;
@@ -224,6 +226,31 @@ async fn welcome(
         tracing::warn!(pid = peer.pid, uid = peer.uid, error, "no front says this");
     }
     accepted
+}
+
+/// Takes in what is said, until the other end closes.
+async fn until_closed(control: &ControlSocket) -> io::Result<()> {
+    let ready = readable(control.as_fd().try_clone_to_owned()?)?;
+    let mut said = Vec::new();
+    loop {
+        match control.receive(&mut said) {
+            Ok(_) => tokio::task::yield_now().await,
+            Err(ReceiveError::WouldBlock) => ready.readable().await?.clear_ready(),
+            Err(_) => return Ok(()),
+        }
+    }
+}
+
+/// Warns of a user's first attempt: fronts try again each second.
+fn tell_stranger(uid: u32, pid: i32) {
+    static TOLD: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    if told.contains(&uid) {
+        tracing::debug!(pid, uid, "a stranger is turned away");
+    } else {
+        tracing::warn!(pid, uid, "a stranger is turned away");
+        told.push(uid);
+    }
 }
 
 /// Why a user is no front of this queue, for the front's log.

@@ -251,3 +251,32 @@ fn an_application_that_may_not_open_queues_says_what_it_would_take() {
         says(&target, &["denied", &owner])
     });
 }
+
+/// Before, the reason was lost on its way, and requests waited for two minutes.
+#[test]
+fn a_front_that_the_application_does_not_serve_says_whom_it_does() {
+    let Some(sandbox) = two_users() else { return };
+    // Neither root's nor the application's user, and not the runtime folder's owner.
+    give(&sandbox.runtime(), 0, 0, 0o755);
+    let queues = sandbox.runtime().join("queues");
+    fs::create_dir(&queues).unwrap();
+    give(&queues, 0, WWW_DATA, 0o2770);
+    let target = run_as(&sandbox, WWW_DATA, &[WWW_DATA], &APPLICATION);
+    target.wait_for_line("queue q ready");
+    let front = front_of(&sandbox, &[OSTLER, WWW_DATA], "{}");
+    let port = port_of(&front);
+    for _ in 0..3 {
+        assert_eq!(Client::connect(port).ask("GET", "/").status, 503);
+    }
+    let reason = format!(
+        "user uid {OSTLER} is no front of this queue; its fronts run as root, uid {WWW_DATA}"
+    );
+    eventually("the log says whom the application serves", || {
+        says(&front, &["requests for a queue are answered 503", &reason])
+    });
+    let turned_away = target.errors();
+    let turned_away = turned_away
+        .iter()
+        .filter(|line| line.contains("turned away"));
+    assert_eq!(turned_away.count(), 1, "one line, not one an attempt");
+}

@@ -34,8 +34,14 @@ impl Queue {
             Ok(None) => return,
             Err(error) => trouble = Some(Chain(&error).to_string()),
         }
-        self.denied.replace(None);
-        for id in self.folder.instances() {
+        let instances = self.folder.instances();
+        self.refused
+            .borrow_mut()
+            .retain(|id, _| instances.contains(id));
+        let refused = self.refused.borrow().values().next().cloned();
+        trouble = trouble.or_else(|| refused.clone());
+        self.denied.replace(refused);
+        for id in instances {
             if self.known.borrow().contains(&id) || self.failed.borrow().contains_key(&id) {
                 continue;
             }
@@ -101,13 +107,14 @@ impl Queue {
                 queue.update();
             }
         }));
-        self.joined();
+        self.joined(id);
     }
 
     fn add_relay(self: &Rc<Self>, relay: Rc<RelayTarget>, uid: u32) {
         if relay.instance().is_news(Presence::Joined) {
             tracing::info!(queue = %self.name, instance = relay.id(), uid, "a target of an untrusted user joins, relayed to");
         }
+        let id = relay.id().to_owned();
         self.relays.borrow_mut().push(Rc::clone(&relay));
         let queue = Rc::downgrade(self);
         relay.run(move || {
@@ -115,10 +122,11 @@ impl Queue {
                 queue.update();
             }
         });
-        self.joined();
+        self.joined(&id);
     }
 
-    fn joined(&self) {
+    fn joined(&self, id: &str) {
+        self.refused.borrow_mut().remove(id);
         self.unsteady.set(false);
         self.shared.tell_served(&self.name);
         self.note_siblings();
@@ -156,7 +164,11 @@ impl Queue {
         self.call();
     }
 
-    fn forget(&self, id: &str, error: &dyn std::error::Error) {
+    fn forget(&self, id: &str, error: &(dyn std::error::Error + 'static)) {
+        if let Some(ChannelError::Refused(_)) = error.downcast_ref() {
+            let reason = format!("instance {id}: {}", Chain(error));
+            self.refused.borrow_mut().insert(id.to_owned(), reason);
+        }
         self.known.borrow_mut().remove(id);
         let again = crate::clock::now() + RETRY;
         self.failed.borrow_mut().insert(id.to_owned(), again);

@@ -47,6 +47,8 @@ pub(crate) struct Queue {
     failed: RefCell<HashMap<String, Instant>>,
     /// Why the front may not connect to an instance.
     denied: RefCell<Option<String>>,
+    /// Instances that have declined the front, and why.
+    refused: RefCell<HashMap<String, String>>,
     lines: Rc<Lines>,
     watchdog: Rc<Watchdog>,
     flush: Rc<Flush>,
@@ -124,6 +126,7 @@ impl Queue {
             known: RefCell::default(),
             failed: RefCell::default(),
             denied: RefCell::default(),
+            refused: RefCell::default(),
             watchdog: Rc::default(),
             flush: Rc::clone(flush),
             unsteady: Cell::new(false),
