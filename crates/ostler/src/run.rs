@@ -15,7 +15,7 @@ use ostler_model::health::TransportFailureRateOptions;
 use ostler_model::{PolicyRegistry, ProxyModel};
 use ostler_proxy::{
     ActiveHealthOptions, Endpoint, Front, FrontLimits, FrontOptions, Pipeline, StaticFileOptions,
-    StepRegistry,
+    StepRegistry, UnderWay,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -169,14 +169,32 @@ async fn serve(
     drop(status);
     let configured = running.in_force.settings().shutdown_timeout;
     let patience = args.drain_timeout.map(Duration::from_secs).or(configured);
+    let under_way = running.front.under_way();
     running.front.drain();
     tokio::select! {
         joined = join(running.front) => joined,
+        () = say_what_keeps(&under_way) => Ok(()),
         () = tokio::time::sleep(patience.unwrap_or(DRAIN_TIMEOUT)) => {
-            tracing::warn!("exchanges are cut short: the drain timeout is over");
+            tracing::warn!(%under_way, "exchanges are cut short: the drain timeout is over");
             Ok(())
         }
         () = ends.recv() => Ok(()),
+    }
+}
+
+/// Tells the log what a stop waits for: after a second, and whenever that has changed ten seconds
+/// later. Never completes.
+async fn say_what_keeps(under_way: &UnderWay) {
+    let mut said = String::new();
+    let mut pause = Duration::from_secs(1);
+    loop {
+        tokio::time::sleep(pause).await;
+        pause = Duration::from_secs(10);
+        let now = under_way.to_string();
+        if now != said {
+            tracing::info!(under_way = now, "the stop waits for what is under way");
+            said = now;
+        }
     }
 }
 

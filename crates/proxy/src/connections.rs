@@ -49,6 +49,12 @@ pub(crate) struct Upgraded<'c> {
 }
 
 impl Connections {
+    /// Those that are not upgraded, and those that are.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let count = |of: &AtomicUsize| of.load(Ordering::Relaxed);
+        (count(&self.open), count(&self.upgraded))
+    }
+
     /// Counts a new connection, unless there are as many as may be.
     pub(crate) fn admit(self: &Arc<Self>, limits: &FrontLimits) -> Result<Counted, Refused> {
         if !add(&self.open, limits.max_concurrent_connections) {

@@ -27,6 +27,7 @@ use crate::listening::{Change, EndpointId};
 use crate::pipeline::Pipeline;
 use crate::respond::Chain;
 use crate::static_files::{StaticFileOptions, StaticFiles};
+use crate::under_way::UnderWay;
 use crate::worker::Worker;
 
 /// What a client may send, and how long it may take.
@@ -443,6 +444,11 @@ impl Front {
     /// Requests of this front that no instance has taken, by the queue's folder name.
     pub fn queue_depths(&self) -> Vec<(String, usize)> {
         self.shared.queues.depths()
+    }
+
+    /// What is under way, to be looked at also once the front is being joined.
+    pub fn under_way(&self) -> UnderWay {
+        UnderWay(Arc::clone(&self.shared))
     }
 
     /// Stops accepting and ends every connection with the exchange it is in.

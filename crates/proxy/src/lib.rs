@@ -44,6 +44,7 @@ mod step_registry;
 mod support;
 mod tls;
 mod trust;
+mod under_way;
 mod worker;
 
 pub use context::ExchangeContext;
@@ -60,3 +61,4 @@ pub use tls::{
     Certificate, CertificateError, TlsEndpoint, TlsHostOptions, TlsOptions, TlsSetupError,
     authorities,
 };
+pub use under_way::UnderWay;

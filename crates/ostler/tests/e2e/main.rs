@@ -56,6 +56,7 @@ mod rate_limiter;
 mod relay;
 mod reload;
 mod request_targets;
+mod reset_queue;
 mod response_transforms;
 mod routing;
 mod shared_relay;

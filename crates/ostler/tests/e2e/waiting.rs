@@ -179,6 +179,36 @@ fn a_stop_does_not_wait_for_clients_that_have_left() {
 }
 
 #[test]
+fn a_stop_says_what_it_waits_for() {
+    let sandbox = Sandbox::new();
+    let target = sandbox.target("q", &[]);
+    let front = sandbox.front(&delegating_to(&["q"]));
+    let mut client = warm(&front);
+    stopped(&sandbox, &target);
+    client.send(SMALL);
+    until_queued(&sandbox, 1);
+    front.process.signal("TERM");
+    let says = "connections: 1, not taken from queue q: 1";
+    eventually("the log says so", || log_has(&front, says) == 1);
+    target.signal("CONT");
+    assert_eq!(client.response().status, 200);
+    assert!(front.process.wait().success());
+}
+
+#[test]
+fn a_second_target_that_would_create_the_queue_is_told_which_mode_joins_it() {
+    let sandbox = Sandbox::new();
+    let _target = sandbox.target("q", &["--mode", "create"]);
+    let arguments = ["sample-target", "--queue", "q", "--mode", "create"];
+    let second = sandbox.ostler(&arguments);
+    assert!(!second.wait().success());
+    eventually("it says so", || {
+        let said = second.errors().join("\n");
+        said.contains("queue q exists already") && said.contains("CreateOrAttach joins it")
+    });
+}
+
+#[test]
 fn a_stopped_instance_is_given_no_second_lone_request() {
     let sandbox = Sandbox::new();
     let sleeper = sandbox.target("q", &[]);

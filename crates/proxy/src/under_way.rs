@@ -1,0 +1,25 @@
+//! What a front has under way, for whoever waits for its end and wants to say what for.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::front::Shared;
+
+/// Connections and requests of a front: its text is what there is of them at that moment.
+#[derive(Debug, Clone)]
+pub struct UnderWay(pub(crate) Arc<Shared>);
+
+impl fmt::Display for UnderWay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (open, upgraded) = self.0.connections.counts();
+        write!(f, "connections: {open}")?;
+        if upgraded > 0 {
+            write!(f, ", upgraded: {upgraded}")?;
+        }
+        let queues = self.0.queues.depths();
+        for (queue, requests) in queues.iter().filter(|(_, requests)| *requests > 0) {
+            write!(f, ", not taken from queue {queue}: {requests}")?;
+        }
+        Ok(())
+    }
+}
