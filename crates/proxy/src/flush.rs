@@ -59,12 +59,13 @@ impl Flush {
         /// What other connections of this thread may be made to wait.
         const LONGEST: Duration = Duration::from_micros(1000);
         self.now();
-        let latest = self.latest.borrow().clone();
-        match latest {
-            // It would keep the descriptors of a channel that is let go of.
-            Some(channel) if channel.is_dead() => drop(self.latest.take()),
-            Some(channel) => channel.pace(LONGEST),
-            None => {}
+        let mut latest = self.latest.borrow_mut();
+        // A dead one would keep the descriptors of a channel that is let go of.
+        if latest.as_ref().is_some_and(|channel| channel.is_dead()) {
+            *latest = None;
+        }
+        if let Some(channel) = &*latest {
+            channel.pace(LONGEST);
         }
     }
 

@@ -630,7 +630,7 @@ impl Channel {
                 if self.dead.get() {
                     return Poll::Ready(Ok(true));
                 }
-                self.driver.replace(Some(cx.waker().clone()));
+                self.set_driver(cx.waker());
                 if let Poll::Ready(guard) = control.poll_read_ready(cx) {
                     return Poll::Ready(guard.map(|mut guard| {
                         guard.clear_ready();
@@ -669,6 +669,13 @@ impl Channel {
             }
         }
         changed();
+    }
+
+    fn set_driver(&self, waker: &Waker) {
+        let mut driver = self.driver.borrow_mut();
+        if !driver.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *driver = Some(waker.clone());
+        }
     }
 
     /// Takes in a few control messages; true when there may be more. Whoever sends them without end

@@ -351,11 +351,8 @@ impl Queue {
 
     /// Takes in what the instances have completed.
     pub(crate) fn settle(&self) {
-        let (channels, retired) = (
-            self.channels.borrow().clone(),
-            self.retired.borrow().clone(),
-        );
-        for channel in channels.iter().chain(&retired) {
+        let (channels, retired) = (self.channels.borrow(), self.retired.borrow());
+        for channel in channels.iter().chain(retired.iter()) {
             channel.settle();
         }
     }
