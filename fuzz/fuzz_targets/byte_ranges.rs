@@ -9,6 +9,9 @@ fuzz_target!(|input: (u64, &[u8])| {
     if let Some(Some((first, last))) = byte_range(value, length) {
         assert!(first <= last && last < length);
         let again = format!("bytes={first}-{last}");
-        assert_eq!(byte_range(again.as_bytes(), length), Some(Some((first, last))));
+        assert_eq!(
+            byte_range(again.as_bytes(), length),
+            Some(Some((first, last)))
+        );
     }
 });
