@@ -22,7 +22,7 @@ pub enum SourceError {
         /// The source's name.
         origin: String,
     },
-    /// The same key has two values in one source, in one case or another (reference 1.1).
+    /// The same key has two values in one source, in one case or another (reference A1.1).
     #[error("{place}: {path} has a value already, at {first}")]
     Duplicate {
         /// Where the second stands.

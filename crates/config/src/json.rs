@@ -12,7 +12,7 @@ use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 use crate::error::SourceError;
 use crate::tree::{Leaf, MAX_DEPTH, Node, Position};
 
-/// What .NET's configuration reader allows beyond JSON (reference 1.1), and no more.
+/// What .NET's configuration reader allows beyond JSON (reference A1.1), and no more.
 const OPTIONS: ParseOptions = ParseOptions {
     allow_comments: true,
     allow_trailing_commas: true,

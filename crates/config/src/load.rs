@@ -35,7 +35,7 @@ pub trait RouteValidator {
     /// What is wrong with it, as a phrase.
     fn validate_path(&self, template: &str) -> Result<(), String>;
 
-    /// Checks an entry of `Hosts` (reference 3.8).
+    /// Checks an entry of `Hosts` (reference A3.8).
     ///
     /// # Errors
     ///
@@ -136,7 +136,7 @@ pub(crate) fn delegates(steps: &[String]) -> bool {
     steps.iter().any(|step| same(step, DELEGATION))
 }
 
-/// Reads `Pipeline`, our own key: in YARP the pipeline is written in code (reference 4).
+/// Reads `Pipeline`, our own key: in YARP the pipeline is written in code (reference A4).
 fn pipeline(reader: &mut Reader<'_, '_>, validator: &dyn RouteValidator) -> Option<Vec<String>> {
     let steps = reader.list("Pipeline");
     for (at, (item, name)) in steps.iter().enumerate() {
@@ -154,16 +154,16 @@ fn pipeline(reader: &mut Reader<'_, '_>, validator: &dyn RouteValidator) -> Opti
     if let (Some(delegation), Some(balancing)) = (position(DELEGATION), position(LOAD_BALANCING))
         && delegation < balancing
     {
-        // Reference 8, step 2.
+        // Reference A8, step 2.
         let message = "before LoadBalancing, this chooses a destination at random";
         let remedy = "put it behind LoadBalancing".to_owned();
         reader.warn(&steps[delegation].0, message, Some(remedy));
     }
-    // An empty list is as absent (reference 1.1).
+    // An empty list is as absent (reference A1.1).
     (!steps.is_empty()).then(|| steps.into_iter().map(|(_, name)| name).collect())
 }
 
-/// Warns of routes whose requests are all answered 503 (reference 3.9), which is no error: the
+/// Warns of routes whose requests are all answered 503 (reference A3.9), which is no error: the
 /// cluster may come with a later reload.
 fn check_clusters_of_routes(reader: &mut Reader<'_, '_>, proxy: &ProxyConfig) {
     let clusters = proxy.clusters.iter();

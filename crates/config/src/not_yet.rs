@@ -110,7 +110,7 @@ fn says(at: &Use<'_>, words: &[&str]) -> bool {
         .is_some_and(|value| words.iter().any(|word| same(word, value)))
 }
 
-/// Any other policy is content with less (reference part B, section 9).
+/// Any other policy is content with less (reference B9).
 fn needs_http_3(at: &Use<'_>) -> bool {
     let policies = ["RequestVersionOrHigher", "RequestVersionExact", "1", "2"];
     let version = at.owner.section("HttpRequest:Version").value();

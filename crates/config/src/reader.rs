@@ -110,7 +110,7 @@ impl<'a, 'd> Reader<'a, 'd> {
     }
 
     /// An array of texts, each with its place; null is an empty text. A single value in its place
-    /// has no effect, as in .NET (reference 1.1).
+    /// has no effect, as in .NET (reference A1.1).
     pub(crate) fn list(&mut self, key: &'static str) -> Vec<(Section<'a>, String)> {
         self.elements(key)
             .into_iter()
@@ -178,7 +178,7 @@ impl<'a, 'd> Reader<'a, 'd> {
         note(self.diagnostics, Severity::Warning, at, message, remedy);
     }
 
-    /// Warns of the keys that nobody knows: they have no effect (reference 1.1).
+    /// Warns of the keys that nobody knows: they have no effect (reference A1.1).
     pub(crate) fn finish(self) {
         let split_from = self.section.split_from();
         for (name, section) in self.section.children() {

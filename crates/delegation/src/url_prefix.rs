@@ -1,4 +1,4 @@
-//! URL prefixes: http.sys' grammar, equality and precedence (reference sections 1.2 and 1.3).
+//! URL prefixes: http.sys' grammar, equality and precedence (reference H1.2 and H1.3).
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! When a reload counts as a change (reference 1.15): many texts compare without case.
+//! When a reload counts as a change (reference A1.15): many texts compare without case.
 //!
 //! Each object is brought into a form in which what compares without case is folded; two objects
 //! are equal when those forms are. A field nobody has thought of here so compares exactly, which at

@@ -80,7 +80,7 @@ impl PolicyRegistry {
     }
 
     /// Adds transforms to routes from code; they run behind those that are configured (reference
-    /// part B, 2.4).
+    /// B2.4).
     pub fn add_transform_provider(&mut self, provider: impl TransformProvider + 'static) {
         self.transform_providers.push(Arc::new(provider));
     }

@@ -1,5 +1,5 @@
 //! Reading a configuration: variables of the host, the files, each with the environment's over it,
-//! other environment variables, then the command line (reference 1.14).
+//! other environment variables, then the command line (reference A1.14).
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;

@@ -1,4 +1,4 @@
-//! Session affinity on an exchange (reference 4.3, 6.3 and 6.4).
+//! Session affinity on an exchange (reference A4.3, A6.3 and A6.4).
 
 use std::sync::Arc;
 

@@ -109,7 +109,7 @@ impl<'a> ExchangeContext<'a> {
         self.client_version
     }
 
-    /// A gRPC call, which may go on for as long and as far as it likes (reference part B, 13).
+    /// A gRPC call, which may go on for as long and as far as it likes (reference B13).
     pub(crate) fn is_grpc(&self) -> bool {
         let is_grpc = |value: &[u8]| {
             let media_type = value.split(|byte| *byte == b';').next().unwrap_or_default();
@@ -220,7 +220,7 @@ impl<'a> ExchangeContext<'a> {
     }
 
     /// Leaves nothing of the cluster: neither its destinations nor its affinity nor its passive health
-    /// checks. The route's policies hold (reference part B, 21).
+    /// checks. The route's policies hold (reference B21).
     pub(crate) fn forward_directly(&mut self, to: &DirectForwarder) {
         self.reassign(Arc::clone(to.cluster()));
         self.narrow_to(Arc::clone(to.destination()));

@@ -18,7 +18,7 @@ use ostler_model::{
 /// How clusters are called that stand in no configuration.
 const DIRECT: char = '\u{2192}';
 
-/// A prefix that exchanges can be forwarded to, with a client of its own (reference part B, 21).
+/// A prefix that exchanges can be forwarded to, with a client of its own (reference B21).
 ///
 /// It is made once and given to a pipeline by [`Flow::Forward`](crate::Flow::Forward). Its
 /// connections are its own, one pool a thread, and stay as long as they are used.

@@ -100,7 +100,7 @@ pub(crate) async fn exchange(downstream: &mut Downstream<'_>, head: &RequestHead
                 if let Some(affinity) = context.cluster().session_affinity()
                     && !affinity::find(&mut context, affinity)
                 {
-                    // Without a key (reference 6.3).
+                    // Without a key (reference A6.3).
                     let status = StatusCode::SERVICE_UNAVAILABLE;
                     let fields = context.response_fields();
                     let here = here.on(context.route());
@@ -345,7 +345,7 @@ async fn unanswered(
             downstream.refuse(head, status, text).await
         }
         _ => {
-            // Not where no destination was there to answer (reference part B, 2.6).
+            // Not where no destination was there to answer (reference B2.6).
             let made = match context.transforms() {
                 Some(all) if reason.error() != ForwarderError::NoAvailableDestinations => {
                     all.failure(status)

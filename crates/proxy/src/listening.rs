@@ -12,8 +12,8 @@ use crate::accept::Listener;
 use crate::listener::Endpoint;
 use crate::worker::Worker;
 
-/// How long connections of an endpoint that is no longer listened on may go on (reference part B,
-/// 20.3).
+/// How long connections of an endpoint that is no longer listened on may go on (reference
+/// B20.3).
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// An endpoint, counted by the front.

@@ -79,7 +79,7 @@ impl Mode {
     }
 }
 
-/// What went wrong, and in which phase (YARP's `ForwarderError`; reference part B, 15).
+/// What went wrong, and in which phase (YARP's `ForwarderError`; reference B15).
 ///
 /// *Canceled* is that the client is gone; *client* that it is there and fails: a malformed body, one
 /// that is too large, bytes that it does not take.

@@ -1,5 +1,5 @@
 //! Forwarding without clusters: what the prefix is sent, what holds of the route, how it ends
-//! (reference part B, 21).
+//! (reference B21).
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
 
 use std::io::{BufRead, BufReader, Read, Write};

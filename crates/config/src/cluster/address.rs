@@ -1,5 +1,5 @@
 //! The `Address` of a destination. YARP looks at it with each request and answers 500 or 502; here
-//! it is checked when it is read, as reference 3.8 recommends for other late errors.
+//! it is checked when it is read, as reference A3.8 recommends for other late errors.
 
 use crate::socket_address;
 

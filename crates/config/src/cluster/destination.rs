@@ -9,7 +9,7 @@ use crate::reader::Reader;
 use crate::schema::DestinationConfig;
 use crate::tree::Section;
 
-/// The metadata that names a destination's request queue (reference 8).
+/// The metadata that names a destination's request queue (reference A8).
 const QUEUE: &str = "HttpSysDelegationQueue";
 
 /// Longest name of a request queue, in characters (http.sys).
@@ -97,7 +97,7 @@ fn check_queue(reader: &mut Reader<'_, '_>, at: &Section<'_>, name: &str, delega
                       \"PassiveHealthChecks\", \"HttpSysDelegation\" ]";
         reader.warn(at, message, Some(remedy.to_owned()));
     } else if name.is_empty() {
-        // YARP takes any text, even an empty one, for the wish to delegate (reference 8, step 3).
+        // YARP takes any text, even an empty one, for the wish to delegate (reference A8, step 3).
         let message = "no queue has an empty name, so requests are answered 503";
         reader.warn(
             at,

@@ -35,7 +35,7 @@ pub(super) fn read(
     let mut reader = Reader::new(section, &keys::HTTP_REQUEST, diagnostics);
     let activity_timeout = activity_timeout(&mut reader);
     let config = HttpRequestConfig {
-        // An empty text is an absent version (reference 1.1).
+        // An empty text is an absent version (reference A1.1).
         version: reader
             .parsed("Version", |text| match text {
                 "" => Ok(None),

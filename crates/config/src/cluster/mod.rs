@@ -1,4 +1,4 @@
-//! `ReverseProxy:Clusters`: reading, and the rules C1 to C14 of reference 2.2.
+//! `ReverseProxy:Clusters`: reading, and the rules C1 to C14 of reference A2.2.
 
 mod address;
 mod destination;

@@ -24,7 +24,7 @@ const SAME_SITE: &Members<CookieSameSite> = &[
     ("Strict", 2, CookieSameSite::Strict),
 ];
 
-/// Reads `SessionAffinity`; nothing in it but `Enabled` counts unless that is true (reference 1.8).
+/// Reads `SessionAffinity`; nothing in it but `Enabled` counts unless that is true (reference A1.8).
 pub(super) fn read(
     section: Section<'_>,
     validator: &dyn RouteValidator,
@@ -46,7 +46,7 @@ pub(super) fn read(
         let remedy = "set it to the name of the cookie or header".to_owned();
         reader.error(&at, "AffinityKeyName is missing", Some(remedy)); // C6
     } else if !leaf::is_token(&affinity_key_name) {
-        // YARP answers every request 502 (reference 6.4).
+        // YARP answers every request 502 (reference A6.4).
         let at = reader.section.child("AffinityKeyName");
         let message = format!("{affinity_key_name:?} is no name for a cookie or a header");
         let remedy = "use letters, digits and -._~!#$%&'*+^`|".to_owned();

@@ -1,4 +1,4 @@
-//! The shapes of values, as .NET reads them (reference 1.2). Null is always as absent.
+//! The shapes of values, as .NET reads them (reference A1.2). Null is always as absent.
 
 use serde_json::{Value as Json, json};
 

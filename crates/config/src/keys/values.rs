@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::Object;
 
-/// What may stand under a key, as .NET reads it (reference 1.2). Null is always as absent.
+/// What may stand under a key, as .NET reads it (reference A1.2). Null is always as absent.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Value {
     Boolean,

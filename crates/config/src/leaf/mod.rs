@@ -1,4 +1,4 @@
-//! The formats of leaves, as .NET and YARP convert them (reference 1.2).
+//! The formats of leaves, as .NET and YARP convert them (reference A1.2).
 //!
 //! Every function takes the text of a leaf and fails with what is wrong with it, the text included.
 

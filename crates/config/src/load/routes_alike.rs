@@ -1,4 +1,4 @@
-//! Routes that match the same requests equally well: those are answered 500 (reference 3.9).
+//! Routes that match the same requests equally well: those are answered 500 (reference A3.9).
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! `Authorization` and `Authentication`: reading and validating (reference 11, 11.1).
+//! `Authorization` and `Authentication`: reading and validating (reference A11, A11.1).
 //!
 //! Whatever would leave a door open that somebody meant to close is an error, not a warning.
 

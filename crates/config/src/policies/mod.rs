@@ -1,4 +1,4 @@
-//! The policies that routes name (reference 11), from sections beside `ReverseProxy`.
+//! The policies that routes name (reference A11), from sections beside `ReverseProxy`.
 
 mod authorization;
 mod cors;

@@ -6,7 +6,7 @@ use crate::reader::Reader;
 use crate::schema::OutputCacheConfig;
 use crate::tree::ConfigurationTree;
 
-/// Reads `OutputCache`. There are no reserved names (reference 11).
+/// Reads `OutputCache`. There are no reserved names (reference A11).
 pub(super) fn read(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) -> OutputCacheConfig {
     let mut reader = Reader::new(
         tree.section("OutputCache"),

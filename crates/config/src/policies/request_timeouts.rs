@@ -1,4 +1,4 @@
-//! `RequestTimeouts`: reading and validating (reference 11.4).
+//! `RequestTimeouts`: reading and validating (reference A11.4).
 
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ fn policy(section: Section<'_>, diagnostics: &mut Diagnostics) -> RequestTimeout
     }
 }
 
-/// Reference 11.4: what is below a millisecond is cut off, and may leave nothing.
+/// Reference A11.4: what is below a millisecond is cut off, and may leave nothing.
 fn whole_milliseconds(timeout: Duration) -> Duration {
     let nanos = timeout.subsec_nanos();
     timeout - Duration::from_nanos(u64::from(nanos % 1_000_000))

@@ -116,7 +116,7 @@ fn check_host(
             format!("the host {host:?} has a label that begins with xn-- and is no Punycode");
         reader.error(at, message, remedy); // R7
     } else if let Err(message) = validator.validate_host(host) {
-        // Reference 3.8: YARP finds this only when it builds its router, and then fails whole.
+        // Reference A3.8: YARP finds this only when it builds its router, and then fails whole.
         let remedy = "write it as name, *.name, name:port or *".to_owned();
         reader.error(at, format!("no host: {message}"), Some(remedy));
     }
@@ -191,7 +191,7 @@ fn rule<Mode: Copy + Default>(
         reader.error(&at.child("Values"), "the rule has no Values", Some(remedy));
     }
     for (item, _) in values.iter().filter(|(_, value)| value.is_empty()) {
-        // Reference 3.8, as above.
+        // Reference A3.8, as above.
         reader.error(item, "the value is empty", Some("remove it".to_owned()));
     }
     Rule {

@@ -1,4 +1,4 @@
-//! `ReverseProxy:Routes`: reading, and the rules R1 to R29 of reference 2.1.
+//! `ReverseProxy:Routes`: reading, and the rules R1 to R29 of reference A2.1.
 //!
 //! Not here: R2 and R11 (null objects), which only code can do, and R20, R22, R24 and R27 (a policy
 //! under a reserved name), which are checked where policies are read.
@@ -33,7 +33,7 @@ pub(crate) fn read(
         reader.error(&at, "the route has no id", Some(remedy)); // R1
     }
     if reader.text("RouteId").is_some() {
-        // Reference 1.1: the format of YARP before 1.0, whose `Routes` was an array.
+        // Reference A1.1: the format of YARP before 1.0, whose `Routes` was an array.
         let remedy = "write Routes as an object whose keys are the ids".to_owned();
         let message = "a route's id is its key, and RouteId is of an older format";
         reader.error(&at.child("RouteId"), message, Some(remedy));
@@ -107,7 +107,7 @@ pub(crate) fn read(
                 .any(|known| same(known, name)))
         && policies.authorization.bearer.is_none()
     {
-        // Fails closed: in ASP.NET each request would be answered 500 (reference 11.1).
+        // Fails closed: in ASP.NET each request would be answered 500 (reference A11.1).
         let message = "no authentication scheme can tell who asks, so nobody would be let in";
         let remedy = "configure Authentication:Schemes:Bearer".to_owned();
         reader.error(&at.child("AuthorizationPolicy"), message, Some(remedy));

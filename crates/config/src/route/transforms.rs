@@ -1,4 +1,4 @@
-//! `Transforms` of a route: the rules R4 and R5, in full (reference part B, 2.3 and 5).
+//! `Transforms` of a route: the rules R4 and R5, in full (reference B2.3 and B5).
 //!
 //! What YARP finds only when it builds a route ("build" in part B) is found here as well.
 

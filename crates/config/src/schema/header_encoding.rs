@@ -1,6 +1,6 @@
 //! Encodings of field values towards destinations.
 
-/// An encoding that bytes of field values can have (reference part B, 19). Those in which a plain
+/// An encoding that bytes of field values can have (reference B19). Those in which a plain
 /// letter takes more than a byte cannot stand in a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HeaderEncoding {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// `HealthCheck` of a cluster (reference 1.9).
+/// `HealthCheck` of a cluster (reference A1.9).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct HealthCheckConfig {
     /// Which destinations may be given requests; absent is `HealthyOrPanic`.

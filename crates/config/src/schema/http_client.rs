@@ -2,7 +2,7 @@
 
 use super::HeaderEncoding;
 
-/// `HttpClient` of a cluster (reference 1.10), apart from `MaxConnectionsPerServer`, which stands
+/// `HttpClient` of a cluster (reference A1.10), apart from `MaxConnectionsPerServer`, which stands
 /// in [`ClusterConfig`](super::ClusterConfig).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct HttpClientConfig {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// `HttpRequest` of a cluster (reference 1.11), apart from `ActivityTimeout`, which stands in
+/// `HttpRequest` of a cluster (reference A1.11), apart from `ActivityTimeout`, which stands in
 /// [`ClusterConfig`](super::ClusterConfig).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HttpRequestConfig {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// `SessionAffinity` of a cluster where it is enabled (reference 1.8).
+/// `SessionAffinity` of a cluster where it is enabled (reference A1.8).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SessionAffinityConfig {
     /// How the destination is remembered; absent is `HashCookie`.

@@ -1,4 +1,4 @@
-//! `AllowedHosts`: the hosts that requests may name (reference part B, 20.1).
+//! `AllowedHosts`: the hosts that requests may name (reference B20.1).
 
 use crate::diagnostics::{Diagnostics, Severity};
 use crate::host_name;

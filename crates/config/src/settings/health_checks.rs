@@ -1,4 +1,4 @@
-//! `Ostler:HealthChecks`: options of health checks that code alone sets in YARP (reference 1.9, 7.4).
+//! `Ostler:HealthChecks`: options of health checks that code alone sets in YARP (reference A1.9, A7.4).
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! `Kestrel:Limits:Http2`: what a client may ask of an HTTP/2 connection (reference part B, 20.2).
+//! `Kestrel:Limits:Http2`: what a client may ask of an HTTP/2 connection (reference B20.2).
 
 use std::time::Duration;
 

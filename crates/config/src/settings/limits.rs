@@ -1,4 +1,4 @@
-//! `Kestrel:Limits`: what clients may send, named as ASP.NET names it (reference part B, 20.2).
+//! `Kestrel:Limits`: what clients may send, named as ASP.NET names it (reference B20.2).
 
 use std::time::Duration;
 

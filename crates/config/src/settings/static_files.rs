@@ -1,5 +1,5 @@
 //! `StaticFiles` and `NavigationFallback` of YARP's container application, and where files are
-//! (reference part A, 9.3).
+//! (reference A9.3).
 
 use crate::diagnostics::Diagnostics;
 use crate::keys;
@@ -78,7 +78,7 @@ mod tests {
         (read.enabled, read.navigation_fallback)
     }
 
-    /// Reference part A, 9.3.
+    /// Reference A9.3.
     #[test]
     fn sections_and_the_variables_of_before() {
         let on = ("YARP_ENABLE_STATIC_FILES", "True");

@@ -1,6 +1,6 @@
 //! How .NET compares and orders the names of settings.
 
-/// The name of one level, compared as .NET's configuration does: without case (reference 1.1).
+/// The name of one level, compared as .NET's configuration does: without case (reference A1.1).
 ///
 /// The order is that of `ConfigurationKeyComparer`: whole numbers first, by their value, then the
 /// rest by their upper-case form, so that `_` comes after the letters.

@@ -21,7 +21,7 @@ pub(crate) const MAX_DEPTH: usize = 64;
 /// The settings of several sources in one tree; keys compare without case, `:` separates levels.
 ///
 /// Each source lays its values over those before it, one by one: objects merge key by key, and
-/// arrays, whose elements are named `0`, `1` and so on, index by index (reference 1.14). A host adds
+/// arrays, whose elements are named `0`, `1` and so on, index by index (reference A1.14). A host adds
 /// them in this order: environment variables with a host's prefix, `appsettings.json`,
 /// `appsettings.<Environment>.json`, the other environment variables, the command line.
 #[derive(Debug, Clone, Default)]

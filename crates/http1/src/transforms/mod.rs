@@ -11,7 +11,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 pub use wire::InvalidTransforms;
 
-/// Which responses a transform is for (reference part B, 4).
+/// Which responses a transform is for (reference B4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
     /// All.
@@ -85,7 +85,7 @@ impl FieldTransform {
                 fields.insert(name.clone(), value.clone());
             }
             Self::Append { name, value, when } if when.includes(status) => {
-                // "Take" (reference part B, 2.7): what was not copied is taken from the original.
+                // "Take" (reference B2.7): what was not copied is taken from the original.
                 if !*copied && !fields.contains_key(name) {
                     add_all(fields, original, name);
                 }

@@ -1,4 +1,4 @@
-//! Which destinations may be given requests (reference 7.2).
+//! Which destinations may be given requests (reference A7.2).
 
 use std::fmt;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ pub struct EnabledHealthChecks {
 }
 
 impl EnabledHealthChecks {
-    /// Whether no enabled check calls the destination unhealthy (reference 7.1).
+    /// Whether no enabled check calls the destination unhealthy (reference A7.1).
     pub fn allow(self, destination: &DestinationState) -> bool {
         let unhealthy = DestinationHealth::Unhealthy;
         !(self.active && destination.active_health() == unhealthy
@@ -137,7 +137,7 @@ mod tests {
             .collect()
     }
 
-    /// Reference 7.1: only `Unhealthy` of an enabled kind counts.
+    /// Reference A7.1: only `Unhealthy` of an enabled kind counts.
     #[test]
     fn only_what_an_enabled_check_calls_unhealthy_is_left_out() {
         let all = destinations(&[
@@ -154,7 +154,7 @@ mod tests {
         }
     }
 
-    /// Reference 7.2.
+    /// Reference A7.2.
     #[test]
     fn when_none_is_left_only_panic_gives_all() {
         let all = destinations(&[(Unhealthy, Unknown), (Unknown, Unhealthy)]);

@@ -90,7 +90,7 @@ impl ClusterState {
     }
 
     /// Takes over what a round of probes makes of destinations. Gives those that have changed, of
-    /// which the available destinations are worked out anew (reference 7.2).
+    /// which the available destinations are worked out anew (reference A7.2).
     pub fn set_active_health(
         &self,
         states: Vec<(Arc<DestinationState>, DestinationHealth)>,
@@ -105,7 +105,7 @@ impl ClusterState {
 
     /// Takes over what a passive check makes of a destination. Only a change has effects, and one
     /// to unhealthy sets the timer after which the destination is unknown again, unless it is set
-    /// (reference 7.4).
+    /// (reference A7.4).
     pub fn set_passive_health(
         &self,
         destination: &DestinationState,

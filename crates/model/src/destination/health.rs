@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// The opinion of one kind of health check (reference 7.1).
+/// The opinion of one kind of health check (reference A7.1).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum DestinationHealth {
     /// Nothing is known yet, or what was known has expired.

@@ -1,4 +1,4 @@
-//! What probes mean for destinations (reference 7.3).
+//! What probes mean for destinations (reference A7.3).
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Health checks (reference 7): what probes and the ends of exchanges mean for destinations, and
+//! Health checks (reference A7): what probes and the ends of exchanges mean for destinations, and
 //! when probes are due. Time is an argument.
 
 mod active;

@@ -1,4 +1,4 @@
-//! What the ends of exchanges mean for destinations (reference 7.4).
+//! What the ends of exchanges mean for destinations (reference A7.4).
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -144,7 +144,7 @@ struct Counts {
 }
 
 impl FailureHistory {
-    /// Steps 1 to 4 of reference 7.4.
+    /// Steps 1 to 4 of reference A7.4.
     fn add(&mut self, now: Instant, failed: bool, window: Duration) {
         let slot_end = *self.slot_end.get_or_insert(now + SLOT);
         if now >= slot_end {

@@ -1,10 +1,10 @@
-//! The one-shot timer that gives an unhealthy destination another chance (reference 7.4).
+//! The one-shot timer that gives an unhealthy destination another chance (reference A7.4).
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// A destination's timer. It lives with the destination, so a reload does not stop it
-/// (reference 7.5).
+/// (reference A7.5).
 #[derive(Debug, Default)]
 pub(crate) struct Reactivation(Mutex<Option<Instant>>);
 

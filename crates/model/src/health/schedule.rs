@@ -1,4 +1,4 @@
-//! When clusters are probed (reference 7.3), as a state machine: told of configurations and of
+//! When clusters are probed (reference A7.3), as a state machine: told of configurations and of
 //! rounds that end, it says which rounds begin.
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What a cluster's metadata says of its health policies (reference 1.13).
+//! What a cluster's metadata says of its health policies (reference A1.13).
 
 use ostler_config::schema::Metadata;
 
@@ -32,7 +32,7 @@ impl HealthThresholds {
 mod tests {
     use super::*;
 
-    /// Reference 1.13.
+    /// Reference A1.13.
     #[test]
     fn numbers_are_read_and_what_is_none_is_the_default() {
         let of = |key: &str, text: &str| {

@@ -1,4 +1,4 @@
-//! Load balancing: which of several available destinations a request goes to (reference 5).
+//! Load balancing: which of several available destinations a request goes to (reference A5).
 
 mod policies;
 

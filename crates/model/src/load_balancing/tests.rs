@@ -1,4 +1,4 @@
-//! The policies of reference 5, with numbers drawn by the test.
+//! The policies of reference A5, with numbers drawn by the test.
 
 use ostler_config::schema::{ClusterConfig, DestinationConfig};
 

@@ -1,4 +1,4 @@
-//! Cross-origin resource sharing: which fields a response carries (reference 11.2).
+//! Cross-origin resource sharing: which fields a response carries (reference A11.2).
 //!
 //! The rules are those of ASP.NET's `CorsService`: `EvaluatePolicy` and `ApplyResult`.
 
@@ -214,7 +214,7 @@ impl CorsPolicies {
     }
 
     /// What a route names. `Default` without a default policy is nothing, as is a name that is not
-    /// there (reference 11.2).
+    /// there (reference A11.2).
     pub(super) fn of_route(&self, route: &RouteConfig) -> Option<Cors> {
         let name = route
             .cors_policy
@@ -412,7 +412,7 @@ mod tests {
                 ..Default::default()
             })
         };
-        // Reference 11.2 and R21, R22.
+        // Reference A11.2 and R21, R22.
         for (name, stays) in [
             ("mine", true),
             ("DEFAULT", true),

@@ -1,4 +1,4 @@
-//! The policies that routes name (reference 11): resolved when a configuration is applied, so that a
+//! The policies that routes name (reference A11): resolved when a configuration is applied, so that a
 //! request finds them on its route.
 
 mod authorization;

@@ -1,4 +1,4 @@
-//! Request timeouts: how long an exchange may take (reference 11.4).
+//! Request timeouts: how long an exchange may take (reference A11.4).
 
 use std::time::Duration;
 
@@ -79,7 +79,7 @@ mod tests {
             (None, Some("sHORT"), some(second, 503), None),
             (None, Some("endless"), None, None),
             (None, Some("disABLE"), None, None),
-            // Reference 11.4: below a millisecond is at once.
+            // Reference A11.4: below a millisecond is at once.
             (
                 Some(Duration::from_micros(900)),
                 None,

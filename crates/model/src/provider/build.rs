@@ -90,7 +90,7 @@ pub(super) fn build(
 const FILTER: &str = "ask whoever wrote the filter";
 
 /// The items of all providers in order; the first of an id is kept for further checks, every other
-/// one is an error (reference 2.5: nothing is merged).
+/// one is an error (reference A2.5: nothing is merged).
 fn unique<'a, T: Clone + 'a, Id: Fn(&T) -> &String>(
     configs: &[Named<'a>],
     kind: &str,

@@ -34,7 +34,7 @@ struct Shared {
 #[derive(Default)]
 struct Kept {
     /// The last one of each provider, in force or not: one that was refused is combined with what
-    /// other providers say later (reference 2.4).
+    /// other providers say later (reference A2.4).
     configs: Vec<Arc<ProviderConfig>>,
     /// Whether these are in force.
     applied: bool,
@@ -101,7 +101,7 @@ impl ConfigManagerBuilder {
     ///
     /// # Errors
     ///
-    /// When a provider has no configuration, or what they say is not valid (reference 2.3).
+    /// When a provider has no configuration, or what they say is not valid (reference A2.3).
     pub fn start(self) -> Result<ConfigManager, ReloadError> {
         let shared = Arc::new(self.shared);
         // Before they are asked, so that no change falls between.

@@ -7,7 +7,7 @@ use ostler_config::schema::{
     MatchConfig, RouteConfig,
 };
 
-/// A path template and the prefix to which requests of it are forwarded (reference part B, 21).
+/// A path template and the prefix to which requests of it are forwarded (reference B21).
 ///
 /// It becomes a route like any other, in their order and precedence, with a cluster of its own that
 /// has one destination: no health checks, no affinity, no `Host` but the prefix's.

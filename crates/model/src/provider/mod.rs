@@ -1,5 +1,5 @@
 //! Where routes and clusters come from, and what happens to them before they are put in force
-//! (reference 2.3 to 2.5): several providers, filters, validation, listeners. No files, no threads.
+//! (reference A2.3 to A2.5): several providers, filters, validation, listeners. No files, no threads.
 
 mod build;
 mod in_memory;

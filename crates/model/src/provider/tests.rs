@@ -89,7 +89,7 @@ impl ConfigChangeListener for Diary {
     }
 }
 
-// reference 2.5
+// reference A2.5
 #[test]
 fn providers_are_put_together_in_order_and_followed() {
     let model = Arc::new(ProxyModel::new());
@@ -116,7 +116,7 @@ fn providers_are_put_together_in_order_and_followed() {
     assert!(diary.take().is_empty());
 }
 
-// reference 2.4, last row of failures
+// reference A2.4, last row of failures
 #[test]
 fn what_was_refused_is_combined_with_later_changes_until_it_is_mended() {
     let model = Arc::new(ProxyModel::new());
@@ -167,7 +167,7 @@ impl ProxyConfigProvider for Failing {
     fn on_change(&self, _: ChangeSignal) {}
 }
 
-// reference 2.4
+// reference A2.4
 #[test]
 fn a_provider_that_fails_keeps_its_last_good_configuration() {
     let failing = Arc::new(Failing {
@@ -233,7 +233,7 @@ impl ProxyConfigFilter for Repairs {
     }
 }
 
-// reference 2.5: before validation, clusters before routes
+// reference A2.5: before validation, clusters before routes
 #[test]
 fn filters_run_before_validation_and_may_repair() {
     let start = |filter: Option<&'static str>, address: &str| {
@@ -299,7 +299,7 @@ fn registered_policies_are_known_and_others_are_not() {
     assert!(found[0].contains("LoadBalancingPolicy"), "{found:?}");
 }
 
-/// Reference part B, 21.
+/// Reference B21.
 #[test]
 fn mapped_forwarders_stand_behind_what_is_set_and_stay_through_updates() {
     let memory = memory("memory", routes(&["a"]));

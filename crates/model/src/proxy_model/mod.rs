@@ -84,7 +84,7 @@ impl ProxyModel {
         self.revision.load(Ordering::Acquire)
     }
 
-    /// Puts a configuration in force (reference 2.4).
+    /// Puts a configuration in force (reference A2.4).
     ///
     /// What has the same id as before and compares equal stays; the state of a cluster or
     /// destination stays as long as its id does, whatever else changes: health, counters and the

@@ -102,7 +102,7 @@ fn a_reload_without_a_change_keeps_the_snapshot() {
     let mut config = config(vec![route("r", "c", "/a")], vec![cluster("c", &["d"])]);
     let first = model.apply(&config).unwrap();
     assert!(Arc::ptr_eq(&first, &model.apply(&config).unwrap()));
-    // Letter case of a path is no change (the quirk of reference 1.15).
+    // Letter case of a path is no change (the quirk of reference A1.15).
     config.routes[0].matches.path = Some("/A".into());
     assert!(Arc::ptr_eq(&first, &model.apply(&config).unwrap()));
     assert_eq!(model.revision(), 1);

@@ -10,7 +10,7 @@ const METHODS: [&str; 8] = [
 pub(crate) struct MethodSet(u8);
 
 impl MethodSet {
-    /// The set of this one method, compared without case (reference 3.1, step 2); empty when a
+    /// The set of this one method, compared without case (reference A3.1, step 2); empty when a
     /// route cannot list it. GET does not bring HEAD with it.
     pub(crate) fn of(method: &str) -> Self {
         let at = METHODS

@@ -1,4 +1,4 @@
-//! Routes: which of them a request belongs to (reference 3).
+//! Routes: which of them a request belongs to (reference A3).
 //!
 //! ```text
 //! path  ->  S, the routes whose template fits  ->  method  ->  host  ->  filters  ->  rank  ->  one

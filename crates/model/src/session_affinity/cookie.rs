@@ -1,4 +1,4 @@
-//! Cookies as ASP.NET reads and writes them (reference 6.3 and 6.4).
+//! Cookies as ASP.NET reads and writes them (reference A6.3 and A6.4).
 
 use std::fmt::Write;
 

@@ -40,7 +40,7 @@ impl SessionAffinityPolicy for HashedCookie {
         self.name
     }
 
-    /// Hashes compare exactly; the ids behind them do not (reference 6.1).
+    /// Hashes compare exactly; the ids behind them do not (reference A6.1).
     fn find<'a>(
         &self,
         request: &dyn RequestFacts,

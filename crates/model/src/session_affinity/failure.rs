@@ -1,4 +1,4 @@
-//! What is done about a request whose destination cannot be used (reference 6.3).
+//! What is done about a request whose destination cannot be used (reference A6.3).
 
 use super::{Affinity, AffinityFailurePolicy};
 

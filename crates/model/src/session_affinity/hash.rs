@@ -1,4 +1,4 @@
-//! The hashes that stand for destinations in cookies (reference 6.1).
+//! The hashes that stand for destinations in cookies (reference A6.1).
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! Session affinity: requests of one session go to one destination (reference 6).
+//! Session affinity: requests of one session go to one destination (reference A6).
 //!
 //! ```text
 //! request -> find: Found        -> that destination alone

@@ -108,7 +108,7 @@ impl SessionAffinityPolicy for CustomHeader {
     }
 }
 
-/// Decrypted ids compare exactly (reference 6.1).
+/// Decrypted ids compare exactly (reference A6.1).
 fn by_id<'a>(id: Option<String>, available: &'a [Arc<DestinationState>]) -> Affinity<'a> {
     let Some(id) = id else {
         return Affinity::KeyExtractionFailed;

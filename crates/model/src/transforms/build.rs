@@ -1,4 +1,4 @@
-//! Making transforms of a route's items (reference part B, 2.3 and 2.4). What the configuration's
+//! Making transforms of a route's items (reference B2.3 and B2.4). What the configuration's
 //! validator has accepted can be built; whoever applies a configuration without it is told here.
 
 use std::collections::BTreeMap;
@@ -143,7 +143,7 @@ impl<'a> Item<'a> {
 
     fn add_to(&self, builder: &mut TransformsBuilder) -> Result<(), String> {
         let get = |key| self.value(key);
-        // In the order in which keys are tried (reference part B, 2.2).
+        // In the order in which keys are tried (reference B2.2).
         if let Some(action) = get("X-Forwarded") {
             let all = action_of(action)?;
             let mut actions = Vec::with_capacity(4);
@@ -229,7 +229,7 @@ impl<'a> Item<'a> {
                 match (HeaderValue::from_bytes(text.as_bytes()), append) {
                     (Ok(value), false) => FieldTransform::Set { name, value, when },
                     (Ok(value), true) => FieldTransform::Append { name, value, when },
-                    // Text that is no value: the field is dropped (reference part B, 2.7).
+                    // Text that is no value: the field is dropped (reference B2.7).
                     (Err(_), _) => FieldTransform::Remove { name, when },
                 }
             } else if let Some(header) = get(key, "Remove") {
@@ -319,7 +319,7 @@ fn names(list: &str) -> Result<Vec<HeaderName>, String> {
     listed.filter(|text| !text.is_empty()).map(name).collect()
 }
 
-/// Known methods are upper-case, others as they are configured (reference part B, 3.3).
+/// Known methods are upper-case, others as they are configured (reference B3.3).
 fn method(text: &str) -> Result<Method, String> {
     let known = [
         Method::GET,

@@ -1,4 +1,4 @@
-//! `X-Forwarded-*` and `Forwarded` (reference part B, 3.6 and 3.7): who a client is, in fields.
+//! `X-Forwarded-*` and `Forwarded` (reference B3.6 and B3.7): who a client is, in fields.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn nodes_are_shown_in_every_format() {
-        // Reference part B, 3.7.
+        // Reference B3.7.
         let (v4, v6) = ("192.0.2.7:4711", "[2001:db8::7]:4711");
         for (format, end, text) in [
             ("Ip", v4, "192.0.2.7"),

@@ -1,4 +1,4 @@
-//! Transforms: what a route changes of requests, responses and trailers (reference part B, 2-4).
+//! Transforms: what a route changes of requests, responses and trailers (reference B2-B4).
 //!
 //! A route's items are compiled once, when a configuration is applied. A route without any has no
 //! [`Transforms`]: whoever sends its requests applies the defaults (2.4) in fixed form.
@@ -81,7 +81,7 @@ impl Transforms {
         build::build(route, providers, errors).map(Arc::new)
     }
 
-    /// The outgoing request (reference part B, 2.6), or the answer of a transform of one's own.
+    /// The outgoing request (reference B2.6), or the answer of a transform of one's own.
     /// `copied` gives the client's fields that are passed on, and `host` is sent where no transform
     /// says otherwise.
     pub fn request<'a>(

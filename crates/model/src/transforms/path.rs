@@ -1,4 +1,4 @@
-//! Paths in the form they are sent in (reference part B, 6.1): decoded once and encoded again, so
+//! Paths in the form they are sent in (reference B6.1): decoded once and encoded again, so
 //! that one path has one form, but for an encoded slash, which stays as it came.
 
 use std::borrow::Cow;
@@ -89,7 +89,7 @@ pub fn forwarded(path: &str) -> Cow<'_, str> {
 }
 
 /// The path and query of a destination's address as they are sent, as .NET's `Uri` writes them
-/// (reference part B, 6.1): escapes of unreserved characters are undone, what has no place in a URI
+/// (reference B6.1): escapes of unreserved characters are undone, what has no place in a URI
 /// is escaped, dot segments are removed.
 pub fn of_address(path_and_query: &str) -> String {
     let (path, query) = match path_and_query.split_once('?') {
@@ -127,7 +127,7 @@ fn canonical(text: &str) -> String {
     out
 }
 
-/// A query as it is sent on: what must not stand in one is escaped (reference part B, 6.1 B and C).
+/// A query as it is sent on: what must not stand in one is escaped (reference B6.1 B and C).
 pub fn forwarded_query(query: &str) -> Cow<'_, str> {
     let must_go = |at: usize, byte: u8| match byte {
         b'%' => {
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_path_is_sent_on_in_one_form() {
-        // Reference part B, 6.2; `%2F` is the deviation.
+        // Reference B6.2; `%2F` is the deviation.
         for (path, sent) in [
             ("/", "/"),
             ("/caf%c3%a9", "/caf%C3%A9"),
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn whole_segments_are_taken_off() {
-        // Reference part B, 3.1.
+        // Reference B3.1.
         for (prefix, path, rest) in [
             ("/api", "/api", Some("")),
             ("/api", "/API/x", Some("/x")),

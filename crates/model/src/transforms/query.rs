@@ -1,4 +1,4 @@
-//! A query as names with values (reference part B, 3.2), made of the raw text once a transform
+//! A query as names with values (reference B3.2), made of the raw text once a transform
 //! needs it.
 
 use std::fmt::Write;
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn is_written_anew_as_yarp_writes_it() {
-        // Reference part B, 3.2.
+        // Reference B3.2.
         for (query, written) in [
             ("", None),
             ("&&", None),

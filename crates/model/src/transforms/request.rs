@@ -1,4 +1,4 @@
-//! What request transforms work on, and each of them (reference part B, 3).
+//! What request transforms work on, and each of them (reference B3).
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -168,7 +168,7 @@ impl<'a> OutgoingRequest<'a> {
     }
 
     /// Takes the values of a field: those of the outgoing request, or the client's where its fields
-    /// were not copied (reference part B, 2.7).
+    /// were not copied (reference B2.7).
     pub fn take(&mut self, name: &HeaderName) -> Vec<HeaderValue> {
         let mut values = Vec::new();
         if let header::Entry::Occupied(entry) = self.headers.entry(name) {
@@ -217,7 +217,7 @@ impl<'a> OutgoingRequest<'a> {
             });
     }
 
-    /// Sets a field, or appends to it on the same line (reference part B, 7.4). A value that is
+    /// Sets a field, or appends to it on the same line (reference B7.4). A value that is
     /// none takes the field with it (2.7).
     fn put(&mut self, name: &HeaderName, value: Option<&HeaderValue>, append: bool) {
         let mut values = match append {
@@ -237,7 +237,7 @@ impl<'a> OutgoingRequest<'a> {
         }
     }
 
-    /// Reference part B, 3.5.
+    /// Reference B3.5.
     fn host(&mut self, original: bool) {
         let own = self.original.authority();
         let is_original = |host: &HeaderValue| host.as_bytes() == own.as_bytes();
@@ -366,7 +366,7 @@ impl Step {
                 request.headers.remove(name);
             }
             Self::ClientCertificate(name) => {
-                // Never what the client says of itself (reference part B, 3.8).
+                // Never what the client says of itself (reference B3.8).
                 request.headers.remove(name);
                 let encoded = request.client_certificate.map(|der| STANDARD.encode(der));
                 if let Some(Ok(value)) = encoded.map(HeaderValue::try_from) {
@@ -401,7 +401,7 @@ impl Step {
     }
 }
 
-/// The four actions (reference part B, 3.6).
+/// The four actions (reference B3.6).
 fn act(
     request: &mut OutgoingRequest<'_>,
     name: &HeaderName,

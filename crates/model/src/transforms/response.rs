@@ -1,4 +1,4 @@
-//! What response and trailer transforms do (reference part B, 4).
+//! What response and trailer transforms do (reference B4).
 
 use std::fmt;
 use std::sync::Arc;

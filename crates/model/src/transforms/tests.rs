@@ -135,7 +135,7 @@ fn field(items: &str, name: &str) -> Vec<String> {
 
 #[test]
 fn request_lines() {
-    // Reference part B, 3.1, 3.2 and 3.3.
+    // Reference B3.1, B3.2 and B3.3.
     for (items, line) in [
         ("PathSet: /a%20b", "GET /a%2520b?q=1&r=a+b"),
         ("PathSet: x", "GET /x?q=1&r=a+b"),
@@ -231,7 +231,7 @@ fn a_percent_sign_never_becomes_a_slash() {
 
 #[test]
 fn request_fields() {
-    // Reference part B, 2.4, 2.5, 2.7, 3.4 to 3.8.
+    // Reference B2.4, B2.5, B2.7, B3.4 to B3.8.
     for (items, name, values) in [
         ("RequestHeader: x-a | Set: v", "x-a", &["v"][..]),
         ("RequestHeader: X-A | Append: v", "x-a", &["1, 2, v"]),
@@ -382,7 +382,7 @@ fn request_fields() {
 
 #[test]
 fn response_fields() {
-    // Reference part B, 2.5, 2.6 and 4.
+    // Reference B2.5, B2.6 and B4.
     let (ok, bad) = (StatusCode::OK, StatusCode::BAD_GATEWAY);
     for (items, status, values) in [
         ("ResponseHeader: X-A | Set: v", ok, &["v"][..]),
@@ -480,7 +480,7 @@ fn what_cannot_be_written_down_is_relayed() {
 
 #[test]
 fn failures_have_the_fields_that_are_for_them() {
-    // Reference part B, 2.6.
+    // Reference B2.6.
     let items = "ResponseHeader: X-A | Set: always | When: Always + ResponseHeader: X-B | Set: no \
                  + ResponseHeadersAllowed: X-C + ResponseHeader: X-D | Append: d | When: Failure";
     let fields = built(items).failure(StatusCode::GATEWAY_TIMEOUT);
@@ -490,7 +490,7 @@ fn failures_have_the_fields_that_are_for_them() {
 
 #[test]
 fn what_cannot_be_built_is_told_all_at_once() {
-    // Reference part B, 5.
+    // Reference B5.
     let items = "PathPattern: /{ + RequestHeader: X-A + HttpMethodChange: GET | Set: a b + Nothing: x \
                  + X-Forwarded: set + RequestHeaderRemove: a b + ResponseHeader: X | Set: v | When: now \
                  + Forwarded: from + RequestHeadersCopy: maybe";
@@ -545,7 +545,7 @@ fn what_the_handshake_said_is_sent_on() {
         fields: &[("X-Cert", "forged"), ("X-Forwarded-Proto", "http")],
         ..CLIENT
     };
-    // Reference part B, 3.8: base64 of the DER bytes, whatever the client says of itself.
+    // Reference B3.8: base64 of the DER bytes, whatever the client says of itself.
     let (_, fields) = sent(&client, "ClientCert: X-Cert");
     assert!(
         fields.contains(&"x-cert: AP8Qgz4=".to_owned()),

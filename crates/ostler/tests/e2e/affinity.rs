@@ -1,4 +1,4 @@
-//! Session affinity: four policies, two ways to reach a destination (reference 6).
+//! Session affinity: four policies, two ways to reach a destination (reference A6).
 
 use serde_json::{Value, json};
 
@@ -182,7 +182,7 @@ fn a_key_that_leads_nowhere_is_redistributed_or_answered_503() {
 
 #[test]
 fn a_failed_request_still_binds_its_client() {
-    // Reference 6.4.
+    // Reference A6.4.
     let sandbox = Sandbox::new();
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}/", closed.local_addr().unwrap());

@@ -1,4 +1,4 @@
-//! Who may use a route (reference 11.1), by either way: 401, 403, and keys that come and go.
+//! Who may use a route (reference A11.1), by either way: 401, 403, and keys that come and go.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;

@@ -1,4 +1,4 @@
-//! How large a request's body may be (reference 11.6), by either framing and either way.
+//! How large a request's body may be (reference A11.6), by either framing and either way.
 
 use crate::support::routes_both_ways::{RoutesBothWays, WAYS};
 

@@ -1,5 +1,5 @@
 //! Certificates of endpoints: their forms, whose names they are for, clients' own, and files that change
-//! or are no use (reference part B, 20.3 and 3.8).
+//! or are no use (reference B20.3 and B3.8).
 
 use std::path::Path;
 use std::process::Command;

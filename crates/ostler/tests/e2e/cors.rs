@@ -1,5 +1,5 @@
 //! CORS: preflight requests are answered by the front, other responses carry the fields, whoever
-//! answers (reference 11.2).
+//! answers (reference A11.2).
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -188,7 +188,7 @@ fn disable_refuses_and_default_without_a_policy_does_nothing() {
     }
 }
 
-/// Reference 3.7.
+/// Reference A3.7.
 #[test]
 fn a_preflight_finds_the_route_of_the_method_it_asks_for() {
     let sandbox = Sandbox::new();

@@ -1,4 +1,4 @@
-//! Delegation on YARP's side, step by step (reference 8).
+//! Delegation on YARP's side, step by step (reference A8).
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
 //! Destinations over TLS and HTTP/2: what is negotiated, whom the front believes, and how the
-//! connections are used (reference part B, sections 3.5, 9 and 16).
+//! connections are used (reference B3.5, B9 and B16).
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -263,7 +263,7 @@ fn http_2_by_prior_knowledge_is_spoken_in_clear_text() {
 
 #[test]
 fn the_server_name_is_that_of_the_outgoing_host() {
-    // Reference part B, 3.5: a destination behind an address is still asked for by its name.
+    // Reference B3.5: a destination behind an address is still asked for by its name.
     let sandbox = Sandbox::new();
     let destination = Destination::start(Speaks::Tls);
     let address = format!("https://127.0.0.1:{}/", destination.address.port());

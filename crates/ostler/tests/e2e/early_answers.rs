@@ -1,6 +1,6 @@
 //! Answers that come before the request is over: they are answers. Who takes a request and reads on
 //! is given all of it; who refuses it, or ends the connection, is heard out and sent no more
-//! (reference part B, 8).
+//! (reference B8).
 
 use std::io::Write;
 use std::sync::Arc;

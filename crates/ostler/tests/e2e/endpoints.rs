@@ -1,4 +1,4 @@
-//! Endpoints that come, go and change while the front runs (reference part B, 20.3).
+//! Endpoints that come, go and change while the front runs (reference B20.3).
 
 use std::net::{TcpListener, TcpStream};
 

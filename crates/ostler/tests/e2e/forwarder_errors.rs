@@ -1,5 +1,5 @@
 //! What each way of failing comes to: the status, whether response transforms are seen or cleared,
-//! what becomes of the connection, and YARP's name for it in the log (reference part B, 15).
+//! what becomes of the connection, and YARP's name for it in the log (reference B15).
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -292,7 +292,7 @@ fn a_destination_that_hangs_up_on_a_body() {
 
 #[test]
 fn an_early_response_is_passed_on_though_the_body_goes_on() {
-    // Reference part B, 8: .NET reads no response before the body is sent, and so loses this one.
+    // Reference B8: .NET reads no response before the body is sent, and so loses this one.
     let scene = Scene::new();
     let mut client = scene.ask(UPLOAD);
     let mut destination = scene.asked();
@@ -315,7 +315,7 @@ fn a_switch_of_protocols_that_nobody_asked_for() {
 
 #[test]
 fn a_body_that_breaks_off_before_its_first_byte() {
-    // The head waits for no byte (reference part B, 11.4), so all of it must come at once.
+    // The head waits for no byte (reference B11.4), so all of it must come at once.
     let scene = Scene::new();
     let bad = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnot a size\r\n";
     let mut client = scene.answered(GET, bad);
@@ -390,7 +390,7 @@ fn plain_connect_and_versions_that_forbid_an_upgrade() {
 
 #[test]
 fn no_destination_is_available() {
-    // Reference part B, 2.6: transforms do not run.
+    // Reference B2.6: transforms do not run.
     let unhealthy = r#""HealthCheck": { "AvailableDestinationsPolicy": "HealthyAndUnknown" },"#;
     let scene = Scene::among("{}", channel().1, unhealthy, "");
     let mut client = scene.ask(GET);

@@ -365,7 +365,7 @@ fn large_bodies_both_ways() {
 
 #[test]
 fn nobody_there_is_a_502() {
-    // Reference 4.4: `Request`.
+    // Reference A4.4: `Request`.
     let sandbox = Sandbox::new();
     // Bound and then closed: a connection to it is refused.
     let address = Destination::new().address();
@@ -433,7 +433,7 @@ fn nonsense_and_silence_from_a_destination_are_a_502() {
 
 #[test]
 fn a_response_that_breaks_off_is_not_made_whole() {
-    // Reference 4.4: `ResponseBodyDestination`.
+    // Reference A4.4: `ResponseBodyDestination`.
     let sandbox = Sandbox::new();
     let destination = Destination::new();
     let front = sandbox.front(&forwarding_to(&destination));
@@ -460,7 +460,7 @@ fn a_response_that_breaks_off_is_not_made_whole() {
 
 #[test]
 fn a_silent_destination_is_a_504() {
-    // Reference 4.4: `RequestTimedOut`.
+    // Reference A4.4: `RequestTimedOut`.
     let sandbox = Sandbox::new();
     let destination = Destination::new();
     let front = sandbox.front(&forwarding(
@@ -507,7 +507,7 @@ fn a_client_that_leaves_is_not_answered_for() {
 
 #[test]
 fn a_malformed_body_is_not_passed_on_as_a_whole_one() {
-    // Reference 4.4: `RequestBodyClient`.
+    // Reference A4.4: `RequestBodyClient`.
     let sandbox = Sandbox::new();
     let destination = Destination::new();
     let front = sandbox.front(&forwarding_to(&destination));

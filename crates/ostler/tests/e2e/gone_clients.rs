@@ -1,4 +1,4 @@
-//! Clients that go away in every phase of a forwarded exchange (reference part B, 14): nothing of
+//! Clients that go away in every phase of a forwarded exchange (reference B14): nothing of
 //! them is left in the front or at the destination.
 
 use std::io::{Read, Write};

@@ -1,5 +1,5 @@
 //! Calls as gRPC makes them, between a client and a destination that both speak HTTP/2 (reference
-//! part B, 13): how they stream, how they end, and how they are given up.
+//! B13): how they stream, how they end, and how they are given up.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -1,4 +1,4 @@
-//! Health checks (reference 7): destinations, forwarded to and delegated to, that fail are taken out
+//! Health checks (reference A7): destinations, forwarded to and delegated to, that fail are taken out
 //! and come back.
 
 use std::collections::BTreeSet;
@@ -173,7 +173,7 @@ fn eventually_answered_by(front: &Front, wanted: &[&str]) {
     eventually(&format!("{wanted:?} answer"), || answering(front) == wanted);
 }
 
-/// Reference 7.3.
+/// Reference A7.3.
 #[test]
 fn probes_take_a_forwarded_destination_out_and_bring_it_back() {
     let sandbox = Sandbox::new();
@@ -192,7 +192,7 @@ fn probes_take_a_forwarded_destination_out_and_bring_it_back() {
     // The second of them is not sent before the policy has judged the first.
     eventually("it is probed again", || left.heads().len() > seen + 2);
     assert_eq!(answering(&front).len(), 1, "a redirect is no success");
-    // With nobody left, everybody is asked (reference 7.2).
+    // With nobody left, everybody is asked (reference A7.2).
     right.answers_probes_with(500);
     eventually_answered_by(&front, &["left", "right"]);
     right.answers_probes_with(204);
@@ -201,7 +201,7 @@ fn probes_take_a_forwarded_destination_out_and_bring_it_back() {
     eventually_answered_by(&front, &["left", "right"]);
 }
 
-/// Reference 7.3: the probe's URL and fields.
+/// Reference A7.3: the probe's URL and fields.
 #[test]
 fn probes_have_the_right_path_query_and_fields() {
     let sandbox = Sandbox::new();
@@ -370,7 +370,7 @@ fn refusing() -> SocketAddr {
     listener.local_addr().unwrap()
 }
 
-/// Reference 7.4: with defaults, ten failures in a row are answered 502, and then it is out.
+/// Reference A7.4: with defaults, ten failures in a row are answered 502, and then it is out.
 #[test]
 fn a_forwarded_destination_that_refuses_is_out_after_ten_failures() {
     let sandbox = Sandbox::new();
@@ -382,7 +382,7 @@ fn a_forwarded_destination_that_refuses_is_out_after_ten_failures() {
     assert_eq!(statuses, [[502; 10].as_slice(), &[503, 503]].concat());
 }
 
-/// Reference 7.4: any status is a success.
+/// Reference A7.4: any status is a success.
 #[test]
 fn statuses_are_no_failures() {
     let sandbox = Sandbox::new();
@@ -474,7 +474,7 @@ fn kill_with_requests(sandbox: &Sandbox, front: &Front, target: &Process, count:
     }
 }
 
-/// Reference 8, side effects: the death of a target with its exchange is a failure.
+/// Reference A8, side effects: the death of a target with its exchange is a failure.
 #[test]
 fn a_target_that_is_killed_repeatedly_is_taken_out_and_comes_back() {
     let sandbox = Sandbox::new();

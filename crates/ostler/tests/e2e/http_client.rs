@@ -1,6 +1,6 @@
 //! What a cluster's `HttpClient` and `HttpRequest` make of requests, byte by byte: web proxies,
-//! encodings of fields, HTTP/1.0; and destinations that cannot be reached (reference part B, 7.4, 9,
-//! 10.1, 16.2 and 19).
+//! encodings of fields, HTTP/1.0; and destinations that cannot be reached (reference
+//! B7.4, B9, B10.1, B16.2 and B19).
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -452,7 +452,7 @@ fn probes_pass_the_proxy_in_the_clusters_version() {
     assert!(head.starts_with(line), "{head:?}");
 }
 
-/// Reference part B, 19: the bytes on the wire, as they come and in an encoding.
+/// Reference B19: the bytes on the wire, as they come and in an encoding.
 #[test]
 fn fields_of_requests_are_sent_in_the_encoding_that_is_named() {
     let destination = Recorder::answering(OK);
@@ -527,7 +527,7 @@ fn fields_of_responses_are_read_in_the_encoding_that_is_named() {
     }
 }
 
-/// Reference part B, section 9 and 12.2.
+/// Reference B9 and B12.2.
 #[test]
 fn http_1_0_is_spoken_where_it_can_be() {
     let (_target, address);
@@ -571,7 +571,7 @@ fn http_1_0_is_spoken_where_it_can_be() {
     converse(&mut web_socket(front.port, ""));
 }
 
-/// Reference part B, 10.1: a connection is open after 15 seconds, or the answer is 504.
+/// Reference B10.1: a connection is open after 15 seconds, or the answer is 504.
 #[test]
 fn a_connection_that_does_not_come_about_is_a_gateway_timeout() {
     let sandbox = Sandbox::new();

@@ -1,5 +1,5 @@
 //! Interim responses on their way from a destination to the client (RFC 9110 section 15.2), and
-//! `Expect: 100-continue` (section 10.1.1; reference part B, 10.2).
+//! `Expect: 100-continue` (section 10.1.1; reference B10.2).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What clients may do (reference part B, 20.2): how fast they must be, how many there may be, whom
+//! What clients may do (reference B20.2): how fast they must be, how many there may be, whom
 //! they may ask for.
 
 use crate::relay::{shared_sandbox, target_of_a_stranger};

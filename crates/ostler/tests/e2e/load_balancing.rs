@@ -1,4 +1,4 @@
-//! The choice between several destinations, however they are reached (reference 5).
+//! The choice between several destinations, however they are reached (reference A5).
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ fn pids(client: &mut Client, requests: usize) -> Vec<u32> {
 
 #[test]
 fn first_alphabetical_takes_the_first() {
-    // Reference 5.
+    // Reference A5.
     let sandbox = Sandbox::new();
     let targets = ["c", "a", "b"].map(|queue| sandbox.target(queue, &[]));
     let front = balanced(&sandbox, &["c", "a", "b"], "FirstAlphabetical");
@@ -32,7 +32,7 @@ fn first_alphabetical_takes_the_first() {
 
 #[test]
 fn round_robin_takes_turns() {
-    // Reference 5.
+    // Reference A5.
     let sandbox = Sandbox::new();
     let targets = ["a", "b", "c"].map(|queue| sandbox.target(queue, &[]));
     let front = balanced(&sandbox, &["a", "b", "c"], "RoundRobin");
@@ -46,7 +46,7 @@ fn round_robin_takes_turns() {
 
 #[test]
 fn random_policies_leave_nobody_out() {
-    // Reference 5.
+    // Reference A5.
     let sandbox = Sandbox::new();
     let targets = ["a", "b", "c"].map(|queue| sandbox.target(queue, &[]));
     let all: BTreeSet<_> = targets.iter().map(Process::pid).collect();
@@ -67,7 +67,7 @@ fn random_policies_leave_nobody_out() {
 /// With two destinations both policies that look at load have no choice but the idle one.
 #[test]
 fn outstanding_delegated_requests_count_as_load() {
-    // Reference 5.
+    // Reference A5.
     let sandbox = Sandbox::new();
     let _targets = ["a", "b"].map(|queue| sandbox.target(queue, &[]));
     for policy in ["LeastRequests", "PowerOfTwoChoices"] {
@@ -102,7 +102,7 @@ fn outstanding_delegated_requests_count_as_load() {
 
 #[test]
 fn outstanding_forwarded_requests_count_as_load() {
-    // Reference 5.
+    // Reference A5.
     let sandbox = Sandbox::new();
     let [first, second] = [Destination::new(), Destination::new()];
     let front = sandbox.front(&forwarding(

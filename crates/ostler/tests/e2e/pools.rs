@@ -1,5 +1,5 @@
 //! Connections to destinations: when they are used again, how many there are, and what is done when
-//! one ends at the wrong moment (reference part B, 10 and 16).
+//! one ends at the wrong moment (reference B10 and B16).
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -366,7 +366,7 @@ fn who_waits_for_a_connection_waits_in_line_or_leaves_it_or_times_out() {
     let mut gone = front.connect();
     gone.send("GET /gone HTTP/1.1\r\nHost: test\r\n\r\n");
     drop(gone);
-    // The first is busy all the time; for the second nothing moves (reference part B, 10.1).
+    // The first is busy all the time; for the second nothing moves (reference B10.1).
     let port = front.port;
     let second = std::thread::spawn(move || Client::connect(port).ask("GET", "/second"));
     let mut sent = 0;
@@ -503,7 +503,7 @@ async fn serve(
 
 #[test]
 fn refused_streams_are_asked_again() {
-    // Reference part B, 10.3 and RFC 9113 section 8.7.
+    // Reference B10.3 and RFC 9113 section 8.7.
     let sandbox = Sandbox::new();
     let refusals = [Stream::Refuses; 3];
     let destination = Http2::start(100, refusals);
@@ -559,7 +559,7 @@ fn an_http_2_connection_that_has_ended_is_replaced() {
 
 #[test]
 fn another_http_2_connection_is_opened_where_streams_run_out() {
-    // Reference part B, 16.2: EnableMultipleHttp2Connections.
+    // Reference B16.2: EnableMultipleHttp2Connections.
     for (several, connections) in [(true, 3), (false, 1)] {
         let sandbox = Sandbox::new();
         let destination = Http2::start(2, [Stream::Waits; 6]);

@@ -1,4 +1,4 @@
-//! Rate limiters: too many requests are rejected or wait (reference 11.3).
+//! Rate limiters: too many requests are rejected or wait (reference A11.3).
 
 use crate::support::{BothWays, Client, Front, Response, Sandbox, WAYS, eventually};
 use crate::upgrades::{converse, say_goodbye, web_socket};
@@ -67,7 +67,7 @@ fn the_global_limiter_stands_before_all_routes_that_do_not_disable_it() {
             let path = format!("{way}/x");
             let statuses: Vec<_> = (0..5).map(|_| front.ask("GET", &path).status).collect();
             let mut wanted = vec![200; permitted];
-            // 503 is ASP.NET's default (reference 11.3).
+            // 503 is ASP.NET's default (reference A11.3).
             wanted.resize(5, 503);
             assert_eq!(statuses, wanted, "{route} {way}");
             for _ in 0..5 {

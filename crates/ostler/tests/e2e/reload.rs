@@ -1,4 +1,4 @@
-//! Every way in which a configuration changes while the front runs (reference 1.14 and 2.4).
+//! Every way in which a configuration changes while the front runs (reference A1.14 and A2.4).
 
 use std::os::unix::fs::symlink;
 use std::path::Path;

@@ -1,5 +1,5 @@
 //! Response and trailer transforms: what a client sees of a delegated response is what it sees of a
-//! forwarded one (reference part B, 2.3, 2.5, 2.6 and 4).
+//! forwarded one (reference B2.3, B2.5, B2.6 and B4).
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -339,7 +339,7 @@ fn what_the_library_answers_itself_is_transformed_too() {
 
 #[test]
 fn an_answer_of_the_fronts_own_is_transformed_where_a_destination_was_chosen() {
-    // Reference part B, 2.6: a timeout of the route's, and no destination.
+    // Reference B2.6: a timeout of the route's, and no destination.
     let transforms =
         r#""Transforms": [ { "ResponseHeader": "X-F", "Set": "v", "When": "Always" } ]"#;
     let timeout = format!(r#""Timeout": "00:00:00.3", {transforms}"#);

@@ -1,4 +1,4 @@
-//! Which route a request takes, asked of the real binary (reference 3, section by section).
+//! Which route a request takes, asked of the real binary (reference A3, section by section).
 //!
 //! Every route has a cluster of its own, whose destination has the route's id as its base path, so
 //! that what the one application behind them all echoes names the route.
@@ -72,7 +72,7 @@ impl Routing {
 
 #[test]
 fn methods_are_judged_before_hosts_and_filters_never_give_405() {
-    // Reference 3.1.
+    // Reference A3.1.
     let routing = Routing::new(&[
         (
             "get",
@@ -104,7 +104,7 @@ fn methods_are_judged_before_hosts_and_filters_never_give_405() {
 
 #[test]
 fn templates_match_as_asp_net_matches_them() {
-    // Reference 3.2 and 3.5.
+    // Reference A3.2 and A3.5.
     let routing = Routing::new(&[
         ("literal", r#""Match": { "Path": "/api/users/echo" }"#),
         ("int", r#""Match": { "Path": "/api/{id:int}/echo" }"#),
@@ -145,7 +145,7 @@ fn templates_match_as_asp_net_matches_them() {
 
 #[test]
 fn hosts_are_chosen_by_key() {
-    // Reference 3.3.
+    // Reference A3.3.
     let route = |hosts: &str| format!(r#""Match": {{ "Path": "/echo", "Hosts": [{hosts}] }}"#);
     let (port, exact, wild_port, wild, any_port, idn) = (
         route(r#""a.com:8080""#),
@@ -177,7 +177,7 @@ fn hosts_are_chosen_by_key() {
 
 #[test]
 fn header_and_query_rules_follow_their_modes() {
-    // Reference 3.4 and 3.6.
+    // Reference A3.4 and A3.6.
     let header = |mode: &str, values: &str| {
         format!(
             r#""Match": {{ "Path": "/{mode}/echo", "Headers": [ {{ "Name": "k", "Mode": "{mode}" {values} }} ] }}"#
@@ -234,7 +234,7 @@ fn header_and_query_rules_follow_their_modes() {
 
 #[test]
 fn order_precedes_precedence_and_ties_are_ambiguous() {
-    // Reference 3.1, steps 5 and 3, and 3.9.
+    // Reference A3.1, steps 5 and 3, and 3.9.
     let routing = Routing::new(&[
         ("late", r#""Order": 1, "Match": { "Path": "/a/echo" }"#),
         (
@@ -288,7 +288,7 @@ fn a_head_is_told_the_length_of_an_empty_500_and_of_no_other_empty_answer() {
 
 #[test]
 fn a_route_without_a_cluster_or_destinations_answers_503() {
-    // Reference 3.9 and 4.3.
+    // Reference A3.9 and A4.3.
     let sandbox = Sandbox::new();
     let front = sandbox.front(
         r#"{ "ReverseProxy": { "Routes": {

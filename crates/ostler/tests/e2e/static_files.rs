@@ -1,5 +1,5 @@
-//! Static files beside the proxy, and the file for paths that no route matches (reference part A,
-//! 9.3): static files, then routes, then the fallback.
+//! Static files beside the proxy, and the file for paths that no route matches (reference
+//! A9.3): static files, then routes, then the fallback.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! How long an exchange may take (reference 11.4): before a target has it, in its handler, after
+//! How long an exchange may take (reference A11.4): before a target has it, in its handler, after
 //! its response has begun.
 
 use crate::failures::at_rest;

@@ -1,5 +1,5 @@
 //! TLS from clients: what is negotiated, what is shown to whom, and that nothing of it is ever said in
-//! clear text (reference part B, 20.3, 3.6 and 3.8).
+//! clear text (reference B20.3, B3.6 and B3.8).
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -1,5 +1,5 @@
 //! Every request transform and every rule of the outgoing request, row by row: the exact bytes that
-//! a destination gets (reference part B, 2.3 to 2.5, 3, 6 and 7).
+//! a destination gets (reference B2.3 to B2.5, B3, B6 and B7).
 
 mod fields;
 mod targets;
@@ -48,7 +48,7 @@ impl Row {
     }
 }
 
-/// What every request gets that is not told otherwise (reference part B, 2.4).
+/// What every request gets that is not told otherwise (reference B2.4).
 const DEFAULTS: &str =
     "x-forwarded-for: 127.0.0.1\nx-forwarded-host: HOST\nx-forwarded-proto: http\n";
 
@@ -103,7 +103,7 @@ fn answered(stream: TcpStream) -> Vec<u8> {
     request
 }
 
-/// `_` and nine characters that say nothing become `_RANDOM` (reference part B, 3.7).
+/// `_` and nine characters that say nothing become `_RANDOM` (reference B3.7).
 fn without_randomness(text: &str) -> String {
     let is_one = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let mut out = String::new();

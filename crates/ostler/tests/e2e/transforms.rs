@@ -56,7 +56,7 @@ fn seen(base: &str, target: &str, fields: &str, transforms: &str) -> Vec<String>
 
 #[test]
 fn a_request_is_composed_as_yarp_composes_it() {
-    // Reference part B, 6.2; an encoded slash stays as it came.
+    // Reference B6.2; an encoded slash stays as it came.
     for (base, target, line) in [
         ("", "/api/1/", "GET /api/1/ HTTP/1.1"),
         ("/b", "/api/1/x", "GET /b/api/1/x HTTP/1.1"),
@@ -266,7 +266,7 @@ fn trailers_are_transformed() {
 
 #[test]
 fn an_answer_in_a_destinations_place_has_the_fields_for_failures() {
-    // Reference part B, 2.6: nobody listens, so there is no destination response.
+    // Reference B2.6: nobody listens, so there is no destination response.
     let address = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()

@@ -1,5 +1,5 @@
 //! Request bodies that break off, which no destination may take for whole, and responses that come
-//! before their request is over (reference part B, sections 1, 8 and 14).
+//! before their request is over (reference B1, B8 and B14).
 
 use std::sync::Arc;
 
@@ -150,7 +150,7 @@ fn an_http2_destination_sees_that_a_body_breaks_off() {
 
 #[test]
 fn an_http2_destination_that_has_answered_takes_the_rest_of_the_body() {
-    // Reference part B, section 1, step 16. More than any window.
+    // Reference B1, step 16. More than any window.
     const LENGTH: usize = 3_000_000;
     let sandbox = Sandbox::new();
     let destination = Http2Destination::new();
@@ -216,7 +216,7 @@ fn an_http2_destination_that_has_answered_takes_the_rest_of_the_body() {
 
 #[test]
 fn an_http1_destination_that_has_answered_takes_the_rest_of_the_body() {
-    // Reference part B, section 1, step 16.
+    // Reference B1, step 16.
     const LENGTH: usize = 3_000_000;
     let sandbox = Sandbox::new();
     let destination = Arc::new(Destination::new());

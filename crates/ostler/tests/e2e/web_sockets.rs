@@ -1,5 +1,5 @@
 //! WebSockets between clients and destinations that speak the same version of HTTP or another one
-//! (RFC 8441; reference part B, 12).
+//! (RFC 8441; reference B12).
 
 use std::sync::Arc;
 
@@ -200,7 +200,7 @@ fn what_is_no_agreement_is_passed_on() {
 
 #[test]
 fn a_destination_without_extended_connect_is_asked_for_an_upgrade_where_it_may_be() {
-    // Reference part B, 12.3; not where nothing but HTTP/2 will do.
+    // Reference B12.3; not where nothing but HTTP/2 will do.
     let sandbox = Sandbox::new();
     let destination = Http2Destination::new();
     let front = front(&sandbox, HTTP2, &destination.address());
@@ -348,7 +348,7 @@ fn an_http2_client_reaches_an_http1_destination() {
 
 #[test]
 fn a_key_that_is_none_is_refused_and_troubles_no_destination() {
-    // Reference part B, 12.4.
+    // Reference B12.4.
     let sandbox = Sandbox::new();
     let destination = Http2Destination::new();
     let front = front(&sandbox, HTTP2, &destination.address());
@@ -376,7 +376,7 @@ fn a_key_that_is_none_is_refused_and_troubles_no_destination() {
 
 #[test]
 fn spdy_is_an_upgrade_of_http1_and_nothing_else() {
-    // Reference part B, 12.2.
+    // Reference B12.2.
     let spdy = "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n";
     let sandbox = Sandbox::new();
     let destination = Destination::new();
@@ -462,7 +462,7 @@ fn a_tunnel_holds_its_place_among_the_connections_to_its_destination() {
 
 #[test]
 fn what_either_side_said_last_arrives() {
-    // Reference part B, 12.5.
+    // Reference B12.5.
     let sandbox = Sandbox::new();
     let destination = Destination::new();
     let front = front(&sandbox, "", &destination.address());

@@ -1,4 +1,4 @@
-//! `MaxRequestBodySize` (reference 11.6): a length beyond it is refused here, before a byte is read;
+//! `MaxRequestBodySize` (reference A11.6): a length beyond it is refused here, before a byte is read;
 //! a chunked body is counted by whoever reads it.
 
 use http::StatusCode;
@@ -18,7 +18,7 @@ pub(super) fn check(
 ) -> Result<Option<u64>, StatusCode> {
     let route = &context.route().config;
     let limit = match route.max_request_body_size {
-        // Calls that stream have no length worth limiting (reference part B, 13).
+        // Calls that stream have no length worth limiting (reference B13).
         _ if context.is_grpc() => None,
         None => of_server,
         Some(-1) => None,

@@ -1,4 +1,4 @@
-//! CORS: preflight requests are answered here, other responses get their fields (reference 11.2).
+//! CORS: preflight requests are answered here, other responses get their fields (reference A11.2).
 //!
 //! As in ASP.NET's `CorsMiddleware`, an origin that is not allowed is not refused: it is the browser
 //! that keeps the response from the script when the fields are missing.

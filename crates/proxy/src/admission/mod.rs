@@ -1,5 +1,5 @@
 //! What stands before the proxy pipeline: the policies that a route names, in ASP.NET's order
-//! (reference 4.1): CORS, authorization, rate limiter, request timeouts.
+//! (reference A4.1): CORS, authorization, rate limiter, request timeouts.
 
 mod authorization;
 mod body_limit;

@@ -1,4 +1,4 @@
-//! Rate limiters: the global one, then the one the route names (reference 11.3).
+//! Rate limiters: the global one, then the one the route names (reference A11.3).
 //!
 //! 1. ask for a permit;
 //! 2. wait for one where the limiter has a queue, and keep an eye on the client meanwhile;

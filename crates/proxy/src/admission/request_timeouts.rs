@@ -1,4 +1,4 @@
-//! The clock of an exchange whose route has a timeout (reference 11.4): it starts here and covers
+//! The clock of an exchange whose route has a timeout (reference A11.4): it starts here and covers
 //! everything up to the response's last byte, or up to an accepted upgrade.
 
 use std::time::{Duration, Instant};

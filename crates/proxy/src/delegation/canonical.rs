@@ -133,7 +133,7 @@ fn write_fields(bytes: &mut Vec<u8>, head: &RequestHead, says_who: bool) {
     }
 }
 
-/// YARP's defaults, which set three of the fields and remove the others (reference part B, 2.4).
+/// YARP's defaults, which set three of the fields and remove the others (reference B2.4).
 fn write_who_it_is(bytes: &mut Vec<u8>, head: &RequestHead, ends: ConnectionEnds<'_>) {
     if let Some(client) = ends.remote {
         let client = client.ip().to_canonical().to_string();

@@ -66,7 +66,7 @@ pub(crate) enum Unanswered {
     QueueFull(Verbosity503),
     /// Nobody took it in time.
     WaitedTooLong,
-    /// The route's timeout is over, and no target had begun (reference 11.4).
+    /// The route's timeout is over, and no target had begun (reference A11.4).
     TimedOut(StatusCode),
     /// Its target died with it.
     TargetDied,

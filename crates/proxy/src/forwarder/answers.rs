@@ -44,7 +44,7 @@ pub(super) async fn unprepared(
     unanswered(downstream, head, context, read, status, error).await
 }
 
-/// Answers 400 to a key that is none (reference part B, 12.4).
+/// Answers 400 to a key that is none (reference B12.4).
 pub(super) async fn refuse_key(
     downstream: &mut Downstream<'_>,
     head: &RequestHead,
@@ -58,8 +58,8 @@ pub(super) async fn refuse_key(
     local(downstream, head, context, read, status, &fields, &[], None).await
 }
 
-/// Answers for a destination from which no head has come: response transforms apply (reference part
-/// B, 2.6).
+/// Answers for a destination from which no head has come: response transforms apply (reference
+/// B2.6).
 pub(crate) async fn unanswered(
     downstream: &mut Downstream<'_>,
     head: &RequestHead,

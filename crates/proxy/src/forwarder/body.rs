@@ -105,7 +105,7 @@ impl<'c> Upload<'c> {
     }
 
     /// Completes when the client is to be asked for the body that it holds back: when the
-    /// destination wants it, or says nothing for a second (reference part B, 10.2). False when
+    /// destination wants it, or says nothing for a second (reference B10.2). False when
     /// the client does not hold it back after all: it comes.
     async fn is_wanted(&mut self, interim: &Interim) -> bool {
         const PATIENCE: Duration = Duration::from_secs(1);
@@ -225,7 +225,7 @@ pub(crate) struct Activity {
     timeout: Option<Duration>,
     deadline: Option<Deadline>,
     /// Whether the request's body waits for the destination to take some, and not for the client to
-    /// send some: who is to blame for a silence (reference part B, 14).
+    /// send some: who is to blame for a silence (reference B14).
     awaits_destination: std::cell::Cell<bool>,
 }
 
@@ -254,7 +254,7 @@ impl Activity {
     }
 
     /// What is left of a wait for the client that may take `most`: not longer than the activity
-    /// timeout (reference part B, 14), nor than the route's.
+    /// timeout (reference B14), nor than the route's.
     pub(crate) fn at_most(&self, most: Duration) -> Duration {
         let most = self.timeout.map_or(most, |timeout| timeout.min(most));
         match self.deadline {
@@ -334,7 +334,7 @@ impl Failure {
                 Some(StatusCode::GATEWAY_TIMEOUT),
                 ForwarderError::RequestTimedOut,
             ),
-            // YARP says 400 here, which is a known mistake of its (reference 11.4).
+            // YARP says 400 here, which is a known mistake of its (reference A11.4).
             Self::Over(status) => (Some(*status), ForwarderError::RequestTimedOut),
             Self::ClientBodyTooLarge => (
                 Some(StatusCode::PAYLOAD_TOO_LARGE),
@@ -466,7 +466,7 @@ async fn next<T>(
         }
         ceased.as_mut().poll(cx).map(|why| {
             Err(match why {
-                // The side that is waited for is to blame (reference part B, 14).
+                // The side that is waited for is to blame (reference B14).
                 Ceased::Silent if uploads.get() && activity.awaits_destination.get() => {
                     Failure::DestinationBodyTimedOut
                 }

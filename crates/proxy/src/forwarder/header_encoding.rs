@@ -1,4 +1,4 @@
-//! Field values in the encodings that a cluster's `HttpClient` names (reference part B, 19).
+//! Field values in the encodings that a cluster's `HttpClient` names (reference B19).
 //!
 //! Without a name, bytes pass as they came, both ways. With one, the front takes values for UTF-8 on
 //! the client's side, as ASP.NET does, and converts between that and what the destination uses. A

@@ -350,7 +350,7 @@ fn upgraded(
     handshake: Option<Handshake>,
 ) -> Option<(HeaderMap, Upgraded)> {
     let (mut parts, body) = response.into_parts();
-    // A client of HTTP/1.1 looks at the proof itself (reference part B, 12.4).
+    // A client of HTTP/1.1 looks at the proof itself (reference B12.4).
     let handshake = handshake.filter(|_| context.client_version() == Version::HTTP_2);
     if handshake.is_some_and(|handshake| !handshake.is_accepted(&mut parts.headers)) {
         warn_of_failure!(context, "a destination's Sec-WebSocket-Accept is wrong");

@@ -74,7 +74,7 @@ impl<'a> Prepared<'a> {
             .prepare(&mut parts, head.framing(), upgrade)
             .map_err(NotPrepared::Request)?;
         if upgrade && !is_web_socket(head) && !to.pool(upgrade).may_upgrade() {
-            // Only a WebSocket has a form in HTTP/2 (reference part B, 12.2).
+            // Only a WebSocket has a form in HTTP/2 (reference B12.2).
             return Err(NotPrepared::Upgrade);
         }
         let handshake = forwarded_handshake(version, head, &mut parts, upgrade, to.pool(upgrade))

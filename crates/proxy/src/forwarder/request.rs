@@ -44,7 +44,7 @@ impl RequestError {
     /// What the client is told.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            // As ASP.NET, which reads values as UTF-8 (reference part B, 19).
+            // As ASP.NET, which reads values as UTF-8 (reference B19).
             Self::NotUtf8(_) => StatusCode::BAD_REQUEST,
             _ => StatusCode::BAD_GATEWAY,
         }
@@ -86,7 +86,7 @@ pub(crate) fn to_destination(
     Ok((parts, upgrade))
 }
 
-/// A request that usually has a body says so where it has none (reference part B, 7.3; RFC 9110
+/// A request that usually has a body says so where it has none (reference B7.3; RFC 9110
 /// section 8.6).
 fn state_no_body(parts: &mut http::request::Parts, head: &RequestHead) {
     let method = &parts.method;
@@ -220,7 +220,7 @@ fn common(
 /// The longest target that `Uri` holds.
 const LONGEST_URI: usize = u16::MAX as usize - 1;
 
-/// Path and query at a destination (reference part B, 6.1). It gets its own prefix for `OPTIONS *`,
+/// Path and query at a destination (reference B6.1). It gets its own prefix for `OPTIONS *`,
 /// and never `*`.
 fn target(head: &RequestHead, prefix: &str) -> String {
     let path = path::forwarded(head.path());
@@ -292,7 +292,7 @@ fn copy(
         }
         fields.append(name, HeaderValue::from_bytes(field.value)?);
     }
-    // Only HTTP/2 has it mean the same from end to end; gRPC needs it (reference part B, 7.2).
+    // Only HTTP/2 has it mean the same from end to end; gRPC needs it (reference B7.2).
     let takes_trailers = |value: &[u8]| {
         value
             .split(|byte| *byte == b',')

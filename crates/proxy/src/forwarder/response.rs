@@ -133,8 +133,8 @@ pub(super) async fn pass_on(
     }
 }
 
-/// The response is whole, and the destination goes on taking the request's body (reference part B,
-/// section 1, step 16). What becomes of it is nothing to the client, which has its answer.
+/// The response is whole, and the destination goes on taking the request's body (reference
+/// B1, step 16). What becomes of it is nothing to the client, which has its answer.
 async fn finish_upload(
     body: &mut ResponseBody,
     upload: &mut Upload<'_>,

@@ -24,7 +24,7 @@ pub(super) async fn join(
     timeout: Option<Duration>,
 ) -> Option<ForwarderError> {
     let (mut reader, mut destination) = tokio::io::split(destination);
-    // The route's timeout is off from here (reference 11.4).
+    // The route's timeout is off from here (reference A11.4).
     let activity = Activity::new(timeout, None);
     let to_destination = async {
         loop {

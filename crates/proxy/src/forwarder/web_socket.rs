@@ -2,7 +2,7 @@
 //!
 //! HTTP/1.1 proves with a key and its hash that both ends mean a WebSocket (RFC 6455 section 4.2);
 //! HTTP/2 has a pseudo-header field for that and no key (RFC 8441 section 5). Who stands between the
-//! two says to each what it expects (reference part B, 12.4).
+//! two says to each what it expects (reference B12.4).
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use aws_lc_rs::rand;

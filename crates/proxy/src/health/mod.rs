@@ -1,4 +1,4 @@
-//! Health checks at work (reference 7): a thread of its own sends probes when they are due and fires
+//! Health checks at work (reference A7): a thread of its own sends probes when they are due and fires
 //! reactivation timers, so that neither delays an exchange; front threads report how exchanges end.
 
 mod passive;

@@ -1,4 +1,4 @@
-//! Reporting how an exchange ended to its cluster's passive health policy (reference 7.4).
+//! Reporting how an exchange ended to its cluster's passive health policy (reference A7.4).
 
 use std::sync::Arc;
 

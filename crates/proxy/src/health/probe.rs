@@ -1,4 +1,4 @@
-//! One round of probes (reference 7.3).
+//! One round of probes (reference A7.3).
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -198,7 +198,7 @@ impl Prober {
             ..DestinationConfig::default()
         };
         let to = self.clients.endpoint(cluster, &base)?;
-        // The base's own query is dropped (reference 7.3).
+        // The base's own query is dropped (reference A7.3).
         let base = to.prefix.split('?').next().unwrap_or_default();
         let target = target(base, checks)?;
         let (mut parts, body) = request(target.into(), to.host.clone())?.into_parts();
@@ -298,7 +298,7 @@ mod tests {
         }
     }
 
-    /// The table of reference 7.3, and what else can be written. Bases are paths of destinations,
+    /// The table of reference A7.3, and what else can be written. Bases are paths of destinations,
     /// which have lost a slash at their end, or of URL prefixes, which have not.
     #[test]
     fn paths_of_probes() {

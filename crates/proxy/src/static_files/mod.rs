@@ -1,4 +1,4 @@
-//! Static files beside the proxy, as YARP's container application has them (reference part A, 9.3):
+//! Static files beside the proxy, as YARP's container application has them (reference A9.3):
 //! before routes, and one file for paths that no route matches.
 //!
 //! Ranges, conditions and types are `tower-http`'s business; which file a path means is ASP.NET's.

@@ -1,5 +1,5 @@
 //! What an https endpoint says to whom: a host's certificate, versions and protocols, found by the
-//! name that the client asks for (reference part B, 20.3).
+//! name that the client asks for (reference B20.3).
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_name_is_found_exactly_then_by_the_longest_suffix_then_by_the_star() {
-        // Reference part B, 20.3. Which one is found shows in its protocols.
+        // Reference B20.3. Which one is found shows in its protocols.
         let host = |protocols| options(protocols, ClientCertificateMode::NoCertificate);
         let (one, two, both) = (
             HttpProtocols::Http1,

@@ -1,4 +1,4 @@
-//! `Kestrel:Endpoints` and what belongs to it (reference part B, 20.3).
+//! `Kestrel:Endpoints` and what belongs to it (reference B20.3).
 
 use super::*;
 use crate::schema::SslProtocols;

@@ -1,4 +1,4 @@
-//! `Kestrel:Limits` and what else bounds clients (reference part B, 20.2).
+//! `Kestrel:Limits` and what else bounds clients (reference B20.2).
 
 use std::time::Duration;
 
@@ -193,7 +193,7 @@ fn http_sys_names_say_the_same() {
     );
 }
 
-/// Reference, http.sys, 1.12: zero falls back to the default; 3: -1 connections are infinite.
+/// Reference H1.12: zero falls back to the default; 3: -1 connections are infinite.
 #[test]
 fn http_sys_zeros_are_defaults_and_its_infinities_are_none() {
     let text = r#"{ "HttpSys": { "MaxConnections": -1, "MaxRequestBodySize": null, "Timeouts": {

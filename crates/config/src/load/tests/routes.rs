@@ -302,7 +302,7 @@ fn r19_to_r26_policies_of_an_application() {
             assert!(errors(&route(&with(name))).is_empty(), "{rule} {name}");
         }
     }
-    // Reference 11.1: it would let nobody in, and what is meant to be closed is not left open.
+    // Reference A11.1: it would let nobody in, and what is meant to be closed is not left open.
     one(
         "R19",
         r#"{ "AuthorizationPolicy": "defaulT", "Match": { "Path": "/" } }"#,

@@ -1,4 +1,4 @@
-//! Every rule of reference 2.1 and 2.2 by its number: something that breaks it and nothing else, and
+//! Every rule of reference A2.1 and A2.2 by its number: something that breaks it and nothing else, and
 //! where the error stands.
 
 use super::*;
@@ -266,7 +266,7 @@ fn c1_to_c14_are_errors_at_their_places_with_a_remedy() {
 
 #[test]
 fn layers_merge_leaf_by_leaf_and_arrays_by_index() {
-    // reference 1.14
+    // reference A1.14
     let mut tree = tree(
         r#"{ "ReverseProxy": { "Routes": { "r": { "ClusterId": "c", "Order": 1,
         "Match": { "Path": "/a", "Hosts": [ "a.com", "b.com", "c.com" ] } } } } }"#,

@@ -267,7 +267,7 @@ fn urls_that_leave_nothing_to_listen_on_are_errors() {
 
 #[test]
 fn urls_beside_endpoints_are_a_warning() {
-    // Reference part B, 20.3.
+    // Reference B20.3.
     let loaded = load_text(
         r#"{ "Urls": "http://a", "Kestrel": { "Endpoints": { "b": { "Url": "http://b" } } } }"#,
     );

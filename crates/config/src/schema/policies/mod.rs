@@ -17,7 +17,7 @@ pub use rate_limiter::{
 };
 pub use request_timeouts::{RequestTimeoutConfig, RequestTimeoutsConfig};
 
-/// The policies that routes name (reference 11).
+/// The policies that routes name (reference A11).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PoliciesConfig {
     /// `Cors`.

@@ -1,5 +1,5 @@
 //! Where to listen and how: `Urls`, `Kestrel:Endpoints`, `Kestrel:EndpointDefaults`,
-//! `Kestrel:Certificates` (reference part B, 20.3).
+//! `Kestrel:Certificates` (reference B20.3).
 
 mod certificate;
 mod ports;

@@ -1,4 +1,4 @@
-//! `ConsecutiveFailures` (reference 7.3).
+//! `ConsecutiveFailures` (reference A7.3).
 
 use super::*;
 use crate::health::{ActiveHealthCheckPolicy, ConsecutiveFailures, ProbingResult};
@@ -67,7 +67,7 @@ fn two_failures_in_a_row_make_unhealthy_and_one_success_makes_healthy() {
     assert_eq!(world.available(), "a b");
 }
 
-/// Reference 1.13: the threshold of the metadata, read anew when its text changes.
+/// Reference A1.13: the threshold of the metadata, read anew when its text changes.
 #[test]
 fn the_threshold_is_that_of_the_metadata() {
     const KEY: &str = "ConsecutiveFailuresHealthPolicy.Threshold";
@@ -97,7 +97,7 @@ fn nothing_happens_to_no_destinations() {
     assert_eq!(world.round(&[]), []);
 }
 
-/// Reference 7.5.
+/// Reference A7.5.
 #[test]
 fn states_and_counts_survive_a_reload_that_moves_the_destination() {
     let mut world = world();
@@ -114,7 +114,7 @@ fn states_and_counts_survive_a_reload_that_moves_the_destination() {
     assert_eq!(world.round(&[("b", None)]), []);
 }
 
-/// Reference 7.1 and 7.3: states are kept while checks are off, and do not count.
+/// Reference A7.1 and A7.3: states are kept while checks are off, and do not count.
 #[test]
 fn turning_checks_off_keeps_states_that_do_not_count() {
     let mut world = world();
@@ -148,7 +148,7 @@ impl ActiveHealthCheckPolicy for Gloomy {
     }
 }
 
-/// Reference 7.6.
+/// Reference A7.6.
 #[test]
 fn a_policy_of_ones_own_is_found_by_name() {
     let mut registry = PolicyRegistry::default();

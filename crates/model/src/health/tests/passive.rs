@@ -1,4 +1,4 @@
-//! `TransportFailureRate` and reactivation (reference 7.4).
+//! `TransportFailureRate` and reactivation (reference A7.4).
 
 use super::*;
 use crate::health::{ProxiedExchange, TransportFailureRateOptions};
@@ -68,7 +68,7 @@ fn the_rate_is_compared_with_the_limit() {
     }
 }
 
-/// Reference 1.13.
+/// Reference A1.13.
 #[test]
 fn the_limit_is_that_of_the_metadata_read_anew_when_it_changes() {
     const KEY: &str = "TransportFailureRateHealthPolicy.RateLimit";
@@ -86,7 +86,7 @@ fn the_limit_is_that_of_the_metadata_read_anew_when_it_changes() {
     world.reload(|config| metadata(config, KEY, "0.9"));
     world.exchanges("a", "xxxxxxxx..");
     assert_eq!(world.passive("a"), Healthy);
-    // History survives the reload (reference 7.5).
+    // History survives the reload (reference A7.5).
     world.reload(|config| metadata(config, KEY, "0.5"));
     world.exchange("a", true);
     assert_eq!(world.passive("a"), Unhealthy);
@@ -188,7 +188,7 @@ fn a_pending_timer_is_not_set_anew_and_leaves_the_healthy_alone() {
     assert_eq!(world.passive("a"), Healthy);
 }
 
-/// Reference 7.5: pending timers keep running, checks on or off.
+/// Reference A7.5: pending timers keep running, checks on or off.
 #[test]
 fn a_timer_keeps_running_over_a_reload() {
     let mut world = world();
@@ -203,7 +203,7 @@ fn a_timer_keeps_running_over_a_reload() {
     assert_eq!(world.passive("a"), Unknown);
 }
 
-/// Reference 7.4: the three options that are code's in YARP.
+/// Reference A7.4: the three options that are code's in YARP.
 #[test]
 fn window_and_minimum_are_options() {
     let options = TransportFailureRateOptions {

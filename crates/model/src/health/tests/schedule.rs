@@ -1,4 +1,4 @@
-//! When probes are due (reference 7.3, "Schedule").
+//! When probes are due (reference A7.3, "Schedule").
 
 use super::*;
 use crate::health::ProbeSchedule;

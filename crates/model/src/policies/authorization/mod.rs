@@ -1,4 +1,4 @@
-//! Authorization: who may use a route (reference 11.1). Whatever is not known to be allowed is not.
+//! Authorization: who may use a route (reference A11.1). Whatever is not known to be allowed is not.
 
 mod bearer;
 mod key_set;

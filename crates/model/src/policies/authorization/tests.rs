@@ -465,7 +465,7 @@ fn resolved(fallback: Option<AuthorizationPolicyConfig>, bearer: bool) -> Author
     Authorization::resolve(&config, &Authorization::default())
 }
 
-// R19, reference 11 and 11.1.
+// R19, reference A11 and A11.1.
 #[test]
 fn a_route_names_its_policy_without_case() {
     let open = resolved(None, true);

@@ -1,4 +1,4 @@
-//! Rate limiters: how many requests may go on, now (reference 11.3; `System.Threading.RateLimiting`).
+//! Rate limiters: how many requests may go on, now (reference A11.3; `System.Threading.RateLimiting`).
 //!
 //! Time is an argument, measured from any moment, the same for all calls. Counts are shared by all
 //! threads, and outlive reloads as long as the limiter is written the same.
@@ -151,7 +151,7 @@ impl RateLimiters {
     }
 
     /// What a route names: `Disable` is nothing, not even the global limiter; `Default` is as absent
-    /// (reference 11).
+    /// (reference A11).
     pub(super) fn of_route(&self, route: &RouteConfig) -> Option<RouteLimiters> {
         let name = route.rate_limiter_policy.as_deref().unwrap_or_default();
         if ordinal::eq(name, "Disable") {

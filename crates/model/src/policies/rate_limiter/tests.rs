@@ -462,7 +462,7 @@ fn routes_get_the_global_limiter_and_the_one_they_name() {
             ..Default::default()
         })
     };
-    // Reference 11, R23 and R24.
+    // Reference A11, R23 and R24.
     for (name, global, named) in [
         (None, true, false),
         (Some(""), true, false),

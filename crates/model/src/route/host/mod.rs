@@ -1,4 +1,4 @@
-//! Hosts: entries of `Match:Hosts`, and the host a request asks for (reference 3.3).
+//! Hosts: entries of `Match:Hosts`, and the host a request asks for (reference A3.3).
 
 mod pattern;
 mod request_host;

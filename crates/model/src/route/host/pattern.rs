@@ -97,7 +97,7 @@ impl HostPattern {
     }
 
     /// Whether a request for this wildcard sees the routes of `other` too: `other` is a wildcard
-    /// below it, with the same port. An oddity of ASP.NET's router (reference 3.3).
+    /// below it, with the same port. An oddity of ASP.NET's router (reference A3.3).
     ///
     /// The router asks `HostIndex::covering`, which is held to this in tests.
     #[cfg(test)]

@@ -42,7 +42,7 @@ impl<'a> RequestHost<'a> {
     }
 
     /// What follows each dot, from the longest to the shortest, of at most `longest` bytes. None
-    /// where a label is empty: such a host matches no wildcard (reference 3.3).
+    /// where a label is empty: such a host matches no wildcard (reference A3.3).
     pub(crate) fn suffixes(&self, longest: usize) -> impl Iterator<Item = &str> {
         let name = self.name();
         let has_empty_label = name.starts_with('.') || name.contains("..");

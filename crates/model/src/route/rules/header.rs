@@ -1,4 +1,4 @@
-//! Rules about header fields (reference 3.4).
+//! Rules about header fields (reference A3.4).
 
 use ostler_config::schema::{HeaderMatchConfig, HeaderMatchMode};
 
@@ -16,7 +16,7 @@ pub(crate) struct HeaderRule {
 }
 
 impl HeaderRule {
-    /// Compiles a rule; `None` when it has an empty value (reference 3.8).
+    /// Compiles a rule; `None` when it has an empty value (reference A3.8).
     pub(crate) fn new(config: &HeaderMatchConfig) -> Option<Self> {
         let is_cookie = config.name.eq_ignore_ascii_case("cookie");
         Some(Self {

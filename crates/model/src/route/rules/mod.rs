@@ -9,7 +9,7 @@ pub(crate) use query::QueryRule;
 use wanted::Wanted;
 
 /// Whether what a request has counts as empty: nothing, or exactly one value with nothing in it
-/// (reference 3.4). Two values with nothing in them are not empty.
+/// (reference A3.4). Two values with nothing in them are not empty.
 #[derive(Debug, Default)]
 struct Emptiness {
     values: usize,

@@ -1,4 +1,4 @@
-//! Rules about query parameters (reference 3.6).
+//! Rules about query parameters (reference A3.6).
 
 use ostler_config::schema::{QueryParameterMatchConfig, QueryParameterMatchMode};
 
@@ -15,7 +15,7 @@ pub(crate) struct QueryRule {
 }
 
 impl QueryRule {
-    /// Compiles a rule; `None` when it has an empty value (reference 3.8).
+    /// Compiles a rule; `None` when it has an empty value (reference A3.8).
     pub(crate) fn new(config: &QueryParameterMatchConfig) -> Option<Self> {
         Some(Self {
             name: config.name.clone(),

@@ -13,7 +13,7 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// The values of a rule; `None` when one of them is empty (reference 3.8).
+    /// The values of a rule; `None` when one of them is empty (reference A3.8).
     pub(super) fn new(values: &[String], with_case: bool) -> Option<Self> {
         if values.iter().any(String::is_empty) {
             return None;

@@ -15,7 +15,7 @@ use crate::route::method::MethodSet;
 use crate::route::rules::{HeaderRule, QueryRule};
 use crate::route::template::PathTemplate;
 
-/// What a route without a path matches (reference 3.5).
+/// What a route without a path matches (reference A3.5).
 const ANY_PATH: &str = "/{**catchall}";
 
 /// A part of a route cannot be used.
@@ -41,7 +41,7 @@ struct ParsedRoute<'a> {
     rank: Rank,
 }
 
-/// What ranks routes that match, smaller first (reference 3.1, step 5).
+/// What ranks routes that match, smaller first (reference A3.1, step 5).
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
     order: i32,

@@ -1,4 +1,4 @@
-//! The algorithm of reference 3.1 over the index.
+//! The algorithm of reference A3.1 over the index.
 
 use smallvec::SmallVec;
 

@@ -1,4 +1,4 @@
-//! From a request's host to the host keys that match it (reference 3.3).
+//! From a request's host to the host keys that match it (reference A3.3).
 
 use hashbrown::HashTable;
 use smallvec::SmallVec;
@@ -75,7 +75,7 @@ impl HostIndex {
     }
 
     /// The keys of wildcards that see the routes of `pattern` although it is not theirs: those above
-    /// it with its port, if it is a wildcard. An oddity of ASP.NET's router (reference 3.3).
+    /// it with its port, if it is a wildcard. An oddity of ASP.NET's router (reference A3.3).
     pub(super) fn covering(&self, pattern: &HostPattern) -> impl Iterator<Item = HostKey> {
         let suffix = match &pattern.name {
             HostName::Wildcard(suffix) => suffix.as_str(),

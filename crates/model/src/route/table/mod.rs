@@ -2,7 +2,7 @@
 //!
 //! A *leaf* is a place of the path index: all routes whose templates have one structure. A path
 //! leads to few leaves (`/a/b` to those of `/a/b`, `/a/{x}`, `/a/{**x}`, `/{**x}` ...), and together
-//! they hold the set S of reference 3.1. What steps 2 and 3 ask of S is kept with each leaf, summed
+//! they hold the set S of reference A3.1. What steps 2 and 3 ask of S is kept with each leaf, summed
 //! up or by host key, and so it makes no difference how many routes a leaf has that are not meant.
 
 mod build;
@@ -70,7 +70,7 @@ impl RouteTable {
         })
     }
 
-    /// Finds the route of a request: reference 3.1.
+    /// Finds the route of a request: reference A3.1.
     ///
     /// Allocates nothing for an ordinary request: a path and a host in ASCII, without escapes and
     /// dot segments, that lead to few candidates without regular expressions.
@@ -126,7 +126,7 @@ struct Filters {
 struct LeafRoutes {
     /// All methods that routes list.
     methods: MethodSet,
-    /// All methods that routes list which take preflight requests (reference 3.7).
+    /// All methods that routes list which take preflight requests (reference A3.7).
     preflight_methods: MethodSet,
     /// Whether a route lists no methods.
     has_any_method: bool,
@@ -160,7 +160,7 @@ struct Entry {
     is_filtered: bool,
     /// Empty is any.
     methods: MethodSet,
-    /// Whether preflight requests are matched by the method they ask for (reference 3.7).
+    /// Whether preflight requests are matched by the method they ask for (reference A3.7).
     takes_preflight: bool,
 }
 

@@ -1,6 +1,6 @@
 //! From a path to the leaves whose templates fit its structure: a trie of segments.
 //!
-//! A mixed segment or one with constraints counts as any segment that is not empty (reference 3.1,
+//! A mixed segment or one with constraints counts as any segment that is not empty (reference A3.1,
 //! step 1), but for a text that a route has in the same place as a literal: of such a text it is
 //! asked here whether it satisfies them. So does ASP.NET, whose automaton has a state for each such
 //! text; what it makes of others is seen after methods and hosts only.

@@ -1,4 +1,4 @@
-//! The algorithm of reference 3.1 to the letter, route by route, for comparing: slow and obvious.
+//! The algorithm of reference A3.1 to the letter, route by route, for comparing: slow and obvious.
 
 use std::sync::Arc;
 
@@ -200,7 +200,7 @@ impl Route {
 
     #[allow(
         clippy::type_complexity,
-        reason = "the list of reference 3.1, step 5, as it stands"
+        reason = "the list of reference A3.1, step 5, as it stands"
     )]
     fn rank(&self) -> (i32, Vec<u8>, bool, bool, isize, isize) {
         let matches = &self.model.config.matches;

@@ -1,4 +1,4 @@
-//! The rules of reference 3.1, 3.3, 3.5 and 3.7 to 3.9, and the table against the scan.
+//! The rules of reference A3.1, A3.3, A3.5 and A3.7 to A3.9, and the table against the scan.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The way back: a path made of a template and values (reference part B, 3.1), after ASP.NET's
+//! The way back: a path made of a template and values (reference B3.1), after ASP.NET's
 //! `TemplateBinder`.
 
 use super::{Parameter, Part, Segment, TemplateError, parse};
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn makes_paths_as_asp_net_does() {
-        // Reference part B, 3.1.
+        // Reference B3.1.
         for (template, values, path) in [
             ("/My/{x}/End", &[("x", "v")][..], "/My/v/End"),
             ("/a/{**x}", &[("x", "b/c d")], "/a/b/c%20d"),

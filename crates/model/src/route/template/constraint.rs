@@ -1,4 +1,4 @@
-//! Constraints on a parameter's value (reference 3.2).
+//! Constraints on a parameter's value (reference A3.2).
 
 use std::str::FromStr;
 

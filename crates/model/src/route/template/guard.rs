@@ -6,7 +6,7 @@ use super::{Constraint, Part, Segment, mixed};
 ///
 /// Where some route names a text in the same place of a path, ASP.NET asks this of the text while it
 /// builds its automaton, so before methods and hosts; where none does, it asks it of what is left
-/// after them. `{a:int?}` is asked late in any case (reference 3.1).
+/// after them. `{a:int?}` is asked late in any case (reference A3.1).
 #[derive(Debug, Clone)]
 pub(crate) enum Guard {
     /// All must hold; not empty.

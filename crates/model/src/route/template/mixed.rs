@@ -1,4 +1,4 @@
-//! Matching a segment of literals and parameters (reference 3.2), after ASP.NET's
+//! Matching a segment of literals and parameters (reference A3.2), after ASP.NET's
 //! `RoutePatternMatcher`.
 
 use smallvec::SmallVec;

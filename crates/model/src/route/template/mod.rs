@@ -1,4 +1,4 @@
-//! Path templates: ASP.NET's template language (reference 3.2), parsed once; routing by them is the
+//! Path templates: ASP.NET's template language (reference A3.2), parsed once; routing by them is the
 //! table's business.
 
 mod binding;
@@ -124,7 +124,7 @@ impl PathTemplate {
                 .count()
     }
 
-    /// One digit a segment, compared from left to right, smaller goes first (reference 3.5).
+    /// One digit a segment, compared from left to right, smaller goes first (reference A3.5).
     pub(crate) fn precedence(&self) -> Vec<u8> {
         let digit = |segment: &Segment| match segment {
             Segment::Literal(_) => 1,

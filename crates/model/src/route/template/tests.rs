@@ -1,4 +1,4 @@
-//! Templates: what parses, what matches, what is captured (reference 3.2 and 3.5).
+//! Templates: what parses, what matches, what is captured (reference A3.2 and A3.5).
 
 use TemplateError as E;
 

@@ -7,7 +7,7 @@ const QUIET: &str = "X-Forwarded: Off";
 
 #[test]
 fn methods() {
-    // Reference part B, 3.3.
+    // Reference B3.3.
     let mut rows = Vec::new();
     for (transforms, method, sent) in [
         ("HttpMethodChange: GET | Set: DELETE", "GET", "DELETE"),
@@ -50,7 +50,7 @@ fn methods() {
 
 #[test]
 fn request_headers() {
-    // Reference part B, 3.4 and 2.5.
+    // Reference B3.4 and B2.5.
     let mut rows = Vec::new();
     for (transforms, own, sent) in [
         ("", "A: 1\nB: 2\n", "host: DEST\na: 1\nb: 2\n"),
@@ -197,7 +197,7 @@ fn request_headers() {
 
 #[test]
 fn bodies_and_what_transforms_say_of_them() {
-    // Reference part B, 3.4 and 7.3: the proxy states how a body is delimited.
+    // Reference B3.4 and B7.3: the proxy states how a body is delimited.
     let length = "POST /api/7/x HTTP/1.1\nHost: HOST\nContent-Length: 5\n\nhello";
     let chunked =
         "POST /api/7/x HTTP/1.1\nHost: HOST\nTransfer-Encoding: chunked\n\n5\nhello\n0\n\n";
@@ -269,7 +269,7 @@ fn bodies_and_what_transforms_say_of_them() {
 
 #[test]
 fn hosts() {
-    // Reference part B, 3.5: the client's host, the destination's, and what transforms set.
+    // Reference B3.5: the client's host, the destination's, and what transforms set.
     let mut rows = Vec::new();
     for (transforms, destination_host, sent) in [
         ("", "", "host: DEST\n"),
@@ -349,7 +349,7 @@ fn hosts() {
 
 #[test]
 fn client_certificates() {
-    // Reference part B, 3.8: what the client says of one is removed, and the defaults stay.
+    // Reference B3.8: what the client says of one is removed, and the defaults stay.
     check(vec![fields(
         "ClientCert: X-Cert",
         "X-Cert: spoofed\nA: 1\n",
@@ -359,7 +359,7 @@ fn client_certificates() {
 
 #[test]
 fn fields_that_are_never_copied() {
-    // Reference part B, 7.1 and 7.2, with and without transforms.
+    // Reference B7.1 and B7.2, with and without transforms.
     let mut rows = Vec::new();
     for name in [
         "Keep-Alive",

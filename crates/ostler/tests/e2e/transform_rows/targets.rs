@@ -13,7 +13,7 @@ fn targets(transforms: &str, target: &str, sent: &str) -> Row {
 
 #[test]
 fn paths() {
-    // Reference part B, 3.1, with `{id}` = 7 and `{rest}` = `a b/c`.
+    // Reference B3.1, with `{id}` = 7 and `{rest}` = `a b/c`.
     let target = "/api/7/a%20b/c";
     let mut rows = Vec::new();
     for (transforms, sent) in [
@@ -92,7 +92,7 @@ fn paths() {
 
 #[test]
 fn queries() {
-    // Reference part B, 3.2, with `{id}` = 7 and `{rest}` = `a b/c`.
+    // Reference B3.2, with `{id}` = 7 and `{rest}` = `a b/c`.
     let mut rows = Vec::new();
     for (transforms, query, sent) in [
         ("QueryValueParameter: n | Set: v", "", "?n=v"),
@@ -170,7 +170,7 @@ fn queries() {
 
 #[test]
 fn targets_without_transforms() {
-    // Reference part B, 6.2; an encoded slash leaves as it came.
+    // Reference B6.2; an encoded slash leaves as it came.
     let mut rows = Vec::new();
     for (base, target, sent) in [
         ("", "/", "/"),

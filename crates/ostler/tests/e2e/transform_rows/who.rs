@@ -8,7 +8,7 @@ const SPOOFED: &str = "X-Forwarded-For: 192.0.2.1\nX-Forwarded-Prefix: /spoofed\
 
 #[test]
 fn x_forwarded() {
-    // Reference part B, 3.6.
+    // Reference B3.6.
     let mut rows = Vec::new();
     for (transforms, own, sent) in [
         ("X-Forwarded: Set", "", DEFAULTS),
@@ -84,7 +84,7 @@ fn x_forwarded() {
 
 #[test]
 fn forwarded() {
-    // Reference part B, 3.7.
+    // Reference B3.7.
     let quiet = "forwarded: for=192.0.2.1\n";
     let mut rows = Vec::new();
     for (transforms, sent) in [

@@ -119,7 +119,7 @@ impl ClusterClient {
         Ok(pool)
     }
 
-    /// Which protocols a connection may speak (reference part B, section 9).
+    /// Which protocols a connection may speak (reference B9).
     fn protocols(&self, is_https: bool) -> Result<Protocols, RequestError> {
         protocols(
             is_https,

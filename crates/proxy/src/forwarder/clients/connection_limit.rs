@@ -1,5 +1,5 @@
 //! `MaxConnectionsPerServer`: how many HTTP/1.1 connections all threads together have to an endpoint,
-//! and who is next when one ends (reference part B, 10.1 and 16.2).
+//! and who is next when one ends (reference B10.1 and B16.2).
 //!
 //! A connection belongs to a thread. One that becomes free is given to a request of its own thread,
 //! which costs nothing; every so often it is closed instead, so that requests of other threads, who

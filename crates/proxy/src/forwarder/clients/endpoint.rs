@@ -22,7 +22,7 @@ pub(super) struct Endpoint {
     /// Without the brackets of an IPv6 address.
     pub(super) host: String,
     pub(super) port: u16,
-    /// The name asked for and checked in a TLS handshake (reference part B, 3.5): the outgoing
+    /// The name asked for and checked in a TLS handshake (reference B3.5): the outgoing
     /// `Host` without its port. Without TLS it makes no difference, and is empty.
     pub(super) server_name: String,
 }
@@ -38,7 +38,7 @@ impl Endpoint {
 #[derive(Debug)]
 pub(crate) struct Destination {
     /// The path of `Address`, and its query; they precede the request's path, as in YARP, which puts
-    /// texts together (reference part B, 6.2).
+    /// texts together (reference B6.2).
     pub(crate) prefix: String,
     /// The outgoing `Host`.
     pub(crate) host: HeaderValue,
@@ -68,7 +68,7 @@ impl Destination {
         let authority = base.authority().ok_or_else(address)?;
         let default_port = if is_https { 443 } else { 80 };
         let port = authority.port_u16().unwrap_or(default_port);
-        // Userinfo is not for the wire, and the scheme's own port is not named (reference part B, 6.1).
+        // Userinfo is not for the wire, and the scheme's own port is not named (reference B6.1).
         let host = match port == default_port {
             true => authority.host().to_ascii_lowercase(),
             false => format!("{}:{port}", authority.host().to_ascii_lowercase()),

@@ -34,7 +34,7 @@ const CONNECTION_WINDOW: u32 = 64 * 1024 * 1024;
 const SMALL_FRAMES: usize = 256 * 1024 * 1024;
 /// The largest frame taken: fewer, larger pieces cost less.
 const LARGEST_FRAME: u32 = 64 * 1024;
-/// The longest response head (reference part B, 16.4).
+/// The longest response head (reference B16.4).
 const LONGEST_HEAD: u32 = 64 * 1024;
 /// Streams before the destination has said how many it takes. No number that fits into a SETTINGS
 /// frame: it tells that none has come.

@@ -38,7 +38,7 @@ impl Messages {
         framing: Framing,
         upgrade: bool,
     ) -> Result<(), RequestError> {
-        // An upgrade is of HTTP/1.1, whatever the version (reference part B, 12.2).
+        // An upgrade is of HTTP/1.1, whatever the version (reference B12.2).
         if self.is_http10 && !upgrade {
             match framing {
                 // RFC 9112 section 6.1.
@@ -68,7 +68,7 @@ mod tests {
 
     use super::*;
 
-    /// Reference part B, 9 and 12.2; RFC 9112 section 6.1: no chunks in HTTP/1.0.
+    /// Reference B9 and B12.2; RFC 9112 section 6.1: no chunks in HTTP/1.0.
     #[test]
     fn http_1_0_is_for_bodies_of_known_length() {
         use HttpVersionPolicy::{

@@ -105,7 +105,7 @@ impl Clients {
         self.of_cluster(cluster).destination(base)
     }
 
-    /// A cluster's client, a new one when what it is made of has changed (reference 16.2). Exchanges
+    /// A cluster's client, a new one when what it is made of has changed (reference B16.2). Exchanges
     /// under way keep the one they have.
     fn of_cluster(&self, cluster: &ClusterState) -> Rc<ClusterClient> {
         let model = cluster.model();

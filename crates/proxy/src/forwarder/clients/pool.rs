@@ -24,9 +24,9 @@ use super::response_body::ResponseBody;
 use super::tunnel::Http2Tunnel;
 use crate::forwarder::ForwardBody;
 
-/// How long an unused connection is kept (reference part B, 16.4).
+/// How long an unused connection is kept (reference B16.4).
 pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// How often a request is sent again that a destination has not processed (reference part B, 10.3).
+/// How often a request is sent again that a destination has not processed (reference B10.3).
 pub(super) const MOST_RETRIES: u32 = 3;
 
 /// Whether a request without a body may be sent again that a destination may have processed (RFC 9110
@@ -125,7 +125,7 @@ pub(crate) enum ExtendedConnect {
     /// No connection opens.
     NotConnected(SendError),
     /// It does not know extended CONNECT, or not HTTP/2: an HTTP/1.1 upgrade may do (reference
-    /// part B, 12.3).
+    /// B12.3).
     NotSupported,
 }
 
@@ -164,7 +164,7 @@ impl Pool {
 
     /// Sends a request, whose URI is a path with query and which has a `Host`.
     ///
-    /// It is sent again (reference part B, 10.3)
+    /// It is sent again (reference B10.3)
     ///
     /// - when a connection from before had ended before a byte of it was sent;
     /// - when one from before is closed, not reset, without a word behind it, there is no body, and
@@ -290,13 +290,13 @@ impl Pool {
         }
     }
 
-    /// Whether a WebSocket is asked for by extended CONNECT first (reference part B, 12.2).
+    /// Whether a WebSocket is asked for by extended CONNECT first (reference B12.2).
     pub(crate) fn may_connect(&self) -> bool {
         self.connector.may_speak_http2()
     }
 
-    /// Whether it may be an HTTP/1.1 upgrade where extended CONNECT is not known (reference part B,
-    /// 12.3).
+    /// Whether it may be an HTTP/1.1 upgrade where extended CONNECT is not known (reference
+    /// B12.3).
     pub(crate) fn may_upgrade(&self) -> bool {
         self.connector.may_speak_http1()
     }

@@ -18,7 +18,7 @@ use crate::trust::{ServerVerifier, TrustStore, verify_tls12, verify_tls13};
 /// Settings for each choice of protocols; they differ in what ALPN offers.
 #[derive(Debug)]
 pub(super) struct TlsConfigs {
-    /// Nothing is offered: HTTP/1.1 (reference part B, section 9).
+    /// Nothing is offered: HTTP/1.1 (reference B9).
     http1: Arc<ClientConfig>,
     http2: Arc<ClientConfig>,
     either: Arc<ClientConfig>,

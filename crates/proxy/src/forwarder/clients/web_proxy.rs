@@ -1,7 +1,7 @@
 //! `HttpClient:WebProxy`: the proxy between the front and the destinations of a cluster.
 //!
 //! Requests to http destinations go to an HTTP proxy in absolute form; everything else goes through
-//! a tunnel, by CONNECT or by SOCKS (reference part B, 7.4 and 16.2).
+//! a tunnel, by CONNECT or by SOCKS (reference B7.4 and B16.2).
 
 use std::future::{Ready, ready};
 use std::io;
@@ -280,7 +280,7 @@ impl Service<Uri> for Connected {
     }
 }
 
-/// Loopback addresses and names without a dot (reference part B, 16.2).
+/// Loopback addresses and names without a dot (reference B16.2).
 fn is_local(host: &str) -> bool {
     match host.parse::<IpAddr>() {
         Ok(address) => address.to_canonical().is_loopback(),
@@ -370,7 +370,7 @@ mod tests {
         }
     }
 
-    /// Reference part B, 16.2.
+    /// Reference B16.2.
     #[test]
     fn local_names_are_bypassed_when_that_is_asked_for() {
         for (host, is_local) in [
@@ -390,7 +390,7 @@ mod tests {
         }
     }
 
-    /// Reference part B, 7.4: absolute form for http, CONNECT for https; and tunnels for upgrades.
+    /// Reference B7.4: absolute form for http, CONNECT for https; and tunnels for upgrades.
     #[test]
     fn requests_pass_in_absolute_form_or_through_a_tunnel() {
         for (address, is_https, upgrade, is_tunnel) in [

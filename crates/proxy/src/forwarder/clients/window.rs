@@ -1,5 +1,5 @@
 //! A stream's window: it begins small and grows with use, so that a client that takes nothing keeps
-//! little of a response in the front, and one that takes all is not held up (reference part B, 16.4).
+//! little of a response in the front, and one that takes all is not held up (reference B16.4).
 
 use h2::RecvStream;
 

@@ -101,7 +101,7 @@ fn bodies_and_trailers_pass_both_ways() {
 
 #[test]
 fn a_response_may_begin_before_the_requests_body_ends() {
-    // Reference part B, 8: full duplex.
+    // Reference B8: full duplex.
     on_a_thread(async {
         let (mut client, server) = connected(&h2::server::Builder::new()).await;
         let (sender, body) = pieces();

@@ -269,7 +269,7 @@ fn limited(destination: &Destination, limits: &ConnectionLimits, most: u32) -> R
 
 #[test]
 fn requests_wait_for_one_of_as_many_connections_as_there_may_be() {
-    // Reference part B, 16.2: MaxConnectionsPerServer.
+    // Reference B16.2: MaxConnectionsPerServer.
     on_a_thread(async {
         let destination = Destination::start(&[]).await;
         let limits = ConnectionLimits::default();
@@ -393,7 +393,7 @@ async fn http2_destination(most: u32) -> (Destination, Rc<Notify>) {
 
 #[test]
 fn where_streams_run_out_another_connection_is_opened_or_requests_queue() {
-    // Reference part B, 16.2: EnableMultipleHttp2Connections.
+    // Reference B16.2: EnableMultipleHttp2Connections.
     for (several_http2, connections, at_once) in [(true, 2, 4), (false, 1, 2)] {
         on_a_thread(async {
             let (destination, answer) = http2_destination(2).await;
@@ -441,7 +441,7 @@ fn where_streams_run_out_another_connection_is_opened_or_requests_queue() {
 
 #[test]
 fn an_extended_connect_asks_for_http_2() {
-    // Reference part B, 12.3 and RFC 8441.
+    // Reference B12.3 and RFC 8441.
     on_a_thread(async {
         let destination = Destination::start(&[]).await;
         let pool = destination.pool(Protocols::Http1, UNLIMITED);

@@ -1,0 +1,7 @@
+//! What the pages under `docs/` say, as far as a program can check it: rules that comments cite exist,
+//! links lead somewhere, and the crates depend on each other as the architecture says.
+
+mod citations;
+mod crates;
+mod links;
+mod repository;
