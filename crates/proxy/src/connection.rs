@@ -17,10 +17,10 @@ use ostler_http1::{
 use tokio::io::AsyncReadExt;
 
 use crate::client::{Client, Interest, READ};
+use crate::client_side::ClientSide;
 use crate::connections::Counted;
 use crate::data_rates::{DataRates, TooSlow};
 use crate::delegation::{Channel, Handoff, NotTaken, Place, PlaceKey, RelayPlaces};
-use crate::downstream::Downstream;
 use crate::exchange::{After, exchange};
 use crate::front::FrontLimits;
 use crate::http2::{self, Preface};
@@ -208,7 +208,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
         let next = connection.next_head(&mut head, begins_with).await;
         begins_with = HttpProtocols::Http1;
         match next {
-            Next::Head => match exchange(&mut Downstream::Http1(&mut connection), &head).await {
+            Next::Head => match exchange(&mut ClientSide::Http1(&mut connection), &head).await {
                 After::Keep => {}
                 // What the client sends before it has heard of the end would destroy the response on
                 // its way.

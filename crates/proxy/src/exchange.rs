@@ -11,11 +11,11 @@ use ostler_model::{DestinationState, Found, RandomSource, RouteModel};
 
 use crate::admission::{Admission, Admitted, admit};
 use crate::affinity;
+use crate::client_side::{Answered, BodyRead, ClientSide};
 use crate::context::ExchangeContext;
 use crate::delegation::{
     Delegated, Lost, Record, Rule, Transformed, Unanswered, delegate, make_delegable, transformed,
 };
-use crate::downstream::{Answered, BodyRead, Downstream};
 use crate::failing::{Asked, warn_of_failure};
 use crate::forwarder::{self, Forwarded};
 use crate::local_answer::{Here, since};
@@ -47,9 +47,9 @@ pub(crate) enum After {
 /// 5. run the pipeline, each step of which may narrow the destinations or answer;
 /// 6. delegate where the pipeline says so and the destination names a queue;
 /// 7. else forward to the one destination left (503 where there is none).
-pub(crate) async fn exchange(downstream: &mut Downstream<'_>, head: &RequestHead) -> After {
+pub(crate) async fn exchange(client_side: &mut ClientSide<'_>, head: &RequestHead) -> After {
     let head_received_ns = ostler_shm::monotonic_nanoseconds();
-    let worker = Rc::clone(downstream.worker());
+    let worker = Rc::clone(client_side.worker());
 
     let pipeline = worker.pipeline();
     let here = Here {
@@ -61,35 +61,35 @@ pub(crate) async fn exchange(downstream: &mut Downstream<'_>, head: &RequestHead
     let limits = worker.limits();
     if !limits.allowed_hosts.are_any() && !limits.allowed_hosts.allow(head.authority()) {
         let status = StatusCode::BAD_REQUEST;
-        return here.answer(downstream, head, status, &[], &[]).await;
+        return here.answer(client_side, head, status, &[], &[]).await;
     }
-    if let Some(answered) = static_files::answer(downstream, head).await {
+    if let Some(answered) = static_files::answer(client_side, head).await {
         return here.ended(answered, None);
     }
     let snapshot = worker.snapshot();
-    let is_https = downstream.is_https();
+    let is_https = client_side.is_https();
     let route = match snapshot.routes.find(&crate::facts::Facts(head, is_https)) {
         Found::Route(route) => Arc::clone(route),
-        other => return no_route(downstream, head, other, here).await,
+        other => return no_route(client_side, head, other, here).await,
     };
     let Some(cluster) = route.cluster.clone() else {
         let (route_id, request) = (&route.config.route_id, Asked(head));
         tracing::info!(route = route_id, %request, "the route has no cluster");
         let status = StatusCode::SERVICE_UNAVAILABLE;
         let here = here.on(&route);
-        return here.answer(downstream, head, status, &[], &[]).await;
+        return here.answer(client_side, head, status, &[], &[]).await;
     };
 
-    let version = downstream.version(head);
-    let client = downstream.facts().client;
+    let version = client_side.version(head);
+    let client = client_side.facts().client;
     let mut context = ExchangeContext::new(head, client, version, is_https, route, cluster);
     if context.is_grpc() {
-        downstream.watch().data_rates.switch_off();
+        client_side.watch().data_rates.switch_off();
     }
-    let admitted = match admit(downstream, &mut context, &limits).await {
+    let admitted = match admit(client_side, &mut context, &limits).await {
         Admission::Admitted(admitted) => admitted,
         Admission::Answered(response) => {
-            return answer(downstream, head, &context, response, here).await;
+            return answer(client_side, head, &context, response, here).await;
         }
         Admission::ClientGone => return here.on(context.route()).client_gone(),
     };
@@ -104,7 +104,7 @@ pub(crate) async fn exchange(downstream: &mut Downstream<'_>, head: &RequestHead
                     let status = StatusCode::SERVICE_UNAVAILABLE;
                     let fields = context.response_fields();
                     let here = here.on(context.route());
-                    return here.answer(downstream, head, status, &fields, &[]).await;
+                    return here.answer(client_side, head, status, &fields, &[]).await;
                 }
             }
             Step::PassiveHealthChecks => context.watch_passively(worker.health()),
@@ -124,7 +124,7 @@ pub(crate) async fn exchange(downstream: &mut Downstream<'_>, head: &RequestHead
                     break;
                 }
                 Flow::Respond(response) => {
-                    return answer(downstream, head, &context, response, here).await;
+                    return answer(client_side, head, &context, response, here).await;
                 }
             },
         }
@@ -134,7 +134,7 @@ pub(crate) async fn exchange(downstream: &mut Downstream<'_>, head: &RequestHead
         warn_of_failure!(&context, "no destination is available");
         let status = StatusCode::SERVICE_UNAVAILABLE;
         let fields = context.response_fields();
-        let answered = local(downstream, head, status, &fields).await;
+        let answered = local(client_side, head, status, &fields).await;
         let error = Some(ForwarderError::NoAvailableDestinations);
         return here.on(context.route()).ended(answered, error);
     };
@@ -146,26 +146,26 @@ pub(crate) async fn exchange(downstream: &mut Downstream<'_>, head: &RequestHead
         admitted,
         head_received_ns,
     );
-    to_destination(downstream, head, context, record, delegates).await
+    to_destination(client_side, head, context, record, delegates).await
 }
 
 /// Steps 6 and 7: the exchange goes to its destination, and to another one for as long as nobody has
 /// begun it. `delegates`: the pipeline has come to the delegation step.
 async fn to_destination(
-    downstream: &mut Downstream<'_>,
+    client_side: &mut ClientSide<'_>,
     head: &RequestHead,
     mut context: ExchangeContext<'_>,
     mut record: Record,
     delegates: bool,
 ) -> After {
-    let worker = Rc::clone(downstream.worker());
+    let worker = Rc::clone(client_side.worker());
     loop {
         let destination = Arc::clone(&record.destination);
         if !delegates || destination.model().queue.is_none() {
-            let forwarded = forwarder::forward(downstream, head, &mut context, &mut record).await;
+            let forwarded = forwarder::forward(client_side, head, &mut context, &mut record).await;
             return finish(record, Mode::Forwarded, forwarded);
         }
-        record = match delegated(downstream, head, &mut context, &destination, record).await {
+        record = match delegated(client_side, head, &mut context, &destination, record).await {
             Ok(after) => return after,
             Err(record) => record,
         };
@@ -176,21 +176,21 @@ async fn to_destination(
 /// Step 6: the request goes to the destination's queue. Gives the record back when nobody there can
 /// begin it and another destination can.
 async fn delegated(
-    downstream: &mut Downstream<'_>,
+    client_side: &mut ClientSide<'_>,
     head: &RequestHead,
     context: &mut ExchangeContext<'_>,
     destination: &Arc<DestinationState>,
     record: Record,
 ) -> Result<After, Record> {
-    let worker = Rc::clone(downstream.worker());
+    let worker = Rc::clone(client_side.worker());
     if head.is_connect() {
         // Neither a destination nor a target is asked for a tunnel to somewhere else.
         let (status, error) = (StatusCode::BAD_GATEWAY, ForwarderError::RequestCreation);
         let read = BodyRead::Nothing;
-        let failed = forwarder::unanswered(downstream, head, context, read, status, error).await;
+        let failed = forwarder::unanswered(client_side, head, context, read, status, error).await;
         return Ok(finish(record, Mode::Local, failed));
     }
-    if let Err(Lost) = make_delegable(downstream, head).await {
+    if let Err(Lost) = make_delegable(client_side, head).await {
         let lost = Forwarded {
             after: After::Close,
             status: 0,
@@ -206,34 +206,34 @@ async fn delegated(
             warn_of_failure!(context, %error, "no delegation rule can be made");
             let status = StatusCode::SERVICE_UNAVAILABLE;
             let fields = context.response_fields();
-            let answered = local(downstream, head, status, &fields).await;
+            let answered = local(client_side, head, status, &fields).await;
             let error = ForwarderError::NoAvailableDestinations;
             return Ok(finish(record, Mode::Local, own(answered, error)));
         }
     };
     let rewritten;
-    let head = match transformed(downstream, head, context) {
+    let head = match transformed(client_side, head, context) {
         Transformed::Not => head,
         Transformed::Head(made) => {
             rewritten = made;
             &*rewritten
         }
         Transformed::Answered(response) => {
-            let answered = forwarder::answered(downstream, head, context, response).await;
+            let answered = forwarder::answered(client_side, head, context, response).await;
             return Ok(finish(record, Mode::Local, answered));
         }
         Transformed::Failed => {
             let (status, error) = (StatusCode::BAD_GATEWAY, ForwarderError::RequestCreation);
             let failed =
-                forwarder::unanswered(downstream, head, context, BodyRead::Nothing, status, error)
+                forwarder::unanswered(client_side, head, context, BodyRead::Nothing, status, error)
                     .await;
             return Ok(finish(record, Mode::Local, failed));
         }
     };
     let watch;
-    let upgraded = if head.upgrade().is_some() && downstream.delegable().is_some() {
-        watch = Rc::clone(downstream.watch());
-        let upgraded = downstream.upgrade(&watch);
+    let upgraded = if head.upgrade().is_some() && client_side.delegable().is_some() {
+        watch = Rc::clone(client_side.watch());
+        let upgraded = client_side.upgrade(&watch);
         if upgraded.is_none() {
             let (status, error) = (
                 StatusCode::BAD_GATEWAY,
@@ -241,7 +241,7 @@ async fn delegated(
             );
             let read = BodyRead::Nothing;
             let failed =
-                forwarder::unanswered(downstream, head, context, read, status, error).await;
+                forwarder::unanswered(client_side, head, context, read, status, error).await;
             return Ok(finish(record, Mode::Local, failed));
         }
         upgraded
@@ -249,7 +249,7 @@ async fn delegated(
         None
     };
     let elsewhere = || rebalance::can_go_elsewhere(&worker, context);
-    let delegated = delegate(downstream, head, &rule, context, record, &elsewhere).await;
+    let delegated = delegate(client_side, head, &rule, context, record, &elsewhere).await;
     // One that the target has taken over leaves the front's view, and one that is relayed is counted
     // where it is upgraded.
     drop(upgraded);
@@ -257,7 +257,7 @@ async fn delegated(
         Delegated::Keep => After::Keep,
         Delegated::Close => After::Close,
         Delegated::ClientGone(record) => {
-            downstream.cut_short();
+            client_side.cut_short();
             let gone = Forwarded {
                 after: After::Close,
                 status: 0,
@@ -276,7 +276,7 @@ async fn delegated(
                 request = %Asked(head),
                 "a target died while it answered: the response is cut short"
             );
-            downstream.cut_short();
+            client_side.cut_short();
             let end = Forwarded {
                 after: After::Close,
                 status: 0,
@@ -287,12 +287,12 @@ async fn delegated(
             finish(record, Mode::Delegated, end)
         }
         Delegated::Relay(target, record) => {
-            let forwarded = forwarder::relay(downstream, head, context, &rule, target).await;
+            let forwarded = forwarder::relay(client_side, head, context, &rule, target).await;
             finish(record, Mode::Relayed, forwarded)
         }
         Delegated::Unanswered(reason, record) => {
             tell_unanswered(&rule, destination, head, &reason);
-            let answered = unanswered(downstream, head, context, &reason).await;
+            let answered = unanswered(client_side, head, context, &reason).await;
             finish(record, Mode::Local, own(answered, reason.error()))
         }
     })
@@ -330,7 +330,7 @@ fn own(answered: Answered, error: ForwarderError) -> Forwarded {
 
 /// Answers for a target that does not.
 async fn unanswered(
-    downstream: &mut Downstream<'_>,
+    client_side: &mut ClientSide<'_>,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
     reason: &Unanswered,
@@ -338,11 +338,11 @@ async fn unanswered(
     let status = reason.status();
     match reason {
         // http.sys' three verbosities; each ends the connection.
-        Unanswered::QueueFull(Verbosity503::Basic) => downstream.reset(),
-        Unanswered::QueueFull(Verbosity503::Limited) => downstream.refuse(head, status, "").await,
+        Unanswered::QueueFull(Verbosity503::Basic) => client_side.reset(),
+        Unanswered::QueueFull(Verbosity503::Limited) => client_side.refuse(head, status, "").await,
         Unanswered::QueueFull(Verbosity503::Full) => {
             let text = "QueueFull: the request queue is full";
-            downstream.refuse(head, status, text).await
+            client_side.refuse(head, status, text).await
         }
         _ => {
             // Not where no destination was there to answer (reference B2.6).
@@ -354,7 +354,7 @@ async fn unanswered(
             };
             let mut fields = forwarder::own_fields(&made);
             fields.extend(context.response_fields());
-            local(downstream, head, status, &fields).await
+            local(client_side, head, status, &fields).await
         }
     }
 }
@@ -486,12 +486,12 @@ fn one_destination(
 }
 
 async fn no_route(
-    downstream: &mut Downstream<'_>,
+    client_side: &mut ClientSide<'_>,
     head: &RequestHead,
     found: Found<'_>,
     here: Here<'_>,
 ) -> After {
-    let found = match static_files::answer_unmatched(downstream, head, found).await {
+    let found = match static_files::answer_unmatched(client_side, head, found).await {
         Ok(answered) => return here.ended(answered, None),
         Err(found) => found,
     };
@@ -499,23 +499,23 @@ async fn no_route(
         Found::MethodNotAllowed { allow } => {
             let status = StatusCode::METHOD_NOT_ALLOWED;
             let allow = [("Allow", allow.as_str())];
-            here.answer(downstream, head, status, &allow, &[]).await
+            here.answer(client_side, head, status, &allow, &[]).await
         }
         Found::Ambiguous { routes } => {
             tracing::error!(?routes, "several routes match a request equally well");
             let status = StatusCode::INTERNAL_SERVER_ERROR;
-            here.answer(downstream, head, status, &[], &[]).await
+            here.answer(client_side, head, status, &[], &[]).await
         }
         Found::NotFound | Found::Route(_) => {
             let status = StatusCode::NOT_FOUND;
-            here.answer(downstream, head, status, &[], &[]).await
+            here.answer(client_side, head, status, &[], &[]).await
         }
     }
 }
 
 /// An answer of a policy's or a step's own.
 async fn answer(
-    downstream: &mut Downstream<'_>,
+    client_side: &mut ClientSide<'_>,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
     response: http::Response<Bytes>,
@@ -528,17 +528,17 @@ async fn answer(
         .collect();
     fields.extend(context.response_fields());
     let here = here.on(context.route());
-    here.answer(downstream, head, parts.status, &fields, &body)
+    here.answer(client_side, head, parts.status, &fields, &body)
         .await
 }
 
 /// Answers here, before anything of the request's body has been read.
 async fn local(
-    downstream: &mut Downstream<'_>,
+    client_side: &mut ClientSide<'_>,
     head: &RequestHead,
     status: StatusCode,
     fields: &[(&str, &str)],
 ) -> Answered {
     let read = BodyRead::Nothing;
-    downstream.answer(head, read, status, fields, &[]).await
+    client_side.answer(head, read, status, fields, &[]).await
 }

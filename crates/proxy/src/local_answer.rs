@@ -8,7 +8,7 @@ use http::StatusCode;
 use ostler_http1::RequestHead;
 use ostler_model::RouteModel;
 
-use crate::downstream::{Answered, BodyRead, Downstream};
+use crate::client_side::{Answered, BodyRead, ClientSide};
 use crate::exchange::{After, report};
 use crate::outcome::{ForwarderError, Outcome};
 use crate::pipeline::Pipeline;
@@ -34,14 +34,14 @@ impl<'h> Here<'h> {
     /// Answers before anything of the request's body has been read.
     pub(crate) async fn answer(
         self,
-        downstream: &mut Downstream<'_>,
+        client_side: &mut ClientSide<'_>,
         head: &RequestHead,
         status: StatusCode,
         fields: &[(&str, &str)],
         body: &[u8],
     ) -> After {
         let read = BodyRead::Nothing;
-        let answered = downstream.answer(head, read, status, fields, body).await;
+        let answered = client_side.answer(head, read, status, fields, body).await;
         self.ended(answered, None)
     }
 

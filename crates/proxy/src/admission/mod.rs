@@ -9,8 +9,8 @@ mod request_timeouts;
 
 use bytes::Bytes;
 
+use crate::client_side::ClientSide;
 use crate::context::ExchangeContext;
-use crate::downstream::Downstream;
 use crate::front::FrontLimits;
 
 pub(crate) use request_timeouts::{Deadline, GRACE};
@@ -41,7 +41,7 @@ impl Admitted {
 
 /// Asks each policy in turn. A route without policies costs nothing here.
 pub(crate) async fn admit(
-    downstream: &mut Downstream<'_>,
+    client_side: &mut ClientSide<'_>,
     context: &mut ExchangeContext<'_>,
     limits: &FrontLimits,
 ) -> Admission {
@@ -57,7 +57,7 @@ pub(crate) async fn admit(
         return Admission::Answered(response);
     }
     if context.route().policies.rate_limiters.is_some() {
-        match rate_limiter::acquire(downstream, context).await {
+        match rate_limiter::acquire(client_side, context).await {
             Ok(permits) => admitted.permits = permits,
             Err(refusal) => return refusal,
         }

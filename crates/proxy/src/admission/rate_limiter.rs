@@ -16,8 +16,8 @@ use http::{HeaderValue, StatusCode};
 use ostler_model::policies::{Acquired, Permit, Rejected, Waiting};
 
 use super::Admission;
+use crate::client_side::ClientSide;
 use crate::context::ExchangeContext;
-use crate::downstream::Downstream;
 use crate::facts::Facts;
 
 /// The permits of an exchange: the global limiter's, the route's.
@@ -34,7 +34,7 @@ impl Permits {
 
 /// Gets the exchange its permits.
 pub(super) async fn acquire(
-    downstream: &mut Downstream<'_>,
+    client_side: &mut ClientSide<'_>,
     context: &ExchangeContext<'_>,
 ) -> Result<Permits, Admission> {
     let route = Arc::clone(context.route());
@@ -47,7 +47,7 @@ pub(super) async fn acquire(
         let Some(limiter) = limiter else { continue };
         if limiter.counts_exchanges_under_way() {
             // Ends of delegated exchanges are taken in lazily; now they matter.
-            downstream.worker().settle();
+            client_side.worker().settle();
         }
         let client = context.client_address().map(|client| client.ip());
         let acquired = limiter.acquire(now(), client, &Facts(context.head(), context.is_https()));
@@ -55,7 +55,7 @@ pub(super) async fn acquire(
             Acquired::Permit(permit) => Ok(permit),
             Acquired::Rejected(rejected) => Err(rejected),
             // On the heap, so that exchanges that do not wait do not carry the room for it.
-            Acquired::Waiting(waiting) => match Box::pin(wait(downstream, waiting)).await {
+            Acquired::Waiting(waiting) => match Box::pin(wait(client_side, waiting)).await {
                 Some(waited) => waited,
                 None => return Err(Admission::ClientGone),
             },
@@ -93,10 +93,10 @@ fn rejection(status: u16, rejected: Rejected) -> http::Response<Bytes> {
 
 /// Waits in the limiter's queue; `None` when the client goes away.
 async fn wait(
-    downstream: &mut Downstream<'_>,
+    client_side: &mut ClientSide<'_>,
     mut waiting: Waiting,
 ) -> Option<Result<Permit, Rejected>> {
-    let mut gone = pin!(downstream.gone());
+    let mut gone = pin!(client_side.gone());
     loop {
         let replenished = waiting.replenished_in(now());
         let time = async {

@@ -30,9 +30,9 @@ use super::rules::Rule;
 use super::verdict::End;
 use crate::admission::Deadline;
 use crate::client::{Interest, READ};
+use crate::client_side::ClientSide;
 use crate::connection::Connection;
 use crate::context::ExchangeContext;
-use crate::downstream::Downstream;
 use crate::outcome::ForwarderError;
 use crate::respond::Chain;
 
@@ -127,7 +127,7 @@ const A_MOMENT: Duration = Duration::from_millis(200);
 
 /// Delegates a request. `elsewhere` says whether another destination could take it now.
 pub(crate) async fn delegate(
-    downstream: &mut Downstream<'_>,
+    client_side: &mut ClientSide<'_>,
     head: &RequestHead,
     rule: &Rule,
     context: &ExchangeContext<'_>,
@@ -135,8 +135,8 @@ pub(crate) async fn delegate(
     elsewhere: &dyn Fn() -> bool,
 ) -> Delegated {
     let mut delegation = Delegation {
-        deadline: downstream.worker().now() + rule.queue.properties().wait_timeout(),
-        downstream,
+        deadline: client_side.worker().now() + rule.queue.properties().wait_timeout(),
+        client_side,
         head,
         rule,
         context,
@@ -187,7 +187,7 @@ impl Refused {
 
 /// An exchange that is being delegated.
 struct Delegation<'e, 'd, 'c> {
-    downstream: &'e mut Downstream<'d>,
+    client_side: &'e mut ClientSide<'d>,
     head: &'e RequestHead,
     rule: &'e Rule,
     context: &'e ExchangeContext<'c>,
@@ -230,7 +230,7 @@ impl Delegation<'_, '_, '_> {
             if is_stuck && (self.elsewhere)() {
                 return State::Over(Delegated::Elsewhere(record));
             }
-            let is_delegable = self.downstream.delegable().is_some();
+            let is_delegable = self.client_side.delegable().is_some();
             let reason = match self.is_too_long() {
                 true => Some(LONG_HEAD),
                 false => self.responses.relayed_by(&channel),
@@ -254,7 +254,7 @@ impl Delegation<'_, '_, '_> {
     fn nobody(&mut self, record: Record) -> State {
         if !self.queue().has_open(&self.rule.rule) {
             // One that is about to open its channel is worth a moment.
-            let now = self.downstream.worker().now();
+            let now = self.client_side.worker().now();
             let since = *self.alone_since.get_or_insert(now);
             let is_near = self.queue().is_opening() && now < since + A_MOMENT;
             if !is_near && (self.elsewhere)() {
@@ -311,12 +311,12 @@ impl Delegation<'_, '_, '_> {
         let is_relayed = matches!(self.responses, Responses::Relayed(_));
         Need {
             url_prefix: self.rule.rule.url_prefix().clone(),
-            room: self.downstream.delegable().is_some() && !is_relayed && !self.is_too_long(),
+            room: self.client_side.delegable().is_some() && !is_relayed && !self.is_too_long(),
         }
     }
 
     fn is_too_long(&self) -> bool {
-        let limits = self.downstream.worker().limits();
+        let limits = self.client_side.worker().limits();
         self.head.raw().len() > longest_head(&limits.http1)
     }
 
@@ -325,7 +325,7 @@ impl Delegation<'_, '_, '_> {
         if let Err(refused) = self.admit() {
             return Ok(refused.end(record));
         }
-        let Some(connection) = self.downstream.delegable() else {
+        let Some(connection) = self.client_side.delegable() else {
             return Ok(State::Over(Delegated::Close));
         };
         let transforms = self.responses.encoded();
@@ -389,7 +389,7 @@ impl Delegation<'_, '_, '_> {
         tokio::select! {
             biased;
             () = poll_fn(|cx| ticket.poll_called(cx)) => State::Choosing(record),
-            () = departed(self.downstream, ticket, limit) => State::Over(Delegated::ClientGone(Some(record))),
+            () = departed(self.client_side, ticket, limit) => State::Over(Delegated::ClientGone(Some(record))),
             () = tokio::time::sleep_until(until.into()) => {
                 let why = match over {
                     Some(Deadline { status, .. }) => Unanswered::TimedOut(status),
@@ -403,14 +403,14 @@ impl Delegation<'_, '_, '_> {
     /// Waits for the end of an exchange that is with a target.
     async fn until_it_ends(&mut self, channel: Rc<Channel>, place: PlaceKey) -> State {
         let deadline = self.context.deadline();
-        let Some(connection) = self.downstream.delegable() else {
+        let Some(connection) = self.client_side.delegable() else {
             return State::Over(Delegated::Close);
         };
         let Some(exchange) = InFlight::new(connection, self.head, Rc::clone(&channel)) else {
             return State::Over(Delegated::Close);
         };
         let end = exchange.end().await;
-        let Some(connection) = self.downstream.delegable() else {
+        let Some(connection) = self.client_side.delegable() else {
             return State::Over(Delegated::Close);
         };
         connection.watch.set_has_more(false);
@@ -454,9 +454,9 @@ impl Delegation<'_, '_, '_> {
 
 /// Completes when the client of a request that waits is gone. One that has only ended its stream may
 /// be waiting for its answer: it goes on, but does not count against the queue's `limit`.
-async fn departed(downstream: &mut Downstream<'_>, ticket: &Ticket, limit: usize) {
-    let Downstream::Http1(connection) = downstream else {
-        return downstream.broken().await;
+async fn departed(client_side: &mut ClientSide<'_>, ticket: &Ticket, limit: usize) {
+    let ClientSide::Http1(connection) = client_side else {
+        return client_side.broken().await;
     };
     if !connection.read_closed && connection.client.set_interest(Interest::Reads).is_err() {
         return;

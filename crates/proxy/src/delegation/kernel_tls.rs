@@ -5,8 +5,8 @@ use ostler_http1::RequestHead;
 
 use super::delegator::longest_head;
 use crate::client::READ;
+use crate::client_side::ClientSide;
 use crate::connection::Connection;
-use crate::downstream::Downstream;
 use crate::respond::Chain;
 
 /// The connection was lost; nothing has been sent.
@@ -16,10 +16,10 @@ pub(crate) struct Lost;
 /// Makes a client's connection one that can be given away, if it can be made so: a client that speaks
 /// TLS has its session moved into the kernel, once, with the first request that allows it.
 pub(crate) async fn make_delegable(
-    downstream: &mut Downstream<'_>,
+    client_side: &mut ClientSide<'_>,
     head: &RequestHead,
 ) -> Result<(), Lost> {
-    let Downstream::Http1(connection) = downstream else {
+    let ClientSide::Http1(connection) = client_side else {
         return Ok(());
     };
     if connection.client.plain_fd().is_some() {

@@ -7,8 +7,8 @@ use ostler_http1::RequestHead;
 use ostler_model::transforms::OutgoingRequest;
 
 use super::canonical::{canonical, decode_like, says_who_it_is, write_field, write_request_line};
+use crate::client_side::ClientSide;
 use crate::context::ExchangeContext;
-use crate::downstream::Downstream;
 use crate::facts::Facts;
 use crate::failing::warn_of_failure;
 use crate::forwarder::{Answer, is_hop_by_hop, is_listed_in_connection};
@@ -27,11 +27,11 @@ pub(crate) enum Transformed {
 
 /// Applies the transforms of the exchange's route.
 pub(crate) fn transformed(
-    downstream: &Downstream<'_>,
+    client_side: &ClientSide<'_>,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
 ) -> Transformed {
-    let ends = downstream.client_facts().ends();
+    let ends = client_side.client_facts().ends();
     let in_canonical_form = || match canonical(head, ends) {
         None => Transformed::Not,
         Some(Ok(made)) => Transformed::Head(Box::new(made)),
@@ -48,7 +48,7 @@ pub(crate) fn transformed(
         return Transformed::Failed;
     };
     let facts = Facts(head, ends.is_https);
-    let made = downstream.worker().with_random(|random| {
+    let made = client_side.worker().with_random(|random| {
         let copied = || copied(head);
         let says_who = says_who_it_is(head);
         transforms.delegated_request(&facts, ends, method, &host, says_who, copied, random)

@@ -8,8 +8,8 @@ use super::Forwarded;
 use super::prepared::NotPrepared;
 use super::request::{Answer, is_hop_by_hop};
 use super::web_socket::InvalidKey;
+use crate::client_side::{BodyRead, ClientSide};
 use crate::context::ExchangeContext;
-use crate::downstream::{BodyRead, Downstream};
 use crate::exchange::After;
 use crate::failing::warn_of_failure;
 use crate::outcome::ForwarderError;
@@ -17,7 +17,7 @@ use crate::respond::Chain;
 
 /// Answers where no request for a destination can be made, before anything has been read.
 pub(super) async fn unprepared(
-    downstream: &mut Downstream<'_>,
+    client_side: &mut ClientSide<'_>,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
     why: NotPrepared,
@@ -25,9 +25,9 @@ pub(super) async fn unprepared(
     let read = BodyRead::Nothing;
     let status = match why {
         NotPrepared::Answered(response) => {
-            return answered(downstream, head, context, response).await;
+            return answered(client_side, head, context, response).await;
         }
-        NotPrepared::Key(error) => return refuse_key(downstream, head, context, error).await,
+        NotPrepared::Key(error) => return refuse_key(client_side, head, context, error).await,
         NotPrepared::Request(error) => {
             warn_of_failure!(context, error = %Chain(&error), "no request can be made");
             error.status()
@@ -41,12 +41,12 @@ pub(super) async fn unprepared(
         }
     };
     let error = ForwarderError::RequestCreation;
-    unanswered(downstream, head, context, read, status, error).await
+    unanswered(client_side, head, context, read, status, error).await
 }
 
 /// Answers 400 to a key that is none (reference B12.4).
 pub(super) async fn refuse_key(
-    downstream: &mut Downstream<'_>,
+    client_side: &mut ClientSide<'_>,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
     error: InvalidKey,
@@ -55,13 +55,13 @@ pub(super) async fn refuse_key(
     warn_of_failure!(context, ?client, %error, "a WebSocket is refused");
     let (read, status) = (BodyRead::Nothing, StatusCode::BAD_REQUEST);
     let fields = HeaderMap::new();
-    local(downstream, head, context, read, status, &fields, &[], None).await
+    local(client_side, head, context, read, status, &fields, &[], None).await
 }
 
 /// Answers for a destination from which no head has come: response transforms apply (reference
 /// B2.6).
 pub(crate) async fn unanswered(
-    downstream: &mut Downstream<'_>,
+    client_side: &mut ClientSide<'_>,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
     read: BodyRead,
@@ -73,7 +73,7 @@ pub(crate) async fn unanswered(
         None => HeaderMap::new(),
     };
     local(
-        downstream,
+        client_side,
         head,
         context,
         read,
@@ -87,7 +87,7 @@ pub(crate) async fn unanswered(
 
 /// Answers what a request transform says.
 pub(crate) async fn answered(
-    downstream: &mut Downstream<'_>,
+    client_side: &mut ClientSide<'_>,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
     response: Answer,
@@ -95,12 +95,22 @@ pub(crate) async fn answered(
     let (parts, body) = response.into_parts();
     let (status, fields) = (parts.status, &parts.headers);
     let read = BodyRead::Nothing;
-    local(downstream, head, context, read, status, fields, &body, None).await
+    local(
+        client_side,
+        head,
+        context,
+        read,
+        status,
+        fields,
+        &body,
+        None,
+    )
+    .await
 }
 
 /// Answers 502 for a destination whose response cannot be passed on.
 pub(super) async fn failed(
-    downstream: &mut Downstream<'_>,
+    client_side: &mut ClientSide<'_>,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
     read: BodyRead,
@@ -108,7 +118,7 @@ pub(super) async fn failed(
 ) -> Forwarded {
     let (fields, status) = (HeaderMap::new(), StatusCode::BAD_GATEWAY);
     local(
-        downstream,
+        client_side,
         head,
         context,
         read,
@@ -126,7 +136,7 @@ pub(super) async fn failed(
     reason = "the exchange, and each part of its answer"
 )]
 pub(super) async fn local(
-    downstream: &mut Downstream<'_>,
+    client_side: &mut ClientSide<'_>,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
     read: BodyRead,
@@ -137,7 +147,7 @@ pub(super) async fn local(
 ) -> Forwarded {
     let mut fields = own_fields(fields);
     fields.extend(context.response_fields());
-    let answered = downstream.answer(head, read, status, &fields, body).await;
+    let answered = client_side.answer(head, read, status, &fields, body).await;
     Forwarded {
         after: answered.after,
         status: status.as_u16(),

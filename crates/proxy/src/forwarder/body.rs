@@ -16,7 +16,7 @@ use super::clients::Interim;
 use super::forward_body::{ForwardBody, Sent};
 use super::response::pass_fields;
 use crate::admission::Deadline;
-use crate::downstream::{BodyFailure, BodyRead, Piece, RequestBody, ResponseWriter};
+use crate::client_side::{BodyFailure, BodyRead, Piece, RequestBody, ResponseWriter};
 use crate::outcome::ForwarderError;
 use crate::slow_timer::{self, SlowTimer, TICK};
 

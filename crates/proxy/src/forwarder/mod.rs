@@ -28,9 +28,9 @@ use ostler_http1::RequestHead;
 use ostler_model::DestinationState;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::client_side::{BodyRead, ClientSide, RequestBody, ResponseWriter};
 use crate::context::ExchangeContext;
 use crate::delegation::{Record, RelayPlaces, RelayTarget, Rule};
-use crate::downstream::{BodyRead, Downstream, RequestBody, ResponseWriter};
 use crate::exchange::After;
 use crate::failing::warn_of_failure;
 use crate::outcome::ForwarderError;
@@ -62,9 +62,9 @@ pub(crate) struct Forwarded {
 
 impl Forwarded {
     /// A response that has begun and is not whole does not end as if it were.
-    fn show_if_cut_short(&self, downstream: &Downstream<'_>) {
+    fn show_if_cut_short(&self, client_side: &ClientSide<'_>) {
         if self.error.is_some() && self.bytes_sent > 0 && !self.is_own {
-            downstream.cut_short();
+            client_side.cut_short();
         }
     }
 }
@@ -75,7 +75,7 @@ const ACTIVITY_TIMEOUT: Duration = Duration::from_secs(100);
 /// Forwards a request to the destination that the record names, or, where no connection to it opens,
 /// to another one, which the record names then.
 pub(crate) async fn forward(
-    downstream: &mut Downstream<'_>,
+    client_side: &mut ClientSide<'_>,
     head: &RequestHead,
     context: &mut ExchangeContext<'_>,
     record: &mut Record,
@@ -86,16 +86,16 @@ pub(crate) async fn forward(
         Some(ostler_config::schema::ActivityTimeout::After(timeout)) => Some(timeout),
         Some(ostler_config::schema::ActivityTimeout::Infinite) => None,
     };
-    let worker = Rc::clone(downstream.worker());
+    let worker = Rc::clone(client_side.worker());
     // Of its own, since the exchange goes on with the client's side.
-    let facts = downstream.client_facts().clone();
+    let facts = client_side.client_facts().clone();
     let prepare = |context: &ExchangeContext<'_>, destination: &DestinationState| {
         Prepared::new(&worker, head, context, facts.ends(), destination)
     };
     let prepared = match prepare(context, &record.destination) {
         Ok(prepared) => prepared,
         Err(why) => {
-            return unprepared(downstream, head, context, why).await;
+            return unprepared(client_side, head, context, why).await;
         }
     };
     let interim = Interim::default();
@@ -124,22 +124,22 @@ pub(crate) async fn forward(
             body = unsent;
         }
     };
-    let forwarded = run(downstream, head, context, asked, send).await;
-    forwarded.show_if_cut_short(downstream);
+    let forwarded = run(client_side, head, context, asked, send).await;
+    forwarded.show_if_cut_short(client_side);
     forwarded
 }
 
 /// Relays a request to a target that may not hold the client's socket.
 pub(crate) async fn relay(
-    downstream: &mut Downstream<'_>,
+    client_side: &mut ClientSide<'_>,
     head: &RequestHead,
     context: &mut ExchangeContext<'_>,
     rule: &Rule,
     target: Rc<RelayTarget>,
 ) -> Forwarded {
     // Of its own, since the exchange goes on with the client's side.
-    let facts = downstream.client_facts().clone();
-    let connections = downstream.relays().of(&target);
+    let facts = client_side.client_facts().clone();
+    let connections = client_side.relays().of(&target);
     let version = context.client_version();
     let make = || {
         let (mut parts, upgrade) = request::to_target(head, version)?;
@@ -148,13 +148,13 @@ pub(crate) async fn relay(
     };
     let (parts, upgrade, handshake) = match make() {
         Ok((parts, upgrade, Ok(handshake))) => (parts, upgrade, handshake),
-        Ok((_, _, Err(error))) => return refuse_key(downstream, head, context, error).await,
+        Ok((_, _, Err(error))) => return refuse_key(client_side, head, context, error).await,
         Err(error) => {
             let error: RequestError = error;
             warn_of_failure!(context, instance = target.id(), %error, "no request can be made");
             let (status, error) = (StatusCode::BAD_GATEWAY, ForwarderError::RequestCreation);
             let read = BodyRead::Nothing;
-            return unanswered(downstream, head, context, read, status, error).await;
+            return unanswered(client_side, head, context, read, status, error).await;
         }
     };
     // What an upgrade is answered with belongs to the key it was asked with.
@@ -202,8 +202,8 @@ pub(crate) async fn relay(
         interim: &interim,
         timeout: None,
     };
-    let forwarded = run(downstream, head, context, asked, send).await;
-    forwarded.show_if_cut_short(downstream);
+    let forwarded = run(client_side, head, context, asked, send).await;
+    forwarded.show_if_cut_short(client_side);
     forwarded
 }
 
@@ -219,7 +219,7 @@ struct Asked<'a> {
 
 /// Steps 2 and 3, however the request is sent.
 async fn run<F>(
-    downstream: &mut Downstream<'_>,
+    client_side: &mut ClientSide<'_>,
     head: &RequestHead,
     context: &mut ExchangeContext<'_>,
     asked: Asked<'_>,
@@ -233,20 +233,20 @@ where
 {
     let Asked { timeout, .. } = asked;
     let activity = body::Activity::new(timeout, context.deadline());
-    let watch = Rc::clone(downstream.watch());
+    let watch = Rc::clone(client_side.watch());
     // Asked for before the destination is, so that one that may not be upgraded troubles nobody.
     let counted = match asked.upgrade {
         false => None,
-        true => match downstream.upgrade(&watch) {
+        true => match client_side.upgrade(&watch) {
             Some(counted) => Some(counted),
             None => {
                 tracing::info!("there are as many upgraded connections as may be");
                 let error = ForwarderError::UpgradeResponseClient;
-                return failed(downstream, head, context, BodyRead::Nothing, error).await;
+                return failed(client_side, head, context, BodyRead::Nothing, error).await;
             }
         },
     };
-    let Some((body, mut writer)) = downstream.halves(head) else {
+    let Some((body, mut writer)) = client_side.halves(head) else {
         return gone(ForwarderError::RequestCanceled);
     };
     let (outgoing, mut upload) = body::upload(head, body, context.body_limit());
@@ -278,7 +278,7 @@ where
                 return gone(error);
             };
             let read = upload.body_read();
-            return unanswered(downstream, head, context, read, status, error).await;
+            return unanswered(client_side, head, context, read, status, error).await;
         }
     };
     activity.happened();
@@ -295,7 +295,7 @@ where
             }
             None => {
                 let error = ForwarderError::ResponseHeaders;
-                failed(downstream, head, context, BodyRead::Whole, error).await
+                failed(client_side, head, context, BodyRead::Whole, error).await
             }
         };
     }
@@ -313,7 +313,7 @@ where
         );
         let (read, error) = (upload.body_read(), ForwarderError::ResponseHeaders);
         drop((upload, writer));
-        return failed(downstream, head, context, read, error).await;
+        return failed(client_side, head, context, read, error).await;
     }
     let passed = response::pass_on(context, response, &mut upload, &mut writer, &activity).await;
     let bytes_sent = writer.bytes_sent();
@@ -332,14 +332,24 @@ where
         {
             let read = upload.body_read();
             let fields = HeaderMap::new();
-            return local(downstream, head, context, read, status, &fields, &[], error).await;
+            return local(
+                client_side,
+                head,
+                context,
+                read,
+                status,
+                &fields,
+                &[],
+                error,
+            )
+            .await;
         }
         // Only an end before its time says that the response is not whole.
         writer.abort();
         return end(After::Close, error);
     }
     drop((upload, writer));
-    let after = downstream.after_response(passed.keep_alive, whole);
+    let after = client_side.after_response(passed.keep_alive, whole);
     end(after, None)
 }
 

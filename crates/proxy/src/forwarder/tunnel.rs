@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::body::Activity;
-use crate::downstream::{RequestBody, ResponseWriter, WriteError};
+use crate::client_side::{RequestBody, ResponseWriter, WriteError};
 use crate::outcome::{ForwarderError, is_gone};
 
 const BUFFER: usize = 64 * 1024;

@@ -19,9 +19,9 @@ use super::head::head;
 use super::lingering::{Lingering, Taking};
 use super::pace::{Due, Pace, Step};
 use super::stream::Stream;
+use crate::client_side::{BodyRead, ClientSide};
 use crate::connection::{FIRST_REQUEST, Watch};
 use crate::delegation::RelayPlaces;
-use crate::downstream::{BodyRead, Downstream};
 use crate::exchange::exchange;
 use crate::front::FrontLimits;
 use crate::local_answer::report_refused;
@@ -333,16 +333,16 @@ impl Served {
         let read = head(&parts, has_body, &limits.http1, longest_field);
         drop(parts);
         let mut stream = Stream::new(&self.0, body, response);
-        let mut downstream = Downstream::Http2(&mut stream);
+        let mut client_side = ClientSide::Http2(&mut stream);
         match read {
             Ok(head) => {
-                exchange(&mut downstream, &head).await;
+                exchange(&mut client_side, &head).await;
             }
             Err(error) => {
-                let client = downstream.facts().client;
+                let client = client_side.facts().client;
                 tracing::debug!(?client, %error, "a request is refused");
                 let (head, read) = (RequestHead::default(), BodyRead::Nothing);
-                let answered = downstream.answer(&head, read, error.status(), &[], b"");
+                let answered = client_side.answer(&head, read, error.status(), &[], b"");
                 let bytes_sent = answered.await.bytes_sent;
                 report_refused(&worker.pipeline(), error.status(), bytes_sent);
             }

@@ -15,10 +15,10 @@ use http::{Response, StatusCode};
 use ostler_http1::{BodyEncoder, BodyLength, RequestHead, ResponseBody, is_set_once};
 
 use super::connection::Connection;
+use crate::client_side::{BodyFailure, Head, Piece, WriteError};
 use crate::connection::Watch;
 use crate::data_rates::DataRates;
 use crate::delegation::RelayPlaces;
-use crate::downstream::{BodyFailure, Head, Piece, WriteError};
 use crate::linger;
 use crate::tls::ClientFacts;
 use crate::worker::Worker;

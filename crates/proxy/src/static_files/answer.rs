@@ -8,48 +8,51 @@ use ostler_http1::RequestHead;
 use ostler_model::Found;
 
 use super::is_read;
-use crate::downstream::{Answered, Downstream};
+use crate::client_side::{Answered, ClientSide};
 
 /// Answers from a file before routes are looked at, if the request is for one. A front without files
 /// pays nothing for this but the look: what serving one needs has a place of its own.
 pub(crate) async fn answer(
-    downstream: &mut Downstream<'_>,
+    client_side: &mut ClientSide<'_>,
     head: &RequestHead,
 ) -> Option<Answered> {
-    downstream.worker().static_files()?;
-    Box::pin(answer_from_file(downstream, head)).await
+    client_side.worker().static_files()?;
+    Box::pin(answer_from_file(client_side, head)).await
 }
 
-async fn answer_from_file(downstream: &mut Downstream<'_>, head: &RequestHead) -> Option<Answered> {
-    let worker = std::rc::Rc::clone(downstream.worker());
+async fn answer_from_file(
+    client_side: &mut ClientSide<'_>,
+    head: &RequestHead,
+) -> Option<Answered> {
+    let worker = std::rc::Rc::clone(client_side.worker());
     let files = worker.static_files()?;
     // Nothing is made of those that are for the routes in any case.
     if !matches!(head.method(), "GET" | "HEAD") {
         return None;
     }
     let response = files.serve(request(head)?).await?;
-    Some(downstream.answer_with(head, response).await)
+    Some(client_side.answer_with(head, response).await)
 }
 
 /// Answers with the navigation fallback where no route matches. It is as a route for GET and HEAD
 /// behind all others: where it is all that matches but for the method, it says so.
 pub(crate) async fn answer_unmatched<'a>(
-    downstream: &mut Downstream<'_>,
+    client_side: &mut ClientSide<'_>,
     head: &RequestHead,
     found: Found<'a>,
 ) -> Result<Answered, Found<'a>> {
-    if downstream.worker().static_files().is_none() {
+    if client_side.worker().static_files().is_none() {
         return Err(found);
     }
-    Box::pin(answer_with_fallback(downstream, head, found)).await
+    Box::pin(answer_with_fallback(client_side, head, found)).await
 }
 
 async fn answer_with_fallback<'a>(
-    downstream: &mut Downstream<'_>,
+    client_side: &mut ClientSide<'_>,
     head: &RequestHead,
     found: Found<'a>,
 ) -> Result<Answered, Found<'a>> {
-    let worker = std::rc::Rc::clone(downstream.worker());
+    let worker = std::rc::Rc::clone(client_side.worker());
     let Some(files) = worker
         .static_files()
         .filter(|files| files.falls_back(head.path()))
@@ -73,7 +76,7 @@ async fn answer_with_fallback<'a>(
         return Err(Found::MethodNotAllowed { allow });
     }
     match files.serve_fallback(request).await {
-        Some(response) => Ok(downstream.answer_with(head, response).await),
+        Some(response) => Ok(client_side.answer_with(head, response).await),
         // The route is there, its file is not.
         None => Err(Found::NotFound),
     }

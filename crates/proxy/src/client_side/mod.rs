@@ -3,7 +3,7 @@
 //! An exchange asks little of the server that read its head: who the client is, the request's body,
 //! a response. HTTP/1.1 gives the whole connection to one exchange at a time; HTTP/2 gives it one of
 //! many streams. Only the former can be given away, in clear text or with a kernel that encrypts: see
-//! [`Downstream::delegable`].
+//! [`ClientSide::delegable`].
 
 mod request_body;
 mod response_writer;
@@ -40,9 +40,9 @@ use crate::worker::Worker;
 /// How long a client may take to accept an answer of the front's own.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Who waits for the response.
+/// The client, as an exchange sees it: whoever waits for the response.
 #[derive(Debug)]
-pub(crate) enum Downstream<'c> {
+pub(crate) enum ClientSide<'c> {
     /// A connection, for as long as the exchange lasts.
     Http1(&'c mut Connection),
     /// A stream of a connection.
@@ -83,7 +83,7 @@ impl Answered {
     }
 }
 
-impl Downstream<'_> {
+impl ClientSide<'_> {
     pub(crate) fn worker(&self) -> &Rc<Worker> {
         match self {
             Self::Http1(connection) => &connection.worker,
