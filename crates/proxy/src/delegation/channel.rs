@@ -13,7 +13,7 @@ use ostler_delegation::control::TargetMessage;
 use ostler_delegation::entry::{ExchangeKey, RequestEntry};
 use ostler_delegation::front::{FrontChannel, SlotKey};
 use ostler_delegation::untaken::Untaken;
-use ostler_delegation::{ChannelError, OpenConnectionError, Stage};
+use ostler_delegation::{OpenConnectionError, Stage};
 use ostler_shm::PushError;
 use tokio::io::unix::AsyncFd;
 
@@ -233,7 +233,9 @@ impl Channel {
                 Err(NotTaken::Full)
             }
             Err(error) => {
-                self.die(&error);
+                // It may have said before that it stops, and what it has completed counts.
+                self.catch_up();
+                self.lose(&error);
                 Err(NotTaken::Dead)
             }
         }
@@ -586,6 +588,12 @@ impl Channel {
         }
     }
 
+    /// The target cannot be reached any more. What it completed before it went counts.
+    fn lose(self: &Rc<Self>, error: &dyn std::error::Error) {
+        self.settle();
+        self.die(error);
+    }
+
     /// The channel is of no more use: every exchange on it learns so.
     fn die(self: &Rc<Self>, error: &dyn std::error::Error) {
         if self.dead.replace(true) {
@@ -665,7 +673,7 @@ impl Channel {
                         tokio::task::yield_now().await;
                     }
                 }
-                Err(error) => self.die(&error),
+                Err(error) => self.lose(&error),
             }
         }
         changed();
@@ -693,11 +701,7 @@ impl Channel {
                 Ok(Some(TargetMessage::Prefixes { .. })) => changed(),
                 Ok(Some(_)) => {}
                 Err(error) => {
-                    // What it completed before it went counts.
-                    if matches!(error, ChannelError::Closed) {
-                        self.settle();
-                    }
-                    self.die(&error);
+                    self.lose(&error);
                     return false;
                 }
             }
