@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::support::{Client, Front, Process, Sandbox, delegating_to, eventually};
+use crate::support::{
+    Client, Front, Process, Sandbox, delegating_by_path, delegating_to, eventually,
+};
 use crate::upgrades::{converse, web_socket};
 
 /// How many requests the one instance of the one queue has taken and not finished, and finished.
@@ -64,6 +66,27 @@ fn target_killed_idle_then_started_again() {
     client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     let again = sandbox.target("q", &[]);
     assert_eq!(client.response().pid(), again.pid());
+}
+
+#[test]
+fn what_a_killed_target_had_completed_counts_whoever_notices_its_death() {
+    let sandbox = Sandbox::new();
+    let target = sandbox.target("q", &[]);
+    let front = sandbox.front(&delegating_by_path(&["q"]));
+    let mut known = front.connect();
+    let mut other = front.connect();
+    assert_eq!(other.ask("GET", "/nowhere").status, 404);
+    assert_eq!(known.ask("GET", "/q/").pid(), target.pid());
+    // Nobody has woken the front for the end of that. It learns of the death by what it sends the
+    // target for the other client.
+    front.process.signal("STOP");
+    at_rest(&sandbox, &target);
+    other.send("GET /q/ HTTP/1.1\r\nHost: x\r\n\r\n");
+    target.kill();
+    front.process.signal("CONT");
+    let again = sandbox.target("q", &[]);
+    assert_eq!(other.response().pid(), again.pid());
+    assert_eq!(known.ask("GET", "/q/").pid(), again.pid());
 }
 
 #[test]

@@ -380,7 +380,7 @@ impl Channel {
         }
         let woken = self.front.borrow_mut().wake();
         if let Err(error) = woken {
-            self.die(&error);
+            self.lose(&error);
         }
     }
 
@@ -631,7 +631,7 @@ impl Channel {
     pub(crate) async fn drive(self: Rc<Self>, changed: impl Fn()) {
         let (wake, control) = match self.descriptors() {
             Ok(descriptors) => descriptors,
-            Err(error) => return self.die(&error),
+            Err(error) => return self.lose(&error),
         };
         while !self.dead.get() {
             let by_ring = poll_fn(|cx| {
