@@ -56,6 +56,10 @@ fuzz SECONDS="10" TARGET="":
 test *ARGS:
     .ci/step test {{ ARGS }}
 
+# Targets and front killed, stopped and restarted under load, for so many seconds, by a story of its seed's.
+chaos SECONDS="60" SEED="1":
+    .ci/step chaos {{ SECONDS }} {{ SEED }}
+
 # Kernel TLS, in a virtual machine whose kernel has it.
 vm *SUITES:
     tests/vm/run {{ SUITES }}

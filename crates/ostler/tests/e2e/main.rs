@@ -9,6 +9,7 @@ mod authorization;
 mod basics;
 mod body_limits;
 mod certificates;
+mod chaos;
 mod check_reports;
 mod command_line;
 mod connect_info;
