@@ -91,35 +91,42 @@ fn download(port: u16, processes: &Processes<'_>) -> anyhow::Result<()> {
 
 /// Requests wait for a target that was killed.
 fn restart_target(port: u16, processes: &mut Processes<'_>) -> anyhow::Result<()> {
+    const BEFORE: usize = 12;
+    const AFTER: usize = 28;
     println!("\n3. A target is killed and started again while a client sends requests");
     let old = processes.target_pid("blue")?;
-    let requests = std::thread::spawn(move || -> anyhow::Result<Vec<String>> {
-        let mut client = Client::connect(port)?;
-        let mut answers = Vec::new();
-        for _ in 0..40 {
-            let answer = client.request("GET", "/blue/", b"")?;
-            ensure!(answer.status == 200, "status {}", answer.status);
-            answers.push(answer.text().trim().to_owned());
-            std::thread::sleep(Duration::from_millis(25));
-        }
-        Ok(answers)
-    });
-    std::thread::sleep(Duration::from_millis(300));
+    let mut client = Client::connect(port)?;
+    let mut answers = ask_again_and_again(&mut client, BEFORE)?;
+    // Between two answers: one that has begun when its target is killed breaks off, and no front
+    // could give the rest of it.
     processes.kill_target("blue")?;
+    let requests = std::thread::spawn(move || ask_again_and_again(&mut client, AFTER));
     std::thread::sleep(Duration::from_millis(300));
     processes.start_target("blue", "create-or-attach")?;
-    let answers = requests.join().ok().context("the client failed")??;
+    answers.extend(requests.join().ok().context("the client failed")??);
     let by_old = answers
         .iter()
         .filter(|answer| answer.ends_with(&format!(" {old}")))
         .count();
-    println!("   40 requests, 40 answers: {by_old} by pid {old} before SIGKILL,");
+    let all = answers.len();
+    println!("   {all} requests, {all} answers: {by_old} by pid {old} before SIGKILL,");
     println!(
         "   {} by pid {} after; those in between waited",
-        40 - by_old,
+        all - by_old,
         processes.target_pid("blue")?
     );
     Ok(())
+}
+
+fn ask_again_and_again(client: &mut Client, count: usize) -> anyhow::Result<Vec<String>> {
+    let mut answers = Vec::new();
+    for _ in 0..count {
+        let answer = client.request("GET", "/blue/", b"")?;
+        ensure!(answer.status == 200, "status {}", answer.status);
+        answers.push(answer.text().trim().to_owned());
+        std::thread::sleep(Duration::from_millis(25));
+    }
+    Ok(answers)
 }
 
 /// A WebSocket outlives the front.
