@@ -319,23 +319,25 @@ mod tests {
                 let ended = client.read_to_end(&mut heard).map_err(|error| error.kind());
                 (heard, ended.map(drop))
             });
+            // The socket may be full at any time, when the last word is said too.
+            let send = || match session.send(socket.as_fd()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    std::thread::yield_now();
+                }
+                sent => drop(sent.unwrap()),
+            };
             let mut rest = &said[..];
             while !rest.is_empty() || session.wants_send() {
                 let taken = session.put(&[IoSlice::new(rest)]).unwrap();
                 rest = &rest[taken..];
-                match session.send(socket.as_fd()) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        std::thread::yield_now();
-                    }
-                    sent => drop(sent.unwrap()),
-                }
+                send();
             }
             if cut_short {
                 session.cut_short();
             }
             session.close();
             while session.wants_send() {
-                session.send(socket.as_fd()).unwrap();
+                send();
             }
             drop(socket);
             let (heard, ended) = reader.join().unwrap();
