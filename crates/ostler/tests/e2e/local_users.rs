@@ -130,7 +130,8 @@ fn run_as(sandbox: &Sandbox, user: u32, groups: &[u32], arguments: &[&str]) -> P
 fn front_of(sandbox: &Sandbox, groups: &[u32], ostler: &str) -> Process {
     let configuration = delegating_to(&["q"]);
     let configuration = configuration.trim_end().strip_suffix('}').unwrap();
-    let configuration = sandbox.configuration(&format!("{configuration}, \"Ostler\": {ostler} }}"));
+    let configuration = format!("{configuration}, \"Ostler\": {ostler} }}");
+    let configuration = sandbox.own_configuration(&configuration);
     let mut arguments = vec!["run", "--threads", "1", "--urls", "http://127.0.0.1:0"];
     arguments.extend(["--config", configuration.to_str().unwrap()]);
     run_as(sandbox, OSTLER, groups, &arguments)

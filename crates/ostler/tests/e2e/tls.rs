@@ -22,7 +22,7 @@ pub(crate) fn start(sandbox: &Sandbox, json: &str) -> Front {
 }
 
 pub(crate) fn start_logging(sandbox: &Sandbox, json: &str, log: &str) -> Front {
-    start_with_file(sandbox, &sandbox.configuration(json), log)
+    start_with_file(sandbox, &sandbox.own_configuration(json), log)
 }
 
 pub(crate) fn start_with_file(sandbox: &Sandbox, path: &Path, log: &str) -> Front {

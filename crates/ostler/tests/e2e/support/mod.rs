@@ -13,6 +13,8 @@ mod raw_destination;
 pub(crate) mod routes_both_ways;
 mod tls_client;
 
+use std::fs::File;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -49,11 +51,28 @@ impl Sandbox {
         self.folder.path().join("run")
     }
 
-    /// Writes a configuration file.
+    /// Writes the configuration file of the first front here, which reloads it if it runs.
     pub(crate) fn configuration(&self, json: &str) -> PathBuf {
         let path = self.folder.path().join("ostler.json");
         std::fs::write(&path, json).unwrap();
         path
+    }
+
+    /// Writes a configuration file that nobody else has: fronts that run beside this one would
+    /// reload theirs.
+    pub(crate) fn own_configuration(&self, json: &str) -> PathBuf {
+        let others = (2..).map(|number| format!("ostler-{number}.json"));
+        for name in std::iter::once("ostler.json".to_owned()).chain(others) {
+            let path = self.folder.path().join(name);
+            match File::create_new(&path) {
+                Ok(mut file) => {
+                    file.write_all(json.as_bytes()).unwrap();
+                    return path;
+                }
+                Err(error) => assert_eq!(error.kind(), ErrorKind::AlreadyExists),
+            }
+        }
+        unreachable!("numbers do not end")
     }
 
     /// This program with arguments, in this sandbox.
@@ -88,7 +107,7 @@ impl Sandbox {
     }
 
     fn start_front(&self, json: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Front {
-        let configuration = self.configuration(json);
+        let configuration = self.own_configuration(json);
         let mut all = vec!["run", "--config", configuration.to_str().unwrap()];
         all.extend(["--urls", "http://127.0.0.1:0"]);
         all.extend(arguments);
