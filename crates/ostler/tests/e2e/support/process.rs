@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use super::PATIENCE;
@@ -15,6 +16,7 @@ pub(crate) struct Process {
     child: Mutex<Child>,
     lines: Mutex<Receiver<String>>,
     errors: Arc<Mutex<VecDeque<String>>>,
+    errors_end: JoinHandle<()>,
 }
 
 impl Process {
@@ -54,7 +56,7 @@ impl Process {
         let errors = Arc::new(Mutex::new(VecDeque::new()));
         let kept = Arc::clone(&errors);
         let output = BufReader::new(child.stderr.take().unwrap());
-        std::thread::spawn(move || {
+        let errors_end = std::thread::spawn(move || {
             for line in output.lines().map_while(Result::ok) {
                 let mut kept = kept.lock().unwrap();
                 kept.push_back(line);
@@ -67,6 +69,7 @@ impl Process {
             child: Mutex::new(child),
             lines: Mutex::new(lines),
             errors,
+            errors_end,
         }
     }
 
@@ -110,10 +113,14 @@ impl Process {
         self.wait();
     }
 
+    /// Waits until it has ended, and [`errors`](Self::errors) has all it said.
     pub(crate) fn wait(&self) -> ExitStatus {
         let begun = Instant::now();
         loop {
-            if let Some(status) = self.child.lock().unwrap().try_wait().unwrap() {
+            let ended = self.child.lock().unwrap().try_wait().unwrap();
+            if let Some(status) = ended
+                && self.errors_end.is_finished()
+            {
                 return status;
             }
             assert!(
