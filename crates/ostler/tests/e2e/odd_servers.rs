@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue};
 
+use crate::forwarding::forwarding;
 use crate::support::http2_client::{Http2Client, get, run, whole};
 use crate::support::http2_destination::{Http2Destination, blocking, send_trailers};
 use crate::support::{Client, Destination, Sandbox, delegating_by_path};
@@ -73,12 +74,21 @@ fn ask_both_ways(port: u16) -> [Got; 2] {
 /// What clients get of a destination that says this to each request on a connection of its own.
 fn through(says: &str) -> [Got; 2] {
     let sandbox = Sandbox::new();
-    let destination = Destination::new();
-    let front = front(&sandbox, "", &destination.address());
+    // One for each version. With one for both, the second request might come over the connection that
+    // is about to be closed, and be lost with it.
+    let destinations = [Destination::new(), Destination::new()];
+    let [first, second] = destinations.each_ref().map(Destination::address);
+    let front = sandbox.front(&forwarding(
+        r#""LoadBalancingPolicy": "RoundRobin","#,
+        &[
+            &format!(r#""first": {{ "Address": "{first}" }}"#),
+            &format!(r#""second": {{ "Address": "{second}" }}"#),
+        ],
+    ));
     let port = front.port;
     std::thread::scope(|scope| {
         let asking = scope.spawn(move || ask_both_ways(port));
-        for _ in 0..2 {
+        for destination in &destinations {
             let mut incoming = destination.accept();
             incoming.head();
             incoming.send(says);
