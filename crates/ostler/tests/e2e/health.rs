@@ -2,17 +2,17 @@
 //! and come back.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Mutex};
 
 use axum::extract::Request;
 use axum::http::StatusCode;
 use ostler_target::{Arrival, RequestInfo, RequestQueue};
 use rustix::net::sockopt::set_socket_linger;
 
-use crate::support::{Client, Front, Process, Sandbox, eventually};
+use crate::support::{Client, Front, PATIENCE, Process, Sandbox, eventually};
 
 /// A destination that is forwarded to, and notes what it is asked.
 #[derive(Clone)]
@@ -24,10 +24,8 @@ struct Inner {
     /// Status of answers to paths that begin with `/status`; others are answered 200.
     status: AtomicU16,
     heads: Mutex<Vec<Vec<String>>>,
-    /// How many requests for `/hold` are being held, and how often they have been let go of,
-    /// unanswered.
-    held: Mutex<(usize, u64)>,
-    let_go: Condvar,
+    /// The connections of requests for `/hold` that are being held, unanswered.
+    held: Mutex<Vec<TcpStream>>,
 }
 
 impl Destination {
@@ -39,7 +37,6 @@ impl Destination {
             status: AtomicU16::new(200),
             heads: Mutex::default(),
             held: Mutex::default(),
-            let_go: Condvar::new(),
         }));
         let accepting = destination.clone();
         std::thread::spawn(move || {
@@ -69,15 +66,7 @@ impl Destination {
             let path = head[0].split(' ').nth(1).unwrap().to_owned();
             self.0.heads.lock().unwrap().push(head);
             if path.starts_with("/hold") {
-                let mut held = self.0.held.lock().unwrap();
-                held.0 += 1;
-                let turn = held.1;
-                let mut held = self
-                    .0
-                    .let_go
-                    .wait_while(held, |held| held.1 == turn)
-                    .unwrap();
-                held.0 -= 1;
+                self.0.held.lock().unwrap().push(stream);
                 return;
             }
             let status = match path.starts_with("/status") {
@@ -105,13 +94,24 @@ impl Destination {
     }
 
     fn held(&self) -> usize {
-        self.0.held.lock().unwrap().0
+        self.0.held.lock().unwrap().len()
     }
 
     /// Closes the connections of the requests that are held.
     fn let_go(&self) {
-        self.0.held.lock().unwrap().1 += 1;
-        self.0.let_go.notify_all();
+        self.0.held.lock().unwrap().clear();
+    }
+
+    /// Waits until the front has given up a request that is held.
+    fn wait_until_given_up(&self) {
+        let mut held = self.0.held.lock().unwrap();
+        let mut connection = held.pop().expect("a request is held");
+        connection.set_read_timeout(Some(PATIENCE)).unwrap();
+        match connection.read(&mut [0]) {
+            Ok(0) => {}
+            Ok(_) => panic!("the front says more"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+        }
     }
 }
 
@@ -567,7 +567,8 @@ fn clients_that_go_away_are_no_failures() {
     drop(to_f);
     drop(to_q);
     eventually("the target is rid of it", || active_requests(&sandbox) == 0);
-    destination.let_go();
+    // Had the destination closed the connection first, it would have failed.
+    destination.wait_until_given_up();
     eventually_answered_by(&front, &["forwarded"]);
     let _busy = held(&front, "/hold");
     eventually("the destination has it", || destination.held() == 1);
