@@ -152,6 +152,34 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    pub(crate) fn new(
+        model: Arc<ProxyModel>,
+        pipeline: Pipeline,
+        options: &FrontOptions,
+        threads: usize,
+    ) -> Self {
+        let mut trusted = options.trusted_uids.clone();
+        trusted.push(rustix::process::geteuid().as_raw());
+        let ring_capacity = ring_capacity(&options.limits);
+        let queues =
+            QueueRegistry::new(options.runtime.clone(), Trust::new(trusted), ring_capacity);
+        queues.set_retention(options.limits.queue_retention);
+        Self {
+            model,
+            connections: Arc::default(),
+            descriptors: Descriptors::new(ostler_shm::raise_open_file_limit(), threads),
+            queues: Arc::new(queues),
+            resets: Resets::default(),
+            health: HealthSignal::default(),
+            connection_limits: Arc::default(),
+            static_files: options.static_files.clone().map(StaticFiles::new),
+            kernel_tls: OnceLock::new(),
+            pipeline: ArcSwap::from_pointee(pipeline),
+            pipeline_revision: AtomicU64::new(0),
+            limits: ArcSwap::from_pointee(options.limits.clone()),
+        }
+    }
+
     pub(crate) fn pipeline(&self) -> Arc<Pipeline> {
         self.pipeline.load_full()
     }
@@ -261,29 +289,9 @@ impl Front {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
         };
-        let descriptors = Descriptors::new(ostler_shm::raise_open_file_limit(), threads);
         let (changes, receivers): (Vec<_>, Vec<_>) =
             (0..threads).map(|_| mpsc::unbounded_channel()).unzip();
-        let mut trusted = options.trusted_uids.clone();
-        trusted.push(rustix::process::geteuid().as_raw());
-        let ring_capacity = ring_capacity(&options.limits);
-        let queues =
-            QueueRegistry::new(options.runtime.clone(), Trust::new(trusted), ring_capacity);
-        queues.set_retention(options.limits.queue_retention);
-        let shared = Arc::new(Shared {
-            model,
-            connections: Arc::default(),
-            descriptors,
-            queues: Arc::new(queues),
-            resets: Resets::default(),
-            health: HealthSignal::default(),
-            connection_limits: Arc::default(),
-            static_files: options.static_files.clone().map(StaticFiles::new),
-            kernel_tls: OnceLock::new(),
-            pipeline: ArcSwap::from_pointee(pipeline),
-            pipeline_revision: AtomicU64::new(0),
-            limits: ArcSwap::from_pointee(options.limits.clone()),
-        });
+        let shared = Arc::new(Shared::new(model, pipeline, options, threads));
         if !options.kernel_tls {
             let _ = shared.kernel_tls.set(None);
         } else if options.endpoints.iter().any(|to| to.tls.is_some()) {

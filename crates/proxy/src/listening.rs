@@ -121,6 +121,8 @@ impl Accepting {
         while let Ok(incoming) = self.listener.try_accept() {
             worker.accepted(incoming, &self.endpoint, &self.open);
         }
+        // At once: what is made from here on is lost.
+        drop(self.listener);
         worker.check(true);
     }
 }
