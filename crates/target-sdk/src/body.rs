@@ -299,6 +299,13 @@ impl State {
         let _ = self.input.split_to(consumed);
     }
 
+    /// Tells the front whether it is the client that the read waits for.
+    fn set_awaited(&mut self, awaited: bool) {
+        if std::mem::replace(&mut self.awaited, awaited) != awaited {
+            self.shared.await_body(self.key, awaited);
+        }
+    }
+
     /// Reads no further past the end of the body than the decoder's hint: what follows is the
     /// front's to read.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
@@ -308,6 +315,9 @@ impl State {
             self.shared.body_read(self.key);
         }
         if std::mem::take(&mut self.expects_continue) {
+            // Said first: a client that has heard the 100 is waited for, even should this process stand
+            // still from then on.
+            self.set_awaited(true);
             // 25 bytes into a buffer that this exchange has not written to: it takes them whole,
             // or the client is gone, which the read says.
             let _ = self.client.try_send(&[std::io::IoSlice::new(CONTINUE)]);
@@ -316,10 +326,7 @@ impl State {
         let mut read = Vec::with_capacity(self.input.len() + max);
         read.extend_from_slice(&self.input);
         let received = self.client.poll_recv(cx, &mut read, max);
-        if received.is_pending() != self.awaited {
-            self.awaited = received.is_pending();
-            self.shared.await_body(self.key, self.awaited);
-        }
+        self.set_awaited(received.is_pending());
         match received {
             Poll::Ready(Ok(0)) if self.shared.is_body_too_slow(self.key) => {
                 self.too_slow = true;
