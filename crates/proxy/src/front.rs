@@ -312,10 +312,8 @@ impl Front {
         for (number, changes) in receivers.into_iter().enumerate() {
             let shared = Arc::clone(&front.shared);
             let phase = front.phase.subscribe();
-            let thread = std::thread::Builder::new()
-                .name(format!("front-{number}"))
-                .spawn(move || run(shared, number as u64, changes, phase))
-                .map_err(StartError::Thread)?;
+            let thread = start_worker(shared, number as u64, changes, phase);
+            let thread = thread.map_err(StartError::Thread)?;
             front.threads.push(thread);
         }
         let checks = health::start(
@@ -520,25 +518,18 @@ fn ring_capacity(limits: &FrontLimits) -> usize {
     (4 * entry).next_power_of_two()
 }
 
-fn run(
+fn start_worker(
     shared: Arc<Shared>,
     number: u64,
     changes: mpsc::UnboundedReceiver<Change>,
     phase: watch::Receiver<Phase>,
-) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .on_thread_park(crate::flush::before_waiting)
-        .build_local(tokio::runtime::LocalOptions::default());
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            tracing::error!(%error, "cannot start a thread's runtime");
-            return;
-        }
-    };
-    runtime.block_on(async move {
-        let seed = ostler_shm::monotonic_nanoseconds() ^ (number << 48);
-        Worker::new(shared, seed).run(changes, phase).await;
-    });
+) -> io::Result<JoinHandle<()>> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.on_thread_park(crate::flush::before_waiting);
+    crate::threads::start(format!("front-{number}"), builder, move |thread| {
+        thread.block_on(async move {
+            let seed = ostler_shm::monotonic_nanoseconds() ^ (number << 48);
+            Worker::new(shared, seed).run(changes, phase).await;
+        });
+    })
 }

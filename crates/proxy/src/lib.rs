@@ -42,6 +42,7 @@ mod slow_timer;
 mod static_files;
 mod step_registry;
 mod support;
+mod threads;
 mod tls;
 mod trust;
 mod under_way;

@@ -1,12 +1,13 @@
 //! What a front and a target do with few descriptors.
 
+use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::support::{Client, Process, Sandbox, delegating_by_path, eventually};
 
-/// A front of one thread that may open so many files, ready; and its port.
-fn front_with_files(sandbox: &Sandbox, json: &str, files: u32) -> (Process, u16) {
+/// What starts a front of one thread that may open so many files.
+fn starting_with_files(sandbox: &Sandbox, json: &str, files: u32) -> Command {
     let configuration = sandbox.configuration(json);
     let mut command = Command::new("sh");
     command.args(["-c", &format!("ulimit -n {files}; exec \"$@\""), "sh"]);
@@ -14,7 +15,12 @@ fn front_with_files(sandbox: &Sandbox, json: &str, files: u32) -> (Process, u16)
     command.args(["--urls", "http://127.0.0.1:0"]);
     command.args(["--config", configuration.to_str().unwrap()]);
     command.env("OSTLER_RUNTIME_DIR", sandbox.runtime());
-    let process = Process::spawn(command);
+    command
+}
+
+/// A front of one thread that may open so many files, ready; and its port.
+fn front_with_files(sandbox: &Sandbox, json: &str, files: u32) -> (Process, u16) {
+    let process = Process::spawn(starting_with_files(sandbox, json, files));
     let line = process.line();
     let port = line.rsplit(':').next().unwrap().parse().expect(&line);
     (process, port)
@@ -34,6 +40,32 @@ fn target_with_files(sandbox: &Sandbox, queue: &str, files: u32) -> Process {
 
 fn says(process: &Process, part: &str) -> bool {
     process.errors().iter().any(|line| line.contains(part))
+}
+
+/// Before, it said that it listened, and nobody was there to answer.
+#[test]
+fn a_front_that_cannot_open_what_its_threads_need_does_not_start() {
+    let sandbox = Sandbox::new();
+    let mut failures = Vec::new();
+    for files in 12..100 {
+        let mut command = starting_with_files(&sandbox, r#"{ "ReverseProxy": {} }"#, files);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut front = command.spawn().unwrap();
+        let mut line = String::new();
+        let mut said = BufReader::new(front.stdout.take().unwrap());
+        said.read_line(&mut line).unwrap();
+        if !line.is_empty() {
+            front.kill().unwrap();
+            front.wait().unwrap();
+            break;
+        }
+        let output = front.wait_with_output().unwrap();
+        assert!(!output.status.success(), "{output:?}");
+        failures.push(String::from_utf8(output.stderr).unwrap());
+    }
+    // The threads are the last of what it needs.
+    let last = failures.last().expect("twelve files are too few");
+    assert!(last.contains("cannot start a thread: "), "{failures:?}");
 }
 
 /// Before, clients that had been answered and were idle kept others from a target for as long as they

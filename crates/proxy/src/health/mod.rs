@@ -64,19 +64,12 @@ pub(crate) fn start(
         signal.inspect(|signal| signal.notify_one()).is_some()
     });
     let shared = Arc::clone(shared);
-    std::thread::Builder::new()
-        .name("health".to_owned())
-        .spawn(move || {
-            let thread = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build_local(tokio::runtime::LocalOptions::default());
-            match thread {
-                Ok(thread) => thread.block_on(async move {
-                    run(&Rc::new(Prober::new(shared, options, runtime)), phase).await;
-                }),
-                Err(error) => tracing::error!(%error, "cannot check the health of destinations"),
-            }
-        })
+    let builder = tokio::runtime::Builder::new_current_thread();
+    crate::threads::start("health".to_owned(), builder, move |thread| {
+        thread.block_on(async move {
+            run(&Rc::new(Prober::new(shared, options, runtime)), phase).await;
+        });
+    })
 }
 
 /// When connections that probes have left open are looked at: a while after they have grown old.
