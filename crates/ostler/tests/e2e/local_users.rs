@@ -275,9 +275,11 @@ fn a_front_that_the_application_does_not_serve_says_whom_it_does() {
     eventually("the log says whom the application serves", || {
         says(&front, &["requests for a queue are answered 503", &reason])
     });
-    let turned_away = target.errors();
-    let turned_away = turned_away
-        .iter()
-        .filter(|line| line.contains("turned away"));
-    assert_eq!(turned_away.count(), 1, "one line, not one an attempt");
+    let turned_away = || {
+        let said = target.errors();
+        let said = said.iter().filter(|line| line.contains("turned away"));
+        said.count()
+    };
+    eventually("the application says so, too", || turned_away() > 0);
+    assert_eq!(turned_away(), 1, "one line, not one an attempt");
 }
