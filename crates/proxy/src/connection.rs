@@ -58,6 +58,7 @@ pub(crate) struct Watch {
     waker: RefCell<Option<Waker>>,
     /// A further request is here while one is with a target.
     has_more: Cell<bool>,
+    is_with_target: Cell<bool>,
 }
 
 impl Watch {
@@ -69,6 +70,7 @@ impl Watch {
             deadline: Cell::new(None),
             waker: RefCell::new(None),
             has_more: Cell::new(false),
+            is_with_target: Cell::new(false),
         })
     }
 
@@ -82,9 +84,15 @@ impl Watch {
         self.has_more.set(has_more);
     }
 
-    /// Whether the front is not done with the connection although a target has its exchange.
-    pub(crate) fn has_more(&self) -> bool {
-        self.has_more.get() && self.handoff.key().is_some()
+    /// Notes whether a target has its exchange.
+    pub(crate) fn set_with_target(&self, is_with_target: bool) {
+        self.is_with_target.set(is_with_target);
+    }
+
+    /// Whether the front has anything left to do for the connection: all but where a target has its
+    /// exchange, has not been heard of since, and no further request is here.
+    pub(crate) fn needs_front(&self) -> bool {
+        !self.is_with_target.get() || self.has_more.get() || self.handoff.has_event()
     }
 
     /// Wakes the connection if its time is up, or if it waits for a request and `draining`.

@@ -294,10 +294,8 @@ impl Worker {
         if queues.values().any(|queue| queue.untaken() > 0) {
             return true;
         }
-        let with_targets: usize = queues.values().map(|queue| queue.outstanding()).sum();
         let connections = self.connections.borrow();
-        let has_more = |(_, watch): (usize, &Rc<Watch>)| watch.has_more();
-        connections.len() > with_targets || connections.iter().any(has_more)
+        connections.iter().any(|(_, watch)| watch.needs_front())
     }
 
     /// Accepts connections of an endpoint, which are among those that are `open` while they last.

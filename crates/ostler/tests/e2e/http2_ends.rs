@@ -239,3 +239,28 @@ fn connections_that_the_kernel_has_made_are_served_by_a_stopping_front() {
     assert!(front.process.wait().success());
     assert!(TcpListener::bind(("127.0.0.1", front.port)).is_ok());
 }
+
+/// A target has not said yet that it is done with a client that has left: no reason to leave another.
+#[test]
+fn a_stopping_front_tells_those_it_serves_from_those_that_have_left() {
+    let sandbox = Sandbox::new();
+    let both = BothWays::new(&sandbox);
+    let arguments = ["--drain-timeout", "300", "--threads", "1"];
+    let front = sandbox.front_with(&both.configuration("", ""), &arguments);
+    let mut stays = front.connect();
+    stays.send("GET /forwarded/delay/2000 HTTP/1.1\r\nHost: x\r\n\r\n");
+    let mut leaves = front.connect();
+    leaves.send("GET /delegated/delay/60000 HTTP/1.1\r\nHost: x\r\n\r\n");
+    // What comes behind them is answered: they are with the target.
+    for way in WAYS {
+        assert_eq!(front.ask("GET", &format!("{way}/")).status, 200);
+    }
+    crate::timeouts::stop(&both.target);
+    let at_once = Some(std::time::Duration::ZERO);
+    rustix::net::sockopt::set_socket_linger(leaves.socket(), at_once).unwrap();
+    drop(leaves);
+    stop(&front);
+    both.target.signal("CONT");
+    assert_eq!(stays.response().status, 200);
+    assert!(front.process.wait().success());
+}

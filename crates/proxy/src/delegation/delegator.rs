@@ -406,6 +406,7 @@ impl Delegation<'_, '_, '_> {
         let Some(connection) = self.client_side.delegable() else {
             return State::Over(Delegated::Close);
         };
+        connection.watch.set_with_target(true);
         let Some(exchange) = InFlight::new(connection, self.head, Rc::clone(&channel)) else {
             return State::Over(Delegated::Close);
         };
@@ -414,6 +415,7 @@ impl Delegation<'_, '_, '_> {
             return State::Over(Delegated::Close);
         };
         connection.watch.set_has_more(false);
+        connection.watch.set_with_target(false);
         // The slot of an exchange that the target has not itself ended carries no other. One that gives a
         // request back may not have received the socket.
         if !matches!(end, End::Keep) {
