@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
@@ -50,6 +51,8 @@ pub(crate) struct Connection {
 /// What the worker knows of a connection: its deadline, and how to wake it.
 #[derive(Debug)]
 pub(crate) struct Watch {
+    /// Whose connection it is; none of a socket in the file system.
+    client: Option<SocketAddr>,
     pub(crate) handoff: Rc<Handoff>,
     pub(crate) data_rates: DataRates,
     /// The connection's place among all there are.
@@ -62,8 +65,13 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(crate) fn new(socket: Rc<OwnedFd>, counted: Counted) -> Rc<Self> {
+    pub(crate) fn new(
+        socket: Rc<OwnedFd>,
+        client: Option<SocketAddr>,
+        counted: Counted,
+    ) -> Rc<Self> {
         Rc::new(Self {
+            client,
             handoff: Rc::default(),
             data_rates: DataRates::new(socket),
             counted,
@@ -136,7 +144,10 @@ impl Watch {
         match rates.judge(now, limits, self.handoff.awaits_body()) {
             None => {}
             Some(TooSlow::Body) => {
-                tracing::info!("a client sends its body too slowly");
+                tracing::info!(
+                    client = self.client.map(tracing::field::display),
+                    "a client sends its body too slowly"
+                );
                 if rates.front_awaits_body() {
                     rates.give_body_up();
                 } else {
@@ -144,7 +155,10 @@ impl Watch {
                 }
             }
             Some(TooSlow::Response) => {
-                tracing::info!("a client takes its response too slowly");
+                tracing::info!(
+                    client = self.client.map(tracing::field::display),
+                    "a client takes its response too slowly"
+                );
                 rates.reset();
             }
         }
@@ -195,7 +209,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
     let Ok(client) = Client::new(socket, facts, session) else {
         return;
     };
-    let watch = Watch::new(client.socket(), counted);
+    let watch = Watch::new(client.socket(), client.facts().client, counted);
     let handoff = Rc::clone(&watch.handoff);
     let _registered = worker.register(Rc::clone(&watch));
     let decoder = HeadDecoder::new(worker.limits().http1);

@@ -112,7 +112,7 @@ pub(crate) async fn serve(
         let Ok(socket) = stream.get_ref().0.stream.as_fd().try_clone_to_owned() else {
             return;
         };
-        let watch = Watch::new(Rc::new(socket), counted);
+        let watch = Watch::new(Rc::new(socket), connection.client, counted);
         let _registered = worker.register(Rc::clone(&watch));
         return crate::http2::serve(worker, stream, facts, watch).await;
     }
