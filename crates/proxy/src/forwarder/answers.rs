@@ -53,9 +53,8 @@ pub(super) async fn refuse_key(
 ) -> Forwarded {
     let client = context.client_address();
     warn_of_failure!(context, ?client, %error, "a WebSocket is refused");
-    let (read, status) = (BodyRead::Nothing, StatusCode::BAD_REQUEST);
-    let fields = HeaderMap::new();
-    local(client_side, head, context, read, status, &fields, &[], None).await
+    let own = Own::plain(StatusCode::BAD_REQUEST, BodyRead::Nothing, None);
+    local(client_side, head, context, own).await
 }
 
 /// Answers for a destination from which no head has come: response transforms apply (reference
@@ -72,17 +71,11 @@ pub(crate) async fn unanswered(
         Some(transforms) => transforms.failure(status),
         None => HeaderMap::new(),
     };
-    local(
-        client_side,
-        head,
-        context,
-        read,
-        status,
-        &fields,
-        &[],
-        Some(error),
-    )
-    .await
+    let own = Own {
+        fields,
+        ..Own::plain(status, read, Some(error))
+    };
+    local(client_side, head, context, own).await
 }
 
 /// Answers what a request transform says.
@@ -93,19 +86,12 @@ pub(crate) async fn answered(
     response: Answer,
 ) -> Forwarded {
     let (parts, body) = response.into_parts();
-    let (status, fields) = (parts.status, &parts.headers);
-    let read = BodyRead::Nothing;
-    local(
-        client_side,
-        head,
-        context,
-        read,
-        status,
-        fields,
-        &body,
-        None,
-    )
-    .await
+    let own = Own {
+        fields: parts.headers,
+        body,
+        ..Own::plain(parts.status, BodyRead::Nothing, None)
+    };
+    local(client_side, head, context, own).await
 }
 
 /// Answers 502 for a destination whose response cannot be passed on.
@@ -116,44 +102,51 @@ pub(super) async fn failed(
     read: BodyRead,
     error: ForwarderError,
 ) -> Forwarded {
-    let (fields, status) = (HeaderMap::new(), StatusCode::BAD_GATEWAY);
-    local(
-        client_side,
-        head,
-        context,
-        read,
-        status,
-        &fields,
-        &[],
-        Some(error),
-    )
-    .await
+    let own = Own::plain(StatusCode::BAD_GATEWAY, read, Some(error));
+    local(client_side, head, context, own).await
+}
+
+/// An answer of the front's own, as it is before what was added to the response on the way.
+pub(super) struct Own {
+    status: StatusCode,
+    fields: HeaderMap,
+    body: Vec<u8>,
+    /// How much of the request's body has been read by now.
+    read: BodyRead,
+    error: Option<ForwarderError>,
+}
+
+impl Own {
+    /// Without fields and without a body.
+    pub(super) fn plain(status: StatusCode, read: BodyRead, error: Option<ForwarderError>) -> Self {
+        Self {
+            status,
+            fields: HeaderMap::new(),
+            body: Vec::new(),
+            read,
+            error,
+        }
+    }
 }
 
 /// Answers here; what was added to the response on the way is in it.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the exchange, and each part of its answer"
-)]
 pub(super) async fn local(
     client_side: &mut ClientSide<'_>,
     head: &RequestHead,
     context: &ExchangeContext<'_>,
-    read: BodyRead,
-    status: StatusCode,
-    fields: &HeaderMap,
-    body: &[u8],
-    error: Option<ForwarderError>,
+    own: Own,
 ) -> Forwarded {
-    let mut fields = own_fields(fields);
+    let mut fields = own_fields(&own.fields);
     fields.extend(context.response_fields());
-    let answered = client_side.answer(head, read, status, &fields, body).await;
+    let answered = client_side
+        .answer(head, own.read, own.status, &fields, &own.body)
+        .await;
     Forwarded {
         after: answered.after,
-        status: status.as_u16(),
+        status: own.status.as_u16(),
         bytes_sent: answered.bytes_sent,
         is_own: true,
-        error,
+        error: own.error,
     }
 }
 

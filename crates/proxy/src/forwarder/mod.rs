@@ -36,7 +36,7 @@ use crate::failing::warn_of_failure;
 use crate::outcome::ForwarderError;
 use crate::respond::Chain;
 
-use answers::{failed, gone, local, refuse_key, unprepared};
+use answers::{Own, failed, gone, local, refuse_key, unprepared};
 use clients::{NotForwarded, Upgraded};
 use prepared::{Prepared, Reply};
 use web_socket::Handshake;
@@ -330,19 +330,8 @@ where
         if let Some(status) = failed.answer
             && !writer.is_begun()
         {
-            let read = upload.body_read();
-            let fields = HeaderMap::new();
-            return local(
-                client_side,
-                head,
-                context,
-                read,
-                status,
-                &fields,
-                &[],
-                error,
-            )
-            .await;
+            let own = Own::plain(status, upload.body_read(), error);
+            return local(client_side, head, context, own).await;
         }
         // Only an end before its time says that the response is not whole.
         writer.abort();
