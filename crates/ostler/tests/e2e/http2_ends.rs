@@ -129,13 +129,9 @@ fn a_client_that_says_no_more_does_not_keep_a_stopping_front() {
     drop(clients);
 }
 
-#[test]
-fn an_idle_connection_whose_client_answers_no_ping_is_closed() {
-    let sandbox = Sandbox::new();
-    let (_target, address) = sandbox.listening_target("q");
-    let limits = r#"{ "Kestrel": { "Limits": { "KeepAliveTimeout": "00:00:01" } }, "#;
-    let front = sandbox.front(&forwarding_at(&address).replacen('{', limits, 1));
-    for says in ["nothing else", "a request", "half a frame"] {
+/// Waits until the front has closed the connections of taciturn clients of these kinds.
+fn are_closed(front: &Front, kinds: &[&str]) {
+    for &says in kinds {
         let mut client = Frames::silent(front.port);
         let (_, bytes) = taciturn()
             .into_iter()
@@ -147,20 +143,24 @@ fn an_idle_connection_whose_client_answers_no_ping_is_closed() {
 }
 
 #[test]
+fn an_idle_connection_whose_client_answers_no_ping_is_closed() {
+    let sandbox = Sandbox::new();
+    let (_target, address) = sandbox.listening_target("q");
+    let limits = r#"{ "Kestrel": { "Limits": { "KeepAliveTimeout": "00:00:01" } }, "#;
+    let front = sandbox.front(&forwarding_at(&address).replacen('{', limits, 1));
+    are_closed(&front, &["nothing else", "a request", "half a frame"]);
+}
+
+#[test]
 fn what_a_client_is_due_has_the_time_of_a_head() {
     let sandbox = Sandbox::new();
     let (_target, address) = sandbox.listening_target("q");
     let limits = r#"{ "Kestrel": { "Limits": { "RequestHeadersTimeout": "00:00:01" } }, "#;
     let front = sandbox.front(&forwarding_at(&address).replacen('{', limits, 1));
-    for says in ["half a preface", "no SETTINGS", "unfinished fields"] {
-        let mut client = Frames::silent(front.port);
-        let (_, bytes) = taciturn()
-            .into_iter()
-            .find(|(what, _)| *what == says)
-            .unwrap();
-        client.say(&bytes);
-        assert!(client.is_closed(), "{says}");
-    }
+    are_closed(
+        &front,
+        &["half a preface", "no SETTINGS", "unfinished fields"],
+    );
     // With others under way, and bit by bit.
     let mut client = Frames::connect(front.port);
     client.request(1, "/delay/60000");
