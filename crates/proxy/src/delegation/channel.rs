@@ -696,6 +696,7 @@ impl Channel {
                 Ok(None) => return false,
                 Ok(Some(TargetMessage::Draining)) => {
                     self.draining.set(true);
+                    self.instance.set_draining();
                     changed();
                 }
                 Ok(Some(TargetMessage::Prefixes { .. })) => changed(),

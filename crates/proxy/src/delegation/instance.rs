@@ -17,6 +17,8 @@ pub(crate) struct Instance {
     still: AtomicUsize,
     /// What the log has been told last: a [`Presence`].
     presence: AtomicU8,
+    /// It has said that it drains: it takes no further request.
+    is_draining: AtomicBool,
     /// Connections that it holds, of all threads.
     capacity: Arc<Capacity>,
     /// A thread that has none to let go of wants it to have room for a connection.
@@ -38,6 +40,16 @@ impl Instance {
     pub(crate) fn is_news(&self, presence: Presence) -> bool {
         let presence = presence as u8;
         self.presence.swap(presence, Ordering::Relaxed) != presence
+    }
+
+    pub(super) fn set_draining(&self) {
+        self.is_draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether some thread has given requests to it, or is about to, and nothing speaks against more.
+    pub(super) fn is_serving(&self) -> bool {
+        self.presence.load(Ordering::Relaxed) == Presence::Joined as u8
+            && !self.is_draining.load(Ordering::Relaxed)
     }
 
     pub(crate) fn load(&self) -> usize {

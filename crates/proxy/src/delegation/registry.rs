@@ -183,8 +183,13 @@ impl QueueShared {
 
 /// One line in the log a change of state, whichever thread finds it.
 impl QueueShared {
-    /// A request waits and no instance is there.
+    /// A request waits and this thread knows of no instance. Another may have one already: then the
+    /// queue is served, and this thread is about to find that out.
     pub(super) fn tell_unserved(&self, queue: &QueueName) {
+        let instances = self.instances();
+        if instances.values().any(|instance| instance.is_serving()) {
+            return;
+        }
         if !self.told.unserved.swap(true, Ordering::Relaxed) {
             tracing::warn!(%queue, "a queue has no instance: requests wait for one");
         }
@@ -216,9 +221,12 @@ impl QueueShared {
         *told = trouble;
     }
 
-    /// An instance is there.
+    /// An instance has joined. Whoever looks for one at this moment ends first, so that
+    /// it does not say the opposite afterwards.
     pub(super) fn tell_served(&self, queue: &QueueName) {
+        let instances = self.instances();
         let unserved = self.told.unserved.swap(false, Ordering::Relaxed);
+        drop(instances);
         let unusable = self.lock_unusable().take().is_some();
         if unserved || unusable {
             let waiting = self.waiting();

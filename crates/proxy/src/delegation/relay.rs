@@ -129,6 +129,7 @@ impl RelayTarget {
         match message {
             TargetMessage::Draining => {
                 self.draining.set(true);
+                self.instance.set_draining();
                 self.shared.close();
             }
             TargetMessage::Prefixes { url_prefixes } => {
