@@ -13,8 +13,8 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::connection::Accepted;
-use crate::connections::Counted;
-use crate::listener::Endpoint;
+use crate::connection_counts::Counted;
+use crate::endpoint::Endpoint;
 use crate::proxy_protocol::{self, Ends};
 use crate::readiness::readable;
 use crate::respond::Chain;

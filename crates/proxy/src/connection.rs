@@ -19,7 +19,7 @@ use tokio::io::AsyncReadExt;
 
 use crate::client::{Client, Interest, READ};
 use crate::client_side::ClientSide;
-use crate::connections::Counted;
+use crate::connection_counts::Counted;
 use crate::data_rates::{DataRates, TooSlow};
 use crate::delegation::{Channel, Handoff, NotTaken, Place, PlaceKey, RelayPlaces};
 use crate::exchange::{After, exchange};

@@ -16,14 +16,14 @@ use ostler_model::ProxyModel;
 use ostler_shm::kernel_tls::KernelTls;
 use tokio::sync::{mpsc, watch};
 
-use crate::connections::Connections;
+use crate::connection_counts::ConnectionCounts;
 use crate::delegation::{QueueRegistry, Trust, longest_head};
 use crate::descriptors::Descriptors;
+use crate::endpoint::{Endpoint, ListenAddress, ListenUrl, bind};
 use crate::forwarder::ConnectionLimits;
 use crate::health::{self, ActiveHealthOptions, HealthSignal};
-use crate::listener::{Endpoint, ListenAddress, ListenUrl, bind};
 
-use crate::listening::{Change, EndpointId};
+use crate::listeners::{Change, EndpointId};
 use crate::pipeline::Pipeline;
 use crate::respond::Chain;
 use crate::static_files::{StaticFileOptions, StaticFiles};
@@ -137,7 +137,7 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) model: Arc<ProxyModel>,
-    pub(crate) connections: Arc<Connections>,
+    pub(crate) connections: Arc<ConnectionCounts>,
     pub(crate) descriptors: Descriptors,
     pub(crate) queues: Arc<QueueRegistry>,
     pub(crate) resets: Resets,

@@ -15,12 +15,12 @@ use tokio::sync::{mpsc, watch};
 use crate::accept::{self, Incoming, Listener};
 use crate::connection::Watch;
 use crate::delegation::{Queue, Rule, Rules};
+use crate::endpoint::Endpoint;
 use crate::flush::Flush;
 use crate::forwarder::{Clients, Destination, RequestError};
 use crate::front::{FrontLimits, Phase, Shared};
 use crate::health::HealthSignal;
-use crate::listener::Endpoint;
-use crate::listening::{self, Change, Listening, Open};
+use crate::listeners::{self, Change, EndpointConnections, Listeners};
 use crate::pipeline::Pipeline;
 use crate::slow_timer::TICK;
 use crate::static_files::StaticFiles;
@@ -254,21 +254,21 @@ impl Worker {
         self.flush.pace_thread();
         let flush = tokio::task::spawn_local(Rc::clone(&self.flush).run());
         let ticks = tokio::task::spawn_local(Rc::clone(&self).tick());
-        let mut listening = Listening::default();
+        let mut listeners = Listeners::default();
         loop {
             tokio::select! {
                 _ = phase.wait_for(|phase| *phase != Phase::Running) => break,
-                Some(change) = changes.recv() => listening.change(&self, change).await,
+                Some(change) = changes.recv() => listeners.change(&self, change).await,
             }
         }
         // Sockets that this thread has not heard of yet have had connections since they were bound, which
         // would be reset with them.
         changes.close();
         while let Ok(change) = changes.try_recv() {
-            listening.change(&self, change).await;
+            listeners.change(&self, change).await;
         }
         self.phase.set(Phase::Draining);
-        listening.end(&self).await;
+        listeners.end(&self).await;
         self.check(true);
         let begun = crate::clock::now();
         // Clients whose connections begin are about to ask, if they do not take too long.
@@ -303,7 +303,7 @@ impl Worker {
         self: Rc<Self>,
         listener: Rc<Listener>,
         endpoint: Rc<Endpoint>,
-        open: Open,
+        open: Rc<EndpointConnections>,
     ) {
         let mut short = false;
         loop {
@@ -333,7 +333,7 @@ impl Worker {
         self: &Rc<Self>,
         incoming: Incoming,
         endpoint: &Rc<Endpoint>,
-        open: &Open,
+        open: &Rc<EndpointConnections>,
     ) {
         match self.shared.connections.admit(&self.limits()) {
             Ok(mut counted) => {
@@ -341,7 +341,7 @@ impl Worker {
                 counted.begin(open.ending(), Begins(Rc::clone(self)));
                 let (worker, endpoint) = (Rc::clone(self), Rc::clone(endpoint));
                 let serve = accept::serve(worker, endpoint, incoming, counted);
-                listening::spawn(open, serve);
+                listeners::spawn(open, serve);
             }
             Err(refused) => {
                 let client = incoming.peer;
@@ -421,8 +421,8 @@ mod tests {
     use ostler_model::ProxyModel;
 
     use super::*;
+    use crate::endpoint::{ListenAddress, ListenUrl, bind};
     use crate::front::FrontOptions;
-    use crate::listener::{ListenAddress, ListenUrl, bind};
 
     /// What a thread answers that is told to stop before it has heard where it listens.
     fn answer_of_a_thread_that_stops_as_it_begins() -> String {

@@ -29,7 +29,7 @@ pub(crate) use response_writer::{Head, ResponseWriter, WriteError};
 
 use crate::client::Interest;
 use crate::connection::{Connection, Watch};
-use crate::connections::Upgraded;
+use crate::connection_counts::Upgraded;
 use crate::delegation::RelayPlaces;
 use crate::exchange::After;
 use crate::http2::Stream;

@@ -20,7 +20,7 @@ use super::plain_http;
 use super::records::Followed;
 use super::session::TlsSession;
 use crate::connection::{Accepted, Watch};
-use crate::connections::Counted;
+use crate::connection_counts::Counted;
 use crate::respond::Chain;
 use crate::worker::Worker;
 

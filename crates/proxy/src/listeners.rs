@@ -1,4 +1,5 @@
-//! The listening of one thread: it begins and ends while the front runs, endpoint by endpoint.
+//! The listeners of one thread, begun and ended while the front runs, and the connections accepted from
+//! each.
 
 use std::cell::{Cell, RefCell};
 use std::os::fd::OwnedFd;
@@ -9,7 +10,7 @@ use slab::Slab;
 use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::accept::Listener;
-use crate::listener::Endpoint;
+use crate::endpoint::Endpoint;
 use crate::worker::Worker;
 
 /// How long connections of an endpoint that is no longer listened on may go on (reference
@@ -29,7 +30,7 @@ pub(crate) enum Change {
 
 /// What a thread listens on.
 #[derive(Debug, Default)]
-pub(crate) struct Listening(Vec<Accepting>);
+pub(crate) struct Listeners(Vec<Accepting>);
 
 #[derive(Debug)]
 struct Accepting {
@@ -37,27 +38,25 @@ struct Accepting {
     endpoint: Rc<Endpoint>,
     listener: Rc<Listener>,
     accept: JoinHandle<()>,
-    open: Open,
+    open: Rc<EndpointConnections>,
 }
 
-/// An endpoint's connections.
-pub(crate) type Open = Rc<Connections>;
-
+/// An endpoint's connections on one thread.
 #[derive(Debug, Default)]
-pub(crate) struct Connections {
+pub(crate) struct EndpointConnections {
     tasks: RefCell<Slab<Option<AbortHandle>>>,
     /// They are to end, each with the exchange it is in.
     ending: Rc<Cell<bool>>,
 }
 
-impl Connections {
+impl EndpointConnections {
     /// Says whether they are to end.
     pub(crate) fn ending(&self) -> Rc<Cell<bool>> {
         Rc::clone(&self.ending)
     }
 }
 
-impl Listening {
+impl Listeners {
     /// Listens on one endpoint more.
     pub(crate) fn begin(
         &mut self,
@@ -66,7 +65,7 @@ impl Listening {
         endpoint: &Endpoint,
         listener: Listener,
     ) {
-        let open = Open::default();
+        let open = Rc::<EndpointConnections>::default();
         let (listener, endpoint) = (Rc::new(listener), Rc::new(endpoint.clone()));
         let accepting = (Rc::clone(&listener), Rc::clone(&endpoint), Rc::clone(&open));
         let accept = Rc::clone(worker).accept(accepting.0, accepting.1, accepting.2);
@@ -127,7 +126,7 @@ impl Accepting {
     }
 }
 
-async fn drain(open: Open) {
+async fn drain(open: Rc<EndpointConnections>) {
     if open.tasks.borrow().is_empty() {
         return;
     }
@@ -140,7 +139,7 @@ async fn drain(open: Open) {
 }
 
 /// Runs a connection as one of its endpoint's.
-pub(crate) fn spawn(open: &Open, serve: impl Future<Output = ()> + 'static) {
+pub(crate) fn spawn(open: &Rc<EndpointConnections>, serve: impl Future<Output = ()> + 'static) {
     let at = open.tasks.borrow_mut().insert(None);
     let counted = Counted {
         open: Rc::clone(open),
@@ -157,7 +156,7 @@ pub(crate) fn spawn(open: &Open, serve: impl Future<Output = ()> + 'static) {
 
 /// A connection's place among its endpoint's; given up with its task.
 struct Counted {
-    open: Open,
+    open: Rc<EndpointConnections>,
     at: usize,
 }
 

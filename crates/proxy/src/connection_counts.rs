@@ -1,4 +1,4 @@
-//! How many connections there are, of all threads: the limits on their number are kept here.
+//! Counts of the connections of all threads, and the limits on their number.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use crate::worker::Begins;
 
 /// Counts, shared by all threads.
 #[derive(Debug, Default)]
-pub(crate) struct Connections {
+pub(crate) struct ConnectionCounts {
     /// Those that are not upgraded.
     open: AtomicUsize,
     upgraded: AtomicUsize,
@@ -32,7 +32,7 @@ pub(crate) enum Refused {
 /// A connection's place in the counts, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Counted {
-    connections: Arc<Connections>,
+    connections: Arc<ConnectionCounts>,
     is_open: Cell<bool>,
     address: Option<IpAddr>,
     /// Whether it is to end with the exchange it is in: the front stops, or its endpoint is no more.
@@ -48,7 +48,7 @@ pub(crate) struct Upgraded<'c> {
     is_stream: bool,
 }
 
-impl Connections {
+impl ConnectionCounts {
     /// Those that are not upgraded, and those that are.
     pub(crate) fn counts(&self) -> (usize, usize) {
         let count = |of: &AtomicUsize| of.load(Ordering::Relaxed);
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn as_many_are_let_in_as_may_be() {
-        let connections = Arc::new(Connections::default());
+        let connections = Arc::new(ConnectionCounts::default());
         let limits = limits(Some(2), None);
         let admit = || connections.admit(&limits);
         let (first, _second) = (admit().unwrap(), admit().unwrap());
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn an_address_is_an_ipv4_address_or_a_64_of_ipv6() {
-        let connections = Arc::new(Connections::default());
+        let connections = Arc::new(ConnectionCounts::default());
         let limits = limits(None, Some(1));
         let admit = |text| {
             let mut counted = connections.admit(&limits)?;
@@ -248,7 +248,7 @@ mod tests {
     /// Kestrel: upgraded connections do not count as connections.
     #[test]
     fn an_upgraded_connection_makes_room_for_another() {
-        let connections = Arc::new(Connections::default());
+        let connections = Arc::new(ConnectionCounts::default());
         let limits = limits(Some(1), None);
         let first = connections.admit(&limits).unwrap();
         let upgraded = first.upgrade(Some(1)).unwrap();
