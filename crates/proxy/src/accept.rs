@@ -15,9 +15,9 @@ use tokio::io::unix::AsyncFd;
 use crate::connection::Accepted;
 use crate::connection_counts::Counted;
 use crate::endpoint::Endpoint;
+use crate::error_chain::Chain;
 use crate::proxy_protocol::{self, Ends};
 use crate::readiness::readable;
-use crate::respond::Chain;
 use crate::tls::{self, ClientFacts};
 use crate::worker::Worker;
 

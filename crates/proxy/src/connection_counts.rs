@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::front::FrontLimits;
+use crate::limits::FrontLimits;
 use crate::worker::Begins;
 
 /// Counts, shared by all threads.

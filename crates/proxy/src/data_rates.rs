@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use ostler_config::DataRate;
 
 use crate::client::Client;
-use crate::front::FrontLimits;
+use crate::limits::FrontLimits;
 
 /// How far a client may be ahead of the rate: what it sent or took early counts for it later.
 /// Kestrel's `MaxResponseBufferSize`, and about what a window opens by at a time.

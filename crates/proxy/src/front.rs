@@ -8,10 +8,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use ostler_config::{AllowedHosts, DataRate, Http2Limits};
 use ostler_delegation::QueueName;
 use ostler_delegation::runtime::RuntimeFolder;
-use ostler_http1::{Limits, ResponseTransforms};
+use ostler_http1::ResponseTransforms;
 use ostler_model::ProxyModel;
 use ostler_shm::kernel_tls::KernelTls;
 use tokio::sync::{mpsc, watch};
@@ -20,70 +19,15 @@ use crate::connection_counts::ConnectionCounts;
 use crate::delegation::{QueueRegistry, Trust, longest_head};
 use crate::descriptors::Descriptors;
 use crate::endpoint::{Endpoint, ListenAddress, ListenUrl, bind};
+use crate::error_chain::Chain;
 use crate::forwarder::ConnectionLimits;
 use crate::health::{self, ActiveHealthOptions, HealthSignal};
-
+use crate::limits::FrontLimits;
 use crate::listeners::{Change, EndpointId};
 use crate::pipeline::Pipeline;
-use crate::respond::Chain;
 use crate::static_files::{StaticFileOptions, StaticFiles};
 use crate::under_way::UnderWay;
 use crate::worker::Worker;
-
-/// What a client may send, and how long it may take.
-#[derive(Debug, Clone)]
-pub struct FrontLimits {
-    /// Bounds of a request's head.
-    pub http1: Limits,
-    /// How long a connection may be idle between requests. 120 s by default.
-    pub keep_alive_timeout: Duration,
-    /// How long a head may take from its first byte to its last. 30 s by default.
-    pub head_timeout: Duration,
-    /// Most bytes of a request's body where its route does not say otherwise. 30,000,000 by
-    /// default; `None` is any number.
-    pub max_request_body_size: Option<u64>,
-    /// The least a client must send of a body that is waited for; `None` is nothing.
-    pub min_request_body_data_rate: Option<DataRate>,
-    /// The least a client must take of a response; `None` is nothing.
-    pub min_response_data_rate: Option<DataRate>,
-    /// How long a body that is waited for may be silent, whatever the rate; `None` is for ever.
-    pub entity_body_timeout: Option<Duration>,
-    /// Most connections, upgraded ones excepted; one more is closed at once. `None` is any number.
-    pub max_concurrent_connections: Option<usize>,
-    /// Most upgraded connections; one more is not upgraded. Those that a target has taken over are
-    /// not known here and do not count. `None` is any number.
-    pub max_concurrent_upgraded_connections: Option<usize>,
-    /// Most connections of one IPv4 address or one /64 of IPv6, of those that came since there is
-    /// this limit. `None` is any number.
-    pub max_connections_per_address: Option<usize>,
-    /// The hosts that requests may name; another is answered 400.
-    pub allowed_hosts: AllowedHosts,
-    /// What a client may ask of an HTTP/2 connection.
-    pub http2: Http2Limits,
-    /// How long requests wait for a queue whose last instance has left, be it that nobody says whether
-    /// another comes; then they are answered 503. 10 s by default.
-    pub queue_retention: Duration,
-}
-
-impl Default for FrontLimits {
-    fn default() -> Self {
-        Self {
-            http1: Limits::default(),
-            keep_alive_timeout: Duration::from_secs(120),
-            head_timeout: Duration::from_secs(30),
-            max_request_body_size: Some(30_000_000),
-            min_request_body_data_rate: Some(DataRate::default()),
-            min_response_data_rate: Some(DataRate::default()),
-            entity_body_timeout: None,
-            max_concurrent_connections: None,
-            max_concurrent_upgraded_connections: None,
-            max_connections_per_address: None,
-            allowed_hosts: AllowedHosts::default(),
-            http2: Http2Limits::default(),
-            queue_retention: Duration::from_secs(10),
-        }
-    }
-}
 
 /// How a front is set up. The default is the program's: it listens on `http://localhost:5000`.
 #[derive(Debug, Clone)]

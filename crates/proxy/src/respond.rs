@@ -1,6 +1,5 @@
-//! Answers of the front's own, and the log line that says why.
+//! Answers of the front's own.
 
-use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -66,19 +65,4 @@ pub(crate) async fn refuse(
         &[("Content-Type", "text/plain")][..]
     };
     respond(connection, facts, status, fields, text.as_bytes()).await
-}
-
-/// An error and its causes on one line.
-pub(crate) struct Chain<'a>(pub(crate) &'a dyn std::error::Error);
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
-    }
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::client_side::ClientSide;
 use crate::context::ExchangeContext;
-use crate::front::FrontLimits;
+use crate::limits::FrontLimits;
 
 pub(crate) use request_timeouts::{Deadline, GRACE};
 

@@ -31,9 +31,9 @@ use crate::client::Interest;
 use crate::connection::{Connection, Watch};
 use crate::connection_counts::Upgraded;
 use crate::delegation::RelayPlaces;
+use crate::error_chain::Chain;
 use crate::exchange::After;
 use crate::http2::Stream;
-use crate::respond::Chain;
 use crate::tls::ClientFacts;
 use crate::worker::Worker;
 

@@ -23,9 +23,9 @@ use super::queue::{Queue, Watchdog};
 use super::room::Room;
 use crate::client::Client;
 use crate::descriptors::OnceAMinute;
+use crate::error_chain::Chain;
 use crate::flush::Flush;
 use crate::readiness::readable;
-use crate::respond::Chain;
 use crate::tls::TlsFacts;
 
 /// An open channel.

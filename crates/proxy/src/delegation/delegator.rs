@@ -33,8 +33,8 @@ use crate::client::{Interest, READ};
 use crate::client_side::ClientSide;
 use crate::connection::Connection;
 use crate::context::ExchangeContext;
+use crate::error_chain::Chain;
 use crate::outcome::ForwarderError;
-use crate::respond::Chain;
 
 /// How a delegated exchange ended, as far as the front is concerned.
 #[derive(Debug)]

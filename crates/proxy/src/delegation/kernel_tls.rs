@@ -7,7 +7,7 @@ use super::delegator::longest_head;
 use crate::client::READ;
 use crate::client_side::ClientSide;
 use crate::connection::Connection;
-use crate::respond::Chain;
+use crate::error_chain::Chain;
 
 /// The connection was lost; nothing has been sent.
 #[derive(Debug)]

@@ -10,10 +10,10 @@ use super::request::{Answer, is_hop_by_hop};
 use super::web_socket::InvalidKey;
 use crate::client_side::{BodyRead, ClientSide};
 use crate::context::ExchangeContext;
+use crate::error_chain::Chain;
 use crate::exchange::After;
 use crate::failing::warn_of_failure;
 use crate::outcome::ForwarderError;
-use crate::respond::Chain;
 
 /// Answers where no request for a destination can be made, before anything has been read.
 pub(super) async fn unprepared(

@@ -9,8 +9,8 @@ use super::SendError;
 use crate::affinity;
 use crate::context::ExchangeContext;
 use crate::delegation::Record;
+use crate::error_chain::Chain;
 use crate::outcome::ForwarderError;
-use crate::respond::Chain;
 use crate::worker::Worker;
 
 /// Chooses one of those that were available when the first was chosen and have not been tried, as

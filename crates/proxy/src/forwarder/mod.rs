@@ -31,10 +31,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::client_side::{BodyRead, ClientSide, RequestBody, ResponseWriter};
 use crate::context::ExchangeContext;
 use crate::delegation::{Record, RelayPlaces, RelayTarget, Rule};
+use crate::error_chain::Chain;
 use crate::exchange::After;
 use crate::failing::warn_of_failure;
 use crate::outcome::ForwarderError;
-use crate::respond::Chain;
 
 use answers::{Own, failed, gone, local, refuse_key, unprepared};
 use clients::{NotForwarded, Upgraded};

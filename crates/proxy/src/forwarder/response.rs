@@ -19,9 +19,9 @@ use super::header_encoding;
 use super::request::is_hop_by_hop;
 use crate::client_side::{Head, ResponseWriter, WriteError};
 use crate::context::ExchangeContext;
+use crate::error_chain::Chain;
 use crate::failing::warn_of_failure;
 use crate::outcome::{ForwarderError, is_gone};
-use crate::respond::Chain;
 
 /// How long a client may take no byte.
 const SEND_TIMEOUT: Duration = Duration::from_secs(120);

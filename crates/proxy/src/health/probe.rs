@@ -21,9 +21,9 @@ use ostler_model::{
 
 use super::ActiveHealthOptions;
 use super::through_queue::{self, QueueProbeError};
+use crate::error_chain::Chain;
 use crate::forwarder::{Clients, ForwardBody, RequestError, SendError, Sending};
 use crate::front::Shared;
-use crate::respond::Chain;
 
 const AGENT: &str = concat!(
     "Ostler/",

@@ -23,7 +23,7 @@ use crate::client_side::{BodyRead, ClientSide};
 use crate::connection::{FIRST_REQUEST, Watch};
 use crate::delegation::RelayPlaces;
 use crate::exchange::exchange;
-use crate::front::FrontLimits;
+use crate::limits::FrontLimits;
 use crate::local_answer::report_refused;
 use crate::tls::ClientFacts;
 use crate::worker::Worker;

@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::lingering::{LONGEST, Taking};
-use crate::front::FrontLimits;
+use crate::limits::FrontLimits;
 use crate::slow_timer::{SlowTimer, TICK};
 
 /// How long a client may take to answer the PING behind the first GOAWAY, by which whatever it sent

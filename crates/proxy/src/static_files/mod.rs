@@ -18,7 +18,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use tower_http::services::ServeDir;
 use tower_http::services::fs::ServeFileSystemResponseBody;
 
-use crate::respond::Chain;
+use crate::error_chain::Chain;
 
 pub(crate) use answer::{answer, answer_unmatched};
 

@@ -21,7 +21,7 @@ use super::records::Followed;
 use super::session::TlsSession;
 use crate::connection::{Accepted, Watch};
 use crate::connection_counts::Counted;
-use crate::respond::Chain;
+use crate::error_chain::Chain;
 use crate::worker::Worker;
 
 /// A fatal `unrecognized_name` (RFC 6066 section 3), before any key is agreed on.

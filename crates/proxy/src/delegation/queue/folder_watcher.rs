@@ -9,8 +9,8 @@ use ostler_shm::WatchedFolder;
 use tokio::io::unix::AsyncFd;
 
 use super::Queue;
+use crate::error_chain::Chain;
 use crate::readiness::readable;
-use crate::respond::Chain;
 
 /// Tells the queue of each change in its folder, for as long as it is polled.
 pub(super) async fn watch(queue: Weak<Queue>) {

@@ -14,8 +14,8 @@ use super::Queue;
 use crate::delegation::channel::Channel;
 use crate::delegation::instance::Presence;
 use crate::delegation::relay::RelayTarget;
+use crate::error_chain::Chain;
 use crate::readiness::readable;
-use crate::respond::Chain;
 
 /// When an instance that did not open a channel is asked again: at every turn would be a spin.
 const RETRY: Duration = Duration::from_secs(1);

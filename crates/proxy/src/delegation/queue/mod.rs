@@ -20,8 +20,8 @@ use tokio::task::AbortHandle;
 use super::channel::Channel;
 use super::registry::{QueueRegistry, QueueShared};
 use super::relay::RelayTarget;
+use crate::error_chain::Chain;
 use crate::flush::Flush;
-use crate::respond::Chain;
 
 pub(super) use joining::watch_control;
 pub(crate) use line::{Lines, Need, Ticket};
