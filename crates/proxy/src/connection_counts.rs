@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::limits::FrontLimits;
-use crate::worker::Begins;
 
 /// Counts, shared by all threads.
 #[derive(Debug, Default)]
@@ -46,6 +45,24 @@ pub(crate) struct Upgraded<'c> {
     counted: &'c Counted,
     /// One of its streams only.
     is_stream: bool,
+}
+
+/// A connection that has been accepted, until it is served, or over.
+#[derive(Debug)]
+pub(crate) struct Begins(Rc<Cell<usize>>);
+
+impl Begins {
+    /// One more among those that are counted here.
+    pub(crate) fn among(count: &Rc<Cell<usize>>) -> Self {
+        count.set(count.get() + 1);
+        Self(Rc::clone(count))
+    }
+}
+
+impl Drop for Begins {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
 }
 
 impl ConnectionCounts {

@@ -1,176 +1,26 @@
-//! The front: threads, listeners, the configuration they share, starting and stopping.
+//! The front: its threads and listeners, their start, what may be changed while they run, their end.
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use ostler_delegation::QueueName;
 use ostler_delegation::runtime::RuntimeFolder;
-use ostler_http1::ResponseTransforms;
 use ostler_model::ProxyModel;
-use ostler_shm::kernel_tls::KernelTls;
 use tokio::sync::{mpsc, watch};
 
-use crate::connection_counts::ConnectionCounts;
-use crate::delegation::{QueueRegistry, Trust, longest_head};
-use crate::descriptors::Descriptors;
-use crate::endpoint::{Endpoint, ListenAddress, ListenUrl, bind};
-use crate::error_chain::Chain;
-use crate::forwarder::ConnectionLimits;
-use crate::health::{self, ActiveHealthOptions, HealthSignal};
+use crate::endpoint::{Endpoint, ListenAddress, bind};
+use crate::front_options::FrontOptions;
+use crate::health;
 use crate::limits::FrontLimits;
 use crate::listeners::{Change, EndpointId};
 use crate::pipeline::Pipeline;
-use crate::static_files::{StaticFileOptions, StaticFiles};
+use crate::shared::{Phase, Shared};
+use crate::support::{self, Missing};
 use crate::under_way::UnderWay;
 use crate::worker::Worker;
-
-/// How a front is set up. The default is the program's: it listens on `http://localhost:5000`.
-#[derive(Debug, Clone)]
-pub struct FrontOptions {
-    /// Where to listen.
-    pub endpoints: Vec<Endpoint>,
-    /// Threads, each with its own connections; 0 is one a CPU.
-    pub threads: usize,
-    /// What clients may do.
-    pub limits: FrontLimits,
-    /// Where request queues are.
-    pub runtime: RuntimeFolder,
-    /// Users besides this process' own whose targets are handed client sockets.
-    pub trusted_uids: Vec<u32>,
-    /// Probes, where clusters do not say.
-    pub active_health: ActiveHealthOptions,
-    /// Files to answer from, if any.
-    pub static_files: Option<StaticFileOptions>,
-    /// Whether the kernel may encrypt for clients whose sockets are handed to targets. Where it
-    /// cannot, or may not, exchanges over TLS are relayed.
-    pub kernel_tls: bool,
-}
-
-impl Default for FrontOptions {
-    fn default() -> Self {
-        let url = ListenUrl::parse("http://localhost:5000").expect("it is a URL");
-        Self {
-            endpoints: vec![Endpoint::clear(url)],
-            threads: 0,
-            limits: FrontLimits::default(),
-            runtime: RuntimeFolder::from_environment(),
-            trusted_uids: Vec::new(),
-            active_health: ActiveHealthOptions::default(),
-            static_files: None,
-            kernel_tls: true,
-        }
-    }
-}
-
-/// How far the front is with stopping.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Phase {
-    Running,
-    /// Connections end with the exchange they are in.
-    Draining,
-    /// The time for that is over.
-    Stopping,
-}
-
-/// What the threads share: each part is replaced whole or only counts.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) model: Arc<ProxyModel>,
-    pub(crate) connections: Arc<ConnectionCounts>,
-    pub(crate) descriptors: Descriptors,
-    pub(crate) queues: Arc<QueueRegistry>,
-    pub(crate) resets: Resets,
-    pub(crate) health: HealthSignal,
-    pub(crate) connection_limits: Arc<ConnectionLimits>,
-    pub(crate) static_files: Option<StaticFiles>,
-    /// What the kernel does of TLS, once somebody has asked; `None` if nothing, or if it may not.
-    kernel_tls: OnceLock<Option<KernelTls>>,
-    pipeline: ArcSwap<Pipeline>,
-    pipeline_revision: AtomicU64,
-    limits: ArcSwap<FrontLimits>,
-}
-
-impl Shared {
-    pub(crate) fn new(
-        model: Arc<ProxyModel>,
-        pipeline: Pipeline,
-        options: &FrontOptions,
-        threads: usize,
-    ) -> Self {
-        let mut trusted = options.trusted_uids.clone();
-        trusted.push(rustix::process::geteuid().as_raw());
-        let ring_capacity = ring_capacity(&options.limits);
-        let queues =
-            QueueRegistry::new(options.runtime.clone(), Trust::new(trusted), ring_capacity);
-        queues.set_retention(options.limits.queue_retention);
-        Self {
-            model,
-            connections: Arc::default(),
-            descriptors: Descriptors::new(ostler_shm::raise_open_file_limit(), threads),
-            queues: Arc::new(queues),
-            resets: Resets::default(),
-            health: HealthSignal::default(),
-            connection_limits: Arc::default(),
-            static_files: options.static_files.clone().map(StaticFiles::new),
-            kernel_tls: OnceLock::new(),
-            pipeline: ArcSwap::from_pointee(pipeline),
-            pipeline_revision: AtomicU64::new(0),
-            limits: ArcSwap::from_pointee(options.limits.clone()),
-        }
-    }
-
-    pub(crate) fn pipeline(&self) -> Arc<Pipeline> {
-        self.pipeline.load_full()
-    }
-
-    /// The limits in force.
-    pub(crate) fn limits(&self) -> Arc<FrontLimits> {
-        self.limits.load_full()
-    }
-
-    /// What the kernel does of TLS, for clients whose sockets are handed over; `None` if nothing. Tried
-    /// out when it is first asked for.
-    pub(crate) fn kernel_tls(&self) -> Option<KernelTls> {
-        *self.kernel_tls.get_or_init(try_kernel_tls)
-    }
-
-    pub(crate) fn pipeline_revision(&self) -> u64 {
-        self.pipeline_revision.load(Ordering::Acquire)
-    }
-}
-
-/// Queues that are to be looked at afresh.
-#[derive(Debug, Default)]
-pub(crate) struct Resets {
-    count: AtomicU64,
-    names: Mutex<Vec<QueueName>>,
-}
-
-impl Resets {
-    fn add(&self, name: QueueName) {
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        names.retain(|have| *have != name);
-        names.push(name);
-        self.count.fetch_add(1, Ordering::Release);
-    }
-
-    pub(crate) fn current(&self) -> u64 {
-        self.count.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn apply(&self, reset: impl FnMut(&QueueName)) {
-        self.names
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .for_each(reset);
-    }
-}
 
 /// A running front.
 #[derive(Debug)]
@@ -214,6 +64,16 @@ pub enum StartError {
     },
 }
 
+impl From<Missing> for StartError {
+    fn from(missing: Missing) -> Self {
+        let Missing { what, source } = missing;
+        Self::Unsupported {
+            missing: what,
+            source,
+        }
+    }
+}
+
 impl Front {
     /// Starts listening and serving.
     ///
@@ -227,7 +87,7 @@ impl Front {
         options: &FrontOptions,
     ) -> Result<Self, StartError> {
         if pipeline.delegates() {
-            crate::support::check(&options.runtime)?;
+            support::check(&options.runtime)?;
         }
         let threads = match options.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -237,7 +97,7 @@ impl Front {
             (0..threads).map(|_| mpsc::unbounded_channel()).unzip();
         let shared = Arc::new(Shared::new(model, pipeline, options, threads));
         if !options.kernel_tls {
-            let _ = shared.kernel_tls.set(None);
+            shared.do_without_kernel_tls();
         } else if options.endpoints.iter().any(|to| to.tls.is_some()) {
             shared.kernel_tls();
         }
@@ -366,12 +226,9 @@ impl Front {
         runtime: &RuntimeFolder,
     ) -> Result<(), StartError> {
         if pipeline.delegates() {
-            crate::support::check(runtime)?;
+            support::check(runtime)?;
         }
-        self.shared.pipeline.store(Arc::new(pipeline));
-        self.shared
-            .pipeline_revision
-            .fetch_add(1, Ordering::Release);
+        self.shared.set_pipeline(pipeline);
         Ok(())
     }
 
@@ -379,10 +236,7 @@ impl Front {
     /// bound by them. Those of heads stay as they were, since what carries heads has been made for
     /// them; HTTP/2's hold for new connections.
     pub fn set_limits(&self, limits: FrontLimits) {
-        let http1 = self.shared.limits.load().http1;
-        let limits = FrontLimits { http1, ..limits };
-        self.shared.queues.set_retention(limits.queue_retention);
-        self.shared.limits.store(Arc::new(limits));
+        self.shared.set_limits(limits);
     }
 
     /// Lets go of a queue's instances; they are connected to anew by the next request (YARP's
@@ -436,30 +290,6 @@ impl ListeningEndpoint {
         let addresses = self.addresses.iter();
         addresses.map(move |address| format!("{scheme}://{address}"))
     }
-}
-
-fn try_kernel_tls() -> Option<KernelTls> {
-    match KernelTls::probe() {
-        Ok(offered) => {
-            tracing::info!("the kernel does TLS: exchanges over TLS can be delegated");
-            Some(offered)
-        }
-        Err(error) => {
-            let reason = Chain(&error).to_string();
-            tracing::info!(reason, "exchanges over TLS are relayed to targets");
-            None
-        }
-    }
-}
-
-/// A ring must hold the largest head that is delegated, its index, a route's response transforms and what was read
-/// behind the head, four times.
-fn ring_capacity(limits: &FrontLimits) -> usize {
-    let index = limits.http1.fields * 8;
-    let transforms = ResponseTransforms::MAX_ENCODED;
-    let head = longest_head(&limits.http1);
-    let entry = head + index + transforms + crate::client::READ + 2 * 1024;
-    (4 * entry).next_power_of_two()
 }
 
 fn start_worker(

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ostler_config::{AllowedHosts, DataRate, Http2Limits};
+use ostler_delegation::entry::RequestEntry;
 use ostler_http1::Limits;
 
 /// What a client may send, and how long it may take.
@@ -58,4 +59,10 @@ impl Default for FrontLimits {
             queue_retention: Duration::from_secs(10),
         }
     }
+}
+
+/// The longest head that travels in an entry; a request with a longer one is relayed. Rings have room
+/// for such entries, and few requests use it.
+pub(crate) fn longest_head(limits: &Limits) -> usize {
+    limits.field_lines.min(RequestEntry::LONGEST_HEAD)
 }

@@ -5,12 +5,18 @@ use std::io;
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_shm::{ControlSocket, OwnRegion, PeerRegion, RegionSpec, event_descriptor};
 
-use crate::front::StartError;
+/// What this system lacks.
+#[derive(Debug)]
+pub(crate) struct Missing {
+    pub(crate) what: String,
+    /// What the system said.
+    pub(crate) source: io::Error,
+}
 
 /// Tries a sealed memfd, an eventfd, a SEQPACKET socket pair and the runtime folder.
-pub(crate) fn check(runtime: &RuntimeFolder) -> Result<(), StartError> {
-    let missing = |what: &str, source: io::Error| StartError::Unsupported {
-        missing: what.into(),
+pub(crate) fn check(runtime: &RuntimeFolder) -> Result<(), Missing> {
+    let missing = |what: &str, source: io::Error| Missing {
+        what: what.into(),
         source,
     };
     let spec = RegionSpec {

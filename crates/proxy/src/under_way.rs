@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::front::Shared;
+use crate::shared::Shared;
 
 /// Connections and requests of a front: its text is what there is of them at that moment.
 #[derive(Debug, Clone)]

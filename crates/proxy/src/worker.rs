@@ -14,15 +14,16 @@ use tokio::sync::{mpsc, watch};
 
 use crate::accept::{self, Incoming, Listener};
 use crate::connection::Watch;
+use crate::connection_counts::Begins;
 use crate::delegation::{Queue, Rule, Rules};
 use crate::endpoint::Endpoint;
 use crate::flush::Flush;
 use crate::forwarder::{Clients, Destination, RequestError};
-use crate::front::{Phase, Shared};
 use crate::health::HealthSignal;
 use crate::limits::FrontLimits;
 use crate::listeners::{self, Change, EndpointConnections, Listeners};
 use crate::pipeline::Pipeline;
+use crate::shared::{Phase, Shared};
 use crate::slow_timer::TICK;
 use crate::static_files::StaticFiles;
 
@@ -49,18 +50,7 @@ pub(crate) struct Worker {
     now: Cell<Instant>,
     phase: Cell<Phase>,
     /// Connections that have been accepted and are not among the others yet.
-    beginning: Cell<usize>,
-}
-
-/// A connection that has been accepted, until it is among the worker's others, or over.
-#[derive(Debug)]
-pub(crate) struct Begins(Rc<Worker>);
-
-impl Drop for Begins {
-    fn drop(&mut self) {
-        let others = self.0.beginning.get().saturating_sub(1);
-        self.0.beginning.set(others);
-    }
+    beginning: Rc<Cell<usize>>,
 }
 
 /// A connection's place among the worker's; dropped with it.
@@ -93,7 +83,7 @@ impl Worker {
             connections: RefCell::default(),
             now: Cell::new(crate::clock::now()),
             phase: Cell::new(Phase::Running),
-            beginning: Cell::new(0),
+            beginning: Rc::default(),
             shared,
         })
     }
@@ -338,8 +328,7 @@ impl Worker {
     ) {
         match self.shared.connections.admit(&self.limits()) {
             Ok(mut counted) => {
-                self.beginning.set(self.beginning.get() + 1);
-                counted.begin(open.ending(), Begins(Rc::clone(self)));
+                counted.begin(open.ending(), Begins::among(&self.beginning));
                 let (worker, endpoint) = (Rc::clone(self), Rc::clone(endpoint));
                 let serve = accept::serve(worker, endpoint, incoming, counted);
                 listeners::spawn(open, serve);
@@ -423,7 +412,7 @@ mod tests {
 
     use super::*;
     use crate::endpoint::{ListenAddress, ListenUrl, bind};
-    use crate::front::FrontOptions;
+    use crate::front_options::FrontOptions;
 
     /// What a thread answers that is told to stop before it has heard where it listens.
     fn answer_of_a_thread_that_stops_as_it_begins() -> String {

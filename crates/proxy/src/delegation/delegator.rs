@@ -18,7 +18,7 @@ use http::StatusCode;
 use ostler_delegation::Verbosity503;
 use ostler_delegation::entry::{ExchangeLimits, RequestEntry};
 use ostler_delegation::rule::RuleError;
-use ostler_http1::{Framing, Limits, RequestFacts, RequestHead};
+use ostler_http1::{Framing, RequestFacts, RequestHead};
 
 use super::channel::{Channel, NotTaken, PlaceKey};
 use super::handoff::Record;
@@ -34,6 +34,7 @@ use crate::client_side::ClientSide;
 use crate::connection::Connection;
 use crate::context::ExchangeContext;
 use crate::error_chain::Chain;
+use crate::limits::longest_head;
 use crate::outcome::ForwarderError;
 
 /// How a delegated exchange ended, as far as the front is concerned.
@@ -109,12 +110,6 @@ impl Unanswered {
             Self::TooLarge => "the request does not fit into a queue entry".to_owned(),
         }
     }
-}
-
-/// The longest head that travels in an entry; a request with a longer one is relayed. Rings have room
-/// for such entries, and few requests use it.
-pub(crate) fn longest_head(limits: &Limits) -> usize {
-    limits.field_lines.min(RequestEntry::LONGEST_HEAD)
 }
 
 /// Why what comes over a connection that cannot be given away is relayed.

@@ -3,11 +3,11 @@
 
 use ostler_http1::RequestHead;
 
-use super::delegator::longest_head;
 use crate::client::READ;
 use crate::client_side::ClientSide;
 use crate::connection::Connection;
 use crate::error_chain::Chain;
+use crate::limits::longest_head;
 
 /// The connection was lost; nothing has been sent.
 #[derive(Debug)]

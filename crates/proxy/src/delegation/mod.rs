@@ -17,7 +17,7 @@ mod transformed;
 mod verdict;
 
 pub(crate) use channel::{Channel, NotTaken, Place, PlaceKey};
-pub(crate) use delegator::{Delegated, Unanswered, delegate, longest_head};
+pub(crate) use delegator::{Delegated, Unanswered, delegate};
 pub(crate) use handoff::{Handoff, Record};
 pub(crate) use kernel_tls::{Lost, make_delegable};
 pub(crate) use queue::Queue;

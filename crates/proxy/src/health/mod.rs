@@ -18,7 +18,7 @@ use ostler_model::{ClusterState, Snapshot};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-use crate::front::{Phase, Shared};
+use crate::shared::{Phase, Shared};
 
 pub(crate) use passive::Watched;
 use probe::Prober;

@@ -23,7 +23,7 @@ use super::ActiveHealthOptions;
 use super::through_queue::{self, QueueProbeError};
 use crate::error_chain::Chain;
 use crate::forwarder::{Clients, ForwardBody, RequestError, SendError, Sending};
-use crate::front::Shared;
+use crate::shared::Shared;
 
 const AGENT: &str = concat!(
     "Ostler/",
