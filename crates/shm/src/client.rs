@@ -3,6 +3,7 @@
 //! A socket that was passed to a target is one description in two processes, and O_NONBLOCK
 //! belongs to the description. So every call here says for itself that it does not wait.
 
+use std::fs::File;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
@@ -44,10 +45,43 @@ pub fn recv(fd: BorrowedFd<'_>, out: &mut Vec<u8>, max: usize) -> io::Result<usi
 /// `WouldBlock` when the socket takes nothing now; `BrokenPipe` or `ConnectionReset` when the
 /// client is gone; else what sendmsg(2) says.
 pub fn send(fd: BorrowedFd<'_>, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+    send_with(fd, parts, SendFlags::empty())
+}
+
+/// As [`send`], and says that more follows at once: what does not fill a segment waits for it.
+///
+/// # Errors
+///
+/// As [`send`].
+pub fn send_before_more(fd: BorrowedFd<'_>, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+    send_with(fd, parts, SendFlags::MORE)
+}
+
+fn send_with(fd: BorrowedFd<'_>, parts: &[IoSlice<'_>], flags: SendFlags) -> io::Result<usize> {
     let parts = &parts[..parts.len().min(MAX_PARTS)];
-    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    let flags = flags | SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
     let mut control = SendAncillaryBuffer::default();
     Ok(retry_on_intr(|| sendmsg(fd, parts, &mut control, flags))?)
+}
+
+/// Whether [`send_file`] does not wait: sendfile(2) can be told so by the description's own flag
+/// alone, which every server sets, and which is not ours to set.
+pub fn can_send_files(fd: BorrowedFd<'_>) -> bool {
+    rustix::fs::fcntl_getfl(fd).is_ok_and(|flags| flags.contains(rustix::fs::OFlags::NONBLOCK))
+}
+
+/// Sends up to `count` bytes of a file from `offset` on, as many as the socket takes now; 0 when
+/// the file has none there. Raises SIGPIPE when the client is gone, unless this thread blocks it or
+/// the process ignores it, as Rust programs do.
+///
+/// # Errors
+///
+/// `WouldBlock` when the socket takes nothing now; else what sendfile(2) says.
+pub fn send_file(fd: BorrowedFd<'_>, file: &File, offset: u64, count: usize) -> io::Result<usize> {
+    Ok(retry_on_intr(|| {
+        let mut offset = offset;
+        rustix::fs::sendfile(fd, file, Some(&mut offset), count)
+    })?)
 }
 
 /// Ends the stream towards the client; what it sends can still be received.

@@ -100,7 +100,10 @@ mod tests;
 mod wake;
 
 #[cfg(not(loom))]
-pub use client::{peer_and_local_address, recv, send, set_no_delay, shutdown_both, shutdown_write};
+pub use client::{
+    can_send_files, peer_and_local_address, recv, send, send_before_more, send_file, set_no_delay,
+    shutdown_both, shutdown_write,
+};
 #[cfg(not(loom))]
 pub use descriptors::lowest_free_descriptor;
 pub use error::{PushError, ReceiveError, RegionError, RingError};

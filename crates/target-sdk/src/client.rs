@@ -1,5 +1,6 @@
 //! A client's socket in this process: calls that never block, readiness only where one would have.
 
+use std::fs::File;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -89,6 +90,26 @@ impl Client {
                 }
                 Ok(Err(error)) => return Poll::Ready(Err(error)),
                 Err(_would_block) => {}
+            }
+        }
+    }
+
+    /// Gives up to `count` bytes of a file to the socket once it takes them; 0 when the file has none
+    /// there.
+    pub(crate) fn poll_send_file(
+        &self,
+        cx: &mut Context<'_>,
+        (file, offset): (&File, u64),
+        count: usize,
+        reads: bool,
+    ) -> Poll<io::Result<usize>> {
+        let ready = self.registration(reads)?;
+        loop {
+            let mut guard = ready!(ready.poll_write_ready(cx))?;
+            let sent = guard.try_io(|_| ostler_shm::send_file(self.as_fd(), file, offset, count));
+            if let Ok(sent) = sent {
+                // Less than asked may be what the file has: the next call says which it was.
+                return Poll::Ready(sent);
             }
         }
     }

@@ -23,6 +23,7 @@ use crate::clients::Clients;
 use crate::info::RequestInfo;
 use crate::panics::{Contained, contain};
 use crate::response::{Responder, ResponseError, Sent, SharedClient, bare};
+use crate::send_file::{AskedRange, apply_range};
 use crate::{BoxError, upgrade};
 
 /// Most bytes of an unread body that are read so that the connection can carry another request.
@@ -203,7 +204,8 @@ fn deadline_of(limits: &ExchangeLimits, now_ns: u64) -> Option<(Instant, StatusC
     Some((Instant::now().checked_add(left)?, status))
 }
 
-/// Calls a service as soon as it is ready; its errors and panics are a 500.
+/// Calls a service as soon as it is ready; its errors and panics are a 500. Of a response that is a
+/// file, it makes the part that was asked for.
 pub(crate) async fn call<S, B>(
     service: &mut S,
     request: http::Request<Body>,
@@ -223,10 +225,14 @@ where
     poll_fn(|cx| service.poll_ready(cx))
         .await
         .map_err(|error| failed(error.into()))?;
+    let asked = AskedRange::of(&request);
     let future = contain(|| service.call(request)).map_err(panicked)?;
     let future = std::pin::pin!(future);
     match Contained(future).await.map_err(panicked)? {
-        Ok(response) => Ok(response),
+        Ok(mut response) => {
+            apply_range(asked.as_ref(), &mut response);
+            Ok(response)
+        }
         Err(error) => Err(failed(error.into())),
     }
 }

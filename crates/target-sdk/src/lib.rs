@@ -38,6 +38,7 @@ mod panics;
 mod readiness;
 mod relay;
 mod response;
+mod send_file;
 mod serve;
 mod upgrade;
 
@@ -49,6 +50,7 @@ pub use builder::{Builder, QueueHandle, RequestQueue};
 pub use error::{BindError, BodyError};
 pub use info::{Arrival, RequestInfo, TlsInfo};
 pub use ostler_delegation::{QueueError, RequestQueueMode, Verbosity503};
+pub use send_file::SendFile;
 pub use serve::{Serve, serve};
 
 /// Any error of a service or of its bodies.

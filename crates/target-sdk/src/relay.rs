@@ -103,7 +103,7 @@ async fn serve_connection<S, B>(
                 tell_axum(request.extensions_mut(), &info);
                 request.extensions_mut().insert(info);
                 let mut response = match call(&mut service, request).await {
-                    Ok(response) => response.map(|body| Either::Handler { body }),
+                    Ok(response) => Either::of(response),
                     Err(status) => bare(status).map(|_nothing| Either::Library),
                 };
                 if left_unread.load(Ordering::Relaxed) {

@@ -21,10 +21,13 @@ use crate::BoxError;
 use crate::body::is_disconnect;
 use crate::client::Client;
 use crate::panics::{Panicked, contain};
+use crate::send_file::{FileBody, SendFile, has_shrunk};
 
 /// Most pieces given to one `sendmsg`, and most bytes gathered before it is called.
 const MAX_PIECES: usize = 16;
 const GATHER: usize = 256 * 1024;
+/// Most bytes of a file given to one sendfile(2), after which others get their turn.
+const AT_ONCE: usize = 512 * 1024;
 
 /// What was sent, kept where it outlives a dropped exchange.
 #[derive(Debug, Default, Clone, Copy)]
@@ -76,11 +79,12 @@ impl Responder<'_> {
         B::Error: Into<BoxError>,
     {
         let (mut parts, body) = response.into_parts();
-        let mut body = pin!(body);
-        let mut length = match body.size_hint().exact() {
-            _ if body.is_end_stream() => BodyLength::Known(0),
-            Some(length) => BodyLength::Known(length),
-            None => BodyLength::Unknown,
+        let file = parts.extensions.remove::<SendFile>();
+        let mut length = match (&file, body.size_hint().exact()) {
+            (Some(file), _) => BodyLength::Known(file.length()),
+            (None, _) if body.is_end_stream() => BodyLength::Known(0),
+            (None, Some(length)) => BodyLength::Known(length),
+            (None, None) => BodyLength::Unknown,
         };
         let date = crate::exchange::date();
         if let Some(transforms) = self.transforms {
@@ -105,20 +109,72 @@ impl Responder<'_> {
             self.flush(&mut output).await?;
             return Ok(framing.keep_alive);
         }
-        let mut encoder = BodyEncoder::new(framing.body);
-        let status = parts.status;
+        if let Some(file) = file {
+            Box::pin(self.send_file(parts.status, file, framing.body, output)).await?;
+        } else {
+            let encoder = BodyEncoder::new(framing.body);
+            self.send_body(parts.status, pin!(body), encoder, output)
+                .await?;
+        }
+        Ok(framing.keep_alive)
+    }
+
+    /// Sends what is gathered, then the body as it comes.
+    async fn send_body<B>(
+        &self,
+        status: StatusCode,
+        mut body: Pin<&mut B>,
+        mut encoder: BodyEncoder,
+        mut output: Output,
+    ) -> Result<(), ResponseError>
+    where
+        B: http_body::Body,
+        B::Error: Into<BoxError>,
+    {
         loop {
             let gathered = poll_fn(|cx| {
                 self.poll_gather(cx, status, body.as_mut(), &mut encoder, &mut output)
             });
             match gathered.await? {
-                Gathered::All => {
-                    self.flush(&mut output).await?;
-                    return Ok(framing.keep_alive);
-                }
+                Gathered::All => return self.flush(&mut output).await,
                 Gathered::Some => self.flush(&mut output).await?,
             }
         }
+    }
+
+    /// Sends the head, then a file: by the kernel if the bytes go as they are.
+    async fn send_file(
+        &self,
+        status: StatusCode,
+        file: SendFile,
+        framing: ResponseBody,
+        mut output: Output,
+    ) -> Result<(), ResponseError> {
+        let length = file.length();
+        let as_it_is = framing == ResponseBody::Length(length);
+        if length == 0 || !as_it_is || !ostler_shm::can_send_files(self.client.as_fd()) {
+            let encoder = BodyEncoder::new(framing);
+            return self
+                .send_body(status, pin!(file.into_body()), encoder, output)
+                .await;
+        }
+        output.more_follows = true;
+        self.flush(&mut output).await?;
+        let mut gone = 0;
+        while gone < length {
+            let count = usize::try_from(length - gone).map_or(AT_ONCE, |left| left.min(AT_ONCE));
+            let from = (file.file(), file.offset() + gone);
+            let send = poll_fn(|cx| self.client.poll_send_file(cx, from, count, self.reads));
+            let sent = match tokio::time::timeout(self.timeout, send).await {
+                Ok(Ok(0)) => return Err(ResponseError::Body(has_shrunk().into())),
+                Ok(Ok(sent)) => sent as u64,
+                Ok(Err(error)) => return Err(of_send(error)),
+                Err(_elapsed) => return Err(ResponseError::TimedOut(self.timeout)),
+            };
+            gone += sent;
+            self.lock().bytes += sent;
+        }
+        Ok(())
     }
 
     /// Takes frames while they are ready. Ready with `Some` when there is something to send and no
@@ -198,7 +254,10 @@ impl Responder<'_> {
         if self.lock().first_byte_ns == 0 {
             self.lock().first_byte_ns = ostler_shm::monotonic_nanoseconds();
         }
-        let sent = output.with_slices(|slices| self.client.try_send(slices));
+        let sent = output.with_slices(|slices| match output.more_follows {
+            true => ostler_shm::send_before_more(self.client.as_fd(), slices),
+            false => self.client.try_send(slices),
+        });
         match sent {
             Ok(sent) => self.advance(output, sent),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -253,6 +312,8 @@ struct Output {
     pieces: VecDeque<Bytes>,
     /// Bytes in `pieces`.
     bytes: usize,
+    /// What follows is sent by other means at once.
+    more_follows: bool,
 }
 
 thread_local! {
@@ -267,6 +328,7 @@ impl Default for Output {
             head_sent: 0,
             pieces: VecDeque::new(),
             bytes: 0,
+            more_follows: false,
         }
     }
 }
@@ -370,20 +432,73 @@ pin_project_lite::pin_project! {
     #[project = EitherProjection]
     pub(crate) enum Either<B> {
         Handler { #[pin] body: B },
+        File { body: FileBody },
         Library,
     }
 }
 
-impl<B: http_body::Body> http_body::Body for Either<B> {
-    type Data = B::Data;
-    type Error = B::Error;
+impl<B> Either<B> {
+    /// The body of a handler's response, which is copied if it is a file.
+    pub(crate) fn of(mut response: http::Response<B>) -> http::Response<Self> {
+        match response.extensions_mut().remove::<SendFile>() {
+            Some(file) => response.map(|_none| Self::File {
+                body: file.into_body(),
+            }),
+            None => response.map(|body| Self::Handler { body }),
+        }
+    }
+}
+
+/// Bytes of a handler's body or of a file.
+pub(crate) enum EitherData<D> {
+    Handler(D),
+    File(Bytes),
+}
+
+impl<D: Buf> Buf for EitherData<D> {
+    fn remaining(&self) -> usize {
+        match self {
+            Self::Handler(data) => data.remaining(),
+            Self::File(data) => data.remaining(),
+        }
+    }
+
+    fn chunk(&self) -> &[u8] {
+        match self {
+            Self::Handler(data) => data.chunk(),
+            Self::File(data) => data.chunk(),
+        }
+    }
+
+    fn advance(&mut self, count: usize) {
+        match self {
+            Self::Handler(data) => data.advance(count),
+            Self::File(data) => data.advance(count),
+        }
+    }
+}
+
+impl<B: http_body::Body<Error: Into<BoxError>>> http_body::Body for Either<B> {
+    type Data = EitherData<B::Data>;
+    type Error = BoxError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<B::Data>, B::Error>>> {
+    ) -> Poll<Option<Result<http_body::Frame<Self::Data>, BoxError>>> {
         match self.project() {
-            EitherProjection::Handler { body } => body.poll_frame(cx),
+            EitherProjection::Handler { body } => body.poll_frame(cx).map(|frame| {
+                frame.map(|frame| match frame {
+                    Ok(frame) => Ok(frame.map_data(EitherData::Handler)),
+                    Err(error) => Err(error.into()),
+                })
+            }),
+            EitherProjection::File { body } => Pin::new(body).poll_frame(cx).map(|frame| {
+                frame.map(|frame| match frame {
+                    Ok(frame) => Ok(frame.map_data(EitherData::File)),
+                    Err(error) => Err(error.into()),
+                })
+            }),
             EitherProjection::Library => Poll::Ready(None),
         }
     }
@@ -391,6 +506,7 @@ impl<B: http_body::Body> http_body::Body for Either<B> {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Handler { body } => body.is_end_stream(),
+            Self::File { body } => body.is_end_stream(),
             Self::Library => true,
         }
     }
@@ -398,6 +514,7 @@ impl<B: http_body::Body> http_body::Body for Either<B> {
     fn size_hint(&self) -> http_body::SizeHint {
         match self {
             Self::Handler { body } => body.size_hint(),
+            Self::File { body } => body.size_hint(),
             Self::Library => http_body::SizeHint::with_exact(0),
         }
     }

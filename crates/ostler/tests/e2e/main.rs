@@ -60,6 +60,7 @@ mod request_targets;
 mod reset_queue;
 mod response_transforms;
 mod routing;
+mod send_file;
 mod shared_relay;
 mod static_files;
 mod timeouts;
