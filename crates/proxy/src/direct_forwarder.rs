@@ -236,7 +236,7 @@ mod tests {
     use std::rc::Rc;
 
     use super::*;
-    use crate::forwarder::Clients;
+    use crate::destinations::Destinations;
 
     /// The sweep forgets what the configuration does not name; of these it names none.
     #[test]
@@ -248,7 +248,7 @@ mod tests {
         };
         let (one, other) = (build(), build());
         assert_ne!(one.cluster().id(), other.cluster().id());
-        let clients = Clients::new(Arc::default());
+        let clients = Destinations::new(Arc::default());
         let model = one.destination().model();
         let before = clients.destination(1, one.cluster(), &model).unwrap();
         clients.sweep(crate::clock::now(), |_| false);

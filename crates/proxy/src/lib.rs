@@ -17,6 +17,7 @@ mod context;
 mod data_rates;
 mod delegation;
 mod descriptors;
+mod destinations;
 mod direct_forwarder;
 mod endpoint;
 mod error_chain;

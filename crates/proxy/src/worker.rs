@@ -16,9 +16,9 @@ use crate::accept::{self, Incoming, Listener};
 use crate::connection::Watch;
 use crate::connection_counts::Begins;
 use crate::delegation::{Queue, Rule, Rules};
+use crate::destinations::{Destination, Destinations, RequestError};
 use crate::endpoint::Endpoint;
 use crate::flush::Flush;
-use crate::forwarder::{Clients, Destination, RequestError};
 use crate::health::HealthSignal;
 use crate::limits::FrontLimits;
 use crate::listeners::{self, Change, EndpointConnections, Listeners};
@@ -43,7 +43,7 @@ pub(crate) struct Worker {
     rules: Rules,
     resets: Cell<u64>,
     flush: Rc<Flush>,
-    clients: Clients,
+    destinations: Destinations,
     random: RefCell<FastRandom>,
     connections: RefCell<slab::Slab<Rc<Watch>>>,
     /// Advanced once a tick: deadlines are seconds, and asking the system costs each request.
@@ -78,7 +78,7 @@ impl Worker {
             rules: Rules::default(),
             resets: Cell::new(0),
             flush: Rc::default(),
-            clients: Clients::new(Arc::clone(&shared.connection_limits)),
+            destinations: Destinations::new(Arc::clone(&shared.connection_limits)),
             random: RefCell::new(FastRandom::new(seed)),
             connections: RefCell::default(),
             now: Cell::new(crate::clock::now()),
@@ -128,7 +128,7 @@ impl Worker {
         model: &Arc<DestinationModel>,
     ) -> Result<Rc<Destination>, RequestError> {
         let revision = self.snapshot.borrow().revision;
-        self.clients.destination(revision, cluster, model)
+        self.destinations.destination(revision, cluster, model)
     }
 
     /// Where changes of passive health are told.
@@ -371,7 +371,7 @@ impl Worker {
                     queue.sweep(self.now.get());
                 }
                 let snapshot = self.snapshot();
-                self.clients
+                self.destinations
                     .sweep(self.now.get(), |id| snapshot.clusters.find(id).is_some());
                 self.let_go_of_queues();
                 self.check(self.is_draining());

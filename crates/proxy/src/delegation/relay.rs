@@ -21,7 +21,7 @@ use tokio::task::AbortHandle;
 
 use super::instance::Instance;
 use super::queue::watch_control;
-use crate::forwarder::{
+use crate::destinations::{
     ForwardBody, Interim, NotRelayed, RelayedConnections, ResponseBody, SendError,
 };
 use crate::tls::{ClientFacts, TlsFacts};

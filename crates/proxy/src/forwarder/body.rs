@@ -11,12 +11,10 @@ use http::StatusCode;
 use ostler_http1::{Framing, RequestHead};
 use tokio::sync::mpsc;
 
-use super::SendError;
-use super::clients::Interim;
-use super::forward_body::{ForwardBody, Sent};
 use super::response::pass_fields;
 use crate::admission::Deadline;
 use crate::client_side::{BodyFailure, BodyRead, Piece, RequestBody, ResponseWriter};
+use crate::destinations::{ForwardBody, Interim, SendError, SentPart};
 use crate::outcome::ForwarderError;
 use crate::slow_timer::{self, SlowTimer, TICK};
 
@@ -25,7 +23,7 @@ use crate::slow_timer::{self, SlowTimer, TICK};
 pub(crate) struct Upload<'c> {
     body: RequestBody<'c>,
     /// Without it, a body that was not whole breaks off.
-    sender: Option<mpsc::Sender<Sent>>,
+    sender: Option<mpsc::Sender<SentPart>>,
     limit: Option<u64>,
     read: u64,
     /// The client holds the body back until it is asked for it.
@@ -199,17 +197,17 @@ impl<'c> Upload<'c> {
                     return Err(Side::ClientTooLarge);
                 }
                 let is_last = self.body.is_end();
-                permit.send(Sent::Data { data, is_last });
+                permit.send(SentPart::Data { data, is_last });
                 if is_last {
                     self.ended = Some(Ok(()));
                 }
             }
             Piece::Trailers(trailers) => {
-                permit.send(Sent::Trailers(trailers));
+                permit.send(SentPart::Trailers(trailers));
                 self.ended = Some(Ok(()));
             }
             Piece::End => {
-                permit.send(Sent::End);
+                permit.send(SentPart::End);
                 self.ended = Some(Ok(()));
             }
         }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use ostler_model::DestinationState;
 
-use super::SendError;
 use crate::affinity;
 use crate::context::ExchangeContext;
 use crate::delegation::Record;
+use crate::destinations::SendError;
 use crate::error_chain::Chain;
 use crate::outcome::ForwarderError;
 use crate::worker::Worker;

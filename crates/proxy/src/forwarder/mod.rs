@@ -6,10 +6,7 @@
 
 mod answers;
 mod body;
-mod clients;
 mod elsewhere;
-mod forward_body;
-mod header_encoding;
 mod prepared;
 mod request;
 mod response;
@@ -31,23 +28,21 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::client_side::{BodyRead, ClientSide, RequestBody, ResponseWriter};
 use crate::context::ExchangeContext;
 use crate::delegation::{Record, RelayPlaces, RelayTarget, Rule};
+use crate::destinations::{
+    ForwardBody, Interim, Left, NotForwarded, NotRelayed, RequestError, ResponseBody, SendError,
+    Upgraded,
+};
 use crate::error_chain::Chain;
 use crate::exchange::After;
 use crate::failing::warn_of_failure;
 use crate::outcome::ForwarderError;
 
 use answers::{Own, failed, gone, local, refuse_key, unprepared};
-use clients::{NotForwarded, Upgraded};
 use prepared::{Prepared, Reply};
 use web_socket::Handshake;
 
 pub(crate) use answers::{answered, own_fields, unanswered};
-pub(crate) use clients::{
-    Clients, ConnectionLimits, Destination, Interim, Left, NotRelayed, RelayedConnections,
-    ResponseBody, SendError, Sending, system_roots,
-};
-pub(crate) use forward_body::ForwardBody;
-pub(crate) use request::{Answer, RequestError, is_hop_by_hop, is_listed_in_connection};
+pub(crate) use request::{Answer, is_hop_by_hop, is_listed_in_connection};
 
 /// How a forwarded exchange ended.
 #[derive(Debug)]

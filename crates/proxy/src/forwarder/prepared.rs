@@ -8,14 +8,13 @@ use ostler_http1::RequestHead;
 use ostler_model::DestinationState;
 use ostler_model::transforms::ConnectionEnds;
 
-use super::clients::{
-    Destination, ExtendedConnect, Http2Tunnel, Interim, Left, NotForwarded, Pool, ResponseBody,
-    SendError, Sending,
-};
-use super::forward_body::ForwardBody;
-use super::request::{self, Answer, RequestError, is_web_socket};
+use super::request::{self, Answer, is_web_socket};
 use super::web_socket::{self, Handshake, InvalidKey};
 use crate::context::ExchangeContext;
+use crate::destinations::{
+    Destination, ExtendedConnect, ForwardBody, Http2Tunnel, Interim, Left, NotForwarded, Pool,
+    RequestError, ResponseBody, SendError, Sending,
+};
 use crate::worker::Worker;
 
 /// A request for one destination.

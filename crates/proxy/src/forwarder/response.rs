@@ -14,11 +14,10 @@ use ostler_http1::BodyLength;
 use ostler_model::transforms::Transforms;
 
 use super::body::{Activity, Ceased, Side, Upload};
-use super::clients::{Reason, ResponseBody};
-use super::header_encoding;
 use super::request::is_hop_by_hop;
 use crate::client_side::{Head, ResponseWriter, WriteError};
 use crate::context::ExchangeContext;
+use crate::destinations::{Reason, ResponseBody, header_encoding};
 use crate::error_chain::Chain;
 use crate::failing::warn_of_failure;
 use crate::outcome::{ForwarderError, is_gone};

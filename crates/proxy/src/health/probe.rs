@@ -21,8 +21,8 @@ use ostler_model::{
 
 use super::ActiveHealthOptions;
 use super::through_queue::{self, QueueProbeError};
+use crate::destinations::{Destinations, ForwardBody, RequestError, SendError, Sending};
 use crate::error_chain::Chain;
-use crate::forwarder::{Clients, ForwardBody, RequestError, SendError, Sending};
 use crate::shared::Shared;
 
 const AGENT: &str = concat!(
@@ -37,7 +37,7 @@ pub(super) struct Prober {
     shared: Arc<Shared>,
     options: ActiveHealthOptions,
     runtime: RuntimeFolder,
-    clients: Clients,
+    destinations: Destinations,
     /// Instances of a queue take turns.
     turn: Cell<usize>,
 }
@@ -76,7 +76,7 @@ impl Prober {
         runtime: RuntimeFolder,
     ) -> Self {
         Self {
-            clients: Clients::new(Arc::clone(&shared.connection_limits)),
+            destinations: Destinations::new(Arc::clone(&shared.connection_limits)),
             shared,
             options,
             runtime,
@@ -95,7 +95,7 @@ impl Prober {
     /// Closes connections that no probe has used for a while.
     pub(super) fn sweep(&self, snapshot: &Snapshot, now: Instant) {
         let exists = |id: &str| snapshot.clusters.find(id).is_some();
-        self.clients.sweep(now, exists);
+        self.destinations.sweep(now, exists);
     }
 
     /// Probes every destination of a cluster at once, waits for all, and has the policy judge.
@@ -197,7 +197,7 @@ impl Prober {
             host: config.host.clone(),
             ..DestinationConfig::default()
         };
-        let to = self.clients.endpoint(cluster, &base)?;
+        let to = self.destinations.endpoint(cluster, &base)?;
         // The base's own query is dropped (reference A7.3).
         let base = to.prefix.split('?').next().unwrap_or_default();
         let target = target(base, checks)?;

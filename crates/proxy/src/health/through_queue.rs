@@ -11,8 +11,8 @@ use ostler_delegation::runtime::{QueueFolder, RuntimeFolder};
 use ostler_delegation::{ChannelError, DelegationRule, QueueError};
 
 use crate::delegation::{RelayPlaces, RelayTarget};
+use crate::destinations::{ForwardBody, Interim, SendError};
 use crate::error_chain::Chain;
-use crate::forwarder::{ForwardBody, Interim, SendError};
 use crate::tls::ClientFacts;
 
 /// A queue gave no response.

@@ -17,7 +17,7 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConfig};
 
 use super::certificate::Certificate;
-use crate::forwarder::system_roots;
+use crate::destinations::system_roots;
 use crate::trust::{ClientVerifier, TrustStore};
 
 /// How TLS is spoken on an endpoint.

@@ -6,10 +6,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::forwarder::clients::connect::Protocols;
-use crate::forwarder::clients::connection_limit::ConnectionLimits;
-use crate::forwarder::clients::endpoint::Endpoint;
-use crate::forwarder::clients::testing::{next, on_a_thread};
+use crate::destinations::connect::Protocols;
+use crate::destinations::connection_key::ConnectionKey;
+use crate::destinations::connection_limit::ConnectionLimits;
+use crate::destinations::testing::{next, on_a_thread};
 
 /// What a destination does with one request.
 #[derive(Clone, Copy)]
@@ -56,8 +56,8 @@ impl Destination {
         Pool::new(connector, options, Rc::new(Cell::new(crate::clock::now())))
     }
 
-    fn endpoint(&self) -> Endpoint {
-        Endpoint {
+    fn endpoint(&self) -> ConnectionKey {
+        ConnectionKey {
             socket: None,
             is_https: false,
             host: "127.0.0.1".to_owned(),

@@ -1,5 +1,5 @@
-//! A request's body as the clients of destinations take it: what the reading half
-//! ([`upload`](super::body::upload)) sends, piece by piece.
+//! A request's body on its way to a destination: piece by piece, as `forwarder/body.rs` reads it from
+//! the client.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -17,19 +17,19 @@ const MOST_KEPT: usize = 64 * 1024;
 /// A request's body.
 #[derive(Debug)]
 pub(crate) struct ForwardBody {
-    receiver: Option<mpsc::Receiver<Sent>>,
+    receiver: Option<mpsc::Receiver<SentPart>>,
     length: Option<u64>,
     /// The mark that it is whole has come.
     is_whole: bool,
     taken: Taken,
     /// What is given once more, before anything else comes.
-    again: VecDeque<Sent>,
+    again: VecDeque<SentPart>,
 }
 
 /// What the reading half sends. That it falls silent does not make a body whole: it does so too when
 /// the exchange is given up.
 #[derive(Debug, Clone)]
-pub(super) enum Sent {
+pub(crate) enum SentPart {
     Data {
         data: Bytes,
         is_last: bool,
@@ -45,7 +45,7 @@ enum Taken {
     Nothing,
     /// It is kept, so many bytes.
     Kept {
-        all: Vec<Sent>,
+        all: Vec<SentPart>,
         bytes: usize,
     },
     /// It is not.
@@ -53,10 +53,10 @@ enum Taken {
 }
 
 impl Taken {
-    fn add(&mut self, sent: &Sent) {
+    fn add(&mut self, sent: &SentPart) {
         match self {
             Self::Kept { all, bytes } => {
-                if let Sent::Data { data, .. } = sent {
+                if let SentPart::Data { data, .. } = sent {
                     *bytes += data.len();
                 }
                 match *bytes <= MOST_KEPT {
@@ -81,7 +81,7 @@ impl ForwardBody {
     }
 
     /// A body of this framing, and who sends it: nobody does where there is none.
-    pub(super) fn channel(framing: Framing) -> (Option<mpsc::Sender<Sent>>, Self) {
+    pub(crate) fn channel(framing: Framing) -> (Option<mpsc::Sender<SentPart>>, Self) {
         match framing {
             Framing::None => (None, Self::empty()),
             _ => {
@@ -91,7 +91,7 @@ impl ForwardBody {
         }
     }
 
-    fn of(receiver: Option<mpsc::Receiver<Sent>>, framing: Framing) -> Self {
+    fn of(receiver: Option<mpsc::Receiver<SentPart>>, framing: Framing) -> Self {
         Self {
             receiver,
             length: match framing {
@@ -133,7 +133,7 @@ impl ForwardBody {
         }
     }
 
-    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Option<Sent>> {
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Option<SentPart>> {
         if let Some(sent) = self.again.pop_front() {
             return Poll::Ready(Some(sent));
         }
@@ -161,15 +161,15 @@ impl Body for ForwardBody {
         };
         self.taken.add(&sent);
         let frame = match sent {
-            Sent::Data { data, is_last } => {
+            SentPart::Data { data, is_last } => {
                 self.is_whole = is_last;
                 Frame::data(data)
             }
-            Sent::Trailers(trailers) => {
+            SentPart::Trailers(trailers) => {
                 self.is_whole = true;
                 Frame::trailers(trailers)
             }
-            Sent::End => {
+            SentPart::End => {
                 self.is_whole = true;
                 return Poll::Ready(None);
             }
@@ -196,9 +196,9 @@ mod tests {
         frame.map(|frame| frame.unwrap().into_data().unwrap())
     }
 
-    fn piece(data: &[u8], is_last: bool) -> Sent {
+    fn piece(data: &[u8], is_last: bool) -> SentPart {
         let data = Bytes::copy_from_slice(data);
-        Sent::Data { data, is_last }
+        SentPart::Data { data, is_last }
     }
 
     #[tokio::test]

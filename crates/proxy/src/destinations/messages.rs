@@ -7,8 +7,8 @@ use ostler_config::schema::{
 };
 use ostler_http1::Framing;
 
-use crate::forwarder::header_encoding;
-use crate::forwarder::request::RequestError;
+use super::header_encoding;
+use super::request_error::RequestError;
 
 /// How messages are written and read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use h2::{Reason, SendStream};
 use http_body::Body;
 use tokio::task::JoinHandle;
 
-use crate::forwarder::ForwardBody;
+use super::forward_body::ForwardBody;
 
 /// The most that is asked to send at a time; h2 keeps what it has been given until it is sent.
 const AT_A_TIME: usize = 256 * 1024;

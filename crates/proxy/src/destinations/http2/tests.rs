@@ -10,8 +10,8 @@ use http_body::{Body, Frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::*;
-use crate::forwarder::clients::response_body::ResponseBody;
-use crate::forwarder::clients::testing::{Pieces, next, on_a_thread, pieces};
+use crate::destinations::response_body::ResponseBody;
+use crate::destinations::testing::{Pieces, next, on_a_thread, pieces};
 
 type Server = Connection<DuplexStream, Bytes>;
 type Accepted = (Request<RecvStream>, SendResponse<Bytes>);

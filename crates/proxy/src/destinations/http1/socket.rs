@@ -111,7 +111,7 @@ mod tests {
     use tokio::io::AsyncWriteExt as _;
 
     use super::*;
-    use crate::forwarder::clients::testing::on_a_thread;
+    use crate::destinations::testing::on_a_thread;
 
     #[test]
     fn memory_is_lent_while_bytes_are_there() {

@@ -11,12 +11,12 @@ use super::Http1;
 use super::error::Http1Error;
 use super::sending::Uploading;
 use super::upgraded::Upgraded;
-use crate::forwarder::clients::pool::Pool;
-use crate::forwarder::clients::relayed::RelayedConnections;
+use crate::destinations::pool::Pool;
+use crate::destinations::relayed::RelayedConnections;
 
 /// What is known of a body when its head is there.
 #[derive(Debug)]
-pub(in crate::forwarder::clients) struct Incoming {
+pub(in crate::destinations) struct Incoming {
     pub(super) decoder: ResponseBodyDecoder,
     /// What has arrived of it, and is not read yet.
     pub(super) received: Bytes,
@@ -47,17 +47,13 @@ pub(crate) struct Http1Body {
 
 /// Where a connection is kept that nobody uses.
 #[derive(Debug)]
-pub(in crate::forwarder::clients) enum Home {
+pub(in crate::destinations) enum Home {
     Pool(Rc<Pool>),
     Relayed(Rc<RelayedConnections>),
 }
 
 impl Http1Body {
-    pub(in crate::forwarder::clients) fn new(
-        incoming: Incoming,
-        connection: Http1,
-        home: Home,
-    ) -> Self {
+    pub(in crate::destinations) fn new(incoming: Incoming, connection: Http1, home: Home) -> Self {
         let ended = incoming.decoder.is_end();
         let mut body = Self {
             incoming,
@@ -70,7 +66,7 @@ impl Http1Body {
         body
     }
 
-    pub(in crate::forwarder::clients) fn poll_frame(
+    pub(in crate::destinations) fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Http1Error>>> {
@@ -135,11 +131,11 @@ impl Http1Body {
         }
     }
 
-    pub(in crate::forwarder::clients) fn is_end_stream(&self) -> bool {
+    pub(in crate::destinations) fn is_end_stream(&self) -> bool {
         self.ended
     }
 
-    pub(in crate::forwarder::clients) fn size_hint(&self) -> SizeHint {
+    pub(in crate::destinations) fn size_hint(&self) -> SizeHint {
         match self.incoming.decoder.remaining() {
             Some(length) => SizeHint::with_exact(length),
             None => SizeHint::default(),
@@ -147,16 +143,13 @@ impl Http1Body {
     }
 
     /// Whether the rest of the request's body is on its way still.
-    pub(in crate::forwarder::clients) fn has_upload(&self) -> bool {
+    pub(in crate::destinations) fn has_upload(&self) -> bool {
         let upload = self.incoming.upload.as_ref();
         upload.is_some_and(Uploading::goes_on)
     }
 
     /// Ready when nothing of it is on its way any more.
-    pub(in crate::forwarder::clients) fn poll_uploaded(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<()> {
+    pub(in crate::destinations) fn poll_uploaded(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(upload) = &mut self.incoming.upload {
             if !ready!(upload.poll_end(cx)) {
                 self.incoming.behind = Behind::Nothing;

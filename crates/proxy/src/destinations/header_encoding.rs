@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use http::header::{HeaderMap, HeaderValue, LOCATION};
 use ostler_config::schema::HeaderEncoding;
 
-use super::request::RequestError;
+use super::request_error::RequestError;
 
 /// Writes a request's values in the destination's encoding.
 pub(super) fn encode(fields: &mut HeaderMap, encoding: HeaderEncoding) -> Result<(), RequestError> {
@@ -37,7 +37,7 @@ pub(super) fn encode(fields: &mut HeaderMap, encoding: HeaderEncoding) -> Result
 }
 
 /// Reads the values of a response, or of its trailers, in the destination's encoding.
-pub(super) fn decode(fields: &mut HeaderMap, encoding: HeaderEncoding) {
+pub(crate) fn decode(fields: &mut HeaderMap, encoding: HeaderEncoding) {
     for (name, value) in fields {
         let bytes = value.as_bytes();
         // .NET reads a `Location` as UTF-8 where it can.

@@ -8,7 +8,7 @@ use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::stream::Stream;
-use crate::forwarder::clients::connection_limit::Permit;
+use crate::destinations::connection_limit::Permit;
 
 /// A stream that begins with what had arrived behind the response.
 pub(crate) struct Upgraded {

@@ -23,13 +23,13 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
-use super::SendError;
 use super::connect::Protocols;
-use super::endpoint::{Endpoint, without_brackets};
+use super::connection_key::{ConnectionKey, without_brackets};
+use super::forward_body::ForwardBody;
 use super::http1::{Http1, Stream};
+use super::request_error::RequestError;
+use super::send_error::SendError;
 use super::tls::TlsConfigs;
-use crate::forwarder::ForwardBody;
-use crate::forwarder::request::RequestError;
 
 /// A proxy, taken apart.
 #[derive(Debug)]
@@ -118,7 +118,7 @@ impl WebProxy {
 
     /// How requests to an endpoint pass this proxy; `None` where they do not. Upgrades never pass an
     /// HTTP proxy as requests: what an upgraded connection carries is nothing to it.
-    pub(super) fn via(self: &Rc<Self>, endpoint: &Endpoint, upgrade: bool) -> Option<Via> {
+    pub(super) fn via(self: &Rc<Self>, endpoint: &ConnectionKey, upgrade: bool) -> Option<Via> {
         // What is on this host already is nobody else's to reach.
         if endpoint.socket.is_some() || (self.bypass_on_local && is_local(&endpoint.host)) {
             return None;
@@ -150,7 +150,7 @@ impl WebProxy {
     /// A connection through the proxy to an endpoint.
     async fn tunnel(
         &self,
-        endpoint: &Endpoint,
+        endpoint: &ConnectionKey,
         tls: Option<&TlsConfigs>,
     ) -> Result<Box<dyn Stream>, SendError> {
         let stream = self.connect(tls).await?;
@@ -182,7 +182,7 @@ impl WebProxy {
     async fn tunnel_by_connect(
         &self,
         stream: Box<dyn Stream>,
-        endpoint: &Endpoint,
+        endpoint: &ConnectionKey,
     ) -> Result<Box<dyn Stream>, SendError> {
         let mut connection = Http1::new(stream);
         let host = bracketed(&endpoint.host);
@@ -221,7 +221,7 @@ impl Via {
     /// A connection on which requests for an endpoint can be sent.
     pub(super) async fn connect(
         &self,
-        endpoint: &Endpoint,
+        endpoint: &ConnectionKey,
         tls: Option<&TlsConfigs>,
     ) -> Result<Box<dyn Stream>, SendError> {
         match self {
@@ -235,7 +235,7 @@ impl Via {
     pub(super) fn in_proxy_form<B>(
         &self,
         request: &mut Request<B>,
-        endpoint: &Endpoint,
+        endpoint: &ConnectionKey,
     ) -> Result<bool, SendError> {
         let Self::Forwarding(proxy) = self else {
             return Ok(false);
@@ -288,7 +288,7 @@ fn is_local(host: &str) -> bool {
     }
 }
 
-async fn ipv4_of(endpoint: &Endpoint) -> Result<String, SendError> {
+async fn ipv4_of(endpoint: &ConnectionKey) -> Result<String, SendError> {
     let found = tokio::net::lookup_host((endpoint.host.as_str(), endpoint.port));
     let address = found
         .await
@@ -326,8 +326,8 @@ mod tests {
         Rc::new(WebProxy::new(&config).unwrap())
     }
 
-    fn endpoint(is_https: bool, host: &str) -> Endpoint {
-        Endpoint {
+    fn endpoint(is_https: bool, host: &str) -> ConnectionKey {
+        ConnectionKey {
             socket: None,
             is_https,
             host: host.to_owned(),

@@ -10,10 +10,10 @@ use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
-use super::SendError;
-use super::endpoint::Endpoint;
+use super::connection_key::ConnectionKey;
 use super::http1::{Http1, Stream};
 use super::http2::Http2;
+use super::send_error::SendError;
 use super::tls::{HandshakeError, TlsConfigs};
 use super::web_proxy::Via;
 
@@ -34,7 +34,7 @@ pub(super) enum Protocols {
 /// Opens connections to one endpoint.
 #[derive(Debug)]
 pub(super) struct Connector {
-    endpoint: Endpoint,
+    endpoint: ConnectionKey,
     protocols: Protocols,
     tls: Option<Rc<TlsConfigs>>,
     via: Option<Via>,
@@ -49,7 +49,7 @@ pub(super) enum Opened {
 
 impl Connector {
     pub(super) fn new(
-        endpoint: Endpoint,
+        endpoint: ConnectionKey,
         protocols: Protocols,
         tls: Option<Rc<TlsConfigs>>,
         via: Option<Via>,

@@ -1,18 +1,24 @@
-//! The forwarding clients of one thread: one a cluster, with pools of connections to destinations.
+//! A thread's connections to destinations, over HTTP/1.1 and HTTP/2: in pools, which each cluster has
+//! for itself.
 //!
 //! Nothing is shared between threads, so nothing is locked; clusters never share connections.
 
-mod cluster_client;
+mod cluster_pools;
 mod connect;
+mod connection_key;
 mod connection_limit;
-mod endpoint;
+mod destination;
+mod forward_body;
+pub(crate) mod header_encoding;
 mod http1;
 mod http2;
 mod interim;
 mod messages;
 mod pool;
 mod relayed;
+mod request_error;
 mod response_body;
+mod send_error;
 #[cfg(test)]
 mod testing;
 mod tls;
@@ -23,7 +29,6 @@ mod window;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::error::Error;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -31,39 +36,40 @@ use std::time::Instant;
 use ostler_config::schema::DestinationConfig;
 use ostler_model::{ClusterState, DestinationModel};
 
-use super::request::RequestError;
 use crate::direct_forwarder::is_direct;
 
-use cluster_client::ClusterClient;
+use cluster_pools::ClusterPools;
 pub(crate) use connection_limit::ConnectionLimits;
-pub(crate) use endpoint::Destination;
-use http1::Http1Error;
+pub(crate) use destination::Destination;
+pub(crate) use forward_body::{ForwardBody, SentPart};
 pub(crate) use http1::{LongTarget, Reason, Upgraded};
 pub(crate) use interim::Interim;
 pub(crate) use pool::{ExtendedConnect, NotForwarded, Pool, Sending};
 pub(crate) use relayed::{Left, NotRelayed, RelayedConnections};
+pub(crate) use request_error::RequestError;
 pub(crate) use response_body::ResponseBody;
-pub(crate) use tls::{TlsError, system_roots};
+pub(crate) use send_error::SendError;
+pub(crate) use tls::system_roots;
 pub(crate) use tunnel::Http2Tunnel;
 
-/// The clients of one thread.
+/// The destinations that a thread connects to, and its connections to them.
 #[derive(Debug)]
-pub(crate) struct Clients {
+pub(crate) struct Destinations {
     /// By cluster id, in the spelling of its state.
-    clusters: RefCell<HashMap<String, Rc<ClusterClient>>>,
+    clusters: RefCell<HashMap<String, Rc<ClusterPools>>>,
     /// By the destination model's address: the model is kept with it, so no other can have it.
     destinations: RefCell<HashMap<usize, Known>>,
     revision: Cell<u64>,
     limits: Arc<ConnectionLimits>,
-    /// Advanced by [`Clients::sweep`]: idle connections are counted in tens of seconds.
+    /// Advanced by [`Destinations::sweep`]: idle connections are counted in tens of seconds.
     now: Rc<Cell<Instant>>,
 }
 
 /// A destination, with the model it was made of.
 type Known = (Arc<DestinationModel>, Rc<Destination>);
 
-impl Clients {
-    /// The clients of a thread, which share limits with those of other threads.
+impl Destinations {
+    /// Those of a thread, which shares limits with other threads.
     pub(crate) fn new(limits: Arc<ConnectionLimits>) -> Self {
         Self {
             limits,
@@ -88,8 +94,8 @@ impl Clients {
         if let Some((_, destination)) = self.destinations.borrow().get(&address) {
             return Ok(Rc::clone(destination));
         }
-        let client = self.of_cluster(cluster);
-        let destination = Rc::new(client.destination(&model.config)?);
+        let pools = self.of_cluster(cluster);
+        let destination = Rc::new(pools.destination(&model.config)?);
         self.destinations
             .borrow_mut()
             .insert(address, (Arc::clone(model), Rc::clone(&destination)));
@@ -105,75 +111,33 @@ impl Clients {
         self.of_cluster(cluster).destination(base)
     }
 
-    /// A cluster's client, a new one when what it is made of has changed (reference B16.2). Exchanges
-    /// under way keep the one they have.
-    fn of_cluster(&self, cluster: &ClusterState) -> Rc<ClusterClient> {
+    /// A cluster's pools, new ones when what they are made of has changed (reference B16.2). Exchanges
+    /// under way keep those they have.
+    fn of_cluster(&self, cluster: &ClusterState) -> Rc<ClusterPools> {
         let model = cluster.model();
         let mut clusters = self.clusters.borrow_mut();
-        if let Some(client) = clusters.get(cluster.id())
-            && client.is_made_of(&model.config)
+        if let Some(pools) = clusters.get(cluster.id())
+            && pools.is_made_of(&model.config)
         {
-            return Rc::clone(client);
+            return Rc::clone(pools);
         }
         let limits = Arc::clone(&self.limits);
-        let client = Rc::new(ClusterClient::new(
+        let pools = Rc::new(ClusterPools::new(
             &model.config,
             limits,
             Rc::clone(&self.now),
         ));
-        clusters.insert(cluster.id().to_owned(), Rc::clone(&client));
-        client
+        clusters.insert(cluster.id().to_owned(), Rc::clone(&pools));
+        pools
     }
 
     /// Closes connections that nobody has used for a while, and forgets clusters that are no more.
     pub(crate) fn sweep(&self, now: Instant, exists: impl Fn(&str) -> bool) {
         self.now.set(now);
-        self.clusters.borrow_mut().retain(|id, client| {
-            let is_in_use = client.sweep(now);
+        self.clusters.borrow_mut().retain(|id, pools| {
+            let is_in_use = pools.sweep(now);
             // Of a direct forwarder no configuration says whether it is still there.
             exists(id) || (is_in_use && is_direct(id))
         });
-    }
-}
-
-/// A destination could not be asked.
-#[derive(Debug)]
-pub(crate) struct SendError {
-    pub(crate) source: Box<dyn Error + Send + Sync>,
-    pub(crate) timed_out: bool,
-}
-
-impl SendError {
-    pub(crate) fn of(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        let source = source.into();
-        let mut cause: Option<&(dyn Error + 'static)> = Some(source.as_ref());
-        let mut timed_out = false;
-        while let Some(error) = cause {
-            let io = error.downcast_ref::<std::io::Error>();
-            timed_out |= io.is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut);
-            cause = error.source();
-        }
-        Self { source, timed_out }
-    }
-
-    /// Whether the connection was reset, and not closed.
-    pub(crate) fn is_reset(&self) -> bool {
-        use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
-        let mut cause: Option<&(dyn Error + 'static)> = Some(self.source.as_ref());
-        while let Some(error) = cause {
-            let io = error.downcast_ref::<std::io::Error>();
-            if io.is_some_and(|error| matches!(error.kind(), BrokenPipe | ConnectionReset)) {
-                return true;
-            }
-            cause = error.source();
-        }
-        false
-    }
-
-    /// Whether it may have come of sending the body: there was a connection, and what failed is not
-    /// the response's head.
-    pub(crate) fn is_of_body(&self) -> bool {
-        let http1 = self.source.downcast_ref::<Http1Error>();
-        http1.is_some_and(Http1Error::is_of_body)
     }
 }

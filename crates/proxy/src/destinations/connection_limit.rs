@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::{Notify, oneshot};
 
-use super::endpoint::Endpoint;
+use super::connection_key::ConnectionKey;
 
 /// How often a pool may pass its connections on to its own while another pool's request waits.
 const PASSED_OVER: u32 = 8;
@@ -20,11 +20,16 @@ const PASSED_OVER: u32 = 8;
 pub(crate) struct ConnectionLimits(Mutex<HashMap<Key, Weak<ConnectionLimit>>>);
 
 /// Cluster, endpoint and number: one that is configured anew counts anew.
-type Key = (String, Endpoint, u32);
+type Key = (String, ConnectionKey, u32);
 
 impl ConnectionLimits {
     /// The limit of an endpoint of a cluster.
-    pub(super) fn of(&self, cluster: &str, endpoint: &Endpoint, most: u32) -> Arc<ConnectionLimit> {
+    pub(super) fn of(
+        &self,
+        cluster: &str,
+        endpoint: &ConnectionKey,
+        most: u32,
+    ) -> Arc<ConnectionLimit> {
         let mut limits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         limits.retain(|_, limit| limit.strong_count() > 0);
         let limit = limits
@@ -200,7 +205,7 @@ mod tests {
 
     fn limit(most: u32) -> Arc<ConnectionLimit> {
         let limits = ConnectionLimits::default();
-        let endpoint = Endpoint {
+        let endpoint = ConnectionKey {
             socket: None,
             is_https: false,
             host: "d".to_owned(),

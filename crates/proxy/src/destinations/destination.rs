@@ -9,30 +9,10 @@ use ostler_config::schema::DestinationConfig;
 use ostler_config::socket_address;
 use ostler_model::transforms::path;
 
+use super::connection_key::{ConnectionKey, without_brackets};
 use super::messages::Messages;
 use super::pool::Pool;
-use crate::forwarder::request::RequestError;
-
-/// Where to connect, and whom to expect there: connections are pooled by this.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Endpoint {
-    pub(super) is_https: bool,
-    /// A socket in the file system, which is connected to in the place of host and port.
-    pub(super) socket: Option<PathBuf>,
-    /// Without the brackets of an IPv6 address.
-    pub(super) host: String,
-    pub(super) port: u16,
-    /// The name asked for and checked in a TLS handshake (reference B3.5): the outgoing
-    /// `Host` without its port. Without TLS it makes no difference, and is empty.
-    pub(super) server_name: String,
-}
-
-impl Endpoint {
-    /// Whether it is a name that leads there, and not an address.
-    pub(super) fn has_name(&self) -> bool {
-        self.host.parse::<std::net::IpAddr>().is_err()
-    }
-}
+use super::request_error::RequestError;
 
 /// A destination that requests are forwarded to.
 #[derive(Debug)]
@@ -52,7 +32,7 @@ impl Destination {
     pub(super) fn new(
         config: &DestinationConfig,
         messages: Messages,
-        pools: impl FnOnce(Endpoint) -> Result<(Rc<Pool>, Option<Rc<Pool>>), RequestError>,
+        pools: impl FnOnce(ConnectionKey) -> Result<(Rc<Pool>, Option<Rc<Pool>>), RequestError>,
     ) -> Result<Self, RequestError> {
         let address = || RequestError::Address(config.address.clone());
         let (socket, base) = match socket_address::split(&config.address) {
@@ -78,7 +58,7 @@ impl Destination {
             .clone()
             .filter(|host| !host.is_empty())
             .unwrap_or(host);
-        let endpoint = Endpoint {
+        let key = ConnectionKey {
             is_https,
             socket,
             host: without_brackets(authority.host()).to_owned(),
@@ -88,7 +68,7 @@ impl Destination {
                 false => String::new(),
             },
         };
-        let (pool, upgrades) = pools(endpoint)?;
+        let (pool, upgrades) = pools(key)?;
         Ok(Self {
             prefix: base
                 .path_and_query()
@@ -118,12 +98,6 @@ fn canonical(address: &str) -> String {
     let (authority, path) = rest.split_at(end);
     let authority = host_name::to_ascii(authority);
     format!("{scheme}{authority}{}", path::of_address(path))
-}
-
-pub(super) fn without_brackets(host: &str) -> &str {
-    host.strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-        .unwrap_or(host)
 }
 
 fn without_port(host: &str) -> &str {

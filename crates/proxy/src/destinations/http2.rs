@@ -21,8 +21,8 @@ use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::SendError;
 use super::interim::Interim;
+use super::send_error::SendError;
 use super::tunnel::Http2Tunnel;
 use super::upload::{Rewind, Upload, Uploaded, Uploading};
 use super::window::{self, Window};

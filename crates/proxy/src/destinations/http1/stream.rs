@@ -11,7 +11,7 @@ use tokio_rustls::client::TlsStream;
 use super::upgraded::Upgraded;
 
 /// A connection, whatever it is made of.
-pub(in crate::forwarder::clients) trait Stream:
+pub(in crate::destinations) trait Stream:
     AsyncRead + AsyncWrite + Unpin + Send
 {
     /// What there is to be read by now. The runtime tells of it a turn later, and on a busy thread
@@ -21,7 +21,7 @@ pub(in crate::forwarder::clients) trait Stream:
 
 /// What a connection would give to a reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::forwarder::clients) enum Unread {
+pub(in crate::destinations) enum Unread {
     Nothing,
     Bytes,
     /// The other end has closed it, or it is broken.

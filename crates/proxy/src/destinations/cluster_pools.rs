@@ -12,17 +12,18 @@ use ostler_config::schema::{
 };
 
 use super::connect::{Connector, Protocols};
+use super::connection_key::ConnectionKey;
 use super::connection_limit::ConnectionLimits;
-use super::endpoint::{Destination, Endpoint};
+use super::destination::Destination;
 use super::messages::Messages;
 use super::pool::{Pool, PoolOptions};
+use super::request_error::RequestError;
 use super::tls::{self, TlsConfigs};
 use super::web_proxy::{Via, WebProxy};
-use crate::forwarder::request::RequestError;
 
-/// The client of one cluster on one thread.
+/// One cluster's pools on one thread.
 #[derive(Debug)]
-pub(super) struct ClusterClient {
+pub(super) struct ClusterPools {
     cluster_id: String,
     max_connections: Option<u32>,
     lifetime: Option<ConnectionLifetime>,
@@ -32,11 +33,11 @@ pub(super) struct ClusterClient {
     /// Made when the first https destination needs it: reading the system's roots takes a while.
     tls: OnceCell<Result<Rc<TlsConfigs>, tls::TlsError>>,
     /// Pools of upgrades are kept apart.
-    pools: RefCell<HashMap<(Endpoint, bool), Rc<Pool>>>,
+    pools: RefCell<HashMap<(ConnectionKey, bool), Rc<Pool>>>,
     now: Rc<Cell<Instant>>,
 }
 
-impl ClusterClient {
+impl ClusterPools {
     pub(super) fn new(
         config: &ClusterConfig,
         limits: Arc<ConnectionLimits>,
@@ -55,7 +56,7 @@ impl ClusterClient {
         }
     }
 
-    /// Whether a new client would be the same as this one.
+    /// Whether new pools would be as these.
     pub(super) fn is_made_of(&self, config: &ClusterConfig) -> bool {
         self.http_client == config.http_client
             && self.http_request == config.http_request
@@ -85,7 +86,7 @@ impl ClusterClient {
         })
     }
 
-    fn pool(&self, key: (Endpoint, bool), via: Option<Via>) -> Result<Rc<Pool>, RequestError> {
+    fn pool(&self, key: (ConnectionKey, bool), via: Option<Via>) -> Result<Rc<Pool>, RequestError> {
         if let Some(pool) = self.pools.borrow().get(&key) {
             return Ok(Rc::clone(pool));
         }
@@ -142,7 +143,7 @@ impl ClusterClient {
 
 /// How long connections to an endpoint are used. A name that moves is followed within that time; an
 /// address cannot move.
-fn lifetime(configured: Option<ConnectionLifetime>, endpoint: &Endpoint) -> Option<Duration> {
+fn lifetime(configured: Option<ConnectionLifetime>, endpoint: &ConnectionKey) -> Option<Duration> {
     const OF_NAMES: Duration = Duration::from_secs(120);
     match configured {
         Some(ConnectionLifetime::After(lifetime)) => Some(lifetime),
@@ -183,7 +184,7 @@ mod tests {
 
     #[test]
     fn names_are_looked_up_again_and_addresses_are_not() {
-        let endpoint = |host: &str| Endpoint {
+        let endpoint = |host: &str| ConnectionKey {
             is_https: false,
             socket: None,
             host: host.to_owned(),

@@ -13,16 +13,16 @@ use http::{Method, Request, Response, Uri, Version};
 use http_body::Body as _;
 use tokio::sync::{Notify, oneshot};
 
-use super::SendError;
 use super::connect::{Connector, Opened};
 use super::connection_limit::{Asked, ConnectionLimit, Permit, PoolId, Ticket};
+use super::forward_body::ForwardBody;
 use super::http1::{self, Home, Http1, Http1Body, LongTarget};
 use super::http2::{self, Http2};
 use super::interim::Interim;
 use super::relayed::Left;
 use super::response_body::ResponseBody;
+use super::send_error::SendError;
 use super::tunnel::Http2Tunnel;
-use crate::forwarder::ForwardBody;
 
 /// How long an unused connection is kept (reference B16.4).
 pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
