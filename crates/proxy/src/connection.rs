@@ -21,11 +21,11 @@ use crate::client::{Client, Interest, READ};
 use crate::client_side::ClientSide;
 use crate::connection_counts::Counted;
 use crate::data_rates::{DataRates, TooSlow};
-use crate::delegation::{Channel, Handoff, NotTaken, Place, PlaceKey, RelayPlaces};
 use crate::exchange::{After, exchange};
 use crate::http2::{self, Preface};
 use crate::limits::FrontLimits;
 use crate::local_answer::report_refused;
+use crate::queues::{Channel, Handoff, NotTaken, Place, PlaceKey, RelayPlaces};
 use crate::tls::{ClientFacts, TlsSession};
 use crate::worker::Worker;
 

@@ -14,13 +14,14 @@ use crate::affinity;
 use crate::client_side::{Answered, BodyRead, ClientSide};
 use crate::context::ExchangeContext;
 use crate::delegation::{
-    Delegated, Lost, Record, Rule, Transformed, Unanswered, delegate, make_delegable, transformed,
+    Delegated, Lost, Transformed, Unanswered, delegate, make_delegable, transformed,
 };
 use crate::failing::{Asked, warn_of_failure};
 use crate::forwarder::{self, Forwarded};
 use crate::local_answer::{Here, since};
 use crate::outcome::{ForwarderError, Mode, Outcome};
 use crate::pipeline::{Flow, Pipeline, Step};
+use crate::queues::{Record, Rule};
 use crate::rebalance;
 use crate::static_files;
 use crate::worker::Worker;

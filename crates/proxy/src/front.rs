@@ -299,7 +299,7 @@ fn start_worker(
     phase: watch::Receiver<Phase>,
 ) -> io::Result<JoinHandle<()>> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
-    builder.on_thread_park(crate::flush::before_waiting);
+    builder.on_thread_park(crate::queues::before_waiting);
     crate::threads::start(format!("front-{number}"), builder, move |thread| {
         thread.block_on(async move {
             let seed = ostler_shm::monotonic_nanoseconds() ^ (number << 48);

@@ -7,8 +7,8 @@ use ostler_model::DestinationState;
 
 use crate::affinity;
 use crate::context::ExchangeContext;
-use crate::delegation::Record;
 use crate::outcome::ForwarderError;
+use crate::queues::Record;
 use crate::worker::Worker;
 
 /// Whether there is another destination that could take the exchange now.

@@ -10,7 +10,6 @@ use ostler_model::ProxyModel;
 use ostler_shm::kernel_tls::KernelTls;
 
 use crate::connection_counts::ConnectionCounts;
-use crate::delegation::{QueueRegistry, Trust};
 use crate::descriptors::Descriptors;
 use crate::destinations::ConnectionLimits;
 use crate::error_chain::Chain;
@@ -18,6 +17,7 @@ use crate::front_options::FrontOptions;
 use crate::health::HealthSignal;
 use crate::limits::{FrontLimits, longest_head};
 use crate::pipeline::Pipeline;
+use crate::queues::{QueueRegistry, Trust};
 use crate::static_files::StaticFiles;
 
 /// How far the front is with stopping.

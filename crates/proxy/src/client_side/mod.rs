@@ -30,10 +30,10 @@ pub(crate) use response_writer::{Head, ResponseWriter, WriteError};
 use crate::client::Interest;
 use crate::connection::{Connection, Watch};
 use crate::connection_counts::Upgraded;
-use crate::delegation::RelayPlaces;
 use crate::error_chain::Chain;
 use crate::exchange::After;
 use crate::http2::Stream;
+use crate::queues::RelayPlaces;
 use crate::tls::ClientFacts;
 use crate::worker::Worker;
 

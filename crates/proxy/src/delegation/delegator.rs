@@ -20,13 +20,8 @@ use ostler_delegation::entry::{ExchangeLimits, RequestEntry};
 use ostler_delegation::rule::RuleError;
 use ostler_http1::{Framing, RequestFacts, RequestHead};
 
-use super::channel::{Channel, NotTaken, PlaceKey};
-use super::handoff::Record;
 use super::in_flight::InFlight;
-use super::queue::{Need, Passed, Queue, Taker, Ticket};
-use super::relay::RelayTarget;
 use super::responses::Responses;
-use super::rules::Rule;
 use super::verdict::End;
 use crate::admission::Deadline;
 use crate::client::{Interest, READ};
@@ -36,6 +31,9 @@ use crate::context::ExchangeContext;
 use crate::error_chain::Chain;
 use crate::limits::longest_head;
 use crate::outcome::ForwarderError;
+use crate::queues::{
+    Channel, Need, NotTaken, Passed, PlaceKey, Queue, Record, RelayTarget, Rule, Taker, Ticket,
+};
 
 /// How a delegated exchange ended, as far as the front is concerned.
 #[derive(Debug)]

@@ -9,11 +9,10 @@ use ostler_delegation::Stage;
 use ostler_delegation::entry::ExchangeKey;
 use ostler_http1::{Framing, RequestHead};
 
-use super::channel::Channel;
-use super::handoff::{Event, Handoff};
 use super::verdict::{End, Seen, Verdict, verdict};
 use crate::client::{Interest, READ};
 use crate::connection::Connection;
+use crate::queues::{Channel, Event, Handoff};
 
 /// How often it is looked whether a client that has ended its stream is still there: one that only says
 /// that it sends nothing more is answered, one that went away is noticed.

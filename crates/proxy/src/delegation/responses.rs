@@ -4,7 +4,7 @@
 use ostler_model::RouteModel;
 use ostler_model::transforms::{DelegatedResponse, RelayReason};
 
-use super::channel::Channel;
+use crate::queues::Channel;
 
 /// The response transforms of an exchange's route.
 pub(super) enum Responses<'a> {

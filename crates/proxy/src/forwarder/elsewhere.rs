@@ -7,10 +7,10 @@ use ostler_model::DestinationState;
 
 use crate::affinity;
 use crate::context::ExchangeContext;
-use crate::delegation::Record;
 use crate::destinations::SendError;
 use crate::error_chain::Chain;
 use crate::outcome::ForwarderError;
+use crate::queues::Record;
 use crate::worker::Worker;
 
 /// Chooses one of those that were available when the first was chosen and have not been tried, as

@@ -27,7 +27,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::client_side::{BodyRead, ClientSide, RequestBody, ResponseWriter};
 use crate::context::ExchangeContext;
-use crate::delegation::{Record, RelayPlaces, RelayTarget, Rule};
 use crate::destinations::{
     ForwardBody, Interim, Left, NotForwarded, NotRelayed, RequestError, ResponseBody, SendError,
     Upgraded,
@@ -36,6 +35,7 @@ use crate::error_chain::Chain;
 use crate::exchange::After;
 use crate::failing::warn_of_failure;
 use crate::outcome::ForwarderError;
+use crate::queues::{Record, RelayPlaces, RelayTarget, Rule};
 
 use answers::{Own, failed, gone, local, refuse_key, unprepared};
 use prepared::{Prepared, Reply};

@@ -10,9 +10,9 @@ use ostler_delegation::rule::RuleError;
 use ostler_delegation::runtime::{QueueFolder, RuntimeFolder};
 use ostler_delegation::{ChannelError, DelegationRule, QueueError};
 
-use crate::delegation::{RelayPlaces, RelayTarget};
 use crate::destinations::{ForwardBody, Interim, SendError};
 use crate::error_chain::Chain;
+use crate::queues::{RelayPlaces, RelayTarget};
 use crate::tls::ClientFacts;
 
 /// A queue gave no response.

@@ -21,10 +21,10 @@ use super::pace::{Due, Pace, Step};
 use super::stream::Stream;
 use crate::client_side::{BodyRead, ClientSide};
 use crate::connection::{FIRST_REQUEST, Watch};
-use crate::delegation::RelayPlaces;
 use crate::exchange::exchange;
 use crate::limits::FrontLimits;
 use crate::local_answer::report_refused;
+use crate::queues::RelayPlaces;
 use crate::tls::ClientFacts;
 use crate::worker::Worker;
 

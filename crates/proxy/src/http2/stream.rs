@@ -18,8 +18,8 @@ use super::connection::Connection;
 use crate::client_side::{BodyFailure, Head, Piece, WriteError};
 use crate::connection::Watch;
 use crate::data_rates::DataRates;
-use crate::delegation::RelayPlaces;
 use crate::linger;
+use crate::queues::RelayPlaces;
 use crate::tls::ClientFacts;
 use crate::worker::Worker;
 

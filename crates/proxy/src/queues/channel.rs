@@ -17,6 +17,7 @@ use ostler_delegation::{OpenConnectionError, Stage};
 use ostler_shm::PushError;
 use tokio::io::unix::AsyncFd;
 
+use super::flush::Flush;
 use super::handoff::{Event, Handoff, Handoffs, Record};
 use super::instance::{Instance, Presence};
 use super::queue::{Queue, Watchdog};
@@ -24,7 +25,6 @@ use super::room::Room;
 use crate::client::Client;
 use crate::descriptors::OnceAMinute;
 use crate::error_chain::Chain;
-use crate::flush::Flush;
 use crate::readiness::readable;
 use crate::tls::TlsFacts;
 

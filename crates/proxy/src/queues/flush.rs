@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use crate::delegation::Channel;
+use super::channel::Channel;
 
 thread_local! {
     static PACED: RefCell<Option<Rc<Flush>>> = const { RefCell::new(None) };

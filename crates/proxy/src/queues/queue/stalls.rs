@@ -31,7 +31,7 @@ pub(crate) struct Watchdog {
 impl Watchdog {
     /// A request was put into a ring.
     #[inline]
-    pub(in crate::delegation) fn arm(&self) {
+    pub(in crate::queues) fn arm(&self) {
         if self.wanted.get() && !self.armed.replace(true) {
             self.wake();
         }

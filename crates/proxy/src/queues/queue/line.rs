@@ -15,7 +15,7 @@ use std::task::{Context, Poll, Waker};
 
 use ostler_delegation::UrlPrefix;
 
-use crate::delegation::registry::QueueShared;
+use crate::queues::registry::QueueShared;
 
 /// What a request waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]

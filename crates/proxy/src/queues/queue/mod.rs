@@ -21,7 +21,7 @@ use super::channel::Channel;
 use super::registry::{QueueRegistry, QueueShared};
 use super::relay::RelayTarget;
 use crate::error_chain::Chain;
-use crate::flush::Flush;
+use crate::queues::flush::Flush;
 
 pub(super) use joining::watch_control;
 pub(crate) use line::{Lines, Need, Ticket};

@@ -8,11 +8,11 @@ use ostler_delegation::{ChannelError, DelegationRule};
 
 use super::joining::WELCOME_TIMEOUT;
 use super::{Channel, Passed, Queue, Taker};
-use crate::delegation::relay::RelayTarget;
+use crate::queues::relay::RelayTarget;
 
 impl Queue {
     /// The channel's instance as one that is relayed to; opened when first asked for.
-    pub(in crate::delegation) async fn relay_beside(
+    pub(crate) async fn relay_beside(
         self: &Rc<Self>,
         channel: &Channel,
     ) -> Result<Rc<RelayTarget>, ChannelError> {

@@ -11,10 +11,10 @@ use ostler_shm::ControlSocket;
 use tokio::io::unix::AsyncFd;
 
 use super::Queue;
-use crate::delegation::channel::Channel;
-use crate::delegation::instance::Presence;
-use crate::delegation::relay::RelayTarget;
 use crate::error_chain::Chain;
+use crate::queues::channel::Channel;
+use crate::queues::instance::Presence;
+use crate::queues::relay::RelayTarget;
 use crate::readiness::readable;
 
 /// When an instance that did not open a channel is asked again: at every turn would be a spin.
@@ -199,9 +199,7 @@ async fn welcomed(mut opening: Opening) -> Result<FrontChannel, ChannelError> {
 }
 
 /// A second descriptor of a control socket, registered for reading.
-pub(in crate::delegation) fn watch_control(
-    control: &ControlSocket,
-) -> io::Result<AsyncFd<OwnedFd>> {
+pub(in crate::queues) fn watch_control(control: &ControlSocket) -> io::Result<AsyncFd<OwnedFd>> {
     readable(control.as_fd().try_clone_to_owned()?)
 }
 

@@ -1,0 +1,20 @@
+//! Request queues as a thread sees them: their instances, the channels to these, and the requests that are
+//! with a target or wait for one.
+
+mod channel;
+mod flush;
+mod handoff;
+mod instance;
+mod queue;
+mod registry;
+mod relay;
+mod room;
+mod rules;
+
+pub(crate) use channel::{Channel, NotTaken, Place, PlaceKey};
+pub(crate) use flush::{Flush, before_waiting};
+pub(crate) use handoff::{Event, Handoff, Record};
+pub(crate) use queue::{Need, Passed, Queue, Taker, Ticket};
+pub(crate) use registry::{QueueRegistry, Trust};
+pub(crate) use relay::{RelayPlaces, RelayTarget};
+pub(crate) use rules::{Rule, Rules};
