@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::endpoint::{Endpoint, ListenAddress, bind};
 use crate::front_options::FrontOptions;
+use crate::front_thread;
 use crate::health;
 use crate::limits::FrontLimits;
 use crate::listeners::{Change, EndpointId};
@@ -300,10 +301,10 @@ fn start_worker(
 ) -> io::Result<JoinHandle<()>> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.on_thread_park(crate::queues::before_waiting);
-    crate::threads::start(format!("front-{number}"), builder, move |thread| {
-        thread.block_on(async move {
+    crate::runtime_thread::start(format!("front-{number}"), builder, move |runtime| {
+        runtime.block_on(async move {
             let seed = ostler_shm::monotonic_nanoseconds() ^ (number << 48);
-            Worker::new(shared, seed).run(changes, phase).await;
+            front_thread::run(Worker::new(shared, seed), changes, phase).await;
         });
     })
 }

@@ -2,15 +2,16 @@
 //! each.
 
 use std::cell::{Cell, RefCell};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
 use slab::Slab;
 use tokio::task::{AbortHandle, JoinHandle};
 
-use crate::accept::Listener;
+use crate::accept::{self, Incoming, Listener};
 use crate::endpoint::Endpoint;
+use crate::slow_timer::TICK;
 use crate::worker::Worker;
 
 /// How long connections of an endpoint that is no longer listened on may go on (reference
@@ -43,7 +44,7 @@ struct Accepting {
 
 /// An endpoint's connections on one thread.
 #[derive(Debug, Default)]
-pub(crate) struct EndpointConnections {
+struct EndpointConnections {
     tasks: RefCell<Slab<Option<AbortHandle>>>,
     /// They are to end, each with the exchange it is in.
     ending: Rc<Cell<bool>>,
@@ -51,14 +52,14 @@ pub(crate) struct EndpointConnections {
 
 impl EndpointConnections {
     /// Says whether they are to end.
-    pub(crate) fn ending(&self) -> Rc<Cell<bool>> {
+    fn ending(&self) -> Rc<Cell<bool>> {
         Rc::clone(&self.ending)
     }
 }
 
 impl Listeners {
     /// Listens on one endpoint more.
-    pub(crate) fn begin(
+    fn begin(
         &mut self,
         worker: &Rc<Worker>,
         id: EndpointId,
@@ -68,7 +69,7 @@ impl Listeners {
         let open = Rc::<EndpointConnections>::default();
         let (listener, endpoint) = (Rc::new(listener), Rc::new(endpoint.clone()));
         let accepting = (Rc::clone(&listener), Rc::clone(&endpoint), Rc::clone(&open));
-        let accept = Rc::clone(worker).accept(accepting.0, accepting.1, accepting.2);
+        let accept = accept(Rc::clone(worker), accepting.0, accepting.1, accepting.2);
         self.0.push(Accepting {
             id,
             endpoint,
@@ -118,11 +119,62 @@ impl Accepting {
         self.accept.abort();
         let _ = self.accept.await;
         while let Ok(incoming) = self.listener.try_accept() {
-            worker.accepted(incoming, &self.endpoint, &self.open);
+            accepted(worker, incoming, &self.endpoint, &self.open);
         }
         // At once: what is made from here on is lost.
         drop(self.listener);
         worker.check(true);
+    }
+}
+
+/// Accepts connections of an endpoint, which are among those that are `open` while they last.
+async fn accept(
+    worker: Rc<Worker>,
+    listener: Rc<Listener>,
+    endpoint: Rc<Endpoint>,
+    open: Rc<EndpointConnections>,
+) {
+    let descriptors = worker.descriptors();
+    let mut short = false;
+    loop {
+        // What is accepted beyond what clients are given is of the reserve: no more of it, then.
+        while short {
+            tokio::time::sleep(TICK).await;
+            short = descriptors.are_short(listener.as_fd());
+        }
+        match listener.accept().await {
+            Ok(incoming) => {
+                if descriptors.are_reserved(incoming.as_fd()) {
+                    short = descriptors.are_short(listener.as_fd());
+                }
+                accepted(&worker, incoming, &endpoint, &open);
+            }
+            Err(error) => {
+                tracing::error!(%error, "cannot accept a connection");
+                tokio::time::sleep(TICK).await;
+                short = descriptors.are_short(listener.as_fd());
+            }
+        }
+    }
+}
+
+/// Serves a connection, in a task of its own.
+fn accepted(
+    worker: &Rc<Worker>,
+    incoming: Incoming,
+    endpoint: &Rc<Endpoint>,
+    open: &Rc<EndpointConnections>,
+) {
+    match worker.counts().admit(&worker.limits()) {
+        Ok(mut counted) => {
+            counted.begin(open.ending(), worker.one_begins());
+            let (worker, endpoint) = (Rc::clone(worker), Rc::clone(endpoint));
+            spawn(open, accept::serve(worker, endpoint, incoming, counted));
+        }
+        Err(refused) => {
+            let client = incoming.peer;
+            tracing::debug!(?client, ?refused, "a connection is closed at once");
+        }
     }
 }
 
@@ -139,7 +191,7 @@ async fn drain(open: Rc<EndpointConnections>) {
 }
 
 /// Runs a connection as one of its endpoint's.
-pub(crate) fn spawn(open: &Rc<EndpointConnections>, serve: impl Future<Output = ()> + 'static) {
+fn spawn(open: &Rc<EndpointConnections>, serve: impl Future<Output = ()> + 'static) {
     let at = open.tasks.borrow_mut().insert(None);
     let counted = Counted {
         open: Rc::clone(open),

@@ -1,8 +1,8 @@
-//! One thread of the front: its connections, its queues, its forwarding pools, its slow clock.
+//! What one thread of the front has and knows: its connections, queues, pools, its slow clock, and what
+//! is in force of the configuration.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
-use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,16 +10,14 @@ use std::time::Instant;
 use ostler_delegation::{QueueError, QueueName};
 use ostler_model::{ClusterState, DestinationModel, DestinationState, FastRandom, Snapshot};
 use ostler_shm::kernel_tls::KernelTls;
-use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
 
-use crate::accept::{self, Incoming, Listener};
 use crate::connection::Watch;
-use crate::connection_counts::Begins;
+use crate::connection_counts::{Begins, ConnectionCounts};
+use crate::descriptors::Descriptors;
 use crate::destinations::{Destination, Destinations, RequestError};
-use crate::endpoint::Endpoint;
 use crate::health::HealthSignal;
 use crate::limits::FrontLimits;
-use crate::listeners::{self, Change, EndpointConnections, Listeners};
 use crate::pipeline::Pipeline;
 use crate::queues::Flush;
 use crate::queues::{Queue, Rule, Rules};
@@ -51,6 +49,18 @@ pub(crate) struct Worker {
     phase: Cell<Phase>,
     /// Connections that have been accepted and are not among the others yet.
     beginning: Rc<Cell<usize>>,
+}
+
+/// What runs beside the connections; ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Begun([AbortHandle; 2]);
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        for task in &self.0 {
+            task.abort();
+        }
+    }
 }
 
 /// A connection's place among the worker's; dropped with it.
@@ -236,108 +246,56 @@ impl Worker {
         }
     }
 
-    /// Accepts and serves until the front stops, then until what is under way has ended.
-    pub(crate) async fn run(
-        self: Rc<Self>,
-        mut changes: mpsc::UnboundedReceiver<Change>,
-        mut phase: watch::Receiver<Phase>,
-    ) {
+    /// Runs what the thread does beside its connections: waking targets, and the tick.
+    pub(crate) fn begin(self: &Rc<Self>) -> Begun {
         self.flush.pace_thread();
-        let flush = tokio::task::spawn_local(Rc::clone(&self.flush).run());
-        let ticks = tokio::task::spawn_local(Rc::clone(&self).tick());
-        let mut listeners = Listeners::default();
-        loop {
-            tokio::select! {
-                _ = phase.wait_for(|phase| *phase != Phase::Running) => break,
-                Some(change) = changes.recv() => listeners.change(&self, change).await,
-            }
-        }
-        // Sockets that this thread has not heard of yet have had connections since they were bound, which
-        // would be reset with them.
-        changes.close();
-        while let Ok(change) = changes.try_recv() {
-            listeners.change(&self, change).await;
-        }
+        Begun([
+            tokio::task::spawn_local(Rc::clone(&self.flush).run()).abort_handle(),
+            tokio::task::spawn_local(Rc::clone(self).tick()).abort_handle(),
+        ])
+    }
+
+    /// From here on connections end with the exchange they are in.
+    pub(crate) fn drain(&self) {
         self.phase.set(Phase::Draining);
-        listeners.end(&self).await;
-        self.check(true);
-        let begun = crate::clock::now();
-        // Clients whose connections begin are about to ask, if they do not take too long.
-        let begins =
-            || self.beginning.get() > 0 && begun.elapsed() < crate::connection::FIRST_REQUEST;
-        while (self.is_busy() || begins()) && *phase.borrow() != Phase::Stopping {
-            tokio::select! {
-                () = tokio::time::sleep(TICK / 4) => self.check(true),
-                _ = phase.changed() => {}
-            }
-        }
+    }
+
+    /// Tells targets that nothing more comes.
+    pub(crate) fn leave_queues(&self) {
         self.flush.now();
         for queue in self.queues.borrow().values() {
             queue.leave();
         }
-        flush.abort();
-        ticks.abort();
+    }
+
+    /// Whether connections have been accepted that are not served yet.
+    pub(crate) fn has_beginning(&self) -> bool {
+        self.beginning.get() > 0
+    }
+
+    /// Counts a connection as one that is about to be served.
+    pub(crate) fn one_begins(&self) -> Begins {
+        Begins::among(&self.beginning)
+    }
+
+    /// The connections of all threads, counted.
+    pub(crate) fn counts(&self) -> &Arc<ConnectionCounts> {
+        &self.shared.connections
+    }
+
+    /// What descriptors there are for clients.
+    pub(crate) fn descriptors(&self) -> &Descriptors {
+        &self.shared.descriptors
     }
 
     /// Whether stopping now would lose anything. What a target has taken is safe with it.
-    fn is_busy(&self) -> bool {
+    pub(crate) fn is_busy(&self) -> bool {
         let queues = self.queues.borrow();
         if queues.values().any(|queue| queue.untaken() > 0) {
             return true;
         }
         let connections = self.connections.borrow();
         connections.iter().any(|(_, watch)| watch.needs_front())
-    }
-
-    /// Accepts connections of an endpoint, which are among those that are `open` while they last.
-    pub(crate) async fn accept(
-        self: Rc<Self>,
-        listener: Rc<Listener>,
-        endpoint: Rc<Endpoint>,
-        open: Rc<EndpointConnections>,
-    ) {
-        let mut short = false;
-        loop {
-            // What is accepted beyond what clients are given is of the reserve: no more of it, then.
-            while short {
-                tokio::time::sleep(TICK).await;
-                short = self.shared.descriptors.are_short(listener.as_fd());
-            }
-            match listener.accept().await {
-                Ok(incoming) => {
-                    if self.shared.descriptors.are_reserved(incoming.as_fd()) {
-                        short = self.shared.descriptors.are_short(listener.as_fd());
-                    }
-                    self.accepted(incoming, &endpoint, &open);
-                }
-                Err(error) => {
-                    tracing::error!(%error, "cannot accept a connection");
-                    tokio::time::sleep(TICK).await;
-                    short = self.shared.descriptors.are_short(listener.as_fd());
-                }
-            }
-        }
-    }
-
-    /// Serves a connection, in a task of its own.
-    pub(crate) fn accepted(
-        self: &Rc<Self>,
-        incoming: Incoming,
-        endpoint: &Rc<Endpoint>,
-        open: &Rc<EndpointConnections>,
-    ) {
-        match self.shared.connections.admit(&self.limits()) {
-            Ok(mut counted) => {
-                counted.begin(open.ending(), Begins::among(&self.beginning));
-                let (worker, endpoint) = (Rc::clone(self), Rc::clone(endpoint));
-                let serve = accept::serve(worker, endpoint, incoming, counted);
-                listeners::spawn(open, serve);
-            }
-            Err(refused) => {
-                let client = incoming.peer;
-                tracing::debug!(?client, ?refused, "a connection is closed at once");
-            }
-        }
     }
 
     async fn tick(self: Rc<Self>) {
@@ -398,60 +356,6 @@ impl Worker {
             .collect();
         for watch in watches {
             watch.check(self.now.get(), draining);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::{Read, Write};
-    use std::net::TcpStream;
-    use std::time::Duration;
-
-    use ostler_model::ProxyModel;
-
-    use super::*;
-    use crate::endpoint::{ListenAddress, ListenUrl, bind};
-    use crate::front_options::FrontOptions;
-
-    /// What a thread answers that is told to stop before it has heard where it listens.
-    fn answer_of_a_thread_that_stops_as_it_begins() -> String {
-        let url = ListenUrl::parse("http://127.0.0.1:0").unwrap();
-        let bound = bind(&url, 1).unwrap().remove(0);
-        let ListenAddress::Tcp(address) = bound.address else {
-            unreachable!("it is an address of TCP");
-        };
-        let (sender, changes) = mpsc::unbounded_channel();
-        let begin = Change::Begin(0, Endpoint::clear(url), bound.sockets);
-        sender.send(begin).unwrap();
-        let mut client = TcpStream::connect(address).unwrap();
-        client
-            .set_read_timeout(Some(Duration::from_secs(30)))
-            .unwrap();
-        client
-            .write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-            .unwrap();
-        let answer = std::thread::spawn(move || {
-            let mut answer = String::new();
-            client.read_to_string(&mut answer).map(|_| answer)
-        });
-        let (model, options) = (Arc::new(ProxyModel::new()), FrontOptions::default());
-        let shared = Arc::new(Shared::new(model, Pipeline::new(), &options, 1));
-        let phase = watch::Sender::new(Phase::Draining);
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build_local(tokio::runtime::LocalOptions::default())
-            .unwrap()
-            .block_on(Worker::new(shared, 1).run(changes, phase.subscribe()));
-        answer.join().unwrap().unwrap()
-    }
-
-    #[test]
-    fn a_connection_is_served_by_a_thread_that_stops_as_it_begins() {
-        // Which of two things that it hears at once a thread looks at first is chance.
-        for _ in 0..16 {
-            let answer = answer_of_a_thread_that_stops_as_it_begins();
-            assert!(answer.starts_with("HTTP/1.1 404 "), "{answer:?}");
         }
     }
 }

@@ -65,7 +65,7 @@ pub(crate) fn start(
     });
     let shared = Arc::clone(shared);
     let builder = tokio::runtime::Builder::new_current_thread();
-    crate::threads::start("health".to_owned(), builder, move |thread| {
+    crate::runtime_thread::start("health".to_owned(), builder, move |thread| {
         thread.block_on(async move {
             run(&Rc::new(Prober::new(shared, options, runtime)), phase).await;
         });

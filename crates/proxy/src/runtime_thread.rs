@@ -1,4 +1,4 @@
-//! The front's threads, each with a runtime of its own.
+//! Threads with a runtime of their own.
 
 use std::io;
 use std::sync::mpsc;
