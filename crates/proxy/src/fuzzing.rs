@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use http::request::Parts;
 use ostler_http1::{Limits, RequestHead};
 
-use crate::proxy_protocol::{HeaderDecoder, Progress};
+use crate::accept::proxy_protocol::{HeaderDecoder, Progress};
 use crate::static_files::range::{Asked, asked};
 use crate::tls::RecordBoundary;
 

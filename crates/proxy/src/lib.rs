@@ -38,7 +38,6 @@ mod listeners;
 mod local_answer;
 mod outcome;
 mod pipeline;
-mod proxy_protocol;
 mod queues;
 mod readiness;
 mod rebalance;

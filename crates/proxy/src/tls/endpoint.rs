@@ -89,16 +89,16 @@ impl TlsEndpoint {
     }
 
     /// What a client is told that asks for this name, or for none.
-    pub(super) fn host(&self, name: Option<&str>) -> Option<Host> {
+    pub(crate) fn host(&self, name: Option<&str>) -> Option<Host> {
         self.0.load().find(name).cloned()
     }
 }
 
 /// What a client is told.
 #[derive(Debug, Clone)]
-pub(super) struct Host {
-    pub(super) config: Arc<ServerConfig>,
-    pub(super) protocols: HttpProtocols,
+pub(crate) struct Host {
+    pub(crate) config: Arc<ServerConfig>,
+    pub(crate) protocols: HttpProtocols,
 }
 
 #[derive(Debug)]

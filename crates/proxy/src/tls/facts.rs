@@ -88,7 +88,7 @@ impl TlsFacts {
     }
 
     /// Of a session whose handshake is over.
-    pub(super) fn of(session: &ServerConnection) -> Self {
+    pub(crate) fn of(session: &ServerConnection) -> Self {
         let certificates = session.peer_certificates().unwrap_or_default();
         Self {
             server_name: session.server_name().map(str::to_owned),

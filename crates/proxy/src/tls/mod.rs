@@ -1,22 +1,20 @@
-//! TLS from clients: certificates, what is said to whom (SNI), the handshake, and the session that
-//! encrypts a connection afterwards. Bytes in, bytes out: which files they come from is not known here.
+//! TLS from clients: certificates, what is said to whom (SNI), and the session that encrypts a connection
+//! after the handshake. Bytes in, bytes out: which files they come from is not known here.
 
-mod accept;
 mod certificate;
 mod endpoint;
 mod facts;
 mod kernel;
 mod kernel_socket;
-mod plain_http;
 mod records;
 mod session;
 
-pub(crate) use accept::serve;
 pub use certificate::{Certificate, CertificateError, authorities};
 pub use endpoint::{TlsEndpoint, TlsHostOptions, TlsOptions, TlsSetupError};
 pub(crate) use facts::{ClientFacts, TlsFacts};
 pub(crate) use kernel::{SpentError, Stays, ToKernel};
 pub(crate) use kernel_socket::KernelSocket;
+pub(crate) use records::Followed;
 #[cfg(fuzzing)]
 pub(crate) use records::RecordBoundary;
 pub(crate) use session::TlsSession;

@@ -1,6 +1,10 @@
 //! Accepting connections, and what goes before HTTP on one: a PROXY header, the limit on the client's
 //! address, TLS.
 
+mod handshake;
+mod plain_http;
+pub(crate) mod proxy_protocol;
+
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -16,10 +20,11 @@ use crate::connection::Accepted;
 use crate::connection_counts::Counted;
 use crate::endpoint::Endpoint;
 use crate::error_chain::Chain;
-use crate::proxy_protocol::{self, Ends};
 use crate::readiness::readable;
-use crate::tls::{self, ClientFacts};
+use crate::tls::ClientFacts;
 use crate::worker::Worker;
+
+use proxy_protocol::Ends;
 
 /// A listening socket, of TCP or in the file system.
 #[derive(Debug)]
@@ -91,7 +96,7 @@ pub(crate) async fn serve(
     }
     let socket = incoming.socket;
     if let Some(endpoint) = &endpoint.tls {
-        return tls::serve(worker, socket, Arc::clone(endpoint), connection, counted).await;
+        return handshake::serve(worker, socket, Arc::clone(endpoint), connection, counted).await;
     }
     let accepted = Accepted {
         socket,

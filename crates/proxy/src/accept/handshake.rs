@@ -14,14 +14,11 @@ use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::endpoint::TlsEndpoint;
-use super::facts::{ClientFacts, TlsFacts};
 use super::plain_http;
-use super::records::Followed;
-use super::session::TlsSession;
 use crate::connection::{Accepted, Watch};
 use crate::connection_counts::Counted;
 use crate::error_chain::Chain;
+use crate::tls::{ClientFacts, Followed, TlsEndpoint, TlsFacts, TlsSession};
 use crate::worker::Worker;
 
 /// A fatal `unrecognized_name` (RFC 6066 section 3), before any key is agreed on.
