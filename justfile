@@ -66,7 +66,7 @@ vm *SUITES:
 
 # CPU per request, throughput and latency, side by side; see docs/performance.md.
 bench *ARGS:
-    cargo build --release --workspace
+    cargo build --release -p ostler -p ostler-bench
     cargo run --release -p ostler-bench -- {{ ARGS }}
 
 # The guided tour.

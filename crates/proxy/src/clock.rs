@@ -3,13 +3,13 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Now, for deadlines.
+/// Now, for deadlines: by the runtime's clock, which in tests stands still until it is set.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place that reads the monotonic clock"
 )]
 pub(crate) fn now() -> Instant {
-    Instant::now()
+    tokio::time::Instant::now().into_std()
 }
 
 /// The wall clock's time, for what others have dated.

@@ -87,13 +87,38 @@ impl Front {
         pipeline: Pipeline,
         options: &FrontOptions,
     ) -> Result<Self, StartError> {
-        if pipeline.delegates() {
-            support::check(&options.runtime)?;
-        }
         let threads = match options.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
         };
+        let (mut front, receivers) = Self::listening(model, pipeline, options, threads)?;
+        for (number, changes) in receivers.into_iter().enumerate() {
+            let shared = Arc::clone(&front.shared);
+            let phase = front.phase.subscribe();
+            let thread = start_worker(shared, number as u64, changes, phase);
+            let thread = thread.map_err(StartError::Thread)?;
+            front.threads.push(thread);
+        }
+        let checks = health::start(
+            &front.shared,
+            options.active_health,
+            options.runtime.clone(),
+            front.phase.subscribe(),
+        );
+        front.threads.push(checks.map_err(StartError::Thread)?);
+        Ok(front)
+    }
+
+    /// A front that listens, whose threads are still to be started: each with one of the receivers.
+    fn listening(
+        model: Arc<ProxyModel>,
+        pipeline: Pipeline,
+        options: &FrontOptions,
+        threads: usize,
+    ) -> Result<(Self, Vec<mpsc::UnboundedReceiver<Change>>), StartError> {
+        if pipeline.delegates() {
+            support::check(&options.runtime)?;
+        }
         let (changes, receivers): (Vec<_>, Vec<_>) =
             (0..threads).map(|_| mpsc::unbounded_channel()).unzip();
         let shared = Arc::new(Shared::new(model, pipeline, options, threads));
@@ -114,21 +139,26 @@ impl Front {
         for endpoint in &options.endpoints {
             front.listen(endpoint).map_err(StartError::Listen)?;
         }
-        for (number, changes) in receivers.into_iter().enumerate() {
-            let shared = Arc::clone(&front.shared);
-            let phase = front.phase.subscribe();
-            let thread = start_worker(shared, number as u64, changes, phase);
-            let thread = thread.map_err(StartError::Thread)?;
-            front.threads.push(thread);
-        }
-        let checks = health::start(
-            &front.shared,
-            options.active_health,
-            options.runtime.clone(),
-            front.phase.subscribe(),
-        );
-        front.threads.push(checks.map_err(StartError::Thread)?);
-        Ok(front)
+        Ok((front, receivers))
+    }
+
+    /// A front of one thread, which is whoever runs the future, on a runtime of its own.
+    #[cfg(feature = "in-memory")]
+    pub(crate) fn on_one_thread(
+        model: Arc<ProxyModel>,
+        pipeline: Pipeline,
+        options: &FrontOptions,
+    ) -> Result<(Self, impl Future<Output = ()> + use<>), StartError> {
+        let (front, receivers) = Self::listening(model, pipeline, options, 1)?;
+        let (shared, phase) = (Arc::clone(&front.shared), front.phase.subscribe());
+        let run = async move {
+            for changes in receivers {
+                // Any seed does, as long as it is the same each time.
+                let worker = Worker::new(Arc::clone(&shared), 1);
+                front_thread::run(worker, changes, phase.clone()).await;
+            }
+        };
+        Ok((front, run))
     }
 
     /// The addresses of TCP that are listened on, ports included.

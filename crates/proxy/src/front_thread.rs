@@ -33,9 +33,9 @@ pub(crate) async fn run(
     worker.drain();
     listeners.end(&worker).await;
     worker.check(true);
-    let begun = clock::now();
     // Clients whose connections begin are about to ask, if they do not take too long.
-    let begins = || worker.has_beginning() && begun.elapsed() < crate::connection::FIRST_REQUEST;
+    let patience = clock::now() + crate::connection::FIRST_REQUEST;
+    let begins = || worker.has_beginning() && clock::now() < patience;
     while (worker.is_busy() || begins()) && *phase.borrow() != Phase::Stopping {
         tokio::select! {
             () = tokio::time::sleep(TICK / 4) => worker.check(true),

@@ -32,6 +32,8 @@ mod front_thread;
 pub mod fuzzing;
 mod health;
 mod http2;
+#[cfg(feature = "in-memory")]
+pub mod in_memory;
 mod limits;
 mod linger;
 mod listeners;

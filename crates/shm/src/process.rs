@@ -25,6 +25,10 @@ pub fn raise_open_file_limit() -> u64 {
 /// Nanoseconds on a clock that never goes back and is the same in every process on the host
 /// (`CLOCK_MONOTONIC`). Processes in different time namespaces may disagree (time_namespaces(7)).
 #[inline]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the clock that processes share"
+)]
 pub fn monotonic_nanoseconds() -> u64 {
     const NANOSECONDS: u64 = 1_000_000_000;
     let now = clock_gettime(ClockId::Monotonic);
@@ -41,6 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "both clocks are compared")]
     fn the_clock_agrees_with_the_kernel_s_uptime() {
         let before = monotonic_nanoseconds();
         let now = clock_gettime(ClockId::Monotonic);

@@ -11,7 +11,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use ostler_delegation::entry::{Completed, ExchangeKey, RequestEntry};
 use ostler_delegation::target::TargetShared;
 use ostler_http1::{BodyDecoder, BodyProgress, CONTINUE};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 
 use crate::client::Client;
 use crate::error::BodyError;
@@ -345,7 +345,7 @@ impl State {
             Poll::Pending => {
                 let timeout = self.timeout;
                 let timer = self.timer.get_or_insert_with(|| {
-                    Box::pin(tokio::time::sleep_until(Instant::now() + timeout))
+                    Box::pin(tokio::time::sleep_until(crate::clock::now() + timeout))
                 });
                 ready!(timer.as_mut().poll(cx));
                 Poll::Ready(Err(BodyError::TimedOut(timeout)))

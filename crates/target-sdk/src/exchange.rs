@@ -1,6 +1,5 @@
 //! One exchange, from the entry that came out of the queue to the completion that goes back.
 
-use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +23,7 @@ use crate::info::RequestInfo;
 use crate::panics::{Contained, contain};
 use crate::response::{Responder, ResponseError, Sent, SharedClient, bare};
 use crate::send_file::{AskedRange, apply_range};
-use crate::{BoxError, upgrade};
+use crate::{BoxError, clock, upgrade};
 
 /// Most bytes of an unread body that are read so that the connection can carry another request.
 const DRAIN_MOST: u64 = 256 * 1024;
@@ -201,7 +200,7 @@ fn deadline_of(limits: &ExchangeLimits, now_ns: u64) -> Option<(Instant, StatusC
     // A front that names a status that is none, or only begins a response, gets the usual one.
     let status = status.ok().filter(|status| !status.is_informational());
     let status = status.unwrap_or(StatusCode::GATEWAY_TIMEOUT);
-    Some((Instant::now().checked_add(left)?, status))
+    Some((clock::now().checked_add(left)?, status))
 }
 
 /// Calls a service as soon as it is ready; its errors and panics are a 500. Of a response that is a
@@ -248,7 +247,7 @@ impl Exchange {
         let (_, status) = self
             .deadline
             .take()
-            .unwrap_or((Instant::now(), StatusCode::GATEWAY_TIMEOUT));
+            .unwrap_or((clock::now(), StatusCode::GATEWAY_TIMEOUT));
         if let Some(body) = &self.body {
             body.detach();
             // What is left of it could take for ever.
@@ -386,7 +385,13 @@ impl Exchange {
     pub(crate) fn change_switching(&self, fields: &mut http::HeaderMap) {
         if let Some(transforms) = &self.transforms {
             let status = StatusCode::SWITCHING_PROTOCOLS;
-            transforms.head(self.facts, status, fields, BodyLength::Empty, &date());
+            transforms.head(
+                self.facts,
+                status,
+                fields,
+                BodyLength::Empty,
+                &clock::date(),
+            );
         }
         for (name, value) in directives(&self.directives) {
             if let (Ok(name), Ok(value)) = (
@@ -443,24 +448,3 @@ impl Drop for Exchange {
 /// How long a connection that is being closed is listened to: by time, since any number of bytes is
 /// on its way where the line is fast.
 const LINGER: Duration = Duration::from_secs(30);
-
-/// The `Date` field's value, made once a second and thread.
-pub(crate) fn date() -> [u8; 29] {
-    thread_local! {
-        static DATE: Cell<(u64, [u8; 29])> = const { Cell::new((0, [0; 29])) };
-    }
-    // A date in the past where the clock is before 1970: as wrong as the clock.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this library's one look at the wall clock"
-    )]
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let now = now.map_or(0, |now| now.as_secs());
-    let (second, date) = DATE.get();
-    if second == now && now != 0 {
-        return date;
-    }
-    let date = ostler_http1::format_date(now);
-    DATE.set((now, date));
-    date
-}

@@ -31,6 +31,7 @@ mod builder;
 mod channel;
 mod client;
 mod clients;
+mod clock;
 mod error;
 mod exchange;
 mod info;

@@ -86,7 +86,7 @@ impl Responder<'_> {
             (None, Some(length)) => BodyLength::Known(length),
             (None, None) => BodyLength::Unknown,
         };
-        let date = crate::exchange::date();
+        let date = crate::clock::date();
         if let Some(transforms) = self.transforms {
             let fields = &mut parts.headers;
             length = transforms.head(self.facts, parts.status, fields, length, &date);

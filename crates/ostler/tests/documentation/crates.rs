@@ -25,6 +25,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "target-sdk",
         ],
     ),
+    ("test-support", &["config", "delegation", "model", "proxy"]),
 ];
 
 /// Crates that do without an async runtime.

@@ -1,6 +1,7 @@
 //! What YARP did with hundreds of small configurations, recorded, and what this program does with
 //! them: every difference is one that the list `tests/yarp/differences.json` tells of.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
+#![expect(clippy::disallowed_methods, reason = "a test's patience is real time")]
 
 mod client;
 mod compare;

@@ -1,0 +1,242 @@
+//! A target whose every move is the test's: it takes a request, says how far it is, answers, or dies.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+
+use ostler_delegation::entry::{Completed, ExchangeKey};
+use ostler_delegation::queue::{OpenOptions, QueueInstance};
+use ostler_delegation::runtime::RuntimeFolder;
+use ostler_delegation::target::{Accepted, Event, Greeting, TargetChannel, accept};
+use ostler_delegation::{
+    ChannelError, Disposition, Ending, QueueName, QueueProperties, RequestQueueMode, UrlPrefix,
+};
+use ostler_proxy::in_memory::InMemoryFront;
+
+/// What every instance registers.
+const PREFIX: &str = "http://*:80/";
+
+/// An instance of a queue.
+#[derive(Debug)]
+pub struct Target {
+    front: Rc<InMemoryFront>,
+    /// Taken when the instance leaves or dies.
+    instance: Option<QueueInstance>,
+    channel: Option<TargetChannel>,
+    /// By slot and generation.
+    clients: HashMap<(u32, u32), UnixStream>,
+    /// Requests that the front or its client has given up.
+    cancelled: Vec<ExchangeKey>,
+}
+
+/// A request that a target has taken out of its ring.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// Which exchange it is.
+    pub key: ExchangeKey,
+    /// Its head, as it travelled.
+    pub head: String,
+    /// The part of its body that came with the head.
+    pub prefix: Vec<u8>,
+}
+
+impl Target {
+    pub(crate) fn open(front: &Rc<InMemoryFront>, runtime: &RuntimeFolder, queue: &str) -> Self {
+        let name = QueueName::new(queue).expect("the test names a queue");
+        let prefix = UrlPrefix::parse(PREFIX).expect("it is a prefix");
+        let options = OpenOptions {
+            properties: QueueProperties::new(&name),
+            name,
+            mode: RequestQueueMode::CreateOrAttach,
+            url_prefixes: vec![prefix],
+            label: "by hand".into(),
+            permissions: 0o700,
+        };
+        let mut instance = QueueInstance::open(runtime, options).expect("the folder is our own");
+        // As if each process before it had died: requests wait for the next one.
+        instance.keep_queue(true);
+        front.settle();
+        Self {
+            front: Rc::clone(front),
+            instance: Some(instance),
+            channel: None,
+            clients: HashMap::new(),
+            cancelled: Vec::new(),
+        }
+    }
+
+    /// Welcomes the front, if it has come; false if not, and it has not been welcomed before.
+    pub fn welcome(&mut self) -> bool {
+        while self.channel.is_none() {
+            let Some(instance) = &self.instance else {
+                return false;
+            };
+            let Ok(control) = instance.listener().accept() else {
+                return false;
+            };
+            let greeting = Greeting {
+                label: "by hand".into(),
+                url_prefixes: vec![PREFIX.into()],
+                max_connections: 1000,
+            };
+            match accept(control, &greeting) {
+                Ok(Accepted::Rings(channel)) => self.channel = Some(*channel),
+                // Whoever attaches to a queue looks whether its instances live.
+                Err(ChannelError::Closed) => {}
+                other => panic!("a front of the same user asks for rings: {other:?}"),
+            }
+        }
+        self.front.settle();
+        true
+    }
+
+    /// The next request, which is *received* from now on.
+    pub fn take(&mut self) -> Taken {
+        self.try_take().expect("no request is in the ring")
+    }
+
+    /// The next request, if there is one that the front has not withdrawn.
+    pub fn try_take(&mut self) -> Option<Taken> {
+        while let Some(taken) = self.try_pop() {
+            let began = self.channel().shared().begin(taken.key);
+            self.front.settle();
+            if began {
+                return Some(taken);
+            }
+        }
+        None
+    }
+
+    /// The next request, which is still *queued* as far as the front can see.
+    pub fn try_pop(&mut self) -> Option<Taken> {
+        self.welcome();
+        self.read_control();
+        loop {
+            let event = self.channel.as_mut()?.poll_event();
+            match event.expect("the front keeps to the protocol")? {
+                Event::Request(key, request) => {
+                    return Some(Taken {
+                        key,
+                        head: String::from_utf8_lossy(request.head.raw).into_owned(),
+                        prefix: request.prefix.to_vec(),
+                    });
+                }
+                Event::Connection {
+                    slot,
+                    generation,
+                    client,
+                    ..
+                } => {
+                    self.clients.insert((slot, generation), client.into());
+                }
+                Event::ClientGone(key) => self.cancelled.push(key),
+                Event::Closed { slot, generation } => {
+                    self.clients.remove(&(slot, generation));
+                }
+                Event::Unreceived(_) | Event::Goodbye => {}
+            }
+        }
+    }
+
+    fn read_control(&mut self) {
+        while let Some(channel) = &mut self.channel {
+            match channel.poll_control() {
+                Ok(Some(Event::Connection {
+                    slot,
+                    generation,
+                    client,
+                    ..
+                })) => {
+                    self.clients.insert((slot, generation), client.into());
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => return,
+                Err(_) => self.channel = None,
+            }
+        }
+    }
+
+    /// Whether the front has said that nobody waits for this request any more.
+    pub fn is_cancelled(&mut self, taken: &Taken) -> bool {
+        if let Some(next) = self.try_pop() {
+            panic!("there is another request first: {next:?}");
+        }
+        self.cancelled.contains(&taken.key)
+    }
+
+    /// Says that body bytes may have been read.
+    pub fn reads_body(&self, taken: &Taken) {
+        self.channel().shared().body_read(taken.key);
+        self.front.settle();
+    }
+
+    /// Says that it answers, and writes bytes of that to the client.
+    pub fn says(&mut self, taken: &Taken, bytes: &str) {
+        self.channel().shared().responding(taken.key);
+        let client = self
+            .clients
+            .get_mut(&(taken.key.slot, taken.key.generation));
+        let client = client.expect("the client came before its request");
+        client
+            .write_all(bytes.as_bytes())
+            .expect("the client is there");
+        self.front.settle();
+    }
+
+    /// Says that the exchange is over.
+    pub fn completes(&self, taken: &Taken, disposition: Disposition) {
+        let ending = match disposition {
+            Disposition::Returned => Ending::NotBegun,
+            _ => Ending::Answered,
+        };
+        self.channel().shared().complete(&Completed {
+            key: taken.key,
+            disposition,
+            ending,
+            status: 200,
+            bytes_sent: 1,
+            body_received: 0,
+            received_ns: 0,
+            first_byte_ns: 0,
+            completed_ns: 0,
+            leftover: Vec::new(),
+        });
+        self.front.settle();
+    }
+
+    /// Answers whole and keeps the connection.
+    pub fn answers(&mut self, taken: &Taken, body: &str) {
+        let length = body.len();
+        self.says(
+            taken,
+            &format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}"),
+        );
+        self.completes(taken, Disposition::Keep);
+    }
+
+    /// Dies: its sockets close, and nothing is said.
+    pub fn dies(self) {
+        let Self {
+            front,
+            instance,
+            channel,
+            clients,
+            ..
+        } = self;
+        drop((channel, clients, instance));
+        front.settle();
+    }
+
+    /// Leaves as a target that stops does: the queue goes with its last instance.
+    pub fn leaves(mut self) {
+        if let Some(instance) = &mut self.instance {
+            instance.keep_queue(false);
+        }
+        self.dies();
+    }
+
+    fn channel(&self) -> &TargetChannel {
+        self.channel.as_ref().expect("a front has been welcomed")
+    }
+}
