@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use ostler_target::{RequestQueueMode, Verbosity503};
 
+use crate::sample_target::CertificateFiles;
+
 /// A reverse proxy that delegates requests to the processes that answer them.
 #[derive(Debug, Parser)]
 #[command(version, about, propagate_version = true)]
@@ -120,6 +122,10 @@ pub(crate) struct SampleTargetArgs {
     /// Serve this address directly as well.
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) listen: Option<SocketAddr>,
+    /// Serve that address over TLS, with HTTP/2 and HTTP/1.1: PEM files of the certificate, with those
+    /// that lead to its authority, and of its private key.
+    #[arg(long, value_name = "CERT,KEY", requires = "listen")]
+    pub(crate) tls: Option<CertificateFiles>,
     /// Most requests that may wait in the queue.
     #[arg(long, default_value_t = 1000)]
     pub(crate) queue_limit: u32,

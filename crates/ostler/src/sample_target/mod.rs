@@ -2,14 +2,20 @@
 
 mod app;
 mod bodies;
+mod tls;
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::Router;
 use ostler_target::RequestQueue;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+pub(crate) use self::tls::CertificateFiles;
 
 use crate::args::SampleTargetArgs;
 
@@ -59,18 +65,13 @@ async fn serve(args: SampleTargetArgs) -> anyhow::Result<()> {
         let _ = stop.wait_for(|stop| *stop).await;
     };
 
-    let mut direct = None;
-    if let Some(address) = args.listen {
-        let listener = tokio::net::TcpListener::bind(address)
-            .await
-            .with_context(|| format!("cannot listen on {address}"))?;
-        println!("listening on http://{}", listener.local_addr()?);
-        let app = app
-            .clone()
-            .into_make_service_with_connect_info::<std::net::SocketAddr>();
-        let served = axum::serve(listener, app).with_graceful_shutdown(stopped(stop.subscribe()));
-        direct = Some(tokio::spawn(served.into_future()));
-    }
+    let direct = match args.listen {
+        Some(address) => {
+            let stopped = stopped(stop.subscribe());
+            Some(listen(address, args.tls.as_ref(), app.clone(), stopped).await?)
+        }
+        None => None,
+    };
     let name = queue.name().to_owned();
     let serving =
         ostler_target::serve(queue, app).with_graceful_shutdown(stopped(stop.subscribe()));
@@ -87,4 +88,30 @@ async fn serve(args: SampleTargetArgs) -> anyhow::Result<()> {
         let _ = tokio::time::timeout(Duration::from_secs(5), direct).await;
     }
     Ok(())
+}
+
+/// Serves the address directly, as if there were no front, until `stopped` comes to its end.
+async fn listen(
+    address: SocketAddr,
+    tls: Option<&CertificateFiles>,
+    app: Router,
+    stopped: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<JoinHandle<()>> {
+    let acceptor = tls.map(CertificateFiles::acceptor).transpose()?;
+    let listener = tokio::net::TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}"))?;
+    let address = listener.local_addr()?;
+    if let Some(acceptor) = acceptor {
+        println!("listening on https://{address}");
+        return Ok(tokio::spawn(tls::serve(listener, acceptor, app, stopped)));
+    }
+    println!("listening on http://{address}");
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    let served = axum::serve(listener, app).with_graceful_shutdown(stopped);
+    Ok(tokio::spawn(async {
+        if let Err(error) = served.await {
+            tracing::warn!(%error, "serving directly has ended");
+        }
+    }))
 }

@@ -4,7 +4,10 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::support::{Front, Process, Sandbox, delegating_by_path, delegating_to, eventually};
+use crate::support::http2_client::{self, Http2Client};
+use crate::support::{
+    Authority, Front, Process, Sandbox, TlsSettings, delegating_by_path, delegating_to, eventually,
+};
 
 /// What a mistake in the configuration exits with.
 const EXIT_CONFIGURATION: i32 = 64;
@@ -527,6 +530,38 @@ fn the_demo_tells_its_story() {
     );
     let leftover = Path::new(&sandbox.runtime()).join("queues");
     assert!(!leftover.exists(), "the demo has a folder of its own");
+}
+
+#[test]
+fn a_sample_target_serves_an_address_over_tls_with_http2_and_http1() {
+    let sandbox = Sandbox::new();
+    let authority = Authority::new("authority.example");
+    let (chain, key) = authority
+        .issue(&["localhost"])
+        .write(&sandbox.runtime(), "direct");
+    let files = format!("{},{}", chain.display(), key.display());
+    let listen = ["--listen", "127.0.0.1:0", "--tls", &files];
+    let process = sandbox.ostler(&[&["sample-target", "--queue", "q"], &listen[..]].concat());
+    let line = process.line();
+    let address = line.strip_prefix("listening on https://").expect(&line);
+    let port = address
+        .rsplit(':')
+        .next()
+        .and_then(|port| port.parse().ok());
+    let port = port.expect("a port");
+    process.wait_for_line("queue q ready");
+
+    let mut settings = TlsSettings::new(&authority);
+    let mut client = settings.connect(port);
+    client.send("GET /echo HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(client.response().json()["arrival"], "direct");
+    settings.alpn = &[b"h2"];
+    let echo = http2_client::run(async {
+        let client = Http2Client::over_tls(port, &settings).await;
+        client.get("/echo").await.json()
+    });
+    assert_eq!(echo["arrival"], "direct");
+    assert_eq!(echo["target"], http2_client::url("/echo"));
 }
 
 #[test]

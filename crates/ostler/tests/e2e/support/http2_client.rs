@@ -7,8 +7,11 @@ use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Request, Response};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::PATIENCE;
+use super::tls_client::TlsSettings;
 
 /// A connection of a client's.
 pub(crate) struct Http2Client {
@@ -59,6 +62,22 @@ impl Http2Client {
         let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_nonblocking(true).unwrap();
         let stream = tokio::net::TcpStream::from_std(stream).unwrap();
+        Self::shake_hands(stream, settings).await
+    }
+
+    /// Connects over TLS; `tls` names the protocol.
+    pub(crate) async fn over_tls(port: u16, tls: &TlsSettings<'_>) -> Self {
+        let stream = tokio::net::TcpStream::connect(("127.0.0.1", port));
+        let name = ServerName::try_from(tls.name.to_owned()).unwrap();
+        let connector = tokio_rustls::TlsConnector::from(tls.config());
+        let stream = connector.connect(name, stream.await.unwrap()).await;
+        Self::shake_hands(stream.unwrap(), &h2::client::Builder::new()).await
+    }
+
+    async fn shake_hands(
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        settings: &h2::client::Builder,
+    ) -> Self {
         let (sender, connection) = settings.handshake(stream).await.unwrap();
         let ended = tokio::spawn(connection);
         Self { sender, ended }
