@@ -8,11 +8,13 @@ use ostler_http1::{
 
 use crate::error::WireError;
 use crate::handover::{Disposition, Ending};
+use crate::stream_entry::{self, BodyEntry, StreamRequest};
 use crate::wire::{Put, Reader};
 
 const REQUEST: u8 = 1;
 const CLIENT_GONE: u8 = 2;
 const CLOSED: u8 = 3;
+const STREAM: u8 = 4;
 const COMPLETED: u8 = 1;
 
 const HTTP_11: u8 = 1;
@@ -117,10 +119,15 @@ impl RequestEntry<'_> {
     /// Writes the fixed part, the limits if any, and the index; the entry is this, the response
     /// transforms, the directives, the raw head and the prefix, in this order.
     pub(crate) fn encode_fixed(&self, key: ExchangeKey, out: &mut Vec<u8>) {
+        self.put_fixed(REQUEST, key, out);
+        self.put_index(out);
+    }
+
+    fn put_fixed(&self, kind: u8, key: ExchangeKey, out: &mut Vec<u8>) {
         out.clear();
         let index = &self.head.index;
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
-        out.put_u8(REQUEST);
+        out.put_u8(kind);
         out.put_u8(
             flag(index.version == Version::Http11, HTTP_11)
                 | flag(self.facts.keep_alive, KEEP_ALIVE)
@@ -152,7 +159,10 @@ impl RequestEntry<'_> {
         if self.limits != ExchangeLimits::NONE {
             self.limits.put(out);
         }
-        for field in index.fields {
+    }
+
+    fn put_index(&self, out: &mut Vec<u8>) {
+        for field in self.head.index.fields {
             out.put_u16(field.name_start as u16);
             out.put_u16(field.name_len as u16);
             out.put_u16(field.value_start as u16);
@@ -161,11 +171,24 @@ impl RequestEntry<'_> {
     }
 }
 
+impl StreamRequest<'_> {
+    /// As [`RequestEntry::encode_fixed`], with whose it is before the index.
+    pub(crate) fn encode_fixed(&self, key: ExchangeKey, out: &mut Vec<u8>) {
+        self.request.put_fixed(STREAM, key, out);
+        self.put_client(out);
+        self.request.put_index(out);
+    }
+}
+
 /// An entry of the front's ring, as the target reads it.
 #[derive(Debug)]
 pub enum FrontEntry<'a> {
     /// A request.
     Request(ExchangeKey, RequestEntry<'a>),
+    /// A request whose body and response travel in the rings.
+    Stream(ExchangeKey, Box<StreamRequest<'a>>),
+    /// Of such a request's body.
+    Body(ExchangeKey, BodyEntry),
     /// The client of an exchange is gone: its handler is cancelled.
     ClientGone(ExchangeKey),
     /// The connection is over: the target closes its descriptor.
@@ -178,109 +201,146 @@ pub enum FrontEntry<'a> {
 }
 
 impl<'a> FrontEntry<'a> {
-    /// Reads an entry; `fields` is scratch that holds the index.
+    /// Reads an entry; `fields` is scratch that holds the index. Much of a body keeps the entry's
+    /// memory and leaves another in its place.
     ///
     /// # Errors
     ///
     /// When lengths disagree or a kind is unknown. The ranges of the index are checked where they
     /// are used, by `ostler-http1`.
-    pub fn decode(entry: &'a [u8], fields: &'a mut Vec<FieldRange>) -> Result<Self, WireError> {
+    pub fn decode(
+        entry: &'a mut Vec<u8>,
+        fields: &'a mut Vec<FieldRange>,
+    ) -> Result<Self, WireError> {
+        let kind = entry.first();
+        if let Some(&(stream_entry::DATA | stream_entry::TRAILERS | stream_entry::CREDIT)) = kind {
+            let (key, body) = stream_entry::decode_body(entry)?;
+            return Ok(Self::Body(key, body));
+        }
         let mut reader = Reader::new(entry, "a request entry");
         match reader.u8()? {
-            REQUEST => {}
+            kind @ (REQUEST | STREAM) => decode_request(kind, reader, fields),
             CLIENT_GONE => {
                 reader.bytes(3)?;
                 let key = read_key(&mut reader)?;
                 reader.end()?;
-                return Ok(Self::ClientGone(key));
+                Ok(Self::ClientGone(key))
             }
             CLOSED => {
                 reader.bytes(3)?;
                 let slot = reader.u32()?;
                 let generation = reader.u32()?;
                 reader.end()?;
-                return Ok(Self::Closed { slot, generation });
+                Ok(Self::Closed { slot, generation })
             }
-            _ => return Err(WireError::Invalid("the kind of a ring entry")),
+            _ => Err(WireError::Invalid("the kind of a ring entry")),
         }
-        let flags = reader.u8()?;
-        let field_count = reader.u16()?;
-        let key = read_key(&mut reader)?;
-        let framing = match reader.u64()? {
-            0 => Framing::None,
-            CHUNKED => Framing::Chunked,
-            length => Framing::Length(length),
-        };
-        let method_len = reader.u16()?.into();
-        let target_start = reader.u16()?.into();
-        let target_len = reader.u16()?.into();
-        let directives_len = reader.u16()?;
-        let head_len = reader.u32()?;
-        let prefix_len = reader.u32()?;
-        let head_received_ns = reader.u64()?;
-        let queued_ns = reader.u64()?;
-        let limits = if flags & LIMITED != 0 {
-            ExchangeLimits::read(&mut reader)?
-        } else {
-            ExchangeLimits::NONE
-        };
-        let index = reader.bytes(usize::from(field_count) * 8)?;
-        fields.clear();
-        fields.extend(index.chunks_exact(8).map(|range| {
-            let at = |i: usize| u32::from(u16::from_le_bytes([range[i], range[i + 1]]));
-            FieldRange {
-                name_start: at(0),
-                name_len: at(2),
-                value_start: at(4),
-                value_len: at(6),
-            }
-        }));
-        let transforms = if flags & TRANSFORMS != 0 {
-            let len = ResponseTransforms::check(reader.rest());
-            reader.bytes(len.map_err(|_| WireError::Invalid("response transforms"))?)?
-        } else {
-            &[]
-        };
-        let directives = reader.bytes(usize::from(directives_len))?;
-        let raw = reader.bytes(head_len as usize)?;
-        let prefix = reader.bytes(prefix_len as usize)?;
-        reader.end()?;
-        let has = |flag: u8| flags & flag != 0;
-        let version = if has(HTTP_11) {
-            Version::Http11
-        } else {
-            Version::Http10
-        };
-        let index = HeadIndex {
-            fields,
-            method_len,
-            target_start,
-            target_len,
-            version,
-        };
-        let facts = RequestFacts {
-            is_head: has(HEAD),
-            is_connect: has(CONNECT),
-            version,
-            keep_alive: has(KEEP_ALIVE),
-        };
-        Ok(Self::Request(
-            key,
-            RequestEntry {
-                head: HeadParts { raw, index },
-                facts,
-                framing,
-                expects_continue: has(EXPECTS_CONTINUE),
-                upgrade: has(UPGRADE),
-                head_received_ns,
-                queued_ns,
-                limits,
-                transforms,
-                directives,
-                prefix,
-            },
-        ))
     }
+}
+
+fn decode_request<'a>(
+    kind: u8,
+    mut reader: Reader<'a>,
+    fields: &'a mut Vec<FieldRange>,
+) -> Result<FrontEntry<'a>, WireError> {
+    let flags = reader.u8()?;
+    let has = |flag: u8| flags & flag != 0;
+    let field_count = reader.u16()?;
+    let key = read_key(&mut reader)?;
+    let framing = match reader.u64()? {
+        0 => Framing::None,
+        CHUNKED => Framing::Chunked,
+        length => Framing::Length(length),
+    };
+    let method_len = reader.u16()?.into();
+    let target_start = reader.u16()?.into();
+    let target_len = reader.u16()?.into();
+    let directives_len = reader.u16()?;
+    let head_len = reader.u32()?;
+    let prefix_len = reader.u32()?;
+    let head_received_ns = reader.u64()?;
+    let queued_ns = reader.u64()?;
+    let limits = if has(LIMITED) {
+        ExchangeLimits::read(&mut reader)?
+    } else {
+        ExchangeLimits::NONE
+    };
+    let client = match kind {
+        STREAM => Some(StreamRequest::read_client(&mut reader)?),
+        _ => None,
+    };
+    read_index(&mut reader, field_count, fields)?;
+    let transforms = if has(TRANSFORMS) {
+        let len = ResponseTransforms::check(reader.rest());
+        reader.bytes(len.map_err(|_| WireError::Invalid("response transforms"))?)?
+    } else {
+        &[]
+    };
+    let directives = reader.bytes(usize::from(directives_len))?;
+    let raw = reader.bytes(head_len as usize)?;
+    let prefix = reader.bytes(prefix_len as usize)?;
+    reader.end()?;
+    let version = if has(HTTP_11) {
+        Version::Http11
+    } else {
+        Version::Http10
+    };
+    let index = HeadIndex {
+        fields,
+        method_len,
+        target_start,
+        target_len,
+        version,
+    };
+    let facts = RequestFacts {
+        is_head: has(HEAD),
+        is_connect: has(CONNECT),
+        version,
+        keep_alive: has(KEEP_ALIVE),
+    };
+    let request = RequestEntry {
+        head: HeadParts { raw, index },
+        facts,
+        framing,
+        expects_continue: has(EXPECTS_CONTINUE),
+        upgrade: has(UPGRADE),
+        head_received_ns,
+        queued_ns,
+        limits,
+        transforms,
+        directives,
+        prefix,
+    };
+    Ok(match client {
+        None => FrontEntry::Request(key, request),
+        Some((client, is_whole)) => FrontEntry::Stream(
+            key,
+            Box::new(StreamRequest {
+                request,
+                client,
+                is_whole,
+            }),
+        ),
+    })
+}
+
+fn read_index(
+    reader: &mut Reader<'_>,
+    field_count: u16,
+    fields: &mut Vec<FieldRange>,
+) -> Result<(), WireError> {
+    let index = reader.bytes(usize::from(field_count) * 8)?;
+    fields.clear();
+    fields.extend(index.chunks_exact(8).map(|range| {
+        let at = |i: usize| u32::from(u16::from_le_bytes([range[i], range[i + 1]]));
+        FieldRange {
+            name_start: at(0),
+            name_len: at(2),
+            value_start: at(4),
+            value_len: at(6),
+        }
+    }));
+    Ok(())
 }
 
 /// Slot and generation of the connection a request entry speaks of; `None` for other entries.
@@ -425,13 +485,13 @@ impl Completed {
     }
 }
 
-fn put_key(out: &mut Vec<u8>, key: ExchangeKey) {
+pub(crate) fn put_key(out: &mut Vec<u8>, key: ExchangeKey) {
     out.put_u32(key.slot);
     out.put_u32(key.generation);
     out.put_u32(key.exchange);
 }
 
-fn read_key(reader: &mut Reader<'_>) -> Result<ExchangeKey, WireError> {
+pub(crate) fn read_key(reader: &mut Reader<'_>) -> Result<ExchangeKey, WireError> {
     Ok(ExchangeKey {
         slot: reader.u32()?,
         generation: reader.u32()?,
@@ -495,7 +555,7 @@ mod tests {
         bytes.extend_from_slice(entry.head.raw);
         bytes.extend_from_slice(entry.prefix);
         let mut fields = Vec::new();
-        let FrontEntry::Request(key, read) = FrontEntry::decode(&bytes, &mut fields).unwrap()
+        let FrontEntry::Request(key, read) = FrontEntry::decode(&mut bytes, &mut fields).unwrap()
         else {
             panic!("a request was written");
         };
@@ -536,7 +596,7 @@ mod tests {
             entry.encode_fixed(KEY, &mut bytes);
             bytes.extend_from_slice(entry.transforms);
             bytes.extend_from_slice(entry.head.raw);
-            let error = FrontEntry::decode(&bytes, &mut Vec::new()).unwrap_err();
+            let error = FrontEntry::decode(&mut bytes, &mut Vec::new()).unwrap_err();
             assert_eq!(error, WireError::Invalid("response transforms"));
         }
     }
@@ -544,14 +604,14 @@ mod tests {
     #[test]
     fn small_entries_round_trip() {
         let mut fields = Vec::new();
-        let gone = client_gone(KEY);
+        let mut gone = client_gone(KEY);
         assert!(matches!(
-            FrontEntry::decode(&gone, &mut fields),
+            FrontEntry::decode(&mut gone, &mut fields),
             Ok(FrontEntry::ClientGone(KEY))
         ));
-        let over = closed(3, 4);
+        let mut over = closed(3, 4);
         assert!(matches!(
-            FrontEntry::decode(&over, &mut fields),
+            FrontEntry::decode(&mut over, &mut fields),
             Ok(FrontEntry::Closed {
                 slot: 3,
                 generation: 4
@@ -605,7 +665,7 @@ mod tests {
             bytes.extend_from_slice(entry.head.raw);
             for end in 0..bytes.len() {
                 assert!(
-                    FrontEntry::decode(&bytes[..end], &mut Vec::new()).is_err(),
+                    FrontEntry::decode(&mut bytes[..end].to_vec(), &mut Vec::new()).is_err(),
                     "{end}"
                 );
             }
@@ -616,7 +676,7 @@ mod tests {
         #[test]
         fn garbage_never_panics(entry in proptest::collection::vec(any::<u8>(), 0..400)) {
             let mut fields = Vec::new();
-            if let Ok(FrontEntry::Request(_, request)) = FrontEntry::decode(&entry, &mut fields) {
+            if let Ok(FrontEntry::Request(_, request)) = FrontEntry::decode(&mut entry.clone(), &mut fields) {
                 let _ = RequestHead::from_parts(request.head);
                 let _ = directives(request.directives).count();
                 let _ = ResponseTransforms::decode(request.transforms);
@@ -630,7 +690,7 @@ mod tests {
         ) {
             entry[0] = kind;
             let mut fields = Vec::new();
-            if let Ok(FrontEntry::Request(_, request)) = FrontEntry::decode(&entry, &mut fields) {
+            if let Ok(FrontEntry::Request(_, request)) = FrontEntry::decode(&mut entry.clone(), &mut fields) {
                 let _ = RequestHead::from_parts(request.head);
             }
             let _ = Completed::decode(&entry);

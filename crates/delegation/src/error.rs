@@ -205,6 +205,14 @@ pub enum ChannelError {
         /// The exchange's number.
         exchange: u32,
     },
+    /// More of a stream's body came than this end has given credit for.
+    #[error("the other end sent more of slot {slot}, exchange {exchange} than it had credit for")]
+    BeyondCredit {
+        /// The slot.
+        slot: u32,
+        /// The exchange's number.
+        exchange: u32,
+    },
     /// The other end declined.
     #[error("the other end declined: {0}")]
     Refused(String),

@@ -3,6 +3,8 @@
 //! A channel is opened in two steps, since the target may take its time: [`Opening`] has sent its
 //! hello, [`FrontChannel`] has been welcomed.
 
+mod streams;
+
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -10,17 +12,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ostler_shm::{
-    Consumer, ControlSocket, OwnRegion, Pacer, PeerRegion, Producer, PushError, ReceiveError,
-    RegionSpec, Sleeper, Waker, event_descriptor, full_fence,
+    Consumer, ControlSocket, OwnRegion, PaceKeeper, Pacer, PeerRegion, Producer, PushError,
+    ReceiveError, RegionSpec, Sleeper, Waker, event_descriptor,
 };
 
 use crate::capacity::{Capacity, InFlight};
 use crate::control::{ConnectionFacts, FrontMessage, TargetMessage, TlsFacts};
 use crate::entry::{self, Completed, ExchangeKey, RequestEntry};
 use crate::error::{ChannelError, OpenConnectionError, WireError, is_busy, is_too_many_in_flight};
-use crate::handover::{Disposition, Stage, is_body_awaited, too_slow_byte, withdrawn_byte};
+use crate::handover::{Disposition, Stage, is_body_awaited, too_slow_byte};
+use crate::stream_entry::TargetEntry;
 use crate::untaken::Untaken;
 use crate::{PROTOCOL_MINOR, RESPONSE_TRANSFORMS_MINOR};
+use streams::Windows;
 
 /// Connections one channel can hold, unless the target holds fewer.
 pub const MAX_SLOTS: usize = 64 * 1024;
@@ -130,7 +134,9 @@ impl Opening {
         if peer.spec().slots < MAX_SLOTS {
             return Err(WireError::Invalid("the slot count of a target's region").into());
         }
+        let wake_target = self.wake_target.try_clone()?;
         Ok(Ok(FrontChannel {
+            room_keeper: PaceKeeper::new(Arc::clone(&self.own), Arc::clone(&peer), wake_target),
             producer: Producer::new(Arc::clone(&self.own), Arc::clone(&peer)),
             consumer: Consumer::new(Arc::clone(&self.own), Arc::clone(&peer)),
             waker: Waker::new(Arc::clone(&peer), self.wake_target),
@@ -169,6 +175,8 @@ struct Slot {
     /// Which entry of the ring the last request is.
     entry: u64,
     state: SlotState,
+    /// What may be sent of a stream's bodies; `None` of a connection.
+    stream: Option<Windows>,
 }
 
 impl Slot {
@@ -177,7 +185,13 @@ impl Slot {
         exchange: 0,
         entry: 0,
         state: SlotState::Free,
+        stream: None,
     };
+
+    /// Whether the target holds a client's socket by it.
+    fn holds_connection(&self) -> bool {
+        self.state != SlotState::Free && self.stream.is_none()
+    }
 
     /// The generation of the slot's next use: 0 stands for none, so it is left out.
     fn next_generation(&self) -> u32 {
@@ -208,6 +222,8 @@ pub struct FrontChannel {
     waker: Waker,
     sleeper: Sleeper,
     pacer: Pacer,
+    /// Tells the target of room in its ring, if it waits for some.
+    room_keeper: PaceKeeper,
     wake_front: OwnedFd,
     welcome: Welcome,
     /// Connections that all channels to the target hold: no more than its welcome says.
@@ -349,6 +365,7 @@ impl FrontChannel {
         // must not be taken for the state of the next.
         entry.generation = generation;
         entry.state = SlotState::Idle;
+        entry.stream = None;
         // The slot's last exchange may have been withdrawn: forget it before its number returns.
         self.own.set_slot(slot as usize, 0);
         Ok(SlotKey { slot, generation })
@@ -362,10 +379,7 @@ impl FrontChannel {
 
     /// Counts connections together with the other channels to the same target.
     pub fn share_capacity(&mut self, capacity: Arc<Capacity>) {
-        let held = self
-            .slots
-            .iter()
-            .filter(|slot| slot.state != SlotState::Free);
+        let held = self.slots.iter().filter(|slot| slot.holds_connection());
         held.for_each(|_| {
             self.capacity.give_back();
             capacity.take();
@@ -491,12 +505,7 @@ impl FrontChannel {
     /// connection's slot is spent. False: the target has it, or is about to return it; a
     /// [`Completed`] comes.
     pub fn withdraw(&mut self, key: ExchangeKey) -> bool {
-        self.own
-            .set_slot(key.slot as usize, withdrawn_byte(key.exchange));
-        // Pairs with the fence in `TargetShared::begin`: of the two sides, each storing its byte
-        // and then reading the other's, at least one sees both.
-        full_fence();
-        if self.stage(key) != Stage::Queued {
+        if !self.try_withdraw(key) {
             return false;
         }
         self.leave_out(key);
@@ -558,23 +567,39 @@ impl FrontChannel {
         self.defer(entry::closed(connection.slot, connection.generation));
     }
 
-    /// The next completion.
+    /// The next thing that the target says of an exchange.
     ///
     /// # Errors
     ///
     /// When the ring or an entry is not what a correct target writes: the channel is dead.
-    pub fn poll_completed(&mut self) -> Result<Option<Completed>, ChannelError> {
-        let mut entry = std::mem::take(&mut self.scratch);
-        let popped = self.consumer.try_pop(&mut entry);
-        let completed = match popped {
-            Ok(true) => Some(Completed::decode(&entry)),
-            Ok(false) => None,
-            Err(error) => return Err(error.into()),
-        };
-        self.scratch = entry;
-        let Some(completed) = completed.transpose()? else {
-            return Ok(None);
-        };
+    pub fn poll_entry(&mut self) -> Result<Option<TargetEntry>, ChannelError> {
+        loop {
+            let mut entry = std::mem::take(&mut self.scratch);
+            let popped = self.consumer.try_pop(&mut entry);
+            let decoded = match popped {
+                Ok(true) => TargetEntry::decode(&mut entry).map(Some),
+                Ok(false) => Ok(None),
+                Err(error) => return Err(error.into()),
+            };
+            self.scratch = entry;
+            match decoded? {
+                None => return Ok(None),
+                Some(TargetEntry::Completed(completed)) => {
+                    self.take_completed(&completed)?;
+                    return Ok(Some(TargetEntry::Completed(completed)));
+                }
+                // Of one that nobody waits for the end is still to come.
+                Some(entry) => {
+                    if let Some(entry) = self.take_stream_entry(entry)? {
+                        return Ok(Some(entry));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Notes what a completion makes of its slot.
+    fn take_completed(&mut self, completed: &Completed) -> Result<(), ChannelError> {
         let key = completed.key;
         let unknown = ChannelError::UnknownExchange {
             slot: key.slot,
@@ -587,20 +612,24 @@ impl FrontChannel {
             return Err(unknown);
         }
         match (slot.state, completed.disposition) {
-            (SlotState::InFlight, Disposition::Keep | Disposition::Returned) => {
+            (SlotState::InFlight, Disposition::Keep | Disposition::Returned)
+                if slot.stream.is_none() =>
+            {
                 slot.state = SlotState::Idle;
             }
             (SlotState::InFlight | SlotState::Abandoned, _) => {
+                if slot.holds_connection() {
+                    self.capacity.give_back();
+                }
                 slot.state = SlotState::Free;
                 self.free.push(key.slot);
-                self.capacity.give_back();
             }
             (SlotState::Free | SlotState::Idle, _) => return Err(unknown),
         }
-        Ok(Some(completed))
+        Ok(())
     }
 
-    /// Whether a completion is there; one atomic load.
+    /// Whether the target has said something; one atomic load.
     pub fn has_completed(&mut self) -> bool {
         !self.consumer.is_empty()
     }
@@ -655,10 +684,7 @@ impl FrontChannel {
 impl Drop for FrontChannel {
     /// A target whose channel is gone holds none of its connections.
     fn drop(&mut self) {
-        let held = self
-            .slots
-            .iter()
-            .filter(|slot| slot.state != SlotState::Free);
+        let held = self.slots.iter().filter(|slot| slot.holds_connection());
         held.for_each(|_| self.capacity.give_back());
     }
 }

@@ -15,10 +15,12 @@
 //! | [`control`] | messages of the control socket |
 //! | [`relayed_client`] | the field by which a relayed request says whose it is |
 //! | [`entry`] | entries of the rings |
+//! | [`stream_entry`] | entries of exchanges whose bytes travel in the rings |
 //! | [`handover`] | the states of a handed-over exchange and what each event means in them |
 //! | [`front`] | the front's end of a channel |
 //! | [`target`] | the target's end of a channel |
 //! | [`rule`] | delegation rules: (queue, URL prefix) |
+//! | [`window`] | how much of a stream may be sent ahead |
 #![forbid(unsafe_code)]
 
 pub mod accounts;
@@ -36,9 +38,11 @@ pub mod relayed_client;
 pub mod rule;
 pub mod runtime;
 pub mod status;
+pub mod stream_entry;
 pub mod target;
 pub mod untaken;
 pub mod url_prefix;
+pub mod window;
 mod wire;
 
 pub use error::{ChannelError, OpenConnectionError, QueueError, WireError};
@@ -52,9 +56,9 @@ pub use url_prefix::UrlPrefix;
 pub const PROTOCOL_VERSION: u16 = 3;
 
 /// What this end speaks beyond that version's first form: 1 is response transforms in request
-/// entries, 2 is relayed requests that say whose they are. A channel speaks the lower of its two
-/// ends' numbers.
-pub const PROTOCOL_MINOR: u8 = 2;
+/// entries, 2 is relayed requests that say whose they are, 3 is streams. A channel speaks the lower of
+/// its two ends' numbers.
+pub const PROTOCOL_MINOR: u8 = 3;
 
 /// From this minor version on, request entries may carry response transforms.
 pub const RESPONSE_TRANSFORMS_MINOR: u8 = 1;
@@ -62,3 +66,6 @@ pub const RESPONSE_TRANSFORMS_MINOR: u8 = 1;
 /// From this minor version on, relayed connections carry requests of any client, and each request
 /// says whose it is.
 pub const SHARED_RELAY_MINOR: u8 = 2;
+
+/// From this minor version on, exchanges may be streams, whose bytes travel in the rings.
+pub const STREAMS_MINOR: u8 = 3;

@@ -1,15 +1,18 @@
 //! The target's end of a channel to one front thread.
 
+mod streams;
+
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task;
 
 use ostler_http1::FieldRange;
 use ostler_shm::{
-    Consumer, ControlSocket, OwnRegion, PaceKeeper, PeerRegion, Producer, PushError, ReceiveError,
-    Sleeper, Waker, full_fence,
+    Consumer, ControlSocket, OwnRegion, PaceKeeper, Pacer, PeerRegion, Producer, PushError,
+    ReceiveError, Sleeper, Waker, full_fence,
 };
 
 use crate::control::{ConnectionFacts, FrontMessage, TargetMessage, TlsFacts};
@@ -20,7 +23,10 @@ use crate::handover::{
     Disposition, Ending, Stage, too_slow_byte, with_body_awaited, with_stage, withdrawn_byte,
 };
 use crate::relayed_client::RelayedClient;
+use crate::stream_entry::{BodyEntry, StreamRequest};
 use crate::{PROTOCOL_MINOR, SHARED_RELAY_MINOR};
+
+pub use streams::HeadToSend;
 
 /// What this instance tells a front that connects.
 #[derive(Debug, Clone)]
@@ -88,7 +94,7 @@ pub fn accept(control: ControlSocket, greeting: &Greeting) -> Result<Accepted, C
             };
             Ok(Accepted::Rings(Box::new(TargetChannel::new(
                 control, own, peer, wakes, pid,
-            ))))
+            )?)))
         }
         Ok(FrontMessage::HelloRelay { minor, pid }) => {
             control.send(&welcome(minor).encode(), &[])?;
@@ -138,6 +144,10 @@ pub enum Event<'a> {
     },
     /// A request.
     Request(ExchangeKey, RequestEntry<'a>),
+    /// A request whose body and response travel in the rings.
+    Stream(ExchangeKey, Box<StreamRequest<'a>>),
+    /// Of such a request's body. One that is over is spoken of for a while.
+    Body(ExchangeKey, BodyEntry),
     /// A request of a client whose socket this process had no room for. It is to be given back.
     Unreceived(ExchangeKey),
     /// The client of an exchange is gone.
@@ -216,15 +226,20 @@ pub struct TargetShared {
     completions: Mutex<Completions>,
     active: AtomicU64,
     completed: AtomicU64,
+    /// The front is woken by the next flush, and not before.
+    holds_wakes: AtomicBool,
 }
 
 #[derive(Debug)]
 struct Completions {
     producer: Producer,
     waker: Waker,
-    /// Completions the ring had no room for, oldest first.
+    /// Completions, and other short entries, that the ring had no room for, oldest first.
     deferred: VecDeque<Vec<u8>>,
     scratch: Vec<u8>,
+    pacer: Pacer,
+    /// Whoever waits for room in the ring.
+    room: Vec<task::Waker>,
 }
 
 impl TargetChannel {
@@ -234,14 +249,18 @@ impl TargetChannel {
         peer: Arc<PeerRegion>,
         wakes: Wakes,
         front_pid: u32,
-    ) -> Self {
+    ) -> io::Result<Self> {
+        // The front tells of room by waking this end.
+        let told = wakes.wake_target.try_clone()?;
         let completions = Completions {
+            pacer: Pacer::new(Arc::clone(&own), Arc::clone(&peer), told),
+            room: Vec::new(),
             producer: Producer::new(Arc::clone(&own), Arc::clone(&peer)),
             waker: Waker::new(Arc::clone(&peer), wakes.wake_front),
             deferred: VecDeque::new(),
             scratch: Vec::new(),
         };
-        Self {
+        Ok(Self {
             control,
             consumer: Consumer::new(Arc::clone(&own), Arc::clone(&peer)),
             sleeper: Sleeper::new(Arc::clone(&own)),
@@ -253,6 +272,7 @@ impl TargetChannel {
                 completions: Mutex::new(completions),
                 active: AtomicU64::new(0),
                 completed: AtomicU64::new(0),
+                holds_wakes: AtomicBool::new(false),
             }),
             front_pid,
             generations: Vec::new(),
@@ -264,7 +284,7 @@ impl TargetChannel {
             entry: Vec::new(),
             packet: Vec::new(),
             fields: Vec::new(),
-        }
+        })
     }
 
     /// The control socket: readable when the front says something there or dies.
@@ -316,13 +336,15 @@ impl TargetChannel {
             }
         }
         Ok(Some(
-            match FrontEntry::decode(&self.entry, &mut self.fields)? {
+            match FrontEntry::decode(&mut self.entry, &mut self.fields)? {
                 FrontEntry::Request(key, _)
                     if self.lost.get(&key.slot) == Some(&key.generation) =>
                 {
                     Event::Unreceived(key)
                 }
                 FrontEntry::Request(key, request) => Event::Request(key, request),
+                FrontEntry::Stream(key, request) => Event::Stream(key, request),
+                FrontEntry::Body(key, body) => Event::Body(key, body),
                 FrontEntry::ClientGone(key) => Event::ClientGone(key),
                 FrontEntry::Closed { slot, generation } => Event::Closed { slot, generation },
             },
@@ -493,40 +515,43 @@ impl TargetShared {
             self.completed.fetch_add(1, Ordering::Relaxed);
         }
         let mut completions = self.lock();
-        let Completions {
-            producer,
-            deferred,
-            scratch,
-            ..
-        } = &mut *completions;
-        completed.encode(scratch);
-        let pushed = deferred.is_empty().then(|| producer.try_push(&[scratch]));
-        if !matches!(pushed, Some(Ok(()))) {
-            let entry = scratch.clone();
-            deferred.push_back(entry);
-        }
-        // A front that cannot be woken is dead, which the control socket says.
-        let _ = completions.waker.wake_if_asleep();
+        let mut entry = std::mem::take(&mut completions.scratch);
+        completed.encode(&mut entry);
+        completions.push_or_defer(&entry);
+        completions.scratch = entry;
+        self.wake_unless_held(&mut completions);
     }
 
-    /// Sends completions the ring had no room for; false while it still has none.
+    /// Sends what the ring had no room for, and has whoever waits for room try; false while it still
+    /// has none.
     pub fn flush(&self) -> bool {
+        // Before the lock: whoever puts an entry in behind this flush sees it.
+        self.holds_wakes.store(false, Ordering::Relaxed);
         let mut completions = self.lock();
         let Completions {
             producer,
             deferred,
             waker,
+            pacer,
+            room,
             ..
         } = &mut *completions;
         while let Some(entry) = deferred.front() {
             match producer.try_push(&[entry]) {
                 Ok(()) => deferred.pop_front(),
-                Err(PushError::Full) => return false,
+                Err(PushError::Full) => {
+                    let _ = waker.wake_if_asleep();
+                    return false;
+                }
                 // The channel is dead; its driver finds out.
                 Err(_) => return true,
             };
         }
         let _ = waker.wake_if_asleep();
+        if !room.is_empty() {
+            pacer.answered();
+            room.drain(..).for_each(task::Waker::wake);
+        }
         true
     }
 

@@ -194,6 +194,64 @@ fn a_producer_whose_ring_is_full_is_told_of_room() {
     });
 }
 
+/// Streams: both rings are full, each side takes what the other has put in and is told of room in its
+/// own by the eventfd it sleeps on.
+#[test]
+fn two_full_rings_do_not_wait_for_each_other() {
+    check(|| {
+        let (mut front_producer, mut target_consumer, front, target) = channel();
+        let mut target_producer = Producer::new(Arc::clone(&target), front.peer_view());
+        let mut front_consumer = Consumer::new(Arc::clone(&front), target.peer_view());
+        for number in 1..=2 {
+            front_producer.try_push(&[&entry(number)]).unwrap();
+            target_producer.try_push(&[&entry(number)]).unwrap();
+        }
+        let waker_of_front = Arc::new(AtomicU64::new(0));
+        let wakes_front = Arc::clone(&waker_of_front);
+        let (front_seen, target_seen) = (front.peer_view(), target.peer_view());
+        let other = thread::spawn(move || {
+            turn(
+                (&target, &front_seen),
+                &mut target_consumer,
+                &mut target_producer,
+                &wakes_front,
+            )
+        });
+        let wakes_target = Arc::new(AtomicU64::new(0));
+        let front_waits = turn(
+            (&front, &target_seen),
+            &mut front_consumer,
+            &mut front_producer,
+            &wakes_target,
+        );
+        let target_waits = other.join().unwrap();
+        let is_woken = |eventfd: &AtomicU64| eventfd.load(Ordering::Acquire) > 0;
+        assert!(!front_waits || is_woken(&waker_of_front), "the front waits");
+        assert!(!target_waits || is_woken(&wakes_target), "the target waits");
+    });
+}
+
+/// A side finds its ring full, marks it, takes an entry, tells the other if that has marked its ring, and
+/// tries again. True when it sleeps until it is told.
+fn turn(
+    (own, peer): (&Arc<OwnRegion>, &Arc<crate::region::PeerRegion>),
+    consumer: &mut Consumer,
+    producer: &mut Producer,
+    wakes_other: &AtomicU64,
+) -> bool {
+    let is_full = producer.try_push(&[&entry(3)]).is_err();
+    if is_full {
+        mark::set(own, 1);
+    }
+    let mut out = Vec::new();
+    assert!(consumer.try_pop(&mut out).unwrap());
+    full_fence();
+    if mark::reached(own, peer, mark::NONE).is_some() {
+        wakes_other.fetch_add(1, Ordering::AcqRel);
+    }
+    is_full && peer.entries_consumed() < 1
+}
+
 #[test]
 fn withdrawing_and_receiving_do_not_both_win() {
     check(|| {

@@ -15,6 +15,7 @@ use tokio::time::Sleep;
 
 use crate::client::Client;
 use crate::error::BodyError;
+use crate::stream::StreamedBody;
 
 /// The body of a request.
 ///
@@ -27,6 +28,7 @@ pub struct Body(Kind);
 enum Kind {
     Empty,
     Delegated(Arc<RequestBody>),
+    Streamed(StreamedBody),
     Relayed(RelayedBody),
 }
 
@@ -56,6 +58,10 @@ impl Body {
         Self(Kind::Delegated(body))
     }
 
+    pub(crate) fn streamed(body: StreamedBody) -> Self {
+        Self(Kind::Streamed(body))
+    }
+
     /// `left_unread` becomes true when the body is let go of before its end.
     pub(crate) fn relayed(incoming: hyper::body::Incoming, left_unread: Arc<AtomicBool>) -> Self {
         Self(Kind::Relayed(RelayedBody {
@@ -77,6 +83,7 @@ impl http_body::Body for Body {
         match &mut self.0 {
             Kind::Empty => Poll::Ready(None),
             Kind::Delegated(body) => body.lock().poll_frame(cx),
+            Kind::Streamed(body) => body.poll_frame(cx),
             Kind::Relayed(body) => {
                 let frame = ready!(Pin::new(&mut body.incoming).poll_frame(cx));
                 body.ended |= frame.is_none();
@@ -89,6 +96,7 @@ impl http_body::Body for Body {
         match &self.0 {
             Kind::Empty => true,
             Kind::Delegated(body) => body.lock().decoder.is_end(),
+            Kind::Streamed(body) => body.is_end_stream(),
             Kind::Relayed(body) => body.incoming.is_end_stream(),
         }
     }
@@ -101,6 +109,7 @@ impl http_body::Body for Body {
                 .decoder
                 .remaining()
                 .map_or_else(SizeHint::default, SizeHint::with_exact),
+            Kind::Streamed(body) => body.size_hint(),
             Kind::Relayed(body) => body.incoming.size_hint(),
         }
     }

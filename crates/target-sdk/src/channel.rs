@@ -15,6 +15,7 @@ use ostler_delegation::entry::ExchangeKey;
 use ostler_delegation::target::{Event, TargetChannel};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 use crate::builder::Timeouts;
 use crate::client::Client;
@@ -22,9 +23,10 @@ use crate::clients::Clients;
 use crate::exchange::{ChannelContext, Handler, ResponseBody, begin};
 use crate::info::TlsInfo;
 use crate::readiness::readable;
+use crate::stream::{self, Streams};
 
 /// Most events taken at a stretch before other tasks get their turn.
-const BURST: usize = 64;
+const BURST: usize = 32;
 /// A first poll that takes longer than this on average is worth a task of its own, so that other
 /// threads can take part.
 const INLINE_NS: u64 = 50_000;
@@ -47,6 +49,7 @@ where
         shared: Arc::clone(channel.shared()),
         timeouts,
         clients: Clients::default(),
+        streams: Streams::default(),
         orphaned: AtomicBool::new(false),
     });
     let pace = Arc::new(Pace::default());
@@ -105,6 +108,7 @@ where
     // What is under way is finished and its connection closed; nobody would read the next request.
     context.orphaned.store(true, Ordering::Release);
     context.clients.close_idle();
+    context.streams.cancel_all();
     while stopping && context.shared.active() > 0 {
         tokio::time::sleep(RETRY).await;
     }
@@ -151,6 +155,8 @@ where
     S: Handler<B>,
     B: ResponseBody,
 {
+    // What is said meanwhile wakes the front once, when the channel is flushed.
+    context.shared.hold_wakes();
     for _ in 0..BURST {
         match channel.poll_event()? {
             None => return Ok(false),
@@ -172,18 +178,32 @@ where
                 if stopping {
                     hand_back(context, key);
                 } else if let Some(exchange) = begin(context, &client, key, &entry, service) {
-                    start(context, key, exchange, pace);
+                    start(exchange, pace, |task| context.clients.runs_as(key, task));
                 } else {
                     context.clients.end(key, || true);
                 }
             }
+            Some(Event::Stream(key, _)) if stopping => {
+                if context.shared.begin(key) {
+                    context.shared.give_back(key);
+                }
+            }
+            Some(Event::Stream(key, entry)) => {
+                if let Some(exchange) = stream::begin(context, key, &entry, service)? {
+                    start(exchange, pace, |task| context.streams.runs_as(key, task));
+                }
+            }
+            Some(Event::Body(key, entry)) => context.streams.arrive(key, entry)?,
             Some(Event::Unreceived(key)) => {
                 tracing::warn!("no room for a client's socket: its request goes back to the front");
                 if context.shared.begin(key) {
                     context.shared.give_back(key);
                 }
             }
-            Some(Event::ClientGone(key)) => context.clients.cancel(key),
+            Some(Event::ClientGone(key)) => {
+                context.clients.cancel(key);
+                context.streams.cancel(key);
+            }
             Some(Event::Closed { slot, generation }) => context.clients.close(slot, generation),
             Some(Event::Goodbye) => {}
         }
@@ -218,10 +238,9 @@ fn take_control(channel: &mut TargetChannel, context: &ChannelContext) -> Result
 
 /// Polls an exchange once here; one that has to wait, or whose kind takes long, becomes a task.
 fn start(
-    context: &ChannelContext,
-    key: ExchangeKey,
     mut exchange: Pin<Box<dyn Future<Output = ()> + Send>>,
     pace: &Arc<Pace>,
+    runs_as: impl FnOnce(AbortHandle),
 ) {
     if pace.is_quick() {
         let begun = ostler_shm::monotonic_nanoseconds();
@@ -233,9 +252,7 @@ fn start(
         if polled.is_ready() {
             return;
         }
-        let task = tokio::spawn(exchange).abort_handle();
-        context.clients.runs_as(key, task);
-        return;
+        return runs_as(tokio::spawn(exchange).abort_handle());
     }
     let pace = Arc::clone(pace);
     let task = tokio::spawn(async move {
@@ -250,7 +267,7 @@ fn start(
         })
         .await;
     });
-    context.clients.runs_as(key, task.abort_handle());
+    runs_as(task.abort_handle());
 }
 
 /// How long first polls take: a moving average in nanoseconds.

@@ -23,6 +23,7 @@ use crate::info::RequestInfo;
 use crate::panics::{Contained, contain};
 use crate::response::{Responder, ResponseError, Sent, SharedClient, bare};
 use crate::send_file::{AskedRange, apply_range};
+use crate::stream::Streams;
 use crate::{BoxError, clock, upgrade};
 
 /// Most bytes of an unread body that are read so that the connection can carry another request.
@@ -66,6 +67,7 @@ pub(crate) struct ChannelContext {
     pub(crate) shared: Arc<TargetShared>,
     pub(crate) timeouts: Timeouts,
     pub(crate) clients: Clients,
+    pub(crate) streams: Streams,
     /// The front is gone: no connection outlives its exchange.
     pub(crate) orphaned: AtomicBool,
 }

@@ -11,7 +11,10 @@ use ostler_delegation::control::{ConnectionFacts, TlsFacts};
 pub enum Arrival {
     /// The client's own socket was handed over: bytes go between client and this process only.
     Delegated,
-    /// The front passes the bytes on, since it may not hand the socket over.
+    /// The client's connection cannot be handed over (it carries HTTP/2, or TLS that the front
+    /// speaks): the front passes the bytes on, through memory that it shares with this process.
+    Streamed,
+    /// The front passes the bytes on over a socket, since it does not share memory with this process.
     Relayed,
 }
 
@@ -72,6 +75,19 @@ impl RequestInfo {
             head_received_ns,
             queued_ns,
             received_ns,
+        }
+    }
+
+    /// `times`: when the head was complete, when it was put into the queue, when it was taken out.
+    pub(crate) fn streamed(
+        facts: &ConnectionFacts,
+        tls: Option<Arc<TlsInfo>>,
+        times: [u64; 3],
+    ) -> Self {
+        let [head_received_ns, queued_ns, received_ns] = times;
+        Self {
+            arrival: Arrival::Streamed,
+            ..Self::delegated(facts, tls, head_received_ns, queued_ns, received_ns)
         }
     }
 

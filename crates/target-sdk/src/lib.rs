@@ -41,6 +41,7 @@ mod relay;
 mod response;
 mod send_file;
 mod serve;
+mod stream;
 mod upgrade;
 
 pub use application::{Application, ByRequest};

@@ -52,6 +52,8 @@ pub(crate) enum ResponseError {
     Panicked(#[from] Panicked),
     #[error("the response body is not as long as its content-length")]
     Length(#[from] BodyLengthError),
+    #[error("the response's head is longer than an entry of the ring may be")]
+    HeadTooLarge,
     #[error("the client's socket failed")]
     Io(#[source] io::Error),
 }
@@ -474,6 +476,13 @@ impl<D: Buf> Buf for EitherData<D> {
         match self {
             Self::Handler(data) => data.advance(count),
             Self::File(data) => data.advance(count),
+        }
+    }
+
+    fn copy_to_bytes(&mut self, count: usize) -> Bytes {
+        match self {
+            Self::Handler(data) => data.copy_to_bytes(count),
+            Self::File(data) => data.copy_to_bytes(count),
         }
     }
 }

@@ -38,30 +38,7 @@ pub(crate) async fn run<S, B>(
         prefix,
         switched: Arc::clone(&switched),
     };
-    let (upgrade_sender, upgrade_receiver) = oneshot::channel();
-    let (answer_sender, answer_receiver) = oneshot::channel::<http::Response<Nothing>>();
-    // hyper may call a service more than once; it sees one head, so here it calls once.
-    let channels = std::sync::Mutex::new(Some((upgrade_sender, answer_receiver)));
-    let hyper_service =
-        hyper::service::service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
-            let channels = channels
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take();
-            let upgrade = hyper::upgrade::on(&mut request);
-            async move {
-                let Some((upgrades, answer)) = channels else {
-                    return Err(Refused);
-                };
-                upgrades.send(upgrade).map_err(|_| Refused)?;
-                answer.await.map_err(|_| Refused)
-            }
-        });
-    let connection = hyper::server::conn::http1::Builder::new()
-        .max_headers(crate::relay::MOST_FIELDS)
-        .serve_connection(io, hyper_service)
-        .with_upgrades();
-    let mut connection = std::pin::pin!(connection);
+    let (mut connection, answer_sender, upgrade_receiver) = answered_by_hyper(io);
 
     let on_upgrade = tokio::select! {
         biased;
@@ -96,16 +73,53 @@ pub(crate) async fn run<S, B>(
     let (mut parts, _body) = response.into_parts();
     exchange.change_switching(&mut parts.headers);
     switched.store(true, Ordering::Release);
-    if answer_sender
-        .send(http::Response::from_parts(parts, Nothing))
-        .is_err()
-    {
+    if answer_sender.send(parts).is_err() {
         return;
     }
     // Resolves when the 101 is written and the socket is with the handler.
     if connection.await.is_ok() {
         exchange.detach();
     }
+}
+
+/// A connection to be driven, where the head of its answer goes, and where the upgrade comes from once
+/// hyper has the request.
+type AnsweredByHyper = (
+    Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>,
+    oneshot::Sender<http::response::Parts>,
+    oneshot::Receiver<hyper::upgrade::OnUpgrade>,
+);
+
+/// Has hyper serve one request, and what it is answered with be told from outside.
+pub(crate) fn answered_by_hyper<I>(io: I) -> AnsweredByHyper
+where
+    I: Read + Write + Unpin + Send + 'static,
+{
+    let (upgrade_sender, upgrade_receiver) = oneshot::channel();
+    let (answer_sender, answer_receiver) = oneshot::channel::<http::response::Parts>();
+    // hyper may call a service more than once; it sees one head, so here it calls once.
+    let channels = std::sync::Mutex::new(Some((upgrade_sender, answer_receiver)));
+    let hyper_service =
+        hyper::service::service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
+            let channels = channels
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
+            let upgrade = hyper::upgrade::on(&mut request);
+            async move {
+                let Some((upgrades, answer)) = channels else {
+                    return Err(Refused);
+                };
+                upgrades.send(upgrade).map_err(|_| Refused)?;
+                let parts = answer.await.map_err(|_| Refused)?;
+                Ok(http::Response::from_parts(parts, Nothing))
+            }
+        });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .max_headers(crate::relay::MOST_FIELDS)
+        .serve_connection(io, hyper_service)
+        .with_upgrades();
+    (Box::pin(connection), answer_sender, upgrade_receiver)
 }
 
 /// The exchange ended otherwise.

@@ -134,7 +134,7 @@ impl Target {
                 Event::Closed { slot, generation } => {
                     self.clients.remove(&(slot, generation));
                 }
-                Event::Unreceived(_) | Event::Goodbye => {}
+                Event::Unreceived(_) | Event::Goodbye | Event::Stream(..) | Event::Body(..) => {}
             }
         }
     }

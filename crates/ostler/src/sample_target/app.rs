@@ -127,6 +127,7 @@ async fn echo(request: Request<Body>) -> Response<Body> {
     };
     let arrival = match info.map(RequestInfo::arrival) {
         Some(Arrival::Delegated) => "delegated",
+        Some(Arrival::Streamed) => "streamed",
         Some(Arrival::Relayed) => "relayed",
         Some(_) => "otherwise",
         None => "direct",

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use ostler_delegation::control::TargetMessage;
 use ostler_delegation::entry::{ExchangeKey, RequestEntry};
 use ostler_delegation::front::{FrontChannel, SlotKey};
+use ostler_delegation::stream_entry::TargetEntry;
 use ostler_delegation::untaken::Untaken;
 use ostler_delegation::{OpenConnectionError, Stage};
 use ostler_shm::PushError;
@@ -341,9 +342,9 @@ impl Channel {
             return;
         }
         loop {
-            let completed = self.front.borrow_mut().poll_completed();
-            match completed {
-                Ok(Some(completed)) => {
+            let entry = self.front.borrow_mut().poll_entry();
+            match entry {
+                Ok(Some(TargetEntry::Completed(completed))) => {
                     self.slot_is_free();
                     let handoff = self.handoffs.borrow_mut().take(completed.key.slot);
                     // A withdrawn exchange that comes back has been settled already.
@@ -352,6 +353,8 @@ impl Channel {
                         handoff.happen(Event::Completed(completed));
                     }
                 }
+                // No stream is opened yet, so that none is spoken of.
+                Ok(Some(_)) => {}
                 Ok(None) => return,
                 Err(error) => return self.die(&error),
             }

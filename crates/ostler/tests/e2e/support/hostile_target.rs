@@ -197,7 +197,7 @@ impl HostileChannel<'_> {
             if !self.consumer.try_pop(&mut entry).unwrap() {
                 continue;
             }
-            if let Ok(FrontEntry::Request(key, _)) = FrontEntry::decode(&entry, &mut fields) {
+            if let Ok(FrontEntry::Request(key, _)) = FrontEntry::decode(&mut entry, &mut fields) {
                 return Some(key);
             }
         }

@@ -1,0 +1,157 @@
+//! Streams of a channel, the target's end: what exchanges say of their responses and bodies.
+
+use std::sync::atomic::Ordering;
+use std::task::Waker;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use ostler_shm::PushError;
+
+use super::{Completions, TargetShared};
+use crate::entry::ExchangeKey;
+use crate::stream_entry::{self, DATA_FIXED};
+
+/// What a stream's response begins with.
+#[derive(Debug)]
+pub struct HeadToSend<'a> {
+    /// The status.
+    pub status: u16,
+    /// How long the body is, if that is known.
+    pub length: Option<u64>,
+    /// The fields.
+    pub fields: &'a HeaderMap,
+    /// The start of the body.
+    pub data: &'a Bytes,
+    /// It is all of the body.
+    pub is_last: bool,
+}
+
+impl TargetShared {
+    /// The most of a body that one entry holds.
+    pub fn longest_data(&self) -> usize {
+        self.lock().producer.max_entry() - DATA_FIXED
+    }
+
+    /// Bytes that each ring has room for.
+    pub fn ring_capacity(&self) -> usize {
+        self.own.spec().ring_capacity
+    }
+
+    /// Sends a response's head, final or interim. The front is not woken: see [`wake`](Self::wake).
+    ///
+    /// # Errors
+    ///
+    /// [`PushError::Full`] when the ring has no room now: see [`poll_room`](Self::poll_room).
+    /// `TooLarge` when no entry holds it.
+    pub fn send_head(&self, key: ExchangeKey, head: &HeadToSend<'_>) -> Result<(), PushError> {
+        self.lock().push(|scratch| {
+            let (status, length) = (head.status, head.length);
+            stream_entry::put_head(scratch, key, status, length, head.fields, head.is_last);
+            head.data
+        })
+    }
+
+    /// Sends a piece of a response's body; `is_last`: nothing of it follows.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_head`](Self::send_head).
+    pub fn send_data(&self, key: ExchangeKey, data: &[u8], is_last: bool) -> Result<(), PushError> {
+        self.lock().push(|scratch| {
+            stream_entry::put_data(scratch, key, is_last);
+            data
+        })
+    }
+
+    /// Ends a response's body with trailers.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_head`](Self::send_head).
+    pub fn send_trailers(&self, key: ExchangeKey, trailers: &HeaderMap) -> Result<(), PushError> {
+        self.lock().push(|scratch| {
+            stream_entry::put_trailers(scratch, key, trailers);
+            &[]
+        })
+    }
+
+    /// Lets the front send so many bytes more of a request's body.
+    pub fn give_credit(&self, key: ExchangeKey, bytes: u32) {
+        self.say(|scratch| stream_entry::put_credit(scratch, key, bytes));
+    }
+
+    /// Says that no more of a request's body is wanted.
+    pub fn stop_body(&self, key: ExchangeKey) {
+        self.say(|scratch| stream_entry::put_stop(scratch, key));
+    }
+
+    /// Wakes the front if it sleeps, unless that is left to the next [`flush`](Self::flush).
+    pub fn wake(&self) {
+        self.wake_unless_held(&mut self.lock());
+    }
+
+    /// Leaves waking the front to the next [`flush`](Self::flush), so that several entries share one
+    /// wake-up.
+    pub fn hold_wakes(&self) {
+        self.holds_wakes.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn wake_unless_held(&self, completions: &mut Completions) {
+        // Relaxed: a flush that has gone by released the lock that is held here.
+        if !self.holds_wakes.load(Ordering::Relaxed) {
+            // A front that cannot be woken is dead, which the control socket says.
+            let _ = completions.waker.wake_if_asleep();
+        }
+    }
+
+    /// Has `waker` woken by [`flush`](Self::flush) once there is room in the ring. True when there is
+    /// some already.
+    pub fn poll_room(&self, waker: &Waker) -> bool {
+        let mut completions = self.lock();
+        if !completions.room.iter().any(|known| known.will_wake(waker)) {
+            completions.room.push(waker.clone());
+        }
+        // The front tells by waking this end, which flushes then.
+        let half = completions.producer.pending_entries().div_ceil(2);
+        if completions.pacer.ask(half) {
+            return false;
+        }
+        completions.room.retain(|known| !known.will_wake(waker));
+        true
+    }
+
+    /// Says something short that waits for room by itself.
+    fn say(&self, write: impl FnOnce(&mut Vec<u8>)) {
+        let mut completions = self.lock();
+        let mut entry = std::mem::take(&mut completions.scratch);
+        write(&mut entry);
+        completions.push_or_defer(&entry);
+        completions.scratch = entry;
+        self.wake_unless_held(&mut completions);
+    }
+}
+
+impl Completions {
+    /// Puts an entry into the ring: what `write` leaves in the buffer, and the data it gives.
+    fn push<'d, D>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> &'d D) -> Result<(), PushError>
+    where
+        D: AsRef<[u8]> + ?Sized + 'd,
+    {
+        if !self.deferred.is_empty() {
+            return Err(PushError::Full);
+        }
+        let data = write(&mut self.scratch);
+        self.producer.try_push(&[&self.scratch, data.as_ref()])
+    }
+
+    /// Puts a short entry into the ring, or behind those that wait for room.
+    pub(super) fn push_or_defer(&mut self, entry: &[u8]) {
+        let pushed = self
+            .deferred
+            .is_empty()
+            .then(|| self.producer.try_push(&[entry]));
+        if !matches!(pushed, Some(Ok(()))) {
+            self.deferred.push_back(entry.to_vec());
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Streams: exchanges of clients whose connections cannot be handed over. Their bytes travel in the
+//! channel's rings, and the handler sees the same requests.
+
+mod body;
+mod exchange;
+mod respond;
+mod table;
+mod upgrade;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use ostler_delegation::ChannelError;
+use ostler_delegation::entry::ExchangeKey;
+use ostler_delegation::stream_entry::{BodyEntry, first_window};
+use ostler_delegation::target::TargetShared;
+use ostler_delegation::window::Window;
+
+pub(crate) use body::StreamedBody;
+pub(crate) use exchange::begin;
+pub(crate) use table::Streams;
+
+/// What a stream's two halves and the channel's loop share.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    shared: Arc<TargetShared>,
+    key: ExchangeKey,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Of the request's body: arrived and not yet read.
+    arrived: VecDeque<Bytes>,
+    /// Nothing more of it arrives.
+    ended: bool,
+    trailers: Option<HeaderMap>,
+    /// Bytes of it that the front may still send.
+    may_arrive: u32,
+    window: Window,
+    /// The application has been given all that it wants of it.
+    stopped: bool,
+    /// Bytes read.
+    read: u64,
+    /// Credit has been given: the front keeps no copy of the whole any more.
+    committed: bool,
+    /// The client waits to be told to send the body.
+    awaits_continue: bool,
+    reader: Option<Waker>,
+    /// Bytes of the response's body that may be sent.
+    may_send: u32,
+    writer: Option<Waker>,
+    /// The front wants nothing more.
+    broken: bool,
+    /// The exchange is over: nothing more is said of it.
+    over: bool,
+}
+
+/// What is read of a request's body.
+#[derive(Debug)]
+enum Read {
+    Data(Bytes),
+    Trailers(HeaderMap),
+    End,
+    /// The front has given the exchange up.
+    Broken,
+    /// The exchange is over.
+    Over,
+}
+
+impl Stream {
+    /// `prefix` is the start of the body, and all of it if `is_whole`.
+    fn new(shared: &Arc<TargetShared>, key: ExchangeKey, prefix: Bytes, is_whole: bool) -> Self {
+        let first = first_window(shared.ring_capacity());
+        let before = u32::try_from(prefix.len()).unwrap_or(u32::MAX);
+        let state = State {
+            arrived: VecDeque::from_iter(Some(prefix).filter(|prefix| !prefix.is_empty())),
+            ended: is_whole,
+            trailers: None,
+            may_arrive: first.saturating_sub(before),
+            window: Window::new(shared.ring_capacity()),
+            stopped: false,
+            read: 0,
+            committed: false,
+            awaits_continue: false,
+            reader: None,
+            may_send: first,
+            writer: None,
+            broken: false,
+            over: false,
+        };
+        Self {
+            shared: Arc::clone(shared),
+            key,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Takes in what the front says of it.
+    fn arrive(&self, entry: BodyEntry) -> Result<(), ChannelError> {
+        let ExchangeKey { slot, exchange, .. } = self.key;
+        let mut state = self.lock();
+        match entry {
+            BodyEntry::Data { data, is_last } => {
+                let len = u32::try_from(data.len()).ok();
+                let left = len.and_then(|len| state.may_arrive.checked_sub(len));
+                state.may_arrive = left.ok_or(ChannelError::BeyondCredit { slot, exchange })?;
+                if !data.is_empty() && !state.stopped {
+                    state.arrived.push_back(data);
+                }
+                state.ended |= is_last;
+            }
+            BodyEntry::Trailers(trailers) => {
+                state.trailers = Some(trailers);
+                state.ended = true;
+            }
+            BodyEntry::Credit(bytes) => {
+                state.may_send = state.may_send.saturating_add(bytes);
+                let writer = state.writer.take();
+                drop(state);
+                writer.into_iter().for_each(Waker::wake);
+                return Ok(());
+            }
+        }
+        let reader = state.reader.take();
+        drop(state);
+        reader.into_iter().for_each(Waker::wake);
+        Ok(())
+    }
+
+    /// The front wants nothing more of it: whoever waits for something learns so.
+    fn break_off(&self) {
+        let mut state = self.lock();
+        state.broken = true;
+        let waiting = [state.reader.take(), state.writer.take()];
+        drop(state);
+        waiting.into_iter().flatten().for_each(Waker::wake);
+    }
+
+    /// The next of the request's body.
+    fn poll_read(&self, cx: &Context<'_>) -> Poll<Read> {
+        let mut state = self.lock();
+        if let Some(data) = state.arrived.pop_front() {
+            self.taken(&mut state, data.len());
+            return Poll::Ready(Read::Data(data));
+        }
+        if state.ended {
+            let trailers = state.trailers.take();
+            return Poll::Ready(trailers.map_or(Read::End, Read::Trailers));
+        }
+        if state.over {
+            return Poll::Ready(Read::Over);
+        }
+        if state.broken {
+            return Poll::Ready(Read::Broken);
+        }
+        state.window.run_dry();
+        if std::mem::take(&mut state.awaits_continue) {
+            self.commit(&mut state);
+            // An interim response may be left out; the front asks the client by itself then.
+            let _ = respond::send_interim(self, http::StatusCode::CONTINUE);
+        }
+        keep(&mut state.reader, cx);
+        Poll::Pending
+    }
+
+    /// Bytes have been read: the front may send as many more.
+    fn taken(&self, state: &mut State, len: usize) {
+        state.read += len as u64;
+        if let Some(credit) = state.window.take(len)
+            && !state.ended
+            && !state.over
+        {
+            self.commit(state);
+            state.may_arrive = state.may_arrive.saturating_add(credit);
+            self.shared.give_credit(self.key, credit);
+        }
+    }
+
+    /// From here the front cannot begin anew elsewhere: what it sends now it does not keep.
+    fn commit(&self, state: &mut State) {
+        if !std::mem::replace(&mut state.committed, true) {
+            self.shared.body_read(self.key);
+        }
+    }
+
+    /// No more of the body is read.
+    fn stop(&self) {
+        let mut state = self.lock();
+        let is_wanted = !(state.ended || state.stopped || state.over);
+        state.stopped = true;
+        state.arrived.clear();
+        if is_wanted {
+            self.shared.stop_body(self.key);
+        }
+    }
+
+    /// How many bytes of the response's body may be sent, once any may. `None`: nobody wants more.
+    fn poll_credit(&self, cx: &Context<'_>) -> Poll<Option<u32>> {
+        let mut state = self.lock();
+        if state.broken || state.over {
+            return Poll::Ready(None);
+        }
+        if state.may_send > 0 {
+            return Poll::Ready(Some(state.may_send));
+        }
+        keep(&mut state.writer, cx);
+        Poll::Pending
+    }
+
+    /// How many may be sent now.
+    fn credit(&self) -> usize {
+        self.lock().may_send as usize
+    }
+
+    fn spend(&self, bytes: usize) {
+        let mut state = self.lock();
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        state.may_send = state.may_send.saturating_sub(bytes);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn keep(place: &mut Option<Waker>, cx: &Context<'_>) {
+    if !place
+        .as_ref()
+        .is_some_and(|waker| waker.will_wake(cx.waker()))
+    {
+        *place = Some(cx.waker().clone());
+    }
+}

@@ -1,0 +1,327 @@
+//! Streams, with the front's end of a channel driven by hand.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::{any, get};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
+use ostler_delegation::control::ConnectionFacts;
+use ostler_delegation::entry::{Completed, ExchangeKey, ExchangeLimits, RequestEntry};
+use ostler_delegation::front::{FrontChannel, Opening};
+use ostler_delegation::runtime::RuntimeFolder;
+use ostler_delegation::stream_entry::{
+    BodyEntry, ClientVersion, FIRST_WINDOW, StreamClient, StreamHead, StreamRequest, TargetEntry,
+};
+use ostler_delegation::{Disposition, Ending, QueueName, Stage};
+use ostler_http1::{HeadDecoder, HeadProgress, Limits, RequestFacts, RequestHead};
+use ostler_shm::PushError;
+use ostler_target::{Arrival, RequestInfo, RequestQueue};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+const RING: usize = 256 * 1024;
+const MOMENT: Duration = Duration::from_millis(1);
+
+/// A front of one channel, and the target at its other end.
+struct Front {
+    channel: FrontChannel,
+    target: JoinHandle<std::io::Result<()>>,
+    _folder: tempfile::TempDir,
+}
+
+impl Front {
+    async fn of(app: Router) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let queue = RequestQueue::builder("q")
+            .runtime_folder(folder.path())
+            .url_prefix("http://*:80/")
+            .bind()
+            .unwrap();
+        let target = tokio::spawn(async move { ostler_target::serve(queue, app).await });
+        let queue = RuntimeFolder::new(folder.path()).queue(&QueueName::new("q").unwrap());
+        let control = queue.connect(&queue.instances()[0]).unwrap();
+        let mut opening = Opening::start(control, RING).unwrap();
+        let channel = loop {
+            match opening.try_finish().unwrap() {
+                Ok(channel) => break channel,
+                Err(again) => opening = again,
+            }
+            tokio::time::sleep(MOMENT).await;
+        };
+        assert!(channel.speaks_streams());
+        Self {
+            channel,
+            target,
+            _folder: folder,
+        }
+    }
+
+    /// Opens a stream with a head; `prefix` is the start of its body, or all of it.
+    fn open(&mut self, head: &str, prefix: &[u8], is_whole: bool) -> ExchangeKey {
+        let mut decoded = RequestHead::default();
+        let progress = HeadDecoder::new(Limits::default()).decode(head.as_bytes(), &mut decoded);
+        assert!(matches!(progress, Ok(HeadProgress::Complete { .. })));
+        let request = StreamRequest {
+            request: RequestEntry {
+                head: decoded.parts(),
+                facts: RequestFacts::from(&decoded),
+                framing: decoded.framing(),
+                expects_continue: decoded.expects_continue(),
+                upgrade: decoded.upgrade().is_some(),
+                head_received_ns: 1,
+                queued_ns: 2,
+                limits: ExchangeLimits::NONE,
+                transforms: &[],
+                directives: &[],
+                prefix,
+            },
+            client: StreamClient {
+                facts: ConnectionFacts {
+                    client: Some("192.0.2.7:4711".parse().unwrap()),
+                    local: None,
+                    accepted_ns: 1,
+                },
+                tls: None,
+                version: ClientVersion::Http2,
+            },
+            is_whole,
+        };
+        let key = self.channel.open_stream(&request).unwrap();
+        self.channel.wake().unwrap();
+        key
+    }
+
+    /// The next thing the target says.
+    async fn next(&mut self) -> TargetEntry {
+        loop {
+            if let Some(entry) = self.channel.poll_entry().unwrap() {
+                return entry;
+            }
+            self.channel.tell_of_room().unwrap();
+            self.channel.wake().unwrap();
+            assert!(!self.target.is_finished());
+            tokio::time::sleep(MOMENT).await;
+        }
+    }
+
+    async fn head(&mut self, key: ExchangeKey) -> StreamHead {
+        match self.next().await {
+            TargetEntry::Head(of, head) if of == key => head,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn completed(&mut self, key: ExchangeKey) -> Completed {
+        match self.next().await {
+            TargetEntry::Completed(completed) if completed.key == key => completed,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+const GET: &str = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+const POST: &str = "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+
+#[tokio::test]
+async fn a_small_response_is_one_entry_and_the_end() {
+    let hello = async |info: axum::Extension<RequestInfo>| {
+        assert_eq!(info.arrival(), Arrival::Streamed);
+        assert_eq!(info.client_address().unwrap().port(), 4711);
+        "hello"
+    };
+    let mut front = Front::of(Router::new().route("/", get(hello))).await;
+    for _ in 0..100 {
+        let key = front.open(GET, b"", true);
+        let head = front.head(key).await;
+        assert_eq!((head.status, head.length), (200, Some(5)));
+        assert_eq!(head.data, "hello");
+        assert!(head.is_last);
+        let completed = front.completed(key).await;
+        let ended = (completed.disposition, completed.ending);
+        assert_eq!(ended, (Disposition::Keep, Ending::Answered));
+        assert_eq!(completed.bytes_sent, 5);
+        assert_eq!(key.slot, 0, "slots are used again");
+    }
+}
+
+#[tokio::test]
+async fn trailers_go_both_ways() {
+    let echo = async |body: Body| http::Response::new(body);
+    let mut front = Front::of(Router::new().route("/", any(echo))).await;
+    let mut trailers = HeaderMap::new();
+    trailers.insert("x-end", HeaderValue::from_static("1"));
+    let key = front.open(POST, b"one", false);
+    front.channel.send_data(key, b"two", false).unwrap();
+    front.channel.send_trailers(key, &trailers).unwrap();
+    front.channel.wake().unwrap();
+    let mut echoed = front.head(key).await.data.to_vec();
+    loop {
+        match front.next().await {
+            TargetEntry::Body(_, BodyEntry::Data { data, .. }) => echoed.extend(data),
+            TargetEntry::Body(_, BodyEntry::Trailers(end)) => {
+                assert_eq!(end, trailers);
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(echoed, b"onetwo");
+    front.completed(key).await;
+}
+
+#[tokio::test]
+async fn a_response_waits_for_credit_and_holds_no_other_up() {
+    let much = vec![b'x'; 3 * FIRST_WINDOW as usize];
+    let long = Bytes::from(much.clone());
+    let app = Router::new()
+        .route("/", get(|| async { "short" }))
+        .route("/long", get(move || async move { long }));
+    let mut front = Front::of(app).await;
+    let slow = front.open("GET /long HTTP/1.1\r\nhost: x\r\n\r\n", b"", true);
+    let mut received = front.head(slow).await.data.to_vec();
+    while received.len() < FIRST_WINDOW as usize {
+        match front.next().await {
+            TargetEntry::Body(_, BodyEntry::Data { data, .. }) => received.extend(data),
+            other => panic!("{other:?}"),
+        }
+    }
+    // Nobody takes what the first has sent: a second one is answered all the same.
+    let quick = front.open(GET, b"", true);
+    assert_eq!(front.head(quick).await.data, "short");
+    front.completed(quick).await;
+    assert_eq!(received.len(), FIRST_WINDOW as usize);
+    loop {
+        front.channel.give_credit(slow, 10_000);
+        match front.next().await {
+            TargetEntry::Body(_, BodyEntry::Data { data, is_last }) => {
+                received.extend(data);
+                if is_last {
+                    break;
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(received, much);
+    front.completed(slow).await;
+}
+
+#[tokio::test]
+async fn a_request_s_body_waits_for_its_reader_and_is_kept_until_that_reads_on() {
+    let count = async |body: Body| {
+        let length = body.collect().await.unwrap().to_bytes().len();
+        length.to_string()
+    };
+    let mut front = Front::of(Router::new().route("/", any(count))).await;
+    let key = front.open(POST, b"", false);
+    let piece = vec![b'x'; front.channel.longest_data()];
+    let whole = 5 * FIRST_WINDOW as usize;
+    let mut left = whole;
+    while left > 0 {
+        let part = piece.len().min(left).min(front.channel.may_send(key));
+        let sent = match part {
+            0 => Err(PushError::Full),
+            part => front
+                .channel
+                .send_data(key, &piece[..part], part == left)
+                .map(|()| part),
+        };
+        match sent {
+            Ok(sent) => left -= sent,
+            Err(PushError::Full) => tokio::time::sleep(MOMENT).await,
+            Err(error) => panic!("{error}"),
+        }
+        front.channel.wake().unwrap();
+        while left > 0
+            && let Some(entry) = front.channel.poll_entry().unwrap()
+        {
+            assert!(matches!(entry, TargetEntry::Body(_, BodyEntry::Credit(_))));
+            let committed = Stage::Received { body_read: true };
+            assert_eq!(
+                front.channel.stage(key),
+                committed,
+                "credit comes behind the word that nothing need be kept"
+            );
+        }
+    }
+    loop {
+        match front.next().await {
+            TargetEntry::Head(_, head) => {
+                assert_eq!(head.data, whole.to_string());
+                break;
+            }
+            TargetEntry::Body(_, BodyEntry::Credit(_)) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(front.completed(key).await.body_received, whole as u64);
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_wanted_is_said_to_be() {
+    let app = Router::new().route("/", any(|| async { "no" }));
+    let mut front = Front::of(app).await;
+    let key = front.open(POST, b"", false);
+    let (mut stopped, mut answered) = (false, false);
+    loop {
+        match front.next().await {
+            TargetEntry::Stop(of) => stopped |= of == key,
+            TargetEntry::Head(..) => answered = true,
+            TargetEntry::Completed(_) => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(stopped && answered);
+    // What was on its way then is nobody's.
+    front.channel.send_data(key, b"late", true).unwrap();
+    let key = front.open(GET, b"", true);
+    assert_eq!(front.head(key).await.data, "no");
+    front.completed(key).await;
+}
+
+#[tokio::test]
+async fn a_cancelled_exchange_is_dropped_and_completed() {
+    struct Told(mpsc::UnboundedSender<()>);
+    impl Drop for Told {
+        fn drop(&mut self) {
+            let _ = self.0.send(());
+        }
+    }
+    let (sender, mut told) = mpsc::unbounded_channel();
+    let waits = move || async move {
+        let _told = Told(sender);
+        std::future::pending::<&str>().await
+    };
+    let mut front = Front::of(Router::new().route("/", get(waits))).await;
+    let key = front.open(GET, b"", true);
+    while front.channel.stage(key) == Stage::Queued {
+        tokio::time::sleep(MOMENT).await;
+    }
+    assert!(!front.channel.withdraw_stream(key), "it is being handled");
+    front.channel.cancel_stream(key);
+    front.channel.wake().unwrap();
+    told.recv().await;
+    // Of an exchange that is given up the end alone is told.
+    assert_eq!(front.completed(key).await.ending, Ending::ClientGone);
+}
+
+#[tokio::test]
+async fn a_response_whose_body_breaks_is_not_taken_for_whole() {
+    let breaks = async || {
+        let some = Ok(Frame::data(Bytes::from("some")));
+        let frames = [some, Err(std::io::Error::other("broken"))];
+        Body::new(StreamBody::new(futures_util::stream::iter(frames)))
+    };
+    let mut front = Front::of(Router::new().route("/", get(breaks))).await;
+    let key = front.open(GET, b"", true);
+    let head = front.head(key).await;
+    assert_eq!((&head.data[..], head.is_last), (&b"some"[..], false));
+    let completed = front.completed(key).await;
+    assert_eq!(completed.ending, Ending::HandlerFailed);
+    assert_eq!(completed.status, 200);
+}
