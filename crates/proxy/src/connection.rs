@@ -8,23 +8,21 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-use http::StatusCode;
 use ostler_config::HttpProtocols;
 use ostler_delegation::front::SlotKey;
 use ostler_http1::{
-    BodyDecoder, BodyProgress, Framing, HeadDecoder, HeadError, HeadProgress, RequestFacts,
-    RequestHead, Version,
+    BodyDecoder, BodyProgress, Framing, HeadDecoder, HeadError, HeadProgress, RequestHead,
 };
 use tokio::io::AsyncReadExt;
 
+use crate::answer::{self, Why};
 use crate::client::{Client, Interest, READ};
-use crate::client_side::ClientSide;
+use crate::client_side::{AfterExchange, ClientSide};
 use crate::connection_counts::Counted;
 use crate::data_rates::{DataRates, TooSlow};
-use crate::exchange::{After, exchange};
+use crate::exchange::exchange;
 use crate::http2::{self, Preface};
 use crate::limits::FrontLimits;
-use crate::local_answer::report_refused;
 use crate::queues::{Channel, Handoff, NotTaken, Place, PlaceKey, RelayPlaces};
 use crate::tls::{ClientFacts, TlsSession};
 use crate::worker::Worker;
@@ -231,26 +229,25 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
         begins_with = HttpProtocols::Http1;
         match next {
             Next::Head => match exchange(&mut ClientSide::Http1(&mut connection), &head).await {
-                After::Keep => {}
+                AfterExchange::Keep => {}
                 // What the client sends before it has heard of the end would destroy the response on
                 // its way.
-                After::Close => break connection.watch.is_ending(),
-                After::Linger => break true,
-                After::Detached => return connection.let_go(),
+                AfterExchange::Close => break connection.watch.is_ending(),
+                AfterExchange::Linger => break true,
+                AfterExchange::Detached => return connection.let_go(),
             },
             Next::Over => break false,
             Next::Malformed(error) => {
-                connection.refuse_head(&error).await;
+                connection.refuse(Why::MalformedHead(error)).await;
                 break true;
             }
             Next::TimedOut => {
-                connection.refuse(StatusCode::REQUEST_TIMEOUT, "").await;
+                connection.refuse(Why::HeadTooSlow).await;
                 break true;
             }
             Next::Http2 => return connection.serve_http2().await,
             Next::NotHttp2 => {
-                let text = "only HTTP/2 is spoken here";
-                connection.refuse(StatusCode::BAD_REQUEST, text).await;
+                connection.refuse(Why::NotHttp2).await;
                 break true;
             }
         }
@@ -259,20 +256,6 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
         connection.client.linger().await;
     }
     connection.close().await;
-}
-
-/// The request of a head that could not be read, of which `input` is there: an answer to it closes
-/// the connection.
-fn refused_facts(input: &[u8]) -> RequestFacts {
-    let begins = input.trim_ascii_start();
-    RequestFacts {
-        // What follows the head of the answer would be the start of the next one to the client
-        // (RFC 9110 section 9.3.2).
-        is_head: begins.starts_with(b"HEAD "),
-        is_connect: false,
-        version: Version::Http11,
-        keep_alive: false,
-    }
 }
 
 impl Connection {
@@ -458,17 +441,9 @@ impl Connection {
         self.places.retain(|place| place.key() != key);
     }
 
-    async fn refuse_head(&mut self, error: &HeadError) {
-        let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
-        tracing::debug!(client = ?self.client.facts().client, status = status.as_u16(), %error, "a request is refused");
-        self.refuse(status, &error.to_string()).await;
-    }
-
     /// Answers what is no request.
-    async fn refuse(&mut self, status: StatusCode, text: &str) {
-        let facts = refused_facts(&self.input);
-        let sent = crate::respond::refuse(self, facts, status, text).await;
-        report_refused(&self.worker.pipeline(), status, sent.bytes);
+    async fn refuse(&mut self, why: Why) {
+        answer::refuse(&mut ClientSide::Http1(self), why).await;
     }
 
     /// The target has the connection now: only this process' descriptor closes.

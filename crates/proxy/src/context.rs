@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ostler_delegation::entry::{directives, put_directive};
+use ostler_delegation::entry::put_directive;
 use ostler_http1::RequestHead;
 use ostler_model::transforms::Transforms;
 use ostler_model::{
@@ -322,18 +322,9 @@ impl<'a> ExchangeContext<'a> {
         self.watched.take()
     }
 
+    /// The fields that come behind those of the response, whoever answers: see
+    /// [`add_response_field`](Self::add_response_field).
     pub(crate) fn directives(&self) -> &[u8] {
         &self.directives
-    }
-
-    /// The same for an answer of the front's own.
-    pub(crate) fn response_fields(&self) -> Vec<(&str, &str)> {
-        let fields = directives(&self.directives);
-        fields
-            .filter_map(|(name, value)| {
-                let name = std::str::from_utf8(name).ok()?;
-                Some((name, std::str::from_utf8(value).ok()?))
-            })
-            .collect()
     }
 }

@@ -6,13 +6,16 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+mod account;
 mod admission;
 mod affinity;
+mod answer;
 mod client;
 mod client_side;
 mod clock;
 mod connection;
 mod connection_counts;
+mod connection_fields;
 mod context;
 mod data_rates;
 mod delegation;
@@ -22,6 +25,7 @@ mod direct_forwarder;
 mod endpoint;
 mod error_chain;
 mod exchange;
+mod exchange_state;
 mod facts;
 mod failing;
 mod forwarder;
@@ -37,13 +41,11 @@ pub mod in_memory;
 mod limits;
 mod linger;
 mod listeners;
-mod local_answer;
 mod outcome;
 mod pipeline;
 mod queues;
 mod readiness;
 mod rebalance;
-mod respond;
 mod runtime_thread;
 mod shared;
 mod slow_timer;

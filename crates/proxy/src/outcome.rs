@@ -28,8 +28,8 @@ pub struct Outcome {
     /// From the head's arrival until a target took the request out of its queue, where the exchange
     /// was delegated.
     pub queued: Option<Duration>,
-    /// From the head's arrival to the first byte of the response, where the exchange was delegated and
-    /// had a response.
+    /// From the head's arrival to the first byte of the response, where a destination or a target had
+    /// one: as the target wrote it, or as it reached the front.
     pub first_byte: Option<Duration>,
     /// What went wrong, if anything.
     pub error: Option<ForwarderError>,

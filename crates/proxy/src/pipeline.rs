@@ -38,9 +38,9 @@ pub trait PipelineStep: Send + Sync + 'static {
     /// Looks at an exchange before a destination is asked.
     fn run<'a>(&'a self, exchange: &'a mut ExchangeContext<'_>) -> StepFuture<'a>;
 
-    /// Looks at how it ended: after the response, for delegated exchanges too, in the reverse order of
-    /// the steps. Told of are exchanges that got as far as the choice of a destination, found or not,
-    /// and not answers that a policy, a step or the front gave before.
+    /// Looks at how an exchange ended: after the response, in the reverse order of the steps. Told of
+    /// is each exchange, once, whoever has answered it: a destination, a target, a policy, a step, or
+    /// the front itself, what could not be read as a request included.
     fn ended(&self, _outcome: &Outcome) {}
 }
 

@@ -69,5 +69,8 @@ fn evaluate(cors: &Cors, head: &RequestHead) -> Evaluated {
 
 fn field((name, value): CorsField) -> Option<(HeaderName, HeaderValue)> {
     let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-    Some((name, HeaderValue::from_str(&value).ok()?))
+    Some((
+        name,
+        HeaderValue::from_maybe_shared(Bytes::from(value)).ok()?,
+    ))
 }

@@ -13,54 +13,38 @@ use crate::client_side::ClientSide;
 use crate::context::ExchangeContext;
 use crate::limits::FrontLimits;
 
+pub(crate) use rate_limiter::Permits;
 pub(crate) use request_timeouts::{Deadline, GRACE};
 
-/// What became of an exchange at the door.
+/// Why an exchange does not go on.
 #[derive(Debug)]
-pub(crate) enum Admission {
-    /// It goes on; what is held for it is given back when this is dropped.
-    Admitted(Admitted),
-    /// It is answered here.
+pub(crate) enum NotAdmitted {
+    /// A policy answers.
     Answered(http::Response<Bytes>),
     /// The client went away while it waited.
     ClientGone,
 }
 
-/// What an admitted exchange holds until it is over.
-#[derive(Debug, Default)]
-pub(crate) struct Admitted {
-    permits: rate_limiter::Permits,
-}
-
-impl Admitted {
-    /// Whether others may be waiting for what it holds, so that its end must be known at once.
-    pub(crate) fn is_awaited(&self) -> bool {
-        self.permits.are_given_back()
-    }
-}
-
-/// Asks each policy in turn. A route without policies costs nothing here.
+/// Asks each policy in turn, and gives what the exchange holds until it is over. A route without
+/// policies costs nothing here.
 pub(crate) async fn admit(
     client_side: &mut ClientSide<'_>,
     context: &mut ExchangeContext<'_>,
     limits: &FrontLimits,
-) -> Admission {
-    let mut admitted = Admitted::default();
+) -> Result<Permits, NotAdmitted> {
+    let mut permits = Permits::default();
     if context.route().policies.cors.is_some()
         && let Some(response) = cors::apply(context)
     {
-        return Admission::Answered(response);
+        return Err(NotAdmitted::Answered(response));
     }
     if let Some(authorization) = &context.route().policies.authorization
         && let Some(response) = authorization::refuse(context, authorization)
     {
-        return Admission::Answered(response);
+        return Err(NotAdmitted::Answered(response));
     }
     if context.route().policies.rate_limiters.is_some() {
-        match rate_limiter::acquire(client_side, context).await {
-            Ok(permits) => admitted.permits = permits,
-            Err(refusal) => return refusal,
-        }
+        permits = rate_limiter::acquire(client_side, context).await?;
     }
     if let Some(timeout) = context.route().policies.request_timeout {
         context.set_deadline(Deadline::start(timeout));
@@ -70,8 +54,8 @@ pub(crate) async fn admit(
         Err(status) => {
             let mut response = http::Response::new(Bytes::new());
             *response.status_mut() = status;
-            return Admission::Answered(response);
+            return Err(NotAdmitted::Answered(response));
         }
     }
-    Admission::Admitted(admitted)
+    Ok(permits)
 }

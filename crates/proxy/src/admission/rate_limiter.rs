@@ -15,18 +15,18 @@ use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 use ostler_model::policies::{Acquired, Permit, Rejected, Waiting};
 
-use super::Admission;
+use super::NotAdmitted;
 use crate::client_side::ClientSide;
 use crate::context::ExchangeContext;
 use crate::facts::Facts;
 
 /// The permits of an exchange: the global limiter's, the route's.
 #[derive(Debug, Default)]
-pub(super) struct Permits([Option<Permit>; 2]);
+pub(crate) struct Permits([Option<Permit>; 2]);
 
 impl Permits {
     /// Whether others may be waiting for them.
-    pub(super) fn are_given_back(&self) -> bool {
+    pub(crate) fn are_given_back(&self) -> bool {
         let mut permits = self.0.iter().flatten();
         permits.any(Permit::is_given_back)
     }
@@ -36,7 +36,7 @@ impl Permits {
 pub(super) async fn acquire(
     client_side: &mut ClientSide<'_>,
     context: &ExchangeContext<'_>,
-) -> Result<Permits, Admission> {
+) -> Result<Permits, NotAdmitted> {
     let route = Arc::clone(context.route());
     let Some(limiters) = &route.policies.rate_limiters else {
         return Ok(Permits::default());
@@ -57,7 +57,7 @@ pub(super) async fn acquire(
             // On the heap, so that exchanges that do not wait do not carry the room for it.
             Acquired::Waiting(waiting) => match Box::pin(wait(client_side, waiting)).await {
                 Some(waited) => waited,
-                None => return Err(Admission::ClientGone),
+                None => return Err(NotAdmitted::ClientGone),
             },
         };
         match acquired {
@@ -71,7 +71,7 @@ pub(super) async fn acquire(
                     "a request is rejected by a rate limiter"
                 );
                 let response = rejection(limiters.rejection_status, rejected);
-                return Err(Admission::Answered(response));
+                return Err(NotAdmitted::Answered(response));
             }
         }
     }

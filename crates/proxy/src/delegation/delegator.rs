@@ -14,8 +14,6 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use http::StatusCode;
-use ostler_delegation::Verbosity503;
 use ostler_delegation::entry::{ExchangeLimits, RequestEntry};
 use ostler_delegation::rule::RuleError;
 use ostler_http1::{Framing, RequestFacts, RequestHead};
@@ -23,17 +21,20 @@ use ostler_http1::{Framing, RequestFacts, RequestHead};
 use super::in_flight::InFlight;
 use super::responses::Responses;
 use super::verdict::End;
+use crate::account::Account;
 use crate::admission::Deadline;
+use crate::answer::Unanswered;
 use crate::client::{Interest, READ};
 use crate::client_side::ClientSide;
 use crate::connection::Connection;
 use crate::context::ExchangeContext;
 use crate::error_chain::Chain;
+use crate::exchange_state::Exchange;
 use crate::limits::longest_head;
-use crate::outcome::ForwarderError;
 use crate::queues::{
-    Channel, Need, NotTaken, Passed, PlaceKey, Queue, Record, RelayTarget, Rule, Taker, Ticket,
+    Channel, Need, NotTaken, Passed, PlaceKey, Queue, RelayTarget, Rule, Taker, Ticket,
 };
+use crate::rebalance;
 
 /// How a delegated exchange ended, as far as the front is concerned.
 #[derive(Debug)]
@@ -43,71 +44,17 @@ pub(crate) enum Delegated {
     /// Answered, or cut short; the connection is over.
     Close,
     /// Its target died while it answered.
-    CutShort(Record),
+    CutShort,
     /// The connection belongs to the target.
     Detached,
-    /// The client is gone. The record is with the target where that has the request.
-    ClientGone(Option<Record>),
-    /// Nobody answers: the front must.
-    Unanswered(Unanswered, Record),
-    /// Nobody of this queue can begin it now, and another destination can.
-    Elsewhere(Record),
+    /// The client is gone. A target that has the request closes the account.
+    ClientGone,
+    /// No target answers: the front must.
+    Unanswered(Unanswered),
+    /// No target of this queue can begin it now, and another destination can.
+    Elsewhere,
     /// The instance may not hold the client's socket: the exchange is relayed to it.
-    Relay(Rc<RelayTarget>, Record),
-}
-
-/// Why the front answers a request that was to be delegated.
-#[derive(Debug)]
-pub(crate) enum Unanswered {
-    /// The rule leads nowhere.
-    Rule(RuleError),
-    /// The queue's limit is reached.
-    QueueFull(Verbosity503),
-    /// Nobody took it in time.
-    WaitedTooLong,
-    /// The route's timeout is over, and no target had begun (reference A11.4).
-    TimedOut(StatusCode),
-    /// Its target died with it.
-    TargetDied,
-    /// No entry can hold it.
-    TooLarge,
-}
-
-impl Unanswered {
-    pub(crate) fn status(&self) -> StatusCode {
-        match self {
-            Self::TimedOut(status) => *status,
-            Self::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            _ => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
-
-    /// YARP's error for it.
-    pub(crate) fn error(&self) -> ForwarderError {
-        match self {
-            Self::TargetDied => ForwarderError::Request,
-            Self::TimedOut(_) => ForwarderError::RequestTimedOut,
-            Self::TooLarge => ForwarderError::RequestCreation,
-            _ => ForwarderError::NoAvailableDestinations,
-        }
-    }
-
-    /// Whether it follows from the queue's state, which the log is told of when it changes.
-    pub(crate) fn is_of_the_queue(&self) -> bool {
-        matches!(self, Self::Rule(_) | Self::QueueFull(_))
-    }
-
-    /// http.sys' reason phrase for its error log, where it has one.
-    pub(crate) fn reason(&self) -> String {
-        match self {
-            Self::Rule(error) => error.to_string(),
-            Self::QueueFull(_) => "QueueFull".to_owned(),
-            Self::WaitedTooLong => "Timer_AppPool".to_owned(),
-            Self::TimedOut(_) => "the route's timeout is over".to_owned(),
-            Self::TargetDied => "Connection_Abandoned_By_AppPool".to_owned(),
-            Self::TooLarge => "the request does not fit into a queue entry".to_owned(),
-        }
-    }
+    Relay(Rc<RelayTarget>),
 }
 
 /// Why what comes over a connection that cannot be given away is relayed.
@@ -118,73 +65,60 @@ const LONG_HEAD: &str = "the request's head is longer than an entry may hold";
 /// How long an instance that opens its channel is waited for where another destination could answer.
 const A_MOMENT: Duration = Duration::from_millis(200);
 
-/// Delegates a request. `elsewhere` says whether another destination could take it now.
+/// Delegates an exchange, whose target sees `head`.
 pub(crate) async fn delegate(
-    client_side: &mut ClientSide<'_>,
+    exchange: &mut Exchange<'_, '_>,
     head: &RequestHead,
     rule: &Rule,
-    context: &ExchangeContext<'_>,
-    record: Record,
-    elsewhere: &dyn Fn() -> bool,
 ) -> Delegated {
     let mut delegation = Delegation {
-        deadline: client_side.worker().now() + rule.queue.properties().wait_timeout(),
-        client_side,
+        deadline: exchange.worker().now() + rule.queue.properties().wait_timeout(),
+        client_side: exchange.client_side,
         head,
         rule,
-        context,
-        elsewhere,
-        responses: Responses::of(context.route()),
+        context: &exchange.context,
+        account: &mut exchange.account,
+        responses: Responses::of(exchange.context.route()),
         passed: Passed::default(),
         ticket: None,
         alone_since: None,
         is_admitted: false,
     };
-    let mut state = State::Choosing(record);
+    let mut state = State::Choosing;
     loop {
         state = match state {
-            State::Choosing(record) => delegation.choose(record).await,
+            State::Choosing => delegation.choose().await,
             // On the heap, so that exchanges that do not wait do not carry the room for it.
-            State::Waiting(record) => Box::pin(delegation.wait(record)).await,
+            State::Waiting => Box::pin(delegation.wait()).await,
             State::InFlight(channel, place) => delegation.until_it_ends(channel, place).await,
             State::Over(delegated) => return delegated,
         };
     }
 }
 
-/// Where an exchange is; the record is with whoever may have to end it.
+/// Where an exchange is.
 enum State {
-    Choosing(Record),
-    Waiting(Record),
+    Choosing,
+    Waiting,
     InFlight(Rc<Channel>, PlaceKey),
     Over(Delegated),
 }
 
-/// Turned away at the queue's limit.
-enum Refused {
-    /// Another destination can take it.
-    Elsewhere,
-    Full(Verbosity503),
-}
-
-impl Refused {
-    fn end(self, record: Record) -> State {
-        State::Over(match self {
-            Self::Elsewhere => Delegated::Elsewhere(record),
-            Self::Full(verbosity) => {
-                Delegated::Unanswered(Unanswered::QueueFull(verbosity), record)
-            }
-        })
+impl State {
+    fn unanswered(reason: Unanswered) -> Self {
+        Self::Over(Delegated::Unanswered(reason))
     }
 }
 
 /// An exchange that is being delegated.
 struct Delegation<'e, 'd, 'c> {
     client_side: &'e mut ClientSide<'d>,
+    /// What the target sees.
     head: &'e RequestHead,
     rule: &'e Rule,
     context: &'e ExchangeContext<'c>,
-    elsewhere: &'e dyn Fn() -> bool,
+    /// Open unless a target has the exchange.
+    account: &'e mut Account,
     responses: Responses<'e>,
     passed: Passed,
     /// Its place in the line, while it has one.
@@ -202,10 +136,15 @@ impl Delegation<'_, '_, '_> {
         &self.rule.queue
     }
 
+    /// Whether another destination could take the exchange now.
+    fn can_go_elsewhere(&self) -> bool {
+        rebalance::can_go_elsewhere(self.client_side.worker(), self.context)
+    }
+
     /// Tries one instance after the other.
-    async fn choose(&mut self, mut record: Record) -> State {
+    async fn choose(&mut self) -> State {
         if self.ticket.is_none() && self.do_others_wait() {
-            return self.line_up(record);
+            return self.line_up();
         }
         self.passed.begin_anew();
         loop {
@@ -214,83 +153,83 @@ impl Delegation<'_, '_, '_> {
                 Ok(Taker::Relay(target)) => {
                     let reason = "the target's user is not trusted";
                     tracing::debug!(instance = target.id(), reason, "an exchange is relayed");
-                    return State::Over(Delegated::Relay(target, record));
+                    return State::Over(Delegated::Relay(target));
                 }
-                Ok(Taker::Nobody) => return self.nobody(record),
-                Err(error) => return self.unusable(record, error),
+                Ok(Taker::Nobody) => return self.nobody(),
+                Err(error) => return self.unusable(error),
             };
             let is_stuck = self.passed.was_last(channel.id()) && channel.instance().is_still();
-            if is_stuck && (self.elsewhere)() {
-                return State::Over(Delegated::Elsewhere(record));
+            if is_stuck && self.can_go_elsewhere() {
+                return State::Over(Delegated::Elsewhere);
             }
             let is_delegable = self.client_side.delegable().is_some();
             let reason = match self.is_too_long() {
                 true => Some(LONG_HEAD),
                 false => self.responses.relayed_by(&channel),
             };
-            let offered = match (is_delegable, reason) {
-                (true, None) => self.hand_over(&channel, record),
+            let taken = match (is_delegable, reason) {
+                (true, None) => self.hand_over(&channel),
                 // On the heap, as is waiting.
                 (_, reason) => {
                     let reason = reason.unwrap_or(NOT_DELEGABLE);
-                    Box::pin(self.relay_to(&channel, reason, record)).await
+                    Box::pin(self.relay_to(&channel, reason)).await
                 }
             };
-            match offered {
-                Ok(state) => return state,
-                Err(back) => record = back,
+            if let Some(state) = taken {
+                return state;
             }
         }
     }
 
     /// Nobody takes it now.
-    fn nobody(&mut self, record: Record) -> State {
+    fn nobody(&mut self) -> State {
         if !self.queue().has_open(&self.rule.rule) {
             // One that is about to open its channel is worth a moment.
             let now = self.client_side.worker().now();
             let since = *self.alone_since.get_or_insert(now);
             let is_near = self.queue().is_opening() && now < since + A_MOMENT;
-            if !is_near && (self.elsewhere)() {
-                return State::Over(Delegated::Elsewhere(record));
+            if !is_near && self.can_go_elsewhere() {
+                return State::Over(Delegated::Elsewhere);
             }
             self.queue().tell_unserved();
         }
-        self.line_up(record)
+        self.line_up()
     }
 
     /// The rule leads nowhere.
-    fn unusable(&self, record: Record, error: RuleError) -> State {
-        if (self.elsewhere)() {
-            return State::Over(Delegated::Elsewhere(record));
+    fn unusable(&self, error: RuleError) -> State {
+        if self.can_go_elsewhere() {
+            return State::Over(Delegated::Elsewhere);
         }
         self.queue().tell_unusable(&error);
-        State::Over(Delegated::Unanswered(Unanswered::Rule(error), record))
+        State::unanswered(Unanswered::Rule(error))
     }
 
     /// Waits behind those who wait already, if the queue's limit allows.
-    fn line_up(&mut self, record: Record) -> State {
+    fn line_up(&mut self) -> State {
         if let Err(refused) = self.admit() {
-            return refused.end(record);
+            return State::Over(refused);
         }
         if self.ticket.is_none() {
             let need = self.need();
             self.ticket = Some(self.queue().lines().join(need));
         }
-        State::Waiting(record)
+        State::Waiting
     }
 
     /// Lets the request into the queue unless the limit is reached. One that has been let in stays,
     /// wherever it is taken back from.
-    fn admit(&mut self) -> Result<(), Refused> {
+    fn admit(&mut self) -> Result<(), Delegated> {
         if self.is_admitted || !self.queue().is_full() {
             self.is_admitted = true;
             return Ok(());
         }
-        if (self.elsewhere)() {
-            return Err(Refused::Elsewhere);
+        if self.can_go_elsewhere() {
+            return Err(Delegated::Elsewhere);
         }
         self.queue().tell_full();
-        Err(Refused::Full(self.queue().properties().verbosity))
+        let full = Unanswered::QueueFull(self.queue().properties().verbosity);
+        Err(Delegated::Unanswered(full))
     }
 
     fn do_others_wait(&mut self) -> bool {
@@ -313,50 +252,67 @@ impl Delegation<'_, '_, '_> {
         self.head.raw().len() > longest_head(&limits.http1)
     }
 
-    /// Puts the request into the instance's ring. Gives the record back when there is no room.
-    fn hand_over(&mut self, channel: &Rc<Channel>, record: Record) -> Result<State, Record> {
+    /// Hands the request over to the instance. `None` when it has no room.
+    fn hand_over(&mut self, channel: &Rc<Channel>) -> Option<State> {
         if let Err(refused) = self.admit() {
-            return Ok(refused.end(record));
+            return Some(State::Over(refused));
         }
-        let Some(connection) = self.client_side.delegable() else {
-            return Ok(State::Over(Delegated::Close));
-        };
-        let transforms = self.responses.encoded();
-        match hand_over(
-            connection,
-            self.head,
-            channel,
-            self.context,
-            transforms,
-            record,
-        ) {
-            Ok(place) => {
+        match self.put_into_ring(channel) {
+            Ok(()) => {
                 // Calls the next in line, if it was in one.
                 self.ticket = None;
-                Ok(State::InFlight(Rc::clone(channel), place))
+                let place = PlaceKey::of(channel);
+                Some(State::InFlight(Rc::clone(channel), place))
             }
-            Err((NotTaken::TooLarge, back)) => Ok(State::Over(Delegated::Unanswered(
-                Unanswered::TooLarge,
-                back,
-            ))),
-            Err((NotTaken::Full | NotTaken::Dead, back)) => {
+            Err(NotTaken::TooLarge) => Some(State::unanswered(Unanswered::TooLarge)),
+            Err(NotTaken::Full | NotTaken::Dead) => {
                 self.passed.full(channel.id());
-                Err(back)
+                None
             }
         }
     }
 
-    /// Has the exchange relayed to the instance. Gives the record back when it takes no connection.
-    async fn relay_to(
-        &mut self,
-        channel: &Rc<Channel>,
-        reason: &str,
-        record: Record,
-    ) -> Result<State, Record> {
+    /// Puts the request into the instance's ring, and the client's socket before it where the
+    /// instance does not have it yet.
+    fn put_into_ring(&mut self, channel: &Rc<Channel>) -> Result<(), NotTaken> {
+        let Some(connection) = self.client_side.delegable() else {
+            // It was a moment ago, and who relays finds out.
+            return Err(NotTaken::Dead);
+        };
+        let (head, context) = (self.head, self.context);
+        let slot = connection.place_on(channel)?;
+        let facts = RequestFacts::from(head);
+        let entry = RequestEntry {
+            head: head.parts(),
+            facts: RequestFacts {
+                keep_alive: facts.keep_alive && !connection.is_last(head),
+                ..facts
+            },
+            framing: head.framing(),
+            expects_continue: head.expects_continue(),
+            upgrade: head.upgrade().is_some(),
+            head_received_ns: self.account.head_received_ns(),
+            queued_ns: ostler_shm::monotonic_nanoseconds(),
+            limits: limits_of(context, head),
+            transforms: self.responses.encoded(),
+            directives: context.directives(),
+            prefix: prefix_of(connection, head),
+        };
+        let now = connection.worker.now();
+        channel.delegate(slot, &entry, &connection.handoff, self.account, now)?;
+        if let Some(deadline) = context.deadline() {
+            connection.handoff.ends_by(deadline.at);
+        }
+        Ok(())
+    }
+
+    /// Has the exchange relayed to the instance. `None` when it takes no connection and another one
+    /// may.
+    async fn relay_to(&mut self, channel: &Rc<Channel>, reason: &str) -> Option<State> {
         let error = match self.rule.queue.relay_beside(channel).await {
             Ok(target) => {
                 self.responses.tell(self.context.route(), reason);
-                return Ok(State::Over(Delegated::Relay(target, record)));
+                return Some(State::Over(Delegated::Relay(target)));
             }
             Err(error) => error,
         };
@@ -364,16 +320,15 @@ impl Delegation<'_, '_, '_> {
         tracing::warn!(queue = %self.queue().name(), instance = channel.id(), error = %Chain(&error), "cannot relay");
         let others = self.rule.queue.taker(&self.rule.rule, &self.passed);
         if error.is_busy() || !matches!(others, Ok(Taker::Nobody)) {
-            return Err(record);
+            return None;
         }
-        let why = Unanswered::TargetDied;
-        Ok(State::Over(Delegated::Unanswered(why, record)))
+        Some(State::unanswered(Unanswered::TargetDied))
     }
 
     /// Waits in line until it is this request's turn to try.
-    async fn wait(&mut self, record: Record) -> State {
+    async fn wait(&mut self) -> State {
         let Some(ticket) = &self.ticket else {
-            return State::Choosing(record);
+            return State::Choosing;
         };
         let limit = self.rule.queue.properties().limit as usize;
         let over = self.context.deadline();
@@ -381,21 +336,20 @@ impl Delegation<'_, '_, '_> {
         let until = over.map_or(self.deadline, |over| over.at);
         tokio::select! {
             biased;
-            () = poll_fn(|cx| ticket.poll_called(cx)) => State::Choosing(record),
-            () = departed(self.client_side, ticket, limit) => State::Over(Delegated::ClientGone(Some(record))),
+            () = poll_fn(|cx| ticket.poll_called(cx)) => State::Choosing,
+            () = departed(self.client_side, ticket, limit) => State::Over(Delegated::ClientGone),
             () = tokio::time::sleep_until(until.into()) => {
                 let why = match over {
                     Some(Deadline { status, .. }) => Unanswered::TimedOut(status),
                     None => Unanswered::WaitedTooLong,
                 };
-                State::Over(Delegated::Unanswered(why, record))
+                State::unanswered(why)
             }
         }
     }
 
     /// Waits for the end of an exchange that is with a target.
     async fn until_it_ends(&mut self, channel: Rc<Channel>, place: PlaceKey) -> State {
-        let deadline = self.context.deadline();
         let Some(connection) = self.client_side.delegable() else {
             return State::Over(Delegated::Close);
         };
@@ -414,34 +368,30 @@ impl Delegation<'_, '_, '_> {
         if !matches!(end, End::Keep) {
             connection.forget_place(place);
         }
-        let over = |unanswered: Unanswered, record| Delegated::Unanswered(unanswered, record);
-        let back = || connection.handoff.take_record();
         State::Over(match end {
             End::Keep => Delegated::Keep,
             End::Close => Delegated::Close,
             End::Detached => Delegated::Detached,
-            End::ClientGone => Delegated::ClientGone(back()),
-            End::Abandoned => Delegated::ClientGone(None),
-            End::Again | End::Returned => match back() {
-                Some(record) => {
-                    channel.catch_up();
-                    self.passed.taken_back(channel.id());
-                    return State::Choosing(record);
+            End::Abandoned => Delegated::ClientGone,
+            End::ClientGone => {
+                self.account.take_back(connection.handoff.take_account());
+                Delegated::ClientGone
+            }
+            // The target has ended it after all.
+            _ if !self.account.take_back(connection.handoff.take_account()) => Delegated::Close,
+            End::Again | End::Returned => {
+                channel.catch_up();
+                self.passed.taken_back(channel.id());
+                return State::Choosing;
+            }
+            End::CutShort => Delegated::CutShort,
+            End::WaitedTooLong => Delegated::Unanswered(Unanswered::WaitedTooLong),
+            End::TargetDied => Delegated::Unanswered(Unanswered::TargetDied),
+            End::TimedOut => match self.context.deadline() {
+                Some(Deadline { status, .. }) => {
+                    Delegated::Unanswered(Unanswered::TimedOut(status))
                 }
                 None => Delegated::Close,
-            },
-            End::CutShort => back().map_or(Delegated::Close, Delegated::CutShort),
-            End::WaitedTooLong => back().map_or(Delegated::Close, |record| {
-                over(Unanswered::WaitedTooLong, record)
-            }),
-            End::TargetDied => back().map_or(Delegated::Close, |record| {
-                over(Unanswered::TargetDied, record)
-            }),
-            End::TimedOut => match (back(), deadline) {
-                (Some(record), Some(Deadline { status, .. })) => {
-                    over(Unanswered::TimedOut(status), record)
-                }
-                _ => Delegated::Close,
             },
         })
     }
@@ -495,45 +445,6 @@ async fn fallen_silent(connection: &mut Connection, ticket: &Ticket, limit: usiz
         () = connection.client.left() => {}
         () = stops => {}
     }
-}
-
-/// Puts the request into the instance's ring, and the client's socket before it where the instance
-/// does not have it yet.
-fn hand_over(
-    connection: &mut Connection,
-    head: &RequestHead,
-    channel: &Rc<Channel>,
-    context: &ExchangeContext<'_>,
-    transforms: &[u8],
-    record: Record,
-) -> Result<PlaceKey, (NotTaken, Record)> {
-    let slot = match connection.place_on(channel) {
-        Ok(slot) => slot,
-        Err(not_taken) => return Err((not_taken, record)),
-    };
-    let facts = RequestFacts::from(head);
-    let entry = RequestEntry {
-        head: head.parts(),
-        facts: RequestFacts {
-            keep_alive: facts.keep_alive && !connection.is_last(head),
-            ..facts
-        },
-        framing: head.framing(),
-        expects_continue: head.expects_continue(),
-        upgrade: head.upgrade().is_some(),
-        head_received_ns: record.head_received_ns,
-        queued_ns: ostler_shm::monotonic_nanoseconds(),
-        limits: limits_of(context, head),
-        transforms,
-        directives: context.directives(),
-        prefix: prefix_of(connection, head),
-    };
-    let now = connection.worker.now();
-    channel.delegate(slot, &entry, &connection.handoff, record, now)?;
-    if let Some(deadline) = context.deadline() {
-        connection.handoff.ends_by(deadline.at);
-    }
-    Ok(PlaceKey::of(channel))
 }
 
 /// What the target is to bound the exchange by. A body whose length is known has been measured.

@@ -8,6 +8,6 @@ mod responses;
 mod transformed;
 mod verdict;
 
-pub(crate) use delegator::{Delegated, Unanswered, delegate};
+pub(crate) use delegator::{Delegated, delegate};
 pub(crate) use kernel_tls::{Lost, make_delegable};
-pub(crate) use transformed::{Transformed, transformed};
+pub(crate) use transformed::transformed;

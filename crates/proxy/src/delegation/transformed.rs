@@ -7,66 +7,43 @@ use ostler_http1::RequestHead;
 use ostler_model::transforms::OutgoingRequest;
 
 use super::canonical::{canonical, decode_like, says_who_it_is, write_field, write_request_line};
-use crate::client_side::ClientSide;
-use crate::context::ExchangeContext;
+use crate::answer::Why;
+use crate::connection_fields::{is_hop_by_hop, is_listed_in_connection};
+use crate::exchange_state::Exchange;
 use crate::facts::Facts;
-use crate::failing::warn_of_failure;
-use crate::forwarder::{Answer, is_hop_by_hop, is_listed_in_connection};
 
-/// What transforms make of a head.
-pub(crate) enum Transformed {
-    /// Nothing: it stays as it is.
-    Not,
-    /// Another head, whose body is delimited in the same way.
-    Head(Box<RequestHead>),
-    /// An answer in the target's place.
-    Answered(Answer),
-    /// Something that is no head.
-    Failed,
-}
-
-/// Applies the transforms of the exchange's route.
-pub(crate) fn transformed(
-    client_side: &ClientSide<'_>,
-    head: &RequestHead,
-    context: &ExchangeContext<'_>,
-) -> Transformed {
-    let ends = client_side.client_facts().ends();
+/// Applies the transforms of the exchange's route to its head: another head, whose body is delimited
+/// in the same way, or `None` where it stays as it is.
+pub(crate) fn transformed(exchange: &Exchange<'_, '_>) -> Result<Option<Box<RequestHead>>, Why> {
+    let head = exchange.head;
+    let ends = exchange.client_side.client_facts().ends();
     let in_canonical_form = || match canonical(head, ends) {
-        None => Transformed::Not,
-        Some(Ok(made)) => Transformed::Head(Box::new(made)),
-        Some(Err(_)) => Transformed::Failed,
+        None => Ok(None),
+        Some(Ok(made)) => Ok(Some(Box::new(made))),
+        Some(Err(_)) => Err(Why::NotTransformed),
     };
-    let transforms = match context.transforms() {
+    let transforms = match exchange.context.transforms() {
         Some(transforms) if !head.is_connect() => transforms,
         _ => return in_canonical_form(),
     };
     let Ok(method) = Method::from_bytes(head.method().as_bytes()) else {
-        return Transformed::Failed;
+        return Err(Why::NotTransformed);
     };
     let Ok(host) = HeaderValue::from_str(head.authority()) else {
-        return Transformed::Failed;
+        return Err(Why::NotTransformed);
     };
     let facts = Facts(head, ends.is_https);
-    let made = client_side.worker().with_random(|random| {
+    let made = exchange.worker().with_random(|random| {
         let copied = || copied(head);
         let says_who = says_who_it_is(head);
         transforms.delegated_request(&facts, ends, method, &host, says_who, copied, random)
     });
     match made {
         None => in_canonical_form(),
-        Some(Err(answer)) => Transformed::Answered(answer),
+        Some(Err(answer)) => Err(Why::Transform(answer)),
         Some(Ok(outgoing)) => match encode(head, &outgoing) {
-            Some(head) => Transformed::Head(Box::new(head)),
-            None => {
-                let route = &context.route().config.route_id;
-                warn_of_failure!(
-                    context,
-                    route,
-                    "transforms make no head that can be delegated"
-                );
-                Transformed::Failed
-            }
+            Some(head) => Ok(Some(Box::new(head))),
+            None => Err(Why::NotTransformed),
         },
     }
 }

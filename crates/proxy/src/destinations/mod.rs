@@ -42,7 +42,7 @@ use cluster_pools::ClusterPools;
 pub(crate) use connection_limit::ConnectionLimits;
 pub(crate) use destination::Destination;
 pub(crate) use forward_body::{ForwardBody, SentPart};
-pub(crate) use http1::{LongTarget, Reason, Upgraded};
+pub(crate) use http1::{LongTarget, Reason};
 pub(crate) use interim::Interim;
 pub(crate) use pool::{ExtendedConnect, NotForwarded, Pool, Sending};
 pub(crate) use relayed::{Left, NotRelayed, RelayedConnections};

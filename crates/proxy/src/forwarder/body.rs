@@ -1,7 +1,6 @@
 //! The request's body on its way to a destination: read from the client while the response is
 //! waited for.
 
-use std::error::Error;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::Poll;
@@ -13,6 +12,7 @@ use tokio::sync::mpsc;
 
 use super::response::pass_fields;
 use crate::admission::Deadline;
+use crate::answer::{Cause, NoResponse, Why};
 use crate::client_side::{BodyFailure, BodyRead, Piece, RequestBody, ResponseWriter};
 use crate::destinations::{ForwardBody, Interim, SendError, SentPart};
 use crate::outcome::ForwarderError;
@@ -320,50 +320,45 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// The status for the client, if there still is one, and YARP's error.
-    pub(crate) fn answer(&self) -> (Option<StatusCode>, ForwarderError) {
-        match self {
-            Self::Send(error) if error.timed_out => (
-                Some(StatusCode::GATEWAY_TIMEOUT),
-                ForwarderError::RequestTimedOut,
-            ),
-            Self::Send(_) => (Some(StatusCode::BAD_GATEWAY), ForwarderError::Request),
-            Self::TimedOut => (
-                Some(StatusCode::GATEWAY_TIMEOUT),
-                ForwarderError::RequestTimedOut,
-            ),
+    /// What the client is told, if it is still there.
+    pub(crate) fn why(self) -> Why {
+        let (status, error) = match &self {
+            Self::ClientGone => return Why::ClientGone(ForwarderError::RequestCanceled),
+            Self::ClientBodyGone => return Why::ClientGone(ForwarderError::RequestBodyCanceled),
+            Self::Send(error) if error.timed_out => {
+                (StatusCode::GATEWAY_TIMEOUT, ForwarderError::RequestTimedOut)
+            }
+            Self::Send(_) => (StatusCode::BAD_GATEWAY, ForwarderError::Request),
+            Self::TimedOut => (StatusCode::GATEWAY_TIMEOUT, ForwarderError::RequestTimedOut),
             // YARP says 400 here, which is a known mistake of its (reference A11.4).
-            Self::Over(status) => (Some(*status), ForwarderError::RequestTimedOut),
+            Self::Over(status) => (*status, ForwarderError::RequestTimedOut),
             Self::ClientBodyTooLarge => (
-                Some(StatusCode::PAYLOAD_TOO_LARGE),
+                StatusCode::PAYLOAD_TOO_LARGE,
                 ForwarderError::RequestBodyClient,
             ),
-            Self::ClientGone => (None, ForwarderError::RequestCanceled),
-            Self::ClientBodyGone => (None, ForwarderError::RequestBodyCanceled),
             Self::DestinationBody(_) => (
-                Some(StatusCode::BAD_GATEWAY),
+                StatusCode::BAD_GATEWAY,
                 ForwarderError::RequestBodyDestination,
             ),
-            Self::ClientBody => (
-                Some(StatusCode::BAD_REQUEST),
-                ForwarderError::RequestBodyClient,
-            ),
+            Self::ClientBody => (StatusCode::BAD_REQUEST, ForwarderError::RequestBodyClient),
             Self::DestinationBodyTimedOut => (
-                Some(StatusCode::GATEWAY_TIMEOUT),
+                StatusCode::GATEWAY_TIMEOUT,
                 ForwarderError::RequestBodyDestination,
             ),
             Self::ClientBodyTimedOut => (
-                Some(StatusCode::REQUEST_TIMEOUT),
+                StatusCode::REQUEST_TIMEOUT,
                 ForwarderError::RequestBodyClient,
             ),
-        }
-    }
-
-    pub(crate) fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Send(error) | Self::DestinationBody(error) => Some(error.source.as_ref()),
+        };
+        let cause: Option<Cause> = match self {
+            Self::Send(error) | Self::DestinationBody(error) => Some(error.source),
             _ => None,
-        }
+        };
+        Why::NoResponse(NoResponse {
+            status,
+            error,
+            cause,
+        })
     }
 }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use ostler_model::DestinationState;
 
+use crate::account::Account;
 use crate::affinity;
 use crate::context::ExchangeContext;
 use crate::destinations::SendError;
 use crate::error_chain::Chain;
 use crate::outcome::ForwarderError;
-use crate::queues::Record;
 use crate::worker::Worker;
 
 /// Chooses one of those that were available when the first was chosen and have not been tried, as
@@ -19,7 +19,7 @@ use crate::worker::Worker;
 pub(super) fn choose(
     worker: &Worker,
     context: &mut ExchangeContext<'_>,
-    record: &mut Record,
+    account: &mut Account,
     error: &SendError,
 ) -> Option<Arc<DestinationState>> {
     let cluster = Arc::clone(context.cluster());
@@ -28,7 +28,7 @@ pub(super) fn choose(
         return None;
     }
     let mut left = context.untried();
-    if record.pipeline.delegates() {
+    if account.may_delegate() {
         // A queue's address is no place to connect to.
         left.retain(|destination| destination.model().queue.is_none());
     }
@@ -40,14 +40,12 @@ pub(super) fn choose(
             picked.map(Arc::clone)
         })?,
     };
-    tracing::debug!(cluster = cluster.id(), destination = record.destination.id(), instead = other.id(), error = %Chain(error.source.as_ref()), "a request goes to another destination");
-    record.go_on_at(
-        Arc::clone(&other),
-        match error.timed_out {
-            true => ForwarderError::RequestTimedOut,
-            false => ForwarderError::Request,
-        },
-    );
+    tracing::debug!(cluster = cluster.id(), destination = context.chosen().map(|before| before.id()), instead = other.id(), error = %Chain(error.source.as_ref()), "a request goes to another destination");
+    let error = match error.timed_out {
+        true => ForwarderError::RequestTimedOut,
+        false => ForwarderError::Request,
+    };
+    account.decided_anew(&other, error);
     context.choose(Arc::clone(&other));
     affinity::issue_key_anew(context, &other);
     Some(other)

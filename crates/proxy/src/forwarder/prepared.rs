@@ -8,14 +8,24 @@ use ostler_http1::RequestHead;
 use ostler_model::DestinationState;
 use ostler_model::transforms::ConnectionEnds;
 
-use super::request::{self, Answer, is_web_socket};
+use super::request::{self, is_web_socket};
 use super::web_socket::{self, Handshake, InvalidKey};
+use crate::answer::Why;
 use crate::context::ExchangeContext;
 use crate::destinations::{
     Destination, ExtendedConnect, ForwardBody, Http2Tunnel, Interim, Left, NotForwarded, Pool,
     RequestError, ResponseBody, SendError, Sending,
 };
 use crate::worker::Worker;
+
+/// A client's request, of which one is made for each destination that is asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ClientRequest<'a> {
+    pub(super) worker: &'a Worker,
+    pub(super) head: &'a RequestHead,
+    /// The two ends of the client's connection.
+    pub(super) ends: ConnectionEnds<'a>,
+}
 
 /// A request for one destination.
 pub(super) struct Prepared<'a> {
@@ -31,16 +41,6 @@ pub(super) struct Prepared<'a> {
     pub(super) handshake: Option<Handshake>,
 }
 
-/// There is no request for a destination.
-pub(super) enum NotPrepared {
-    /// A transform answers.
-    Answered(Answer),
-    Request(RequestError),
-    /// An upgrade in a version that the destination is not spoken to in.
-    Upgrade,
-    Key(InvalidKey),
-}
-
 /// What a destination says.
 #[derive(Debug)]
 pub(super) enum Reply {
@@ -49,38 +49,38 @@ pub(super) enum Reply {
     Tunnel(http::Response<Http2Tunnel>),
 }
 
-impl<'a> Prepared<'a> {
-    pub(super) fn new(
-        worker: &Worker,
-        head: &'a RequestHead,
+impl<'a> ClientRequest<'a> {
+    /// The request as this destination is to have it.
+    pub(super) fn prepare(
+        self,
         context: &ExchangeContext<'_>,
-        ends: ConnectionEnds<'a>,
         destination: &DestinationState,
-    ) -> Result<Self, NotPrepared> {
+    ) -> Result<Prepared<'a>, Why> {
+        let Self { worker, head, ends } = self;
         let version = context.client_version();
         let to = worker
             .forwarding(context.cluster(), &destination.model())
-            .map_err(NotPrepared::Request)?;
+            .map_err(no_request)?;
         let made = match context.transforms() {
             None => request::to_destination(head, version, &to, ends).map(Ok),
             Some(transforms) => worker.with_random(|random| {
                 request::transformed(head, version, transforms, &to, ends, random)
             }),
         };
-        let made = made.map_err(NotPrepared::Request)?;
-        let (mut parts, upgrade) = made.map_err(NotPrepared::Answered)?;
+        let made = made.map_err(no_request)?;
+        let (mut parts, upgrade) = made.map_err(Why::Transform)?;
         to.messages
             .prepare(&mut parts, head.framing(), upgrade)
-            .map_err(NotPrepared::Request)?;
+            .map_err(no_request)?;
         if upgrade && !is_web_socket(head) && !to.pool(upgrade).may_upgrade() {
             // Only a WebSocket has a form in HTTP/2 (reference B12.2).
-            return Err(NotPrepared::Upgrade);
+            return Err(Why::UpgradeForbidden);
         }
         let handshake = forwarded_handshake(version, head, &mut parts, upgrade, to.pool(upgrade))
-            .map_err(NotPrepared::Key)?;
+            .map_err(invalid_key)?;
         // Transforms run once a destination: what they have made is kept.
         let keeps = upgrade || context.transforms().is_some();
-        Ok(Self {
+        Ok(Prepared {
             head,
             version,
             ends,
@@ -91,7 +91,17 @@ impl<'a> Prepared<'a> {
             handshake,
         })
     }
+}
 
+pub(super) fn no_request(error: RequestError) -> Why {
+    Why::NoRequest(error.status(), Box::new(error))
+}
+
+pub(super) fn invalid_key(error: InvalidKey) -> Why {
+    Why::InvalidKey(Box::new(error))
+}
+
+impl Prepared<'_> {
     /// Makes the same request again.
     fn again(&self) -> Option<Parts> {
         if let Some(parts) = &self.kept {

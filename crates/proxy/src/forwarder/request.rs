@@ -8,6 +8,7 @@ use ostler_http1::{Framing, RequestHead};
 use ostler_model::RandomSource;
 use ostler_model::transforms::{ConnectionEnds, Transforms, join_lines, path};
 
+use crate::connection_fields::{is_hop_by_hop, is_listed_in_connection};
 use crate::destinations::{Destination, LongTarget, RequestError};
 use crate::facts::Facts;
 
@@ -262,39 +263,4 @@ fn copy(
         fields.insert(header::TE, HeaderValue::from_static("trailers"));
     }
     Ok(())
-}
-
-/// Names that `Connection` lists belong to the connection (RFC 9110 section 7.6.1).
-pub(crate) fn is_listed_in_connection(head: &RequestHead, name: &HeaderName) -> bool {
-    head.fields_named("connection").any(|value| {
-        value.split(|byte| *byte == b',').any(|option| {
-            option
-                .trim_ascii()
-                .eq_ignore_ascii_case(name.as_str().as_bytes())
-        })
-    })
-}
-
-/// What is never passed on: YARP's list, in requests and responses alike.
-pub(crate) fn is_hop_by_hop(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "connection"
-            | "transfer-encoding"
-            | "keep-alive"
-            | "upgrade"
-            | "proxy-connection"
-            | "proxy-authenticate"
-            | "proxy-authentication-info"
-            | "proxy-authorization"
-            | "proxy-features"
-            | "proxy-instruction"
-            | "security-scheme"
-            | "alpn"
-            | "close"
-            | "http2-settings"
-            | "upgrade-insecure-requests"
-            | "te"
-            | "alt-svc"
-    )
 }

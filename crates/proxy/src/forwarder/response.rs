@@ -14,8 +14,8 @@ use ostler_http1::BodyLength;
 use ostler_model::transforms::Transforms;
 
 use super::body::{Activity, Ceased, Side, Upload};
-use super::request::is_hop_by_hop;
 use crate::client_side::{Head, ResponseWriter, WriteError};
+use crate::connection_fields::is_hop_by_hop;
 use crate::context::ExchangeContext;
 use crate::destinations::{Reason, ResponseBody, header_encoding};
 use crate::error_chain::Chain;

@@ -12,18 +12,17 @@ use h2::server::{self, Handshake, SendResponse};
 use h2::{PingPong, Reason, RecvStream};
 use http::Request;
 use ostler_config::Http2Limits;
-use ostler_http1::RequestHead;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::head::head;
 use super::lingering::{Lingering, Taking};
 use super::pace::{Due, Pace, Step};
 use super::stream::Stream;
-use crate::client_side::{BodyRead, ClientSide};
+use crate::answer::{self, Why};
+use crate::client_side::ClientSide;
 use crate::connection::{FIRST_REQUEST, Watch};
 use crate::exchange::exchange;
 use crate::limits::FrontLimits;
-use crate::local_answer::report_refused;
 use crate::queues::RelayPlaces;
 use crate::tls::ClientFacts;
 use crate::worker::Worker;
@@ -339,12 +338,8 @@ impl Served {
                 exchange(&mut client_side, &head).await;
             }
             Err(error) => {
-                let client = client_side.facts().client;
-                tracing::debug!(?client, %error, "a request is refused");
-                let (head, read) = (RequestHead::default(), BodyRead::Nothing);
-                let answered = client_side.answer(&head, read, error.status(), &[], b"");
-                let bytes_sent = answered.await.bytes_sent;
-                report_refused(&worker.pipeline(), error.status(), bytes_sent);
+                let why = Why::MalformedStream(error.status(), Box::new(error));
+                answer::refuse(&mut client_side, why).await;
             }
         }
         if !stream.is_taken_back() {

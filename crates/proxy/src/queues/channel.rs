@@ -19,10 +19,11 @@ use ostler_shm::PushError;
 use tokio::io::unix::AsyncFd;
 
 use super::flush::Flush;
-use super::handoff::{Event, Handoff, Handoffs, Record};
+use super::handoff::{Event, Handoff, Handoffs};
 use super::instance::{Instance, Presence};
 use super::queue::{Queue, Watchdog};
 use super::room::Room;
+use crate::account::Account;
 use crate::client::Client;
 use crate::descriptors::OnceAMinute;
 use crate::error_chain::Chain;
@@ -242,30 +243,30 @@ impl Channel {
         }
     }
 
-    /// Puts a request into the ring. The target is woken when the thread has no more to give it
+    /// Puts a request into the ring, with which its account goes to the target. The target is woken when the thread has no more to give it
     /// for now.
     pub(crate) fn delegate(
         self: &Rc<Self>,
         slot: SlotKey,
         request: &RequestEntry<'_>,
         handoff: &Rc<Handoff>,
-        record: Record,
+        account: &mut Account,
         now: Instant,
-    ) -> Result<ExchangeKey, (NotTaken, Record)> {
+    ) -> Result<ExchangeKey, NotTaken> {
         let pushed = self.front.borrow_mut().delegate(slot, request);
         let key = match pushed {
             Ok(key) => key,
             Err(PushError::Full) => {
                 self.want_room();
-                return Err((NotTaken::Full, record));
+                return Err(NotTaken::Full);
             }
-            Err(PushError::TooLarge) => return Err((NotTaken::TooLarge, record)),
+            Err(PushError::TooLarge) => return Err(NotTaken::TooLarge),
             Err(error) => {
                 self.die(&error);
-                return Err((NotTaken::Dead, record));
+                return Err(NotTaken::Dead);
             }
         };
-        handoff.begin(key, record, now);
+        handoff.begin(key, account.hand_over(), now);
         self.handoffs
             .borrow_mut()
             .insert(key.slot, Rc::clone(handoff));

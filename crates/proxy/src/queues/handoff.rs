@@ -2,25 +2,22 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use ostler_delegation::Stage;
 use ostler_delegation::entry::{Completed, ExchangeKey};
-use ostler_model::{DestinationState, RequestGuard, RouteModel};
 
-use crate::admission::{Admitted, GRACE};
-use crate::health::Watched;
-use crate::outcome::{ForwarderError, Mode, Outcome, of_ending};
-use crate::pipeline::Pipeline;
+use crate::account::Account;
+use crate::admission::GRACE;
 
 /// One a connection, used again for each of its exchanges: it outlives the connection when the
 /// client goes away before the target has let go.
 #[derive(Debug, Default)]
 pub(crate) struct Handoff {
     key: Cell<Option<ExchangeKey>>,
-    record: RefCell<Option<Record>>,
+    /// The account of the exchange; what is told of it when it is over.
+    account: RefCell<Option<Account>>,
     event: RefCell<Option<Event>>,
     waker: RefCell<Option<Waker>>,
     /// A completion that keeps the connection is to wake the connection's task: normally the
@@ -36,34 +33,6 @@ pub(crate) struct Handoff {
     awaits_body: Cell<bool>,
     /// Completed, and nobody woken.
     rests: Cell<bool>,
-}
-
-/// What the end of an exchange is told to.
-#[derive(Debug)]
-pub(crate) struct Record {
-    pub(crate) route: Arc<RouteModel>,
-    pub(crate) destination: Arc<DestinationState>,
-    /// Counts the exchange at its destination until it is over.
-    pub(crate) guard: RequestGuard,
-    /// Held until it is over.
-    pub(crate) admitted: Admitted,
-    pub(crate) pipeline: Arc<Pipeline>,
-    pub(crate) head_received_ns: u64,
-    /// The passive health check that is told how the exchange ended.
-    pub(crate) watched: Option<Box<Watched>>,
-}
-
-impl Record {
-    /// The exchange failed where it was, with nothing sent, and goes on elsewhere.
-    pub(crate) fn go_on_at(&mut self, other: Arc<DestinationState>, error: ForwarderError) {
-        if let Some(watched) = &self.watched {
-            // What the client would have been answered.
-            let status = http::StatusCode::BAD_GATEWAY.as_u16();
-            watched.report(&self.destination, status, Some(error));
-        }
-        self.guard = other.begin_request();
-        self.destination = other;
-    }
 }
 
 /// What happens to an exchange while it is with a target.
@@ -86,10 +55,10 @@ pub(crate) enum Event {
 }
 
 impl Handoff {
-    pub(crate) fn begin(&self, key: ExchangeKey, record: Record, now: Instant) {
+    pub(crate) fn begin(&self, key: ExchangeKey, account: Account, now: Instant) {
         self.key.set(Some(key));
-        self.wanted.set(record.admitted.is_awaited());
-        self.record.replace(Some(record));
+        self.wanted.set(account.is_awaited());
+        self.account.replace(Some(account));
         self.event.replace(None);
         self.queued_at.set(Some(now));
         self.gone_at.set(None);
@@ -107,9 +76,9 @@ impl Handoff {
         self.key.get()
     }
 
-    /// Takes the record back, of an exchange that is to be tried elsewhere.
-    pub(crate) fn take_record(&self) -> Option<Record> {
-        self.record.take()
+    /// Takes the account back, of an exchange that the target has not ended.
+    pub(crate) fn take_account(&self) -> Option<Account> {
+        self.account.take()
     }
 
     /// Wakes the connection's task by whatever ends the exchange.
@@ -174,7 +143,7 @@ impl Handoff {
         let quiet = match &event {
             Event::Completed(completed) => {
                 if completed.disposition != Disposition::Returned {
-                    self.report(completed);
+                    self.close(completed);
                 }
                 completed.disposition == Disposition::Keep && !self.wanted.get()
             }
@@ -224,44 +193,11 @@ impl Handoff {
         }
     }
 
-    /// The exchange is over, told by its target: counts, steps and the log learn of it.
-    fn report(&self, completed: &Completed) {
-        let Some(record) = self.record.take() else {
-            return;
-        };
-        let Record {
-            route,
-            destination,
-            guard,
-            admitted,
-            pipeline,
-            head_received_ns,
-            watched,
-        } = record;
-        drop((guard, admitted));
-        let error = of_ending(completed.ending, completed.status);
-        if let Some(watched) = watched {
-            watched.report(&destination, completed.status, error);
+    /// The exchange is over, told by its target.
+    fn close(&self, completed: &Completed) {
+        if let Some(mut account) = self.account.take() {
+            account.close_completed(completed);
         }
-        crate::exchange::report(&pipeline, || {
-            let now = ostler_shm::monotonic_nanoseconds();
-            // A target's stamps are its word: none lies before the head's arrival or in the future.
-            let since = |stamp_ns: u64| {
-                Duration::from_nanos(stamp_ns.min(now).saturating_sub(head_received_ns))
-            };
-            Outcome {
-                route: Some(route),
-                destination: Some(destination),
-                mode: Mode::Delegated,
-                status: completed.status,
-                bytes_sent: completed.bytes_sent,
-                bytes_received: Some(completed.body_received),
-                duration: since(completed.completed_ns),
-                queued: Some(since(completed.received_ns)),
-                first_byte: (completed.first_byte_ns != 0).then(|| since(completed.first_byte_ns)),
-                error,
-            }
-        });
     }
 }
 

@@ -13,8 +13,8 @@ mod rules;
 
 pub(crate) use channel::{Channel, NotTaken, Place, PlaceKey};
 pub(crate) use flush::{Flush, before_waiting};
-pub(crate) use handoff::{Event, Handoff, Record};
+pub(crate) use handoff::{Event, Handoff};
 pub(crate) use queue::{Need, Passed, Queue, Taker, Ticket};
 pub(crate) use registry::{QueueRegistry, Trust};
-pub(crate) use relay::{RelayPlaces, RelayTarget};
+pub(crate) use relay::{RelayGuard, RelayPlaces, RelayTarget};
 pub(crate) use rules::{Rule, Rules};

@@ -7,52 +7,43 @@ use http::{HeaderValue, Method, Request};
 use ostler_http1::RequestHead;
 use ostler_model::Found;
 
-use super::is_read;
-use crate::client_side::{Answered, ClientSide};
+use super::{FileResponse, is_read};
+use crate::worker::Worker;
 
-/// Answers from a file before routes are looked at, if the request is for one. A front without files
-/// pays nothing for this but the look: what serving one needs has a place of its own.
-pub(crate) async fn answer(
-    client_side: &mut ClientSide<'_>,
-    head: &RequestHead,
-) -> Option<Answered> {
-    client_side.worker().static_files()?;
-    Box::pin(answer_from_file(client_side, head)).await
+/// The answer from a file before routes are looked at, if the request is for one. A front without
+/// files pays nothing for this but the look: what finding one needs has a place of its own.
+pub(crate) async fn find(worker: &Worker, head: &RequestHead) -> Option<Box<FileResponse>> {
+    worker.static_files()?;
+    Box::pin(find_file(worker, head)).await
 }
 
-async fn answer_from_file(
-    client_side: &mut ClientSide<'_>,
-    head: &RequestHead,
-) -> Option<Answered> {
-    let worker = std::rc::Rc::clone(client_side.worker());
+async fn find_file(worker: &Worker, head: &RequestHead) -> Option<Box<FileResponse>> {
     let files = worker.static_files()?;
     // Nothing is made of those that are for the routes in any case.
     if !matches!(head.method(), "GET" | "HEAD") {
         return None;
     }
-    let response = files.serve(request(head)?).await?;
-    Some(client_side.answer_with(head, response).await)
+    files.serve(request(head)?).await.map(Box::new)
 }
 
-/// Answers with the navigation fallback where no route matches. It is as a route for GET and HEAD
-/// behind all others: where it is all that matches but for the method, it says so.
-pub(crate) async fn answer_unmatched<'a>(
-    client_side: &mut ClientSide<'_>,
+/// The navigation fallback, where no route matches. It is as a route for GET and HEAD behind all
+/// others: where it is all that matches but for the method, it says so.
+pub(crate) async fn find_unmatched<'a>(
+    worker: &Worker,
     head: &RequestHead,
     found: Found<'a>,
-) -> Result<Answered, Found<'a>> {
-    if client_side.worker().static_files().is_none() {
+) -> Result<Box<FileResponse>, Found<'a>> {
+    if worker.static_files().is_none() {
         return Err(found);
     }
-    Box::pin(answer_with_fallback(client_side, head, found)).await
+    Box::pin(find_fallback(worker, head, found)).await
 }
 
-async fn answer_with_fallback<'a>(
-    client_side: &mut ClientSide<'_>,
+async fn find_fallback<'a>(
+    worker: &Worker,
     head: &RequestHead,
     found: Found<'a>,
-) -> Result<Answered, Found<'a>> {
-    let worker = std::rc::Rc::clone(client_side.worker());
+) -> Result<Box<FileResponse>, Found<'a>> {
     let Some(files) = worker
         .static_files()
         .filter(|files| files.falls_back(head.path()))
@@ -75,11 +66,9 @@ async fn answer_with_fallback<'a>(
         let allow = allow.join(", ");
         return Err(Found::MethodNotAllowed { allow });
     }
-    match files.serve_fallback(request).await {
-        Some(response) => Ok(client_side.answer_with(head, response).await),
-        // The route is there, its file is not.
-        None => Err(Found::NotFound),
-    }
+    // The route is there; its file may not be.
+    let response = files.serve_fallback(request).await;
+    response.map(Box::new).ok_or(Found::NotFound)
 }
 
 /// What of a request matters for a file.

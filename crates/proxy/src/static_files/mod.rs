@@ -20,7 +20,7 @@ use tower_http::services::fs::ServeFileSystemResponseBody;
 
 use crate::error_chain::Chain;
 
-pub(crate) use answer::{answer, answer_unmatched};
+pub(crate) use answer::{find, find_unmatched};
 
 /// ASP.NET's default documents, in order.
 const DEFAULT_DOCUMENTS: [&str; 4] = ["default.htm", "default.html", "index.htm", "index.html"];
@@ -55,7 +55,10 @@ pub(crate) struct StaticFiles {
 }
 
 /// A response out of a file.
-type FileResponse = Response<ServeFileSystemResponseBody>;
+pub(crate) type FileResponse = Response<FileBody>;
+
+/// The body of a response out of a file.
+pub(crate) type FileBody = ServeFileSystemResponseBody;
 
 /// What a path means.
 #[derive(Debug, PartialEq, Eq)]
