@@ -33,6 +33,8 @@ mod folder;
 pub mod front;
 pub mod handover;
 pub mod name;
+mod properties;
+mod protocol;
 pub mod queue;
 pub mod relayed_client;
 pub mod rule;
@@ -48,24 +50,10 @@ mod wire;
 pub use error::{ChannelError, OpenConnectionError, QueueError, WireError};
 pub use handover::{Disposition, Ending, Stage};
 pub use name::QueueName;
-pub use queue::{QueueProperties, RequestQueueMode, Verbosity503};
+pub use properties::{QueueProperties, Verbosity503};
+pub use protocol::{
+    PROTOCOL_MINOR, PROTOCOL_VERSION, RESPONSE_TRANSFORMS_MINOR, SHARED_RELAY_MINOR, STREAMS_MINOR,
+};
+pub use queue::RequestQueueMode;
 pub use rule::{DelegationRule, RuleError};
 pub use url_prefix::UrlPrefix;
-
-/// Version of the wire: control messages, ring entries, region layout. Both ends must agree.
-pub const PROTOCOL_VERSION: u16 = 3;
-
-/// What this end speaks beyond that version's first form: 1 is response transforms in request
-/// entries, 2 is relayed requests that say whose they are, 3 is streams. A channel speaks the lower of
-/// its two ends' numbers.
-pub const PROTOCOL_MINOR: u8 = 3;
-
-/// From this minor version on, request entries may carry response transforms.
-pub const RESPONSE_TRANSFORMS_MINOR: u8 = 1;
-
-/// From this minor version on, relayed connections carry requests of any client, and each request
-/// says whose it is.
-pub const SHARED_RELAY_MINOR: u8 = 2;
-
-/// From this minor version on, exchanges may be streams, whose bytes travel in the rings.
-pub const STREAMS_MINOR: u8 = 3;

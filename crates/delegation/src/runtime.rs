@@ -20,7 +20,7 @@ use crate::accounts;
 use crate::error::QueueError;
 use crate::folder::Folder;
 use crate::name::QueueName;
-use crate::queue::QueueProperties;
+use crate::properties::QueueProperties;
 
 /// Where queues are.
 #[derive(Debug, Clone)]

@@ -1,7 +1,5 @@
 //! How the body of a message is delimited: the seam between who reads heads and who reads bodies.
 
-use crate::head::request::RequestHead;
-
 /// The protocol version of a request: HTTP/1.x of a later minor version counts as 1.1
 /// (RFC 9110 section 2.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,17 +32,6 @@ pub struct RequestFacts {
     pub version: Version,
     /// Whether the connection may carry another request (RFC 9112 section 9.3).
     pub keep_alive: bool,
-}
-
-impl From<&RequestHead> for RequestFacts {
-    fn from(head: &RequestHead) -> Self {
-        Self {
-            is_head: head.is_head(),
-            is_connect: head.is_connect(),
-            version: head.version(),
-            keep_alive: head.keep_alive(),
-        }
-    }
 }
 
 /// What is known of a response's body before it is sent.

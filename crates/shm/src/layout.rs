@@ -19,8 +19,6 @@
 
 use std::mem::{offset_of, size_of};
 
-use crate::region::RegionSpec;
-
 /// The first word of a region: `OSTLERSM` in memory on a little-endian machine.
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"OSTLERSM");
 
@@ -100,6 +98,15 @@ pub(crate) const SLOTS_START: usize = size_of::<Header>();
 /// Offset of the ring's data in a mapped region, in bytes.
 pub(crate) const fn data_start(slots: usize) -> usize {
     (SLOTS_START + slots.next_multiple_of(SLOTS_ROUNDED_TO)).next_multiple_of(PAGE)
+}
+
+/// How large a region is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RegionSpec {
+    /// Bytes in the ring: a power of two from 4 KiB to 64 MiB. No entry is longer than a quarter.
+    pub ring_capacity: usize,
+    /// Slot bytes: 1 to 1048576.
+    pub slots: usize,
 }
 
 /// Length of a mapped region, in bytes; a multiple of the page size.

@@ -111,6 +111,7 @@ pub use error::{PushError, ReceiveError, RegionError, RingError};
 pub use heap::release_free_memory;
 #[cfg(not(loom))]
 pub use inotify::WatchedFolder;
+pub use layout::RegionSpec;
 #[cfg(not(loom))]
 pub use pace::{PaceKeeper, Pacer};
 #[cfg(not(loom))]
@@ -118,7 +119,7 @@ pub use peer_credentials::PeerCredentials;
 #[cfg(not(loom))]
 pub use presence::{ask_for_presence, has_left, is_broken};
 pub use process::{monotonic_nanoseconds, open_file_limit, raise_open_file_limit};
-pub use region::{OwnRegion, PeerRegion, RegionSpec, full_fence};
+pub use region::{OwnRegion, PeerRegion, full_fence};
 pub use ring::{Consumer, Producer};
 #[cfg(not(loom))]
 pub use socket::{ControlListener, ControlSocket, MAX_DESCRIPTORS, MAX_MESSAGE, Received};

@@ -7,8 +7,9 @@ use loom::model::Builder;
 use loom::thread;
 
 use crate::error::PushError;
+use crate::layout::RegionSpec;
 use crate::mark;
-use crate::region::{OwnRegion, RegionSpec, full_fence};
+use crate::region::{OwnRegion, full_fence};
 use crate::ring::{Consumer, Producer};
 use crate::sync::{AtomicU64, Ordering};
 use crate::wake::{Sleeper, asleep};

@@ -3,10 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::layout::{self, HEADER_WORDS};
+use crate::layout::{self, HEADER_WORDS, RegionSpec};
 #[cfg(not(loom))]
 use crate::mapping::Mapping;
-use crate::region::RegionSpec;
 use crate::sync::{AtomicU8, AtomicU64};
 
 /// Words and slot bytes that another process, or in tests another thread, reads or writes.

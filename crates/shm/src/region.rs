@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use crate::error::RegionError;
-use crate::layout::{self, Field};
+use crate::layout::{self, Field, RegionSpec};
 #[cfg(not(loom))]
 use crate::mapping::{Access, Mapping};
 #[cfg(not(loom))]
@@ -23,33 +23,6 @@ const MAX_SPEC: RegionSpec = RegionSpec {
     ring_capacity: MAX_RING_CAPACITY,
     slots: MAX_SLOTS,
 };
-
-/// How large a region is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RegionSpec {
-    /// Bytes in the ring: a power of two from 4 KiB to 64 MiB. No entry is longer than a quarter.
-    pub ring_capacity: usize,
-    /// Slot bytes: 1 to 1048576.
-    pub slots: usize,
-}
-
-impl RegionSpec {
-    fn check(self, min_ring_capacity: usize) -> Result<Self, RegionError> {
-        let capacity = min_ring_capacity..=MAX_RING_CAPACITY;
-        if self.ring_capacity.is_power_of_two()
-            && capacity.contains(&self.ring_capacity)
-            && (1..=MAX_SLOTS).contains(&self.slots)
-        {
-            Ok(self)
-        } else {
-            let (ring_capacity, slots) = (self.ring_capacity as u64, self.slots as u64);
-            Err(RegionError::Spec {
-                ring_capacity,
-                slots,
-            })
-        }
-    }
-}
 
 /// The region this side writes: its ring and positions, its slot bytes, whether it sleeps.
 ///
@@ -82,7 +55,7 @@ impl OwnRegion {
     /// memory are short or the name has a zero byte.
     #[cfg(not(loom))]
     pub fn create(name: &str, spec: RegionSpec) -> Result<Arc<Self>, RegionError> {
-        let spec = spec.check(MIN_RING_CAPACITY)?;
+        let spec = check(spec, MIN_RING_CAPACITY)?;
         let (memfd, mapping) = memfd::create(name, layout::region_length(spec))?;
         let region = Region::new(Memory::Mapped(Arc::new(mapping)), spec);
         region.write_identity();
@@ -99,9 +72,7 @@ impl OwnRegion {
     ///
     /// When `spec` is out of range.
     pub fn heap(spec: RegionSpec) -> Arc<Self> {
-        let spec = spec
-            .check(64)
-            .expect("a region on the heap is for tests, which know its size");
+        let spec = check(spec, 64).expect("a region on the heap is for tests, which know its size");
         let region = Region::new(Memory::heap(spec), spec);
         region.write_identity();
         Arc::new(Self {
@@ -233,8 +204,8 @@ impl PeerRegion {
         let spec = RegionSpec {
             ring_capacity: capacity_in_memory,
             slots: slots_in_memory,
-        }
-        .check(MIN_RING_CAPACITY)?;
+        };
+        let spec = check(spec, MIN_RING_CAPACITY)?;
         if layout::region_length(spec) != length || word(Field::RegionLength) != length as u64 {
             return Err(wrong_length);
         }
@@ -342,3 +313,20 @@ impl Region {
 #[cfg(test)]
 #[cfg(not(any(loom, miri)))]
 mod tests;
+
+/// A specification that is within range.
+fn check(spec: RegionSpec, min_ring_capacity: usize) -> Result<RegionSpec, RegionError> {
+    let capacity = min_ring_capacity..=MAX_RING_CAPACITY;
+    if spec.ring_capacity.is_power_of_two()
+        && capacity.contains(&spec.ring_capacity)
+        && (1..=MAX_SLOTS).contains(&spec.slots)
+    {
+        Ok(spec)
+    } else {
+        let (ring_capacity, slots) = (spec.ring_capacity as u64, spec.slots as u64);
+        Err(RegionError::Spec {
+            ring_capacity,
+            slots,
+        })
+    }
+}

@@ -148,7 +148,7 @@ mod tests {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
     use super::*;
-    use crate::region::RegionSpec;
+    use crate::layout::RegionSpec;
 
     fn pair() -> (Sleeper, Waker, OwnedFd) {
         let own = OwnRegion::heap(RegionSpec {

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr_iter};
 
-use crate::error::HeadError;
-use crate::fields::{FieldRange, is_token, list};
+use crate::error::{HeadError, InvalidHeadParts};
+use crate::fields::{FieldRange, is_token, is_value, list, slice};
 use crate::framing::{Framing, Version};
+use crate::head::parts::HeadParts;
 use crate::head::request::RequestHead;
 use crate::limits::Limits;
 use crate::request_target::{self, Form, escape_request_target};
@@ -209,9 +210,40 @@ fn request_line(line: &[u8], version: &mut Version) -> Result<(usize, (usize, us
     Ok((method_len, (method_len + 1, target_len)))
 }
 
+impl RequestHead {
+    /// A head of parts that came from elsewhere. What the decoder concluded from the fields is
+    /// concluded again.
+    ///
+    /// # Errors
+    ///
+    /// When a range is out of bounds or the head would not have been accepted.
+    pub fn from_parts(parts: HeadParts<'_>) -> Result<Self, InvalidHeadParts> {
+        let HeadParts { raw, index } = parts;
+        let mut head = Self {
+            raw: raw.to_vec(),
+            fields: index.fields.to_vec(),
+            method_len: index.method_len,
+            target_start: index.target_start,
+            target_len: index.target_len,
+            version: index.version,
+            ..Self::default()
+        };
+        let ranges_fit = head.fields.iter().all(|range| {
+            range.name(raw).is_some_and(is_token) && range.value(raw).is_some_and(is_value)
+        });
+        let method = slice(raw, 0, index.method_len).filter(|method| is_token(method));
+        let target = slice(raw, index.target_start, index.target_len);
+        if !ranges_fit || method.is_none() || target.is_none() {
+            return Err(InvalidHeadParts);
+        }
+        conclude(&mut head).map_err(|_| InvalidHeadParts)?;
+        Ok(head)
+    }
+}
+
 /// Draws the conclusions of a head whose ranges are known to fit: form of the target, host,
 /// framing, persistence. What no URI has is escaped in the target.
-pub(crate) fn conclude(head: &mut RequestHead) -> Result<(), HeadError> {
+fn conclude(head: &mut RequestHead) -> Result<(), HeadError> {
     let form = request_target::parse(head.request_target().as_bytes(), head.method().as_bytes())?;
     // Nothing but its path and query has come this far with such a character.
     if let Cow::Owned(target) = escape_request_target(head.request_target().as_bytes()) {
@@ -225,7 +257,7 @@ pub(crate) fn conclude(head: &mut RequestHead) -> Result<(), HeadError> {
         version,
         ..
     } = head;
-    let target = crate::fields::slice(raw, *target_start, *target_len).unwrap_or_default();
+    let target = slice(raw, *target_start, *target_len).unwrap_or_default();
     let mut seen = Seen::default();
     for (at, range) in fields.iter().enumerate() {
         let (Some(name), Some(value)) = (range.name(raw), range.value(raw)) else {

@@ -1,8 +1,8 @@
 //! A request's head: its bytes, and an index of what stands where.
 
-use crate::error::{HeadError, InvalidHeadParts};
+use crate::error::HeadError;
 use crate::fields::{Field, FieldRange, slice};
-use crate::framing::{Framing, Version};
+use crate::framing::{Framing, RequestFacts, Version};
 use crate::head::parts::{HeadIndex, HeadParts};
 use crate::limits::Limits;
 use crate::request_target::Form;
@@ -183,37 +183,6 @@ impl RequestHead {
         }
     }
 
-    /// A head of parts that came from elsewhere. What the decoder concluded from the fields is
-    /// concluded again.
-    ///
-    /// # Errors
-    ///
-    /// When a range is out of bounds or the head would not have been accepted.
-    pub fn from_parts(parts: HeadParts<'_>) -> Result<Self, InvalidHeadParts> {
-        let HeadParts { raw, index } = parts;
-        let mut head = Self {
-            raw: raw.to_vec(),
-            fields: index.fields.to_vec(),
-            method_len: index.method_len,
-            target_start: index.target_start,
-            target_len: index.target_len,
-            version: index.version,
-            ..Self::default()
-        };
-        let ranges_fit = head.fields.iter().all(|range| {
-            range.name(raw).is_some_and(crate::fields::is_token)
-                && range.value(raw).is_some_and(crate::fields::is_value)
-        });
-        let method =
-            slice(raw, 0, index.method_len).filter(|method| crate::fields::is_token(method));
-        let target = slice(raw, index.target_start, index.target_len);
-        if !ranges_fit || method.is_none() || target.is_none() {
-            return Err(InvalidHeadParts);
-        }
-        crate::head::decode::conclude(&mut head).map_err(|_| InvalidHeadParts)?;
-        Ok(head)
-    }
-
     /// Puts another request-target in the place of the one that is there.
     pub(super) fn replace_target(&mut self, target: &[u8]) -> Result<(), HeadError> {
         let start = self.target_start as usize;
@@ -249,5 +218,16 @@ impl RequestHead {
         slice(&self.raw, start, len)
             .and_then(|bytes| std::str::from_utf8(bytes).ok())
             .unwrap_or_default()
+    }
+}
+
+impl From<&RequestHead> for RequestFacts {
+    fn from(head: &RequestHead) -> Self {
+        Self {
+            is_head: head.is_head(),
+            is_connect: head.is_connect(),
+            version: head.version(),
+            keep_alive: head.keep_alive(),
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::thread;
 use proptest::prelude::*;
 
 use super::*;
-use crate::region::RegionSpec;
+use crate::layout::RegionSpec;
 
 struct Channel {
     producer: Producer,
