@@ -49,7 +49,7 @@ pub use policy_kind::PolicyKind;
 pub use reference::configuration_page;
 pub use settings::{
     AllowedHosts, CertificateConfig, ClientCertificateMode, DataProtectionConfig, DataRate,
-    EndpointConfig, FrontLimits, HealthCheckDefaults, Http2Limits, HttpProtocols, KernelTls,
+    EndpointConfig, HealthCheckDefaults, Http2Limits, HttpProtocols, KernelTls, LimitsConfig,
     OstlerConfig, Password, ProtectionKeyConfig, Settings, StaticFilesConfig, TlsConfig,
     TlsHostConfig, TrustedNetworks,
 };

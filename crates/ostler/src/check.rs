@@ -7,9 +7,9 @@ use ostler_config::{Diagnostic, Loaded, SourceError};
 use ostler_proxy::StepRegistry;
 use serde_json::{Value, json};
 
-use crate::EXIT_CONFIGURATION;
 use crate::args::{CheckArgs, CheckFormat};
 use crate::configuration::{self, Sources};
+use crate::exit::EXIT_CONFIGURATION;
 use crate::rules::Rules;
 
 /// Prints what is wrong and what has no effect; succeeds when the front would start.

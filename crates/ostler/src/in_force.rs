@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use ostler_config::{
-    AllowedHosts, DataProtectionConfig, FrontLimits, Loaded, OstlerConfig, Settings,
+    AllowedHosts, DataProtectionConfig, LimitsConfig, Loaded, OstlerConfig, Settings,
 };
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_model::provider::{
@@ -14,8 +14,8 @@ use ostler_model::{ProxyModel, Snapshot};
 use ostler_proxy::Front;
 
 use crate::configuration::{self, Sources};
+use crate::front_configuration::{front_limits, pipeline};
 use crate::protection_keys;
-use crate::run::{front_limits, pipeline};
 
 /// What a running front goes by.
 #[derive(Debug)]
@@ -117,11 +117,11 @@ fn takes_a_restart(settings: &Settings, started: &Settings) -> bool {
             data_protection: DataProtectionConfig::default(),
             client_certificate_authorities: None,
             allowed_hosts: AllowedHosts::default(),
-            limits: FrontLimits {
+            limits: LimitsConfig {
                 request_line: limits.request_line,
                 field_lines: limits.field_lines,
                 fields: limits.fields,
-                ..FrontLimits::default()
+                ..LimitsConfig::default()
             },
             ..settings.ostler.clone()
         }

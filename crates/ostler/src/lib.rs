@@ -43,7 +43,9 @@ mod check;
 mod configuration;
 mod demo;
 mod endpoints;
+mod exit;
 mod files;
+mod front_configuration;
 mod in_force;
 mod logging;
 mod protection_keys;
@@ -63,9 +65,6 @@ pub use ostler_proxy::{
 };
 
 use crate::args::{Args, Command, SchemaFormat};
-
-/// What a mistake in the configuration exits with (`EX_USAGE`).
-const EXIT_CONFIGURATION: u8 = 64;
 
 /// Does what the process' arguments say, with pipeline steps of one's own beside YARP's. They run where
 /// `ReverseProxy:Pipeline` names them.

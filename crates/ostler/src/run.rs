@@ -10,20 +10,20 @@ use ostler_config::{KernelTls, OstlerConfig, Settings};
 use ostler_delegation::accounts;
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_delegation::status::StatusListener;
-use ostler_http1::Limits;
 use ostler_model::health::TransportFailureRateOptions;
 use ostler_model::{PolicyRegistry, ProxyModel};
 use ostler_proxy::{
-    ActiveHealthOptions, Endpoint, Front, FrontLimits, FrontOptions, Pipeline, StaticFileOptions,
-    StepRegistry, UnderWay,
+    ActiveHealthOptions, Endpoint, Front, FrontOptions, Pipeline, StaticFileOptions, StepRegistry,
+    UnderWay,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::EXIT_CONFIGURATION;
 use crate::args::RunArgs;
 use crate::configuration::{self, Sources};
 use crate::endpoints::{self, Endpoints};
+use crate::exit::EXIT_CONFIGURATION;
+use crate::front_configuration::{front_limits, pipeline};
 use crate::in_force::InForce;
 use crate::protection_keys;
 use crate::reload::FileChanges;
@@ -274,13 +274,6 @@ fn policies(settings: &Settings) -> PolicyRegistry {
     PolicyRegistry::default().with_transport_failure_rate(options)
 }
 
-pub(crate) fn pipeline(settings: &Settings, steps: &StepRegistry) -> anyhow::Result<Pipeline> {
-    Ok(match &settings.proxy.pipeline {
-        None => Pipeline::yarp_default(),
-        Some(names) => steps.pipeline(names.iter().map(String::as_str))?,
-    })
-}
-
 fn options(
     args: &RunArgs,
     settings: &Settings,
@@ -327,30 +320,6 @@ fn static_files(args: &RunArgs, settings: &Settings) -> Option<StaticFileOptions
         serve_unknown_file_types: files.serve_unknown_file_types,
         navigation_fallback: files.navigation_fallback.clone(),
     })
-}
-
-/// What clients may do.
-pub(crate) fn front_limits(ostler: &OstlerConfig) -> FrontLimits {
-    let limits = &ostler.limits;
-    FrontLimits {
-        http1: Limits {
-            request_line: limits.request_line,
-            field_lines: limits.field_lines,
-            fields: limits.fields,
-        },
-        keep_alive_timeout: limits.keep_alive_timeout,
-        head_timeout: limits.head_timeout,
-        max_request_body_size: limits.max_request_body_size,
-        min_request_body_data_rate: limits.min_request_body_data_rate,
-        min_response_data_rate: limits.min_response_data_rate,
-        entity_body_timeout: limits.entity_body_timeout,
-        max_concurrent_connections: limits.max_concurrent_connections,
-        max_concurrent_upgraded_connections: limits.max_concurrent_upgraded_connections,
-        max_connections_per_address: limits.max_connections_per_address,
-        allowed_hosts: ostler.allowed_hosts.clone(),
-        http2: limits.http2,
-        queue_retention: limits.queue_retention,
-    }
 }
 
 /// Where queues are, open to the group that the configuration names.

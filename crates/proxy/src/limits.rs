@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ostler_config::{AllowedHosts, DataRate, Http2Limits};
+use ostler_config::{AllowedHosts, DataRate, Http2Limits, LimitsConfig};
 use ostler_delegation::entry::RequestEntry;
 use ostler_http1::Limits;
 
@@ -42,21 +42,33 @@ pub struct FrontLimits {
 }
 
 impl Default for FrontLimits {
+    /// What is in force where the configuration says nothing.
     fn default() -> Self {
+        Self::from(&LimitsConfig::default())
+    }
+}
+
+impl From<&LimitsConfig> for FrontLimits {
+    /// Those of the configuration; any host may be named.
+    fn from(limits: &LimitsConfig) -> Self {
         Self {
-            http1: Limits::default(),
-            keep_alive_timeout: Duration::from_secs(120),
-            head_timeout: Duration::from_secs(30),
-            max_request_body_size: Some(30_000_000),
-            min_request_body_data_rate: Some(DataRate::default()),
-            min_response_data_rate: Some(DataRate::default()),
-            entity_body_timeout: None,
-            max_concurrent_connections: None,
-            max_concurrent_upgraded_connections: None,
-            max_connections_per_address: None,
+            http1: Limits {
+                request_line: limits.request_line,
+                field_lines: limits.field_lines,
+                fields: limits.fields,
+            },
+            keep_alive_timeout: limits.keep_alive_timeout,
+            head_timeout: limits.head_timeout,
+            max_request_body_size: limits.max_request_body_size,
+            min_request_body_data_rate: limits.min_request_body_data_rate,
+            min_response_data_rate: limits.min_response_data_rate,
+            entity_body_timeout: limits.entity_body_timeout,
+            max_concurrent_connections: limits.max_concurrent_connections,
+            max_concurrent_upgraded_connections: limits.max_concurrent_upgraded_connections,
+            max_connections_per_address: limits.max_connections_per_address,
             allowed_hosts: AllowedHosts::default(),
-            http2: Http2Limits::default(),
-            queue_retention: Duration::from_secs(10),
+            http2: limits.http2,
+            queue_retention: limits.queue_retention,
         }
     }
 }
@@ -65,4 +77,14 @@ impl Default for FrontLimits {
 /// for such entries, and few requests use it.
 pub(crate) fn longest_head(limits: &Limits) -> usize {
     limits.field_lines.min(RequestEntry::LONGEST_HEAD)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_have_the_same_bounds_by_default_wherever_they_are_read() {
+        assert_eq!(FrontLimits::default().http1, Limits::default());
+    }
 }

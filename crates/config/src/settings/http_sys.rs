@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::data_rate::DataRate;
-use super::limits::{FrontLimits, connections};
+use super::limits::{LimitsConfig, connections};
 use crate::diagnostics::Diagnostics;
 use crate::keys;
 use crate::leaf::{self, TimeSpan};
@@ -41,7 +41,7 @@ const NOTHING: &str = "remove it; there is nothing like it here";
 pub(super) fn read(
     section: Section<'_>,
     kestrel: &Section<'_>,
-    limits: &mut FrontLimits,
+    limits: &mut LimitsConfig,
     diagnostics: &mut Diagnostics,
 ) {
     let mut reader = Reader::new(section, &keys::HTTP_SYS, diagnostics);
@@ -86,7 +86,7 @@ pub(super) fn read(
 fn read_timeouts(
     section: Section<'_>,
     kestrel: &Section<'_>,
-    limits: &mut FrontLimits,
+    limits: &mut LimitsConfig,
     diagnostics: &mut Diagnostics,
 ) {
     let mut reader = Reader::new(section, &keys::HTTP_SYS_TIMEOUTS, diagnostics);

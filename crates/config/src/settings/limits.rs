@@ -19,7 +19,7 @@ pub(super) const A_CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// What clients may send, and how long they may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FrontLimits {
+pub struct LimitsConfig {
     /// `MaxRequestLineSize` in bytes: 8192; 1048576 at most.
     pub request_line: usize,
     /// `MaxRequestHeadersTotalSize` in bytes of field lines with their ends, as in ASP.NET: 32768;
@@ -57,7 +57,7 @@ pub struct FrontLimits {
     pub http2: Http2Limits,
 }
 
-impl Default for FrontLimits {
+impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
             request_line: 8 * 1024,
@@ -79,8 +79,8 @@ impl Default for FrontLimits {
 }
 
 /// Reads `Kestrel:Limits`.
-pub(super) fn read(section: Section<'_>, diagnostics: &mut Diagnostics) -> FrontLimits {
-    let mut limits = FrontLimits::default();
+pub(super) fn read(section: Section<'_>, diagnostics: &mut Diagnostics) -> LimitsConfig {
+    let mut limits = LimitsConfig::default();
     let mut reader = Reader::new(section, &keys::LIMITS, diagnostics);
     limits.http2 = http2_limits::read(reader.child("Http2"), reader.diagnostics);
     set(
@@ -135,7 +135,7 @@ pub(super) fn read(section: Section<'_>, diagnostics: &mut Diagnostics) -> Front
 /// Reads `Ostler:Limits`, what ASP.NET has no limit for.
 pub(super) fn read_own(
     section: Section<'_>,
-    limits: &mut FrontLimits,
+    limits: &mut LimitsConfig,
     diagnostics: &mut Diagnostics,
 ) {
     let mut reader = Reader::new(section, &keys::OWN_LIMITS, diagnostics);

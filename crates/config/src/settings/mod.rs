@@ -23,7 +23,7 @@ pub use endpoints::{
 pub use health_checks::HealthCheckDefaults;
 pub use http2_limits::Http2Limits;
 pub use kernel_tls::KernelTls;
-pub use limits::FrontLimits;
+pub use limits::LimitsConfig;
 pub use static_files::StaticFilesConfig;
 
 use std::time::Duration;
@@ -82,7 +82,7 @@ pub struct OstlerConfig {
     /// `Ostler:KernelTls`.
     pub kernel_tls: KernelTls,
     /// `Kestrel:Limits`, `HttpSys` and `Ostler:Limits`.
-    pub limits: FrontLimits,
+    pub limits: LimitsConfig,
     /// `AllowedHosts`.
     pub allowed_hosts: AllowedHosts,
 }
@@ -150,7 +150,7 @@ fn ostler(
 }
 
 /// The first of these that says something about a limit: `Kestrel:Limits`, `HttpSys`.
-fn limits(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) -> FrontLimits {
+fn limits(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) -> LimitsConfig {
     let kestrel = tree.section("Kestrel:Limits");
     let mut limits = limits::read(kestrel.clone(), diagnostics);
     let http_sys = tree.section("HttpSys");

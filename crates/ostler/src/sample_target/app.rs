@@ -10,10 +10,9 @@ use axum::body::Body;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, FromRequestParts, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, Request, Response, StatusCode, header};
+use axum::http::{HeaderName, Request, Response, StatusCode};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Json};
-use bytes::Bytes;
 use futures_util::stream;
 use http_body_util::BodyExt as _;
 use ostler_target::{Arrival, RequestInfo, TlsInfo};
@@ -218,17 +217,4 @@ async fn send_back(mut socket: WebSocket) {
             return;
         }
     }
-}
-
-/// For bodies that carry nothing but bytes.
-pub(super) fn octets(body: Body) -> Response<Body> {
-    let mut response = Response::new(body);
-    let octets = header::HeaderValue::from_static("application/octet-stream");
-    response.headers_mut().insert(header::CONTENT_TYPE, octets);
-    response
-}
-
-/// A whole body at once.
-pub(super) fn whole(bytes: Bytes) -> Response<Body> {
-    octets(Body::from(bytes))
 }

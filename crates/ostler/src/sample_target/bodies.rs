@@ -12,8 +12,6 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http_body::{Frame, SizeHint};
 use http_body_util::{BodyStream, StreamBody};
 
-use super::app::{octets, whole};
-
 const PIECE: usize = 1024 * 1024;
 
 static PATTERN: LazyLock<Bytes> = LazyLock::new(|| (0..PIECE).map(|at| at as u8).collect());
@@ -107,4 +105,17 @@ impl http_body::Body for Pattern {
             SizeHint::default()
         }
     }
+}
+
+/// For bodies that carry nothing but bytes.
+fn octets(body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    let octets = HeaderValue::from_static("application/octet-stream");
+    response.headers_mut().insert(header::CONTENT_TYPE, octets);
+    response
+}
+
+/// A whole body at once.
+fn whole(bytes: Bytes) -> Response<Body> {
+    octets(Body::from(bytes))
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::*;
-use crate::settings::{DataRate, FrontLimits, Http2Limits};
+use crate::settings::{DataRate, Http2Limits, LimitsConfig};
 
-fn limits(json: &str) -> FrontLimits {
+fn limits(json: &str) -> LimitsConfig {
     let loaded = load_text(&format!(r#"{{ "Kestrel": {{ "Limits": {json} }} }}"#));
     assert!(loaded.diagnostics.is_empty(), "{:#?}", loaded.diagnostics);
     loaded.settings.ostler.limits
@@ -181,14 +181,14 @@ fn http_sys_names_say_the_same() {
     let said = loaded.settings.ostler.limits;
     assert_eq!(
         said,
-        FrontLimits {
+        LimitsConfig {
             max_concurrent_connections: Some(5),
             max_request_body_size: Some(7),
             entity_body_timeout: Some(Duration::from_secs(3)),
             keep_alive_timeout: Duration::from_secs(4),
             head_timeout: Duration::from_secs(5),
             min_response_data_rate: rate(150, 5000),
-            ..FrontLimits::default()
+            ..LimitsConfig::default()
         }
     );
 }
@@ -202,15 +202,15 @@ fn http_sys_zeros_are_defaults_and_its_infinities_are_none() {
     let loaded = load_text(text);
     assert!(loaded.diagnostics.is_empty(), "{:#?}", loaded.diagnostics);
     let said = loaded.settings.ostler.limits;
-    let expected = FrontLimits {
+    let expected = LimitsConfig {
         max_request_body_size: None,
         min_response_data_rate: None,
-        ..FrontLimits::default()
+        ..LimitsConfig::default()
     };
     assert_eq!(said, expected);
     let text = r#"{ "HttpSys": { "Timeouts": { "MinSendBytesPerSecond": 0 } } }"#;
     let said = load_text(text).settings.ostler.limits;
-    assert_eq!(said, FrontLimits::default());
+    assert_eq!(said, LimitsConfig::default());
 }
 
 #[test]

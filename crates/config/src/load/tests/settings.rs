@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::settings::DataProtectionConfig;
-use crate::settings::{AllowedHosts, FrontLimits, HealthCheckDefaults, KernelTls, OstlerConfig};
+use crate::settings::{AllowedHosts, HealthCheckDefaults, KernelTls, LimitsConfig, OstlerConfig};
 
 #[test]
 fn our_own_section_and_the_limits_are_read() {
@@ -33,14 +33,14 @@ fn our_own_section_and_the_limits_are_read() {
                 passive_minimal_total_count: 4,
             },
             kernel_tls: KernelTls::Off,
-            limits: FrontLimits {
+            limits: LimitsConfig {
                 request_line: 100,
                 field_lines: 1_048_576,
                 fields: 5,
                 keep_alive_timeout: Duration::from_secs(60),
                 head_timeout: Duration::from_secs(100 * 365 * 86_400),
                 max_request_body_size: Some(30_000_000),
-                ..FrontLimits::default()
+                ..LimitsConfig::default()
             },
             allowed_hosts: AllowedHosts::default(),
         }

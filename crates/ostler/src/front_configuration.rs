@@ -1,0 +1,19 @@
+//! What the configuration says in the front's own terms: read at the start, and again with each reload.
+
+use ostler_config::{OstlerConfig, Settings};
+use ostler_proxy::{FrontLimits, Pipeline, StepRegistry};
+
+pub(crate) fn pipeline(settings: &Settings, steps: &StepRegistry) -> anyhow::Result<Pipeline> {
+    Ok(match &settings.proxy.pipeline {
+        None => Pipeline::yarp_default(),
+        Some(names) => steps.pipeline(names.iter().map(String::as_str))?,
+    })
+}
+
+/// What clients may do.
+pub(crate) fn front_limits(ostler: &OstlerConfig) -> FrontLimits {
+    FrontLimits {
+        allowed_hosts: ostler.allowed_hosts.clone(),
+        ..FrontLimits::from(&ostler.limits)
+    }
+}
