@@ -66,7 +66,7 @@ pub use cluster::{AvailableDestinationsPolicy, ClusterModel, ClusterState};
 pub use destination::{
     DestinationHealth, DestinationModel, DestinationSnapshot, DestinationState, RequestGuard,
 };
-pub use error::ApplyError;
+pub use error::{ApplyError, ApplyMistake};
 pub use health::{ActiveHealthCheckPolicy, PassiveHealthCheckPolicy};
 pub use load_balancing::LoadBalancingPolicy;
 pub use policies::RoutePolicies;
