@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use ostler_config::DataRate;
 
-use crate::client::Client;
+use crate::client_socket::ClientSocket;
 use crate::limits::FrontLimits;
 
 /// How far a client may be ahead of the rate: what it sent or took early counts for it later.
@@ -139,7 +139,7 @@ impl DataRates {
     /// Reads bytes of the body for the front; `None` when the client is too slow.
     pub(crate) async fn recv(
         &self,
-        client: &Client,
+        client: &ClientSocket,
         out: &mut Vec<u8>,
         max: usize,
     ) -> Option<io::Result<usize>> {

@@ -34,7 +34,7 @@ pub(crate) async fn run(
     listeners.end(&worker).await;
     worker.check(true);
     // Clients whose connections begin are about to ask, if they do not take too long.
-    let patience = clock::now() + crate::connection::FIRST_REQUEST;
+    let patience = clock::now() + crate::watch::FIRST_REQUEST;
     let begins = || worker.has_beginning() && clock::now() < patience;
     while (worker.is_busy() || begins()) && *phase.borrow() != Phase::Stopping {
         tokio::select! {

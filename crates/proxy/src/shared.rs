@@ -164,6 +164,6 @@ fn ring_capacity(limits: &FrontLimits) -> usize {
     let index = limits.http1.fields * 8;
     let transforms = ResponseTransforms::MAX_ENCODED;
     let head = longest_head(&limits.http1);
-    let entry = head + index + transforms + crate::client::READ + 2 * 1024;
+    let entry = head + index + transforms + crate::client_socket::READ + 2 * 1024;
     (4 * entry).next_power_of_two()
 }

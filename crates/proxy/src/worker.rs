@@ -12,7 +12,6 @@ use ostler_model::{ClusterState, DestinationModel, DestinationState, FastRandom,
 use ostler_shm::kernel_tls::KernelTls;
 use tokio::task::AbortHandle;
 
-use crate::connection::Watch;
 use crate::connection_counts::{Begins, ConnectionCounts};
 use crate::descriptors::Descriptors;
 use crate::destinations::{Destination, Destinations, RequestError};
@@ -24,6 +23,7 @@ use crate::queues::{Queue, Rule, Rules};
 use crate::shared::{Phase, Shared};
 use crate::slow_timer::TICK;
 use crate::static_files::StaticFiles;
+use crate::watch::Watch;
 
 /// The state of one thread. Nothing in it is locked, and nothing of it is seen by another.
 #[derive(Debug)]

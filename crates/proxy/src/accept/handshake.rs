@@ -15,10 +15,11 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::plain_http;
-use crate::connection::{Accepted, Watch};
 use crate::connection_counts::Counted;
 use crate::error_chain::Chain;
+use crate::serve::Accepted;
 use crate::tls::{ClientFacts, Followed, TlsEndpoint, TlsFacts, TlsSession};
+use crate::watch::Watch;
 use crate::worker::Worker;
 
 /// A fatal `unrecognized_name` (RFC 6066 section 3), before any key is agreed on.
@@ -124,7 +125,7 @@ pub(crate) async fn serve(
                 protocols: HttpProtocols::Http1,
                 counted,
             };
-            crate::connection::serve(worker, accepted).await;
+            crate::serve::serve(worker, accepted).await;
         }
         Err(error) => tracing::error!(%error, "a connection cannot be served"),
     }

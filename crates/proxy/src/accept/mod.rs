@@ -16,11 +16,11 @@ use rustix::net::{SocketFlags, acceptfrom_with, getsockname};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::connection::Accepted;
 use crate::connection_counts::Counted;
 use crate::endpoint::Endpoint;
 use crate::error_chain::Chain;
 use crate::readiness::readable;
+use crate::serve::Accepted;
 use crate::tls::ClientFacts;
 use crate::worker::Worker;
 
@@ -105,7 +105,7 @@ pub(crate) async fn serve(
         protocols: endpoint.protocols,
         counted,
     };
-    crate::connection::serve(worker, accepted).await;
+    crate::serve::serve(worker, accepted).await;
 }
 
 /// Whose connection it is; `None` where it does not say so and must.

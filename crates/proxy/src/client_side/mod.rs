@@ -17,12 +17,13 @@ use request_body::Ahead;
 pub(crate) use request_body::{BodyFailure, Piece, RequestBody};
 pub(crate) use response_writer::{Head, ResponseWriter, WriteError};
 
-use crate::client::Interest;
-use crate::connection::{Connection, Watch};
+use crate::client_socket::Interest;
+use crate::connection::Connection;
 use crate::connection_counts::Upgraded;
 use crate::http2::Stream;
 use crate::queues::RelayPlaces;
 use crate::tls::ClientFacts;
+use crate::watch::Watch;
 use crate::worker::Worker;
 
 /// The client, as an exchange sees it: whoever waits for the response.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use ostler_http1::{BodyDecoder, BodyProgress, RequestHead};
 
-use crate::client::{Client, READ};
+use crate::client_socket::{ClientSocket, READ};
 use crate::data_rates::DataRates;
 use crate::http2;
 
@@ -101,7 +101,7 @@ impl RequestBody<'_> {
 /// Takes in what the client sends ahead, as much as is read at a time anywhere else: what is read
 /// here may travel in an entry whose size counts on that.
 pub(super) async fn read_ahead(
-    client: &Client,
+    client: &ClientSocket,
     input: &mut Vec<u8>,
     read_closed: &mut bool,
 ) -> Ahead {
@@ -131,7 +131,7 @@ pub(super) enum Ahead {
 /// A body in the bytes of an HTTP/1.1 connection. What follows it stays in the input.
 #[derive(Debug)]
 pub(crate) struct Http1Body<'c> {
-    client: &'c Client,
+    client: &'c ClientSocket,
     rates: &'c DataRates,
     input: &'c mut Vec<u8>,
     read_closed: &'c mut bool,
@@ -141,7 +141,7 @@ pub(crate) struct Http1Body<'c> {
 impl<'c> Http1Body<'c> {
     pub(super) fn new(
         head: &RequestHead,
-        client: &'c Client,
+        client: &'c ClientSocket,
         rates: &'c DataRates,
         input: &'c mut Vec<u8>,
         read_closed: &'c mut bool,

@@ -12,7 +12,7 @@ use ostler_http1::{
     encode_response_head,
 };
 
-use crate::client::Client;
+use crate::client_socket::ClientSocket;
 use crate::http2;
 
 /// Writes one response.
@@ -197,7 +197,7 @@ impl ResponseWriter<'_> {
 /// A response in the bytes of an HTTP/1.1 connection.
 #[derive(Debug)]
 pub(crate) struct Http1Response<'c> {
-    client: &'c Client,
+    client: &'c ClientSocket,
     /// Whether the connection is to end with the exchange it is in.
     ending: &'c Cell<bool>,
     facts: RequestFacts,
@@ -217,7 +217,7 @@ pub(crate) struct Http1Response<'c> {
 impl<'c> Http1Response<'c> {
     pub(super) fn new(
         head: &RequestHead,
-        client: &'c Client,
+        client: &'c ClientSocket,
         ending: &'c Cell<bool>,
         has_more: bool,
     ) -> Self {

@@ -10,7 +10,7 @@ use ostler_delegation::entry::ExchangeKey;
 use ostler_http1::{Framing, RequestHead};
 
 use super::verdict::{End, Seen, Verdict, verdict};
-use crate::client::{Interest, READ};
+use crate::client_socket::{Interest, READ};
 use crate::connection::Connection;
 use crate::queues::{Channel, Event, Handoff};
 

@@ -3,8 +3,8 @@
 
 use ostler_http1::RequestHead;
 
-use crate::client::READ;
 use crate::client_side::ClientSide;
+use crate::client_socket::READ;
 use crate::connection::Connection;
 use crate::error_chain::Chain;
 use crate::limits::longest_head;

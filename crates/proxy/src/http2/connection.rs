@@ -5,7 +5,7 @@ use std::future::{pending, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::server::{self, Handshake, SendResponse};
@@ -17,71 +17,19 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::head::head;
 use super::lingering::{Lingering, Taking};
 use super::pace::{Due, Pace, Step};
+use super::shared::{Http2Connection, Resets};
 use super::stream::Stream;
 use crate::answer::{self, Why};
 use crate::client_side::ClientSide;
-use crate::connection::{FIRST_REQUEST, Watch};
 use crate::exchange::exchange;
 use crate::limits::FrontLimits;
 use crate::queues::RelayPlaces;
 use crate::tls::ClientFacts;
+use crate::watch::{FIRST_REQUEST, Watch};
 use crate::worker::Worker;
 
 /// Bytes of responses that wait for the client, most of them of one stream.
 const SEND_BUFFER: usize = 256 * 1024;
-
-/// What the streams of a connection share.
-#[derive(Debug)]
-pub(crate) struct Connection {
-    pub(super) worker: Rc<Worker>,
-    pub(super) facts: ClientFacts,
-    pub(super) relays: RelayPlaces,
-    pub(super) watch: Rc<Watch>,
-    /// Exchanges under way.
-    open: Cell<usize>,
-    is_closing: Cell<bool>,
-    /// When one last ended.
-    last_exchange: Rc<Cell<Option<Instant>>>,
-    resets: Resets,
-}
-
-/// Counts exchanges that the client has taken back: it costs it less to open a stream and reset it
-/// than it costs to begin the exchange (CVE-2023-44487).
-#[derive(Debug)]
-struct Resets {
-    since: Cell<Instant>,
-    count: Cell<u32>,
-    most: u32,
-}
-
-impl Resets {
-    /// Takes one in; true when there have been too many within a second.
-    fn add(&self, now: Instant) -> bool {
-        const WINDOW: Duration = Duration::from_secs(1);
-        if now.saturating_duration_since(self.since.get()) >= WINDOW {
-            self.since.set(now);
-            self.count.set(0);
-        }
-        self.count.set(self.count.get().saturating_add(1));
-        self.is_flood()
-    }
-
-    fn is_flood(&self) -> bool {
-        self.count.get() > self.most
-    }
-}
-
-impl Connection {
-    /// From here on how the client takes what is left is judged, whether or not an exchange is under
-    /// way: the connection stays for as long as that takes.
-    fn close(&self) {
-        self.is_closing.set(true);
-        self.watch.set_deadline(None);
-        if self.open.get() == 0 {
-            self.watch.data_rates.begin();
-        }
-    }
-}
 
 /// Serves a connection until it is over.
 pub(crate) async fn serve<T>(worker: Rc<Worker>, io: T, facts: ClientFacts, watch: Rc<Watch>)
@@ -97,18 +45,14 @@ where
     };
     // What a stream's window lets in is held, and holds up no other stream.
     connection.set_connection_window_on_receipt();
-    let shared = Rc::new(Connection {
+    let shared = Rc::new(Http2Connection {
         facts,
         relays: RelayPlaces::default(),
         watch,
         open: Cell::new(0),
         is_closing: Cell::new(false),
         last_exchange,
-        resets: Resets {
-            since: Cell::new(worker.now()),
-            count: Cell::new(0),
-            most: most_resets(&limits.http2),
-        },
+        resets: Resets::new(worker.now(), most_resets(&limits.http2)),
         worker,
     });
     let pings = connection.ping_pong();
@@ -186,7 +130,11 @@ where
 }
 
 /// An exchange of its own for a request.
-fn begin(shared: &Rc<Connection>, request: Request<RecvStream>, response: SendResponse<Bytes>) {
+fn begin(
+    shared: &Rc<Http2Connection>,
+    request: Request<RecvStream>,
+    response: SendResponse<Bytes>,
+) {
     let stream = Served(Rc::clone(shared));
     if shared.open.replace(shared.open.get() + 1) == 0 {
         shared.watch.data_rates.begin();
@@ -198,7 +146,7 @@ fn begin(shared: &Rc<Connection>, request: Request<RecvStream>, response: SendRe
 /// Ends a connection with all that is under way on it.
 async fn cut_off<T>(
     connection: &mut server::Connection<T, Bytes>,
-    shared: &Connection,
+    shared: &Http2Connection,
     reason: Reason,
     awaited: &str,
 ) where
@@ -282,7 +230,7 @@ enum Next {
 
 fn poll_next<T>(
     connection: &mut server::Connection<T, Bytes>,
-    shared: &Connection,
+    shared: &Http2Connection,
     pace: &mut Pace,
     cx: &mut Context<'_>,
 ) -> Poll<Next>
@@ -320,7 +268,7 @@ where
 }
 
 /// An exchange that is under way on a stream.
-struct Served(Rc<Connection>);
+struct Served(Rc<Http2Connection>);
 
 impl Served {
     async fn serve(self, request: Request<RecvStream>, response: SendResponse<Bytes>) {

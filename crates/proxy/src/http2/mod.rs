@@ -9,6 +9,7 @@ mod connection;
 mod head;
 mod lingering;
 mod pace;
+mod shared;
 mod stream;
 
 pub(crate) use connection::serve;

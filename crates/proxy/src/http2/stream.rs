@@ -14,19 +14,19 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use ostler_http1::{BodyEncoder, BodyLength, RequestHead, ResponseBody, is_set_once};
 
-use super::connection::Connection;
+use super::shared::Http2Connection;
 use crate::client_side::{BodyFailure, Head, Piece, WriteError};
-use crate::connection::Watch;
 use crate::data_rates::DataRates;
 use crate::linger;
 use crate::queues::RelayPlaces;
 use crate::tls::ClientFacts;
+use crate::watch::Watch;
 use crate::worker::Worker;
 
 /// A stream that a client has opened with a request.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    connection: Rc<Connection>,
+    connection: Rc<Http2Connection>,
     body: RecvStream,
     response: SendResponse<Bytes>,
     taken_back: Cell<bool>,
@@ -34,7 +34,7 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub(super) fn new(
-        connection: &Rc<Connection>,
+        connection: &Rc<Http2Connection>,
         body: RecvStream,
         response: SendResponse<Bytes>,
     ) -> Self {

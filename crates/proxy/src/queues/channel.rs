@@ -24,7 +24,7 @@ use super::instance::{Instance, Presence};
 use super::queue::{Queue, Watchdog};
 use super::room::Room;
 use crate::account::Account;
-use crate::client::Client;
+use crate::client_socket::ClientSocket;
 use crate::descriptors::OnceAMinute;
 use crate::error_chain::Chain;
 use crate::readiness::readable;
@@ -195,7 +195,10 @@ impl Channel {
     }
 
     /// Makes a client's connection known to the target.
-    pub(crate) fn open_connection(self: &Rc<Self>, client: &Client) -> Result<Place, NotTaken> {
+    pub(crate) fn open_connection(
+        self: &Rc<Self>,
+        client: &ClientSocket,
+    ) -> Result<Place, NotTaken> {
         // A client whose session is in this process has no socket to hand over: its exchanges are
         // relayed.
         let socket = client.plain_fd().ok_or(NotTaken::Full)?;

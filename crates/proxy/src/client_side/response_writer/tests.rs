@@ -6,7 +6,7 @@ use ostler_delegation::control::ConnectionFacts;
 use rustix::net::sockopt::set_socket_send_buffer_size;
 
 use super::*;
-use crate::client::Interest;
+use crate::client_socket::Interest;
 use crate::tls::ClientFacts;
 
 fn facts() -> ClientFacts {
@@ -18,10 +18,10 @@ fn facts() -> ClientFacts {
 }
 
 /// A client whose connection has room for little, and its other end.
-fn narrow() -> (Client, UnixStream) {
+fn narrow() -> (ClientSocket, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     set_socket_send_buffer_size(&ours, 4096).unwrap();
-    let mut client = Client::new(ours.into(), facts(), None).unwrap();
+    let mut client = ClientSocket::new(ours.into(), facts(), None).unwrap();
     client.set_interest(Interest::ReadsAndWrites).unwrap();
     (client, theirs)
 }
@@ -85,7 +85,7 @@ async fn the_last_piece_goes_out_with_the_head_and_the_end() {
         None,
     )
     .unwrap();
-    let mut client = Client::new(ours, facts(), None).unwrap();
+    let mut client = ClientSocket::new(ours, facts(), None).unwrap();
     client.set_interest(Interest::ReadsAndWrites).unwrap();
     let (request, ending) = (RequestHead::default(), Cell::new(false));
     let mut writer = ResponseWriter::Http1(Http1Response::new(&request, &client, &ending, false));

@@ -52,7 +52,7 @@ impl Interest {
 /// The file status flags belong to every process that holds the socket, so calls say for
 /// themselves that they must not block.
 #[derive(Debug)]
-pub(crate) struct Client {
+pub(crate) struct ClientSocket {
     socket: Rc<OwnedFd>,
     registration: Option<AsyncFd<Rc<OwnedFd>>>,
     interest: Interest,
@@ -62,7 +62,7 @@ pub(crate) struct Client {
     kernel: Option<KernelSocket>,
 }
 
-impl Client {
+impl ClientSocket {
     /// A connection in clear text, or one whose handshake is over.
     pub(crate) fn new(
         socket: OwnedFd,
