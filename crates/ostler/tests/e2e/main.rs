@@ -7,6 +7,7 @@ mod support;
 mod affinity;
 mod authorization;
 mod basics;
+mod bindings;
 mod body_limits;
 mod certificates;
 mod chaos;
