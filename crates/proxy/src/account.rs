@@ -11,9 +11,9 @@ use http::StatusCode;
 use ostler_delegation::entry::Completed;
 use ostler_model::{DestinationState, RequestGuard, RouteModel};
 
-use crate::admission::Permits;
 use crate::health::Watched;
 use crate::outcome::{ForwarderError, Mode, Outcome, of_ending};
+use crate::permits::Permits;
 use crate::pipeline::{Pipeline, Step};
 
 /// An exchange's account. It moves to the target's [`Handoff`](crate::delegation::Handoff) while a

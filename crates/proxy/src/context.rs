@@ -10,7 +10,7 @@ use ostler_model::{
     ClusterState, DestinationState, PassiveHealthCheckPolicy, RouteModel, SessionAffinity,
 };
 
-use crate::admission::Deadline;
+use crate::deadline::Deadline;
 use crate::direct_forwarder::DirectForwarder;
 use crate::health::{HealthSignal, Watched};
 

@@ -4,26 +4,18 @@
 mod authorization;
 mod body_limit;
 mod cors;
+mod not_admitted;
 mod rate_limiter;
-mod request_timeouts;
 
 use bytes::Bytes;
 
 use crate::client_side::ClientSide;
 use crate::context::ExchangeContext;
+use crate::deadline::Deadline;
 use crate::limits::FrontLimits;
+use crate::permits::Permits;
 
-pub(crate) use rate_limiter::Permits;
-pub(crate) use request_timeouts::{Deadline, GRACE};
-
-/// Why an exchange does not go on.
-#[derive(Debug)]
-pub(crate) enum NotAdmitted {
-    /// A policy answers.
-    Answered(http::Response<Bytes>),
-    /// The client went away while it waited.
-    ClientGone,
-}
+pub(crate) use not_admitted::NotAdmitted;
 
 /// Asks each policy in turn, and gives what the exchange holds until it is over. A route without
 /// policies costs nothing here.

@@ -15,22 +15,11 @@ use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 use ostler_model::policies::{Acquired, Permit, Rejected, Waiting};
 
-use super::NotAdmitted;
+use super::not_admitted::NotAdmitted;
 use crate::client_side::ClientSide;
 use crate::context::ExchangeContext;
 use crate::facts::Facts;
-
-/// The permits of an exchange: the global limiter's, the route's.
-#[derive(Debug, Default)]
-pub(crate) struct Permits([Option<Permit>; 2]);
-
-impl Permits {
-    /// Whether others may be waiting for them.
-    pub(crate) fn are_given_back(&self) -> bool {
-        let mut permits = self.0.iter().flatten();
-        permits.any(Permit::is_given_back)
-    }
-}
+use crate::permits::Permits;
 
 /// Gets the exchange its permits.
 pub(super) async fn acquire(
@@ -43,7 +32,7 @@ pub(super) async fn acquire(
     };
     let mut permits = Permits::default();
     let asked = [&limiters.global, &limiters.named];
-    for (permit, limiter) in permits.0.iter_mut().zip(asked) {
+    for (permit, limiter) in permits.slots().zip(asked) {
         let Some(limiter) = limiter else { continue };
         if limiter.counts_exchanges_under_way() {
             // Ends of delegated exchanges are taken in lazily; now they matter.

@@ -5,7 +5,9 @@
 //! many streams. Only the former can be given away, in clear text or with a kernel that encrypts: see
 //! [`ClientSide::delegable`].
 
+mod piece;
 mod request_body;
+mod response_head;
 mod response_writer;
 
 use std::rc::Rc;
@@ -13,9 +15,11 @@ use std::rc::Rc;
 use ostler_delegation::control::ConnectionFacts;
 use ostler_http1::RequestHead;
 
+pub(crate) use piece::{BodyFailure, Piece};
 use request_body::Ahead;
-pub(crate) use request_body::{BodyFailure, Piece, RequestBody};
-pub(crate) use response_writer::{Head, ResponseWriter, WriteError};
+pub(crate) use request_body::RequestBody;
+pub(crate) use response_head::{Head, WriteError};
+pub(crate) use response_writer::ResponseWriter;
 
 use crate::client_socket::Interest;
 use crate::connection::Connection;

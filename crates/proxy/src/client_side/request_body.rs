@@ -1,9 +1,9 @@
 //! A request's body, read from the client piece by piece, and the client's going away.
 
 use bytes::Bytes;
-use http::HeaderMap;
 use ostler_http1::{BodyDecoder, BodyProgress, RequestHead};
 
+use super::piece::{BodyFailure, Piece};
 use crate::client_socket::{ClientSocket, READ};
 use crate::data_rates::DataRates;
 use crate::http2;
@@ -16,25 +16,6 @@ const READ_BODY: usize = 4 * READ;
 pub(crate) enum RequestBody<'c> {
     Http1(Http1Body<'c>),
     Http2(http2::StreamBody<'c>),
-}
-
-/// What comes next of a body.
-#[derive(Debug)]
-pub(crate) enum Piece {
-    Data(Bytes),
-    /// The trailer section; the end comes behind it.
-    Trailers(HeaderMap),
-    End,
-}
-
-/// Why a body cannot be read to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum BodyFailure {
-    /// The client ended its stream, or the connection broke.
-    Gone,
-    Malformed,
-    /// It comes more slowly than it may.
-    TooSlow,
 }
 
 impl RequestBody<'_> {

@@ -11,9 +11,9 @@ use ostler_http1::{Framing, RequestHead};
 use tokio::sync::mpsc;
 
 use super::response::pass_fields;
-use crate::admission::Deadline;
 use crate::answer::{Cause, NoResponse, Why};
 use crate::client_side::{BodyFailure, BodyRead, Piece, RequestBody, ResponseWriter};
+use crate::deadline::Deadline;
 use crate::destinations::{ForwardBody, Interim, SendError, SentPart};
 use crate::outcome::ForwarderError;
 use crate::slow_timer::{self, SlowTimer, TICK};

@@ -1,8 +1,10 @@
 //! Health checks at work (reference A7): a thread of its own sends probes when they are due and fires
 //! reactivation timers, so that neither delays an exchange; front threads report how exchanges end.
 
+mod options;
 mod passive;
 mod probe;
+mod signal;
 mod through_queue;
 
 use std::collections::HashMap;
@@ -15,41 +17,15 @@ use std::time::{Duration, Instant};
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_model::health::ProbeSchedule;
 use ostler_model::{ClusterState, Snapshot};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::shared::{Phase, Shared};
 
+pub use options::ActiveHealthOptions;
 pub(crate) use passive::Watched;
 use probe::Prober;
-
-/// What YARP lets code alone set of active health checks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ActiveHealthOptions {
-    /// Time between rounds of probes where `Active:Interval` says nothing: 15 s.
-    pub default_interval: Duration,
-    /// Time a probe may take where `Active:Timeout` says nothing: 10 s.
-    pub default_timeout: Duration,
-}
-
-impl Default for ActiveHealthOptions {
-    fn default() -> Self {
-        Self {
-            default_interval: Duration::from_secs(15),
-            default_timeout: Duration::from_secs(10),
-        }
-    }
-}
-
-/// Wakes the thread: the configuration or a passive state has changed.
-#[derive(Debug, Default, Clone)]
-pub(crate) struct HealthSignal(Arc<Notify>);
-
-impl HealthSignal {
-    pub(crate) fn stir(&self) {
-        self.0.notify_one();
-    }
-}
+pub(crate) use signal::HealthSignal;
 
 /// Starts the thread. It ends when the front begins to stop.
 pub(crate) fn start(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ostler_model::health::{PassiveHealthCheckPolicy, ProxiedExchange};
 use ostler_model::{ClusterState, DestinationHealth, DestinationState};
 
-use super::HealthSignal;
+use super::signal::HealthSignal;
 use crate::outcome::ForwarderError;
 
 /// An exchange whose end is to be reported.

@@ -19,7 +19,7 @@ use ostler_model::{
     ClusterModel, ClusterState, DestinationHealth, DestinationModel, DestinationState, Snapshot,
 };
 
-use super::ActiveHealthOptions;
+use super::options::ActiveHealthOptions;
 use super::through_queue::{self, QueueProbeError};
 use crate::destinations::{Destinations, ForwardBody, RequestError, SendError, Sending};
 use crate::error_chain::Chain;

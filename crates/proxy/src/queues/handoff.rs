@@ -9,7 +9,7 @@ use ostler_delegation::Stage;
 use ostler_delegation::entry::{Completed, ExchangeKey};
 
 use crate::account::Account;
-use crate::admission::GRACE;
+use crate::deadline::GRACE;
 
 /// One a connection, used again for each of its exchanges: it outlives the connection when the
 /// client goes away before the target has let go.

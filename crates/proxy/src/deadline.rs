@@ -20,7 +20,8 @@ pub(crate) struct Deadline {
 pub(crate) const GRACE: Duration = Duration::from_secs(2);
 
 impl Deadline {
-    pub(super) fn start(timeout: RequestTimeout) -> Self {
+    /// Starts the clock.
+    pub(crate) fn start(timeout: RequestTimeout) -> Self {
         let nanos = u64::try_from(timeout.timeout.as_nanos()).unwrap_or(u64::MAX);
         let now = crate::clock::now();
         Self {
