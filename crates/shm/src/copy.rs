@@ -7,6 +7,7 @@
 use std::mem::MaybeUninit;
 
 use crate::layout::WORD;
+use crate::memory::PeerWords;
 use crate::sync::{AtomicU64, Ordering};
 
 /// Writes bytes into a ring from some word on, over its end if need be.
@@ -85,7 +86,7 @@ impl<'a> WordWriter<'a> {
 ///
 /// Allocates only when the vector's capacity is too small. At most one ring's length is copied.
 #[inline]
-pub(crate) fn read(ring: &[AtomicU64], at: usize, length: usize, out: &mut Vec<u8>) {
+pub(crate) fn read(ring: PeerWords<'_>, at: usize, length: usize, out: &mut Vec<u8>) {
     let words = length.div_ceil(WORD).min(ring.len());
     let length = length.min(words * WORD);
     out.clear();
@@ -93,8 +94,8 @@ pub(crate) fn read(ring: &[AtomicU64], at: usize, length: usize, out: &mut Vec<u
     let at = at & (ring.len() - 1);
     let (spare, _) = out.spare_capacity_mut()[..words * WORD].as_chunks_mut();
     let (before_end, from_start) = spare.split_at_mut(words.min(ring.len() - at));
-    load(&ring[at..], before_end);
-    load(ring, from_start);
+    load(ring.from(at), before_end);
+    load(ring.from(0), from_start);
     // SAFETY: the first `words * WORD >= length` bytes of the spare capacity of an empty vector
     // were just written: `before_end` is no longer than the ring from `at` on, and `from_start`
     // no longer than the ring.
@@ -109,12 +110,9 @@ fn store(ring: &[AtomicU64], words: &[[u8; WORD]]) {
 }
 
 #[inline]
-fn load(ring: &[AtomicU64], out: &mut [[MaybeUninit<u8>; WORD]]) {
-    for (word, bytes) in ring.iter().zip(out) {
-        *bytes = word
-            .load(Ordering::Relaxed)
-            .to_ne_bytes()
-            .map(MaybeUninit::new);
+fn load(words: impl Iterator<Item = u64>, out: &mut [[MaybeUninit<u8>; WORD]]) {
+    for (word, bytes) in words.zip(out) {
+        *bytes = word.to_ne_bytes().map(MaybeUninit::new);
     }
 }
 
@@ -142,7 +140,7 @@ mod tests {
                     writer.bytes(&bytes[second..]);
                     writer.finish();
                     let mut out = vec![9; 3];
-                    read(&ring, at, bytes.len(), &mut out);
+                    read(PeerWords::of(&ring), at, bytes.len(), &mut out);
                     assert_eq!(
                         out, bytes,
                         "parts end at {first} and {second}, from word {at}"
@@ -173,7 +171,7 @@ mod tests {
         let ring = ring(4);
         let mut out = Vec::with_capacity(64);
         let before = out.as_ptr();
-        read(&ring, 2, 31, &mut out);
+        read(PeerWords::of(&ring), 2, 31, &mut out);
         assert_eq!((out.as_ptr(), out.len()), (before, 31));
     }
 
@@ -181,7 +179,7 @@ mod tests {
     fn reads_no_more_than_the_ring() {
         let ring = ring(4);
         let mut out = Vec::new();
-        read(&ring, 2, 1000, &mut out);
+        read(PeerWords::of(&ring), 2, 1000, &mut out);
         assert_eq!(out, [255; 32]);
     }
 }

@@ -1,13 +1,14 @@
 //! A mapped memfd as atomics; unmapped when dropped.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::ops::Range;
 use std::ptr::{self, NonNull};
 use std::slice;
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
-use crate::layout::WORD;
+use crate::layout::{self, HEADER_WORDS, RegionSpec, SLOTS_START, WORD};
+use crate::memfd::SizeSealed;
 use crate::sync::{AtomicU8, AtomicU64};
 
 /// What this process does with the memory.
@@ -19,13 +20,23 @@ pub(crate) enum Access {
     ReadWrite,
 }
 
-/// Shared memory of a fixed length.
+/// The pages of a region, of which only the header is known how to be read.
 ///
-/// Invariant: `length` bytes from `start` are mapped until drop, and `length` is a multiple of
-/// [`WORD`].
+/// Invariant: `length` bytes from `start` are mapped until drop and cannot go away before, and
+/// `length >= SLOTS_START`.
 pub(crate) struct Mapping {
-    start: NonNull<AtomicU64>,
+    start: NonNull<u8>,
     length: usize,
+}
+
+/// A mapped region, divided into header, slots and ring: three ranges that do not overlap.
+///
+/// Invariant: `layout::region_length(spec) == pages.length`.
+pub(crate) struct MappedRegion {
+    pages: Mapping,
+    spec: RegionSpec,
+    /// Where the ring's data is, in bytes.
+    ring: Range<usize>,
 }
 
 // SAFETY: a `Mapping` owns its memory and gives it out as atomics only.
@@ -34,16 +45,15 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps the first `length` bytes of a memfd, shared.
-    ///
-    /// The caller has made sure that the memfd has that many bytes and is, or is about to be,
-    /// sealed against shrinking: touching a page past its end would be a SIGBUS.
+    /// Maps a memfd whole, shared. That its size is sealed is why its pages stay: touching one past the
+    /// end of a file would be a SIGBUS.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` when `length` is zero or no multiple of 8; else what mmap(2) says.
-    pub(crate) fn new(memfd: BorrowedFd<'_>, length: usize, access: Access) -> io::Result<Self> {
-        if length == 0 || !length.is_multiple_of(WORD) {
+    /// `InvalidInput` when it has no room for a header; else what mmap(2) says.
+    pub(crate) fn new(memfd: &SizeSealed<'_>, access: Access) -> io::Result<Self> {
+        let length = memfd.length();
+        if length < SLOTS_START {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         let protection = match access {
@@ -57,7 +67,7 @@ impl Mapping {
                 length,
                 protection,
                 MapFlags::SHARED,
-                memfd,
+                memfd.descriptor(),
                 0,
             )
         }?;
@@ -65,21 +75,65 @@ impl Mapping {
         Ok(Self { start, length })
     }
 
-    /// All of it as words.
+    /// The fields of the header, as words.
     #[inline]
-    pub(crate) fn words(&self) -> &[AtomicU64] {
-        // SAFETY: `start` is page-aligned, `length` bytes from there stay mapped as long as `self`
-        // lives, any bit pattern is an `AtomicU64`, and nobody in this process has a reference to
-        // this memory that is not to atomics.
-        unsafe { slice::from_raw_parts(self.start.as_ptr(), self.length / WORD) }
+    pub(crate) fn header(&self) -> &[AtomicU64] {
+        // SAFETY: the header is aligned as a page is, `length >= SLOTS_START` says that all of it is
+        // mapped as long as `self` lives, any bit pattern is an `AtomicU64`, and nobody in this process
+        // has a reference to this range that is not to these words.
+        unsafe { slice::from_raw_parts(self.start.as_ptr().cast(), HEADER_WORDS) }
     }
 
-    /// All of it as bytes.
+    /// The same memory, of which it is known now where slots and ring are; `None` where that is not as
+    /// long as the memory.
+    pub(crate) fn divide(self, spec: RegionSpec) -> Option<MappedRegion> {
+        let start = layout::data_start(spec.slots);
+        (layout::region_length(spec) == self.length).then_some(MappedRegion {
+            pages: self,
+            spec,
+            ring: start..start + spec.ring_capacity,
+        })
+    }
+
+    /// Where some bytes of it begin.
+    ///
+    /// # Panics
+    ///
+    /// When they are not all of it.
     #[inline]
-    pub(crate) fn bytes(&self) -> &[AtomicU8] {
-        // SAFETY: as in `words`; a byte has no alignment, and overlapping with the words is no
-        // aliasing since both are atomics.
-        unsafe { slice::from_raw_parts(self.start.as_ptr().cast(), self.length) }
+    fn at(&self, bytes: Range<usize>) -> *const u8 {
+        assert!(
+            bytes.start <= bytes.end && bytes.end <= self.length,
+            "a range that the layout gives lies within the region"
+        );
+        self.start.as_ptr().wrapping_add(bytes.start)
+    }
+}
+
+impl MappedRegion {
+    /// The fields of the header, as words.
+    #[inline]
+    pub(crate) fn header(&self) -> &[AtomicU64] {
+        self.pages.header()
+    }
+
+    /// One byte a slot.
+    #[inline]
+    pub(crate) fn slots(&self) -> &[AtomicU8] {
+        let slots = self.spec.slots;
+        let start = self.pages.at(SLOTS_START..SLOTS_START + slots);
+        // SAFETY: `at` has seen that the range is mapped, which it is as long as `self` lives; a byte has
+        // no alignment; header and ring lie outside of it.
+        unsafe { slice::from_raw_parts(start.cast(), slots) }
+    }
+
+    /// The ring's data, as words.
+    #[inline]
+    pub(crate) fn ring(&self) -> &[AtomicU64] {
+        let start = self.pages.at(self.ring.clone());
+        // SAFETY: `at` has seen that the range is mapped, which it is as long as `self` lives; it begins
+        // on a page; header and slots lie outside of it.
+        unsafe { slice::from_raw_parts(start.cast(), self.ring.len() / WORD) }
     }
 }
 

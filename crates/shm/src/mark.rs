@@ -36,7 +36,7 @@ pub(crate) fn clear(own: &OwnRegion) {
 /// it yet. To be called behind a [`full_fence`] that follows the taking.
 #[inline]
 pub(crate) fn reached(own: &OwnRegion, peer: &PeerRegion, answered: u64) -> Option<u64> {
-    let mark = peer.field(Field::PaceMark).load(Ordering::Relaxed);
+    let mark = peer.load(Field::PaceMark);
     // A mark lies ahead of what has been taken when it is set, so that none comes twice.
     let is_news = mark != NONE && mark != answered;
     (is_news && mark <= own.entries_consumed()).then_some(mark)

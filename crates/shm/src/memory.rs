@@ -1,73 +1,74 @@
-//! The memory of a region: mapped from a memfd, or on the heap for tests, loom and Miri.
+//! The memory of a region: mapped from a memfd, or on the heap for tests, loom and Miri. Header, slots and
+//! ring are pieces apart, so that no piece is ever seen as words and as bytes.
 
 use std::fmt;
 use std::sync::Arc;
 
-use crate::layout::{self, HEADER_WORDS, RegionSpec};
+use crate::layout::{self, Field, HEADER_WORDS, RegionSpec};
 #[cfg(not(loom))]
-use crate::mapping::Mapping;
-use crate::sync::{AtomicU8, AtomicU64};
+use crate::mapping::MappedRegion;
+use crate::sync::{AtomicU8, AtomicU64, Ordering, load_acquire, load_acquire_u8};
 
 /// Words and slot bytes that another process, or in tests another thread, reads or writes.
 #[derive(Clone)]
 pub(crate) enum Memory {
     /// A mapped memfd, laid out as [`layout`] draws it.
     #[cfg(not(loom))]
-    Mapped(Arc<Mapping>),
-    /// The same without the padding between header and ring, and with the slots apart: neither
-    /// loom's atomics nor Miri let one piece of memory be seen as words and as bytes.
+    Mapped(Arc<MappedRegion>),
+    /// The same pieces without an address in common.
     Heap(Arc<Heap>),
 }
 
 pub(crate) struct Heap {
-    words: Box<[AtomicU64]>,
+    header: Box<[AtomicU64]>,
     slots: Box<[AtomicU8]>,
+    ring: Box<[AtomicU64]>,
 }
 
 impl Memory {
     /// Zeroed memory on the heap.
     pub(crate) fn heap(spec: RegionSpec) -> Self {
-        let words = HEADER_WORDS + spec.ring_capacity / layout::WORD;
+        let words = |words| (0..words).map(|_| AtomicU64::new(0)).collect();
         Self::Heap(Arc::new(Heap {
-            words: (0..words).map(|_| AtomicU64::new(0)).collect(),
+            header: words(HEADER_WORDS),
             slots: (0..spec.slots).map(|_| AtomicU8::new(0)).collect(),
+            ring: words(spec.ring_capacity / layout::WORD),
         }))
     }
 
-    /// All of it as words. Those that hold slots must not be touched through this.
+    /// A field of the header.
     #[inline]
-    pub(crate) fn words(&self) -> &[AtomicU64] {
+    pub(crate) fn field(&self, field: Field) -> &AtomicU64 {
+        &self.header()[field as usize]
+    }
+
+    /// The fields of the header, and what is between them.
+    #[inline]
+    pub(crate) fn header(&self) -> &[AtomicU64] {
         match self {
             #[cfg(not(loom))]
-            Self::Mapped(mapping) => mapping.words(),
-            Self::Heap(heap) => &heap.words,
+            Self::Mapped(region) => region.header(),
+            Self::Heap(heap) => &heap.header,
         }
     }
 
-    /// The byte of one slot; `None` past the end. `slots` is the region's number of slots.
+    /// One byte a slot.
     #[inline]
-    #[cfg_attr(
-        loom,
-        expect(unused_variables, reason = "only mapped memory is longer")
-    )]
-    pub(crate) fn slot(&self, slot: usize, slots: usize) -> Option<&AtomicU8> {
+    pub(crate) fn slots(&self) -> &[AtomicU8] {
         match self {
             #[cfg(not(loom))]
-            Self::Mapped(mapping) => mapping
-                .bytes()
-                .get(layout::SLOTS_START..)?
-                .get(..slots)?
-                .get(slot),
-            Self::Heap(heap) => heap.slots.get(slot),
+            Self::Mapped(region) => region.slots(),
+            Self::Heap(heap) => &heap.slots,
         }
     }
 
-    /// Where the ring's data begins, as an index into [`words`](Self::words).
-    pub(crate) fn data_start(&self, spec: RegionSpec) -> usize {
+    /// The ring's data.
+    #[inline]
+    pub(crate) fn ring(&self) -> &[AtomicU64] {
         match self {
             #[cfg(not(loom))]
-            Self::Mapped(_) => layout::data_start(spec.slots) / layout::WORD,
-            Self::Heap(_) => self.words().len() - spec.ring_capacity / layout::WORD,
+            Self::Mapped(region) => region.ring(),
+            Self::Heap(heap) => &heap.ring,
         }
     }
 }
@@ -79,5 +80,69 @@ impl fmt::Debug for Memory {
             Self::Mapped(_) => "Mapped",
             Self::Heap(_) => "Heap",
         })
+    }
+}
+
+/// Memory that the other side writes. It can be loaded, and nothing else: where it is mapped, its pages are
+/// read-only.
+#[derive(Debug)]
+pub(crate) struct PeerMemory(Memory);
+
+impl PeerMemory {
+    pub(crate) fn new(memory: Memory) -> Self {
+        Self(memory)
+    }
+
+    /// What stands in a field of the header.
+    #[inline]
+    pub(crate) fn load(&self, field: Field) -> u64 {
+        self.0.field(field).load(Ordering::Relaxed)
+    }
+
+    /// The same; what the peer stored before is seen too.
+    #[inline]
+    pub(crate) fn load_acquire(&self, field: Field) -> u64 {
+        load_acquire(self.0.field(field))
+    }
+
+    /// A slot's byte; `None` past the last. What the peer stored before is seen too.
+    #[inline]
+    pub(crate) fn slot(&self, slot: usize) -> Option<u8> {
+        self.0.slots().get(slot).map(load_acquire_u8)
+    }
+
+    /// The ring's data.
+    #[inline]
+    pub(crate) fn ring(&self) -> PeerWords<'_> {
+        PeerWords(self.0.ring())
+    }
+}
+
+/// Words that the other side writes: see [`PeerMemory`].
+#[derive(Clone, Copy)]
+pub(crate) struct PeerWords<'a>(&'a [AtomicU64]);
+
+impl<'a> PeerWords<'a> {
+    #[cfg(test)]
+    #[cfg(not(loom))]
+    pub(crate) fn of(words: &'a [AtomicU64]) -> Self {
+        Self(words)
+    }
+
+    #[inline]
+    pub(crate) fn len(self) -> usize {
+        self.0.len()
+    }
+
+    /// What stands in a word.
+    #[inline]
+    pub(crate) fn load(self, at: usize) -> u64 {
+        self.0[at].load(Ordering::Relaxed)
+    }
+
+    /// What stands in each word from some word on, without those of the ring's start.
+    #[inline]
+    pub(crate) fn from(self, at: usize) -> impl Iterator<Item = u64> + use<'a> {
+        self.0[at..].iter().map(|word| word.load(Ordering::Relaxed))
     }
 }

@@ -8,9 +8,9 @@ use crate::layout::{self, Field, RegionSpec};
 #[cfg(not(loom))]
 use crate::mapping::{Access, Mapping};
 #[cfg(not(loom))]
-use crate::memfd;
-use crate::memory::Memory;
-use crate::sync::{AtomicU64, Ordering, fence, load_acquire, load_acquire_u8};
+use crate::memfd::{self, SizeSealed};
+use crate::memory::{Memory, PeerMemory, PeerWords};
+use crate::sync::{AtomicU64, Ordering, fence, load_acquire_u8};
 
 #[cfg(not(loom))]
 const MIN_RING_CAPACITY: usize = 4 << 10;
@@ -34,7 +34,9 @@ const MAX_SPEC: RegionSpec = RegionSpec {
 /// [`Sleeper`]: crate::Sleeper
 #[derive(Debug)]
 pub struct OwnRegion {
-    region: Region,
+    memory: Memory,
+    /// Within the limits; what the memory is divided by.
+    spec: RegionSpec,
     /// `None` on the heap.
     descriptor: Option<OwnedFd>,
 }
@@ -42,7 +44,9 @@ pub struct OwnRegion {
 /// The region the other side writes, of which every value is suspect.
 #[derive(Debug)]
 pub struct PeerRegion {
-    region: Region,
+    memory: PeerMemory,
+    /// Within the limits; what the memory is divided by.
+    spec: RegionSpec,
 }
 
 impl OwnRegion {
@@ -57,10 +61,14 @@ impl OwnRegion {
     pub fn create(name: &str, spec: RegionSpec) -> Result<Arc<Self>, RegionError> {
         let spec = check(spec, MIN_RING_CAPACITY)?;
         let (memfd, mapping) = memfd::create(name, layout::region_length(spec))?;
-        let region = Region::new(Memory::Mapped(Arc::new(mapping)), spec);
-        region.write_identity();
+        let mapped = mapping
+            .divide(spec)
+            .expect("the memory was made as long as this");
+        let memory = Memory::Mapped(Arc::new(mapped));
+        write_identity(&memory, spec);
         Ok(Arc::new(Self {
-            region,
+            memory,
+            spec,
             descriptor: Some(memfd),
         }))
     }
@@ -73,10 +81,11 @@ impl OwnRegion {
     /// When `spec` is out of range.
     pub fn heap(spec: RegionSpec) -> Arc<Self> {
         let spec = check(spec, 64).expect("a region on the heap is for tests, which know its size");
-        let region = Region::new(Memory::heap(spec), spec);
-        region.write_identity();
+        let memory = Memory::heap(spec);
+        write_identity(&memory, spec);
         Arc::new(Self {
-            region,
+            memory,
+            spec,
             descriptor: None,
         })
     }
@@ -84,7 +93,8 @@ impl OwnRegion {
     /// What the peer would see of this region, in the same process.
     pub fn peer_view(self: &Arc<Self>) -> Arc<PeerRegion> {
         Arc::new(PeerRegion {
-            region: self.region.clone(),
+            memory: PeerMemory::new(self.memory.clone()),
+            spec: self.spec,
         })
     }
 
@@ -102,14 +112,14 @@ impl OwnRegion {
 
     /// How large it is.
     pub fn spec(&self) -> RegionSpec {
-        self.region.spec
+        self.spec
     }
 
     /// Stores a slot's byte with release ordering: whoever loads it by [`PeerRegion::slot`] sees
     /// everything stored before. A slot out of range is ignored.
     #[inline]
     pub fn set_slot(&self, slot: usize, value: u8) {
-        if let Some(byte) = self.region.memory.slot(slot, self.region.spec.slots) {
+        if let Some(byte) = self.memory.slots().get(slot) {
             // Pairs with the acquire load in `PeerRegion::slot`.
             byte.store(value, Ordering::Release);
         }
@@ -118,7 +128,7 @@ impl OwnRegion {
     /// Changes a slot's byte where threads of this process may store different parts of it at once.
     /// Nothing is stored when `change` says `None`, or out of range.
     pub fn update_slot(&self, slot: usize, change: impl FnMut(u8) -> Option<u8>) {
-        if let Some(byte) = self.region.memory.slot(slot, self.region.spec.slots) {
+        if let Some(byte) = self.memory.slots().get(slot) {
             // Pairs as the store in `set_slot` does.
             let _ = byte.fetch_update(Ordering::Release, Ordering::Relaxed, change);
         }
@@ -127,40 +137,36 @@ impl OwnRegion {
     /// The byte last stored in a slot; 0 when none was, or out of range.
     #[inline]
     pub fn slot(&self, slot: usize) -> u8 {
-        self.region.slot(slot)
+        self.memory.slots().get(slot).map_or(0, load_acquire_u8)
     }
 
     /// Entries this side put into its ring since the region was created.
     #[inline]
     pub fn entries_produced(&self) -> u64 {
-        self.region
-            .field(Field::EntriesProduced)
-            .load(Ordering::Relaxed)
+        self.field(Field::EntriesProduced).load(Ordering::Relaxed)
     }
 
     /// Entries this side took from the peer's ring.
     #[inline]
     pub fn entries_consumed(&self) -> u64 {
-        self.region
-            .field(Field::EntriesConsumed)
-            .load(Ordering::Relaxed)
+        self.field(Field::EntriesConsumed).load(Ordering::Relaxed)
     }
 
     #[inline]
     pub(crate) fn field(&self, field: Field) -> &AtomicU64 {
-        self.region.field(field)
+        self.memory.field(field)
     }
 
     #[inline]
     pub(crate) fn ring(&self) -> &[AtomicU64] {
-        self.region.ring()
+        self.memory.ring()
     }
 
-    /// Every word that the peer can see.
+    /// Every word of the header, those that are padding too.
     #[cfg(test)]
     #[cfg(not(loom))]
-    pub(crate) fn words(&self) -> &[AtomicU64] {
-        self.region.memory.words()
+    pub(crate) fn header(&self) -> &[AtomicU64] {
+        self.memory.header()
     }
 }
 
@@ -177,18 +183,18 @@ impl PeerRegion {
         reason = "the mapping takes over from the descriptor"
     )]
     pub fn map(descriptor: OwnedFd) -> Result<Arc<Self>, RegionError> {
-        let length = memfd::sealed_length(descriptor.as_fd())?;
-        let wrong_length = RegionError::Length { length };
-        let Some(length) = usize::try_from(length).ok().filter(|length| {
-            (layout::SLOTS_START..=layout::region_length(MAX_SPEC)).contains(length)
-                && length.is_multiple_of(layout::WORD)
-        }) else {
-            return Err(wrong_length);
+        let memfd = SizeSealed::of_peer(descriptor.as_fd())?;
+        let length = memfd.length();
+        let wrong_length = RegionError::Length {
+            length: length as u64,
         };
-        let mapping = Mapping::new(descriptor.as_fd(), length, Access::Read)?;
+        if !(layout::SLOTS_START..=layout::region_length(MAX_SPEC)).contains(&length) {
+            return Err(wrong_length);
+        }
+        let mapping = Mapping::new(&memfd, Access::Read)?;
 
         // Each word is read once: the peer may be changing them.
-        let word = |field: Field| mapping.words()[field as usize].load(Ordering::Relaxed);
+        let word = |field: Field| mapping.header()[field as usize].load(Ordering::Relaxed);
         if word(Field::Magic) != layout::MAGIC || word(Field::Version) != layout::VERSION {
             return Err(RegionError::NotRegion);
         }
@@ -206,46 +212,56 @@ impl PeerRegion {
             slots: slots_in_memory,
         };
         let spec = check(spec, MIN_RING_CAPACITY)?;
-        if layout::region_length(spec) != length || word(Field::RegionLength) != length as u64 {
+        if word(Field::RegionLength) != length as u64 {
             return Err(wrong_length);
         }
+        let Some(mapped) = mapping.divide(spec) else {
+            return Err(wrong_length);
+        };
         Ok(Arc::new(Self {
-            region: Region::new(Memory::Mapped(Arc::new(mapping)), spec),
+            memory: PeerMemory::new(Memory::Mapped(Arc::new(mapped))),
+            spec,
         }))
     }
 
     /// How large it is, as it said when it was mapped.
     pub fn spec(&self) -> RegionSpec {
-        self.region.spec
+        self.spec
     }
 
     /// Loads a slot's byte with acquire ordering: what the peer stored before it is seen too. 0
     /// when out of range.
     #[inline]
     pub fn slot(&self, slot: usize) -> u8 {
-        self.region.slot(slot)
+        // Pairs with the release store in `OwnRegion::set_slot`.
+        self.memory.slot(slot).unwrap_or(0)
     }
 
     /// Entries the peer says it put into its ring.
     #[inline]
     pub fn entries_produced(&self) -> u64 {
-        load_acquire(self.field(Field::EntriesProduced))
+        self.load_acquire(Field::EntriesProduced)
     }
 
     /// Entries the peer says it took from this side's ring.
     #[inline]
     pub fn entries_consumed(&self) -> u64 {
-        load_acquire(self.field(Field::EntriesConsumed))
+        self.load_acquire(Field::EntriesConsumed)
     }
 
     #[inline]
-    pub(crate) fn field(&self, field: Field) -> &AtomicU64 {
-        self.region.field(field)
+    pub(crate) fn load(&self, field: Field) -> u64 {
+        self.memory.load(field)
     }
 
     #[inline]
-    pub(crate) fn ring(&self) -> &[AtomicU64] {
-        self.region.ring()
+    pub(crate) fn load_acquire(&self, field: Field) -> u64 {
+        self.memory.load_acquire(field)
+    }
+
+    #[inline]
+    pub(crate) fn ring(&self) -> PeerWords<'_> {
+        self.memory.ring()
     }
 }
 
@@ -257,56 +273,18 @@ pub fn full_fence() {
     fence(Ordering::SeqCst);
 }
 
-/// What own and peer regions have in common.
-#[derive(Debug, Clone)]
-struct Region {
-    memory: Memory,
-    /// Within the limits; fits the memory.
-    spec: RegionSpec,
-    /// Index of the ring's first word; `data_start + ring_capacity / 8 <= words`.
-    data_start: usize,
-}
-
-impl Region {
-    fn new(memory: Memory, spec: RegionSpec) -> Self {
-        let data_start = memory.data_start(spec);
-        Self {
-            memory,
-            spec,
-            data_start,
-        }
-    }
-
-    /// Relaxed: the descriptor's way through the kernel orders these before the peer's loads.
-    fn write_identity(&self) {
-        let values = [
-            (Field::RegionLength, layout::region_length(self.spec) as u64),
-            (Field::RingCapacity, self.spec.ring_capacity as u64),
-            (Field::Slots, self.spec.slots as u64),
-            (Field::Version, layout::VERSION),
-            (Field::Magic, layout::MAGIC),
-        ];
-        for (field, value) in values {
-            self.field(field).store(value, Ordering::Relaxed);
-        }
-    }
-
-    #[inline]
-    fn field(&self, field: Field) -> &AtomicU64 {
-        &self.memory.words()[field as usize]
-    }
-
-    #[inline]
-    fn ring(&self) -> &[AtomicU64] {
-        &self.memory.words()[self.data_start..][..self.spec.ring_capacity / layout::WORD]
-    }
-
-    #[inline]
-    fn slot(&self, slot: usize) -> u8 {
-        // Pairs with the release store in `OwnRegion::set_slot`.
-        self.memory
-            .slot(slot, self.spec.slots)
-            .map_or(0, load_acquire_u8)
+/// Says what the region is. Relaxed: the descriptor's way through the kernel orders these before the
+/// peer's loads.
+fn write_identity(memory: &Memory, spec: RegionSpec) {
+    let values = [
+        (Field::RegionLength, layout::region_length(spec) as u64),
+        (Field::RingCapacity, spec.ring_capacity as u64),
+        (Field::Slots, spec.slots as u64),
+        (Field::Version, layout::VERSION),
+        (Field::Magic, layout::MAGIC),
+    ];
+    for (field, value) in values {
+        memory.field(field).store(value, Ordering::Relaxed);
     }
 }
 

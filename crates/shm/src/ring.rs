@@ -10,7 +10,7 @@ use crate::copy::{self, WordWriter};
 use crate::error::{PushError, RingError};
 use crate::layout::{self, Field, WORD};
 use crate::region::{OwnRegion, PeerRegion};
-use crate::sync::{Ordering, load_acquire};
+use crate::sync::Ordering;
 
 /// Puts entries into this side's ring.
 #[derive(Debug)]
@@ -116,7 +116,7 @@ impl Producer {
         }
         // Pairs with the release store in `Consumer::try_pop`: the peer's loads of the words up
         // to there are done, so overwriting them is fine.
-        let position = load_acquire(self.peer.field(Field::ConsumerPosition));
+        let position = self.peer.load_acquire(Field::ConsumerPosition);
         let (consumed, produced) = (self.consumed, self.produced);
         if !(consumed..=produced).contains(&position) || !is_whole(position) {
             let error = RingError::ConsumerPosition {
@@ -189,7 +189,7 @@ impl Consumer {
         let ring = self.peer.ring();
         let at = word_index(self.consumed);
         // Read once; from here on only the copy counts.
-        let header = ring[at & (ring.len() - 1)].load(Ordering::Relaxed);
+        let header = ring.load(at & (ring.len() - 1));
         let available = self.produced - self.consumed;
         let length = usize::try_from(header).unwrap_or(usize::MAX);
         if length > self.max_entry() || layout::entry_size(length) as u64 > available {
@@ -229,7 +229,7 @@ impl Consumer {
             return Err(error);
         }
         // Pairs with the release store in `Producer::try_push`: the entries up to there are seen.
-        let position = load_acquire(self.peer.field(Field::ProducerPosition));
+        let position = self.peer.load_acquire(Field::ProducerPosition);
         let capacity = self.peer.spec().ring_capacity as u64;
         // `consumed` is ours and counts real bytes: it is far from overflowing.
         if !(self.consumed..=self.consumed + capacity).contains(&position) || !is_whole(position) {

@@ -7,7 +7,7 @@ use std::thread;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-use crate::layout::{self, Field};
+use crate::layout::Field;
 use crate::{
     Consumer, OwnRegion, PeerRegion, Producer, PushError, RegionSpec, Sleeper, Waker, drain_event,
     event_descriptor,
@@ -253,13 +253,12 @@ fn sabotage(region: &OwnRegion, victim: &OwnRegion, random: &mut Random) {
             return;
         }
         _ => {
-            let words = region.words();
-            // The slots' bytes are only ever written as such.
-            let slots = layout::HEADER_WORDS..layout::HEADER_WORDS + 16;
-            let at = random.below(words.len() as u64) as usize;
-            if !slots.contains(&at) {
-                words[at].store(any, Ordering::Relaxed);
-            }
+            // Any word of the header or of the ring.
+            let words = [region.header(), region.ring()];
+            let at = random.below((words[0].len() + words[1].len()) as u64) as usize;
+            let word = words.into_iter().flatten().nth(at);
+            word.expect("it is one of them")
+                .store(any, Ordering::Relaxed);
             return;
         }
     };

@@ -118,7 +118,7 @@ impl Waker {
 pub(crate) fn asleep(peer: &PeerRegion, answered: u64) -> Option<u64> {
     // Orders the caller's push before the load; pairs with the fence in `Sleeper::announce`.
     full_fence();
-    let sequence = peer.field(Field::SleepSequence).load(Ordering::Relaxed);
+    let sequence = peer.load(Field::SleepSequence);
     (sequence % 2 == 1 && sequence != answered).then_some(sequence)
 }
 

@@ -105,11 +105,8 @@ fn slots_are_seen_by_the_peer_and_end_where_the_spec_says() {
 fn a_peer_cannot_write_shrink_grow_or_unseal() {
     let own = OwnRegion::create("test", SPEC).unwrap();
     let received = duplicate(&own);
-    let mapped = Mapping::new(
-        received.as_fd(),
-        layout::region_length(SPEC),
-        Access::ReadWrite,
-    );
+    let sealed = SizeSealed::of_peer(received.as_fd()).unwrap();
+    let mapped = Mapping::new(&sealed, Access::ReadWrite);
     assert_eq!(
         mapped.err().unwrap().kind(),
         std::io::ErrorKind::PermissionDenied
