@@ -40,6 +40,10 @@ vendor:
 bench-once:
     .ci/step bench_once
 
+# Whether the hot paths take more instructions than was accepted. `just instructions --accept` accepts.
+instructions *ARGS:
+    .ci/step instructions {{ ARGS }}
+
 # Every interleaving of ring and wake-ups.
 loom:
     .ci/step loom

@@ -2,6 +2,7 @@
 //! links lead somewhere, and the crates depend on each other as the architecture says.
 
 mod citations;
+mod continuous_integration;
 mod crates;
 mod links;
 mod repository;
