@@ -1,11 +1,14 @@
 //! Measures direct, delegated, forwarded and other proxies side by side: CPU time, throughput, latency.
 #![forbid(unsafe_code)]
 
+mod ask;
+mod certificate;
 mod cpu;
 mod load;
 mod machine;
 mod measure;
 mod plot;
+mod protocol;
 mod reload;
 mod report;
 mod servers;
@@ -18,18 +21,19 @@ use std::process::Command;
 use anyhow::{Context as _, ensure};
 use clap::{Parser, ValueEnum as _};
 
-use crate::load::Load;
+use crate::load::{Clients, Load};
 use crate::measure::{Samples, Scenario, Trace};
+use crate::protocol::Protocol;
 use crate::servers::{Server, ServerKind};
 
 /// What the trace asks for when it can choose.
-const TRACED_CONNECTIONS: u32 = 64;
+const TRACED_CLIENTS: Clients = Clients::new(64);
 const MOST_TRACED_SECONDS: u32 = 3;
 
 /// Measures what a request costs, and writes `docs/performance.md`.
 ///
-/// Needs wrk; measures nginx and HAProxy, and counts system calls by strace, where these are
-/// installed (Debian: nginx-light, haproxy, wrk, strace).
+/// Needs wrk, and h2load for HTTP/2; measures nginx and HAProxy, and counts system calls by strace, where these are
+/// installed (Debian: nginx-light, haproxy, wrk, nghttp2-client, strace).
 #[derive(Debug, Parser)]
 struct Args {
     #[command(subcommand)]
@@ -46,9 +50,12 @@ struct Args {
     /// Bytes in a response's body.
     #[arg(long, value_delimiter = ',', default_values_t = [13, 1024, 65_536, 1_048_576])]
     sizes: Vec<u64>,
-    /// Connections of the client, each with one request at a time.
+    /// What the client speaks; each is measured by itself.
+    #[arg(long, value_delimiter = ',', value_enum, default_values_t = [Protocol::Http1])]
+    protocols: Vec<Protocol>,
+    /// Connections of the client: 64 have one request at a time each, 10x10 are ten with ten streams each.
     #[arg(long, value_delimiter = ',')]
-    connections: Option<Vec<u32>>,
+    connections: Option<Vec<Clients>>,
     /// What to measure; without this, everything that is installed.
     #[arg(long, value_delimiter = ',', value_enum)]
     servers: Option<Vec<ServerKind>>,
@@ -79,7 +86,10 @@ struct Plan {
     seconds: u32,
     rounds: u32,
     sizes: Vec<u64>,
-    connections: Vec<u32>,
+    protocols: Vec<Protocol>,
+    /// What was asked for; otherwise each protocol has its own.
+    connections: Option<Vec<Clients>>,
+    quick: bool,
     kinds: Vec<ServerKind>,
     trace: bool,
 }
@@ -106,24 +116,24 @@ fn main() -> anyhow::Result<()> {
 
     let folder = tempfile::Builder::new().prefix("ostler-bench-").tempdir()?;
     allow_entry(folder.path())?;
-    let starts = plan.kinds.iter().map(|kind| {
-        let program = match kind {
-            ServerKind::Earlier => args.earlier.as_ref().context("--earlier is missing")?,
-            _ => &ostler,
-        };
-        Server::start(*kind, program, folder.path())
-    });
-    let servers: Vec<_> = starts.collect::<anyhow::Result<_>>()?;
-
-    let samples = plan.measure(&servers)?;
+    let (mut samples, mut calls) = (Samples::default(), String::new());
+    for &protocol in &plan.protocols {
+        let folder = folder.path().join(protocol.scheme());
+        let starts = plan.kinds.iter().map(|kind| {
+            let program = match kind {
+                ServerKind::Earlier => args.earlier.as_ref().context("--earlier is missing")?,
+                _ => &ostler,
+            };
+            Server::start(*kind, protocol, program, &folder)
+        });
+        let servers: Vec<_> = starts.collect::<anyhow::Result<_>>()?;
+        plan.measure(protocol, &servers, &mut samples)?;
+        if plan.trace {
+            calls += &plan.count_calls(protocol, &servers, &folder)?;
+        }
+    }
     println!("\n{}", report::results(&samples, false));
-    let calls = if plan.trace {
-        plan.count_calls(&servers, folder.path())?
-    } else {
-        String::new()
-    };
     println!("{calls}");
-    drop(servers);
     if args.write {
         let page = workspace.join("docs/performance.md");
         let results = report::results(&samples, true);
@@ -160,19 +170,39 @@ impl Plan {
             }
         };
         let strace = || Command::new("strace").arg("-V").output().is_ok();
-        let (seconds, rounds, connections) = if args.quick {
-            (1, 1, vec![64])
-        } else {
-            (5, 3, vec![16, 64, 256])
-        };
+        for &protocol in &args.protocols {
+            let program = Load::program(protocol).display();
+            let is_there = Command::new(program.to_string()).arg("--version").output();
+            ensure!(is_there.is_ok(), "{} needs {program}", protocol.name());
+        }
+        let (seconds, rounds) = if args.quick { (1, 1) } else { (5, 3) };
         Ok(Self {
             seconds: args.seconds.unwrap_or(seconds),
             rounds: args.rounds.unwrap_or(rounds),
             sizes: args.sizes.clone(),
-            connections: args.connections.clone().unwrap_or(connections),
+            protocols: args.protocols.clone(),
+            connections: args.connections.clone(),
+            quick: args.quick,
             kinds,
             trace: !args.no_trace && strace(),
         })
+    }
+
+    /// How many clients, with how many streams.
+    fn clients(&self, protocol: Protocol) -> Vec<Clients> {
+        let alone = |connections: &[u32]| connections.iter().copied().map(Clients::new).collect();
+        match (&self.connections, protocol) {
+            (Some(asked_for), _) => asked_for.clone(),
+            (None, Protocol::Http2Tls) => {
+                let shared = Clients {
+                    connections: 10,
+                    streams: 10,
+                };
+                vec![shared, TRACED_CLIENTS]
+            }
+            (None, _) if self.quick => vec![TRACED_CLIENTS],
+            (None, _) => alone(&[16, 64, 256]),
+        }
     }
 
     /// The command that measures the same again.
@@ -182,48 +212,63 @@ impl Plan {
             .kinds
             .iter()
             .filter_map(clap::ValueEnum::to_possible_value);
+        let protocols = self
+            .protocols
+            .iter()
+            .filter_map(clap::ValueEnum::to_possible_value);
+        let connections = self.connections.as_ref().map_or_else(String::new, |all| {
+            let all = all.iter().map(Clients::to_string).collect();
+            format!(" --connections {}", list(all))
+        });
         format!(
             "cargo run --release -p ostler-bench -- --seconds {} --rounds {} --sizes {} \
-             --connections {} --servers {}{}",
+             --protocols {}{connections}{} --servers {}{}",
             self.seconds,
             self.rounds,
             list(self.sizes.iter().map(u64::to_string).collect()),
-            list(self.connections.iter().map(u32::to_string).collect()),
+            list(protocols.map(|value| value.get_name().to_owned()).collect()),
+            if self.quick { " --quick" } else { "" },
             list(kinds.map(|kind| kind.get_name().to_owned()).collect()),
             if self.trace { "" } else { " --no-trace" },
         )
     }
 
-    fn measure(&self, servers: &[Server]) -> anyhow::Result<Samples> {
+    fn measure(
+        &self,
+        protocol: Protocol,
+        servers: &[Server],
+        samples: &mut Samples,
+    ) -> anyhow::Result<()> {
+        let scenario = |size, clients| Scenario {
+            protocol,
+            size,
+            clients,
+        };
         // The first load of all pays for pages, pools and channels that later ones find.
         for server in servers {
-            Load {
-                size: 13,
-                connections: 64,
-                seconds: 1,
-            }
-            .run(server.address)?;
+            scenario(13, TRACED_CLIENTS).load(1).run(server.address)?;
         }
-        let mut samples = Samples::default();
         for &size in &self.sizes {
-            for &connections in &self.connections {
-                eprintln!("{}, {connections} connections", report::size_name(size));
-                let scenario = Scenario { size, connections };
-                samples.take(scenario, servers, self.rounds, self.seconds)?;
+            for clients in self.clients(protocol) {
+                let (protocol, size_name) = (protocol.name(), report::size_name(size));
+                eprintln!("{protocol}, {size_name}, {clients} connections");
+                samples.take(scenario(size, clients), servers, self.rounds, self.seconds)?;
             }
         }
-        Ok(samples)
+        Ok(())
     }
 
     /// Counts system calls for the smallest and the largest responses: what is between is too.
-    fn count_calls(&self, servers: &[Server], folder: &Path) -> anyhow::Result<String> {
-        let connections = if self.connections.contains(&TRACED_CONNECTIONS) {
-            TRACED_CONNECTIONS
-        } else {
-            self.connections
-                .first()
-                .copied()
-                .unwrap_or(TRACED_CONNECTIONS)
+    fn count_calls(
+        &self,
+        protocol: Protocol,
+        servers: &[Server],
+        folder: &Path,
+    ) -> anyhow::Result<String> {
+        let all = self.clients(protocol);
+        let clients = match all.first() {
+            Some(&first) if !all.contains(&TRACED_CLIENTS) => first,
+            _ => TRACED_CLIENTS,
         };
         let seconds = self.seconds.min(MOST_TRACED_SECONDS);
         let mut sizes = vec![self.sizes.iter().min(), self.sizes.iter().max()];
@@ -231,16 +276,16 @@ impl Plan {
         let mut text = String::new();
         for &size in sizes.into_iter().flatten() {
             eprintln!("system calls, {}", report::size_name(size));
-            let load = Load {
+            let scenario = Scenario {
+                protocol,
                 size,
-                connections,
-                seconds,
+                clients,
             };
             let mut traces = Vec::new();
             for server in servers {
-                traces.extend(Trace::take(server, &load, folder)?);
+                traces.extend(Trace::take(server, &scenario.load(seconds), folder)?);
             }
-            text += &report::system_calls(size, connections, &traces);
+            text += &report::system_calls(scenario, &traces);
         }
         Ok(text)
     }

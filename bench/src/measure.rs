@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use crate::cpu::Usage;
-use crate::load::{Latency, Load};
+use crate::load::{Clients, Latency, Load};
+use crate::protocol::Protocol;
 use crate::servers::{Role, Server, ServerKind};
 use crate::trace::{Calls, Counts, Tracer};
 
@@ -18,8 +19,25 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// What is asked for: one row of servers in the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Scenario {
+    pub(crate) protocol: Protocol,
     pub(crate) size: u64,
-    pub(crate) connections: u32,
+    pub(crate) clients: Clients,
+}
+
+impl Scenario {
+    pub(crate) fn load(self, seconds: u32) -> Load {
+        let Self {
+            protocol,
+            size,
+            clients,
+        } = self;
+        Load {
+            protocol,
+            size,
+            clients,
+            seconds,
+        }
+    }
 }
 
 /// What one load on one server gave.
@@ -62,12 +80,7 @@ impl Samples {
         rounds: u32,
         seconds: u32,
     ) -> anyhow::Result<()> {
-        let Scenario { size, connections } = scenario;
-        let load = Load {
-            size,
-            connections,
-            seconds,
-        };
+        let load = scenario.load(seconds);
         for _ in 0..rounds {
             for server in servers {
                 let sample = sample(server, &load)
@@ -79,7 +92,7 @@ impl Samples {
         Ok(())
     }
 
-    /// In order of size, then connections.
+    /// In order of protocol, size, then clients.
     pub(crate) fn scenarios(&self) -> impl Iterator<Item = Scenario> {
         self.0.keys().copied()
     }
@@ -208,8 +221,9 @@ mod tests {
     #[test]
     fn ratios_compare_loads_of_the_same_round() {
         let scenario = Scenario {
+            protocol: Protocol::Http1,
             size: 13,
-            connections: 64,
+            clients: Clients::new(64),
         };
         let round = |cpu| Sample {
             app: PerRequest { cpu, waits: 0.0 },

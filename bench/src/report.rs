@@ -9,33 +9,48 @@ use anyhow::{Context as _, ensure};
 
 use crate::measure::{Sample, Samples, Scenario, Trace, median};
 use crate::plot::{Bar, Group, Plot, short};
+use crate::protocol::Protocol;
 use crate::servers::{Role, ServerKind};
 
 const BEGIN: &str = "<!-- generated: begin -->";
 const END: &str = "<!-- generated: end -->";
 const PLOTS: &str = "performance";
+/// What the plots are of; the tables have the other protocols, too.
+const PLOTTED: Protocol = Protocol::Http1;
 /// A process sleeps in the first ones and wakes another by the last: no server measured here calls
 /// `write` for anything but an eventfd.
 const WAKE_UPS: [&str; 4] = ["epoll_wait", "epoll_pwait", "epoll_pwait2", "write"];
 
 /// The tables of all sizes measured, each with its plots if they are `written`.
 pub(crate) fn results(samples: &Samples, written: bool) -> String {
-    let sizes: BTreeSet<_> = samples.scenarios().map(|scenario| scenario.size).collect();
+    let parts = samples
+        .scenarios()
+        .map(|scenario| (scenario.protocol, scenario.size));
+    let parts: BTreeSet<_> = parts.collect();
     let mut text = String::new();
-    for size in sizes {
-        text += &format!("### {} responses\n\n", size_name(size));
-        if written {
+    for (protocol, size) in parts {
+        text += &format!("### {}\n\n", responses(protocol, size));
+        if written && protocol == PLOTTED {
             for (file, plot) in plots(samples, size) {
                 text += &format!("![{}]({PLOTS}/{file})\n\n", plot.title);
             }
         }
-        text += &table(&rows(samples, size));
+        text += &table(&rows(samples, protocol, size));
         text += "\n";
     }
     text
 }
 
-fn rows(samples: &Samples, size: u64) -> Vec<Vec<String>> {
+/// `13 B responses`, and what the clients speak where that is not HTTP/1.1 in clear.
+fn responses(protocol: Protocol, size: u64) -> String {
+    let size = size_name(size);
+    match protocol {
+        Protocol::Http1 => format!("{size} responses"),
+        _ => format!("{size} responses, {}", protocol.name()),
+    }
+}
+
+fn rows(samples: &Samples, protocol: Protocol, size: u64) -> Vec<Vec<String>> {
     let header = [
         "connections",
         "server",
@@ -52,7 +67,8 @@ fn rows(samples: &Samples, size: u64) -> Vec<Vec<String>> {
         "errors",
     ];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
-    for scenario in samples.scenarios().filter(|scenario| scenario.size == size) {
+    let is_meant = |scenario: &Scenario| (scenario.protocol, scenario.size) == (protocol, size);
+    for scenario in samples.scenarios().filter(is_meant) {
         for (kind, rounds) in samples.of(scenario) {
             rows.push(row(samples, scenario, kind, rounds));
         }
@@ -76,8 +92,8 @@ fn row(samples: &Samples, scenario: Scenario, kind: ServerKind, rounds: &[Sample
         _ => format!("{} + {}", short(front), short(app)),
     };
     vec![
-        scenario.connections.to_string(),
-        kind.name().to_owned(),
+        scenario.clients.to_string(),
+        kind.name_over(scenario.protocol).to_owned(),
         format!("{} us", short(middle(Sample::cpu))),
         format!(
             "{}-{}",
@@ -109,9 +125,10 @@ fn row(samples: &Samples, scenario: Scenario, kind: ServerKind, rounds: &[Sample
 /// One plot of the CPU time and one of the latency, with their file names.
 fn plots(samples: &Samples, size: u64) -> [(String, Plot); 2] {
     let groups = |bar: fn(ServerKind, &[Sample]) -> Bar| {
-        let scenarios = samples.scenarios().filter(|scenario| scenario.size == size);
+        let is_meant = |scenario: &Scenario| (scenario.protocol, scenario.size) == (PLOTTED, size);
+        let scenarios = samples.scenarios().filter(is_meant);
         let group = |scenario: Scenario| Group {
-            label: format!("{} connections", scenario.connections),
+            label: format!("{} connections", scenario.clients),
             bars: samples
                 .of(scenario)
                 .map(|(kind, rounds)| bar(kind, rounds))
@@ -155,12 +172,13 @@ fn plots(samples: &Samples, size: u64) -> [(String, Plot); 2] {
     ]
 }
 
-/// The table of system calls per request for responses of `size`.
-pub(crate) fn system_calls(size: u64, connections: u32, traces: &[Trace]) -> String {
+/// The table of system calls per request.
+pub(crate) fn system_calls(scenario: Scenario, traces: &[Trace]) -> String {
+    let name = |kind: ServerKind| kind.name_over(scenario.protocol);
     let mut header = vec!["calls per request".to_owned()];
     header.extend(traces.iter().map(|trace| match (trace.kind, trace.role) {
-        (ServerKind::Direct, Role::App) => trace.kind.name().to_owned(),
-        (kind, role) => format!("{}: {}", kind.name(), role.name()),
+        (ServerKind::Direct, Role::App) => name(trace.kind).to_owned(),
+        (kind, role) => format!("{}: {}", name(kind), role.name()),
     }));
     let mut rows = vec![header];
     let names: BTreeSet<_> = traces.iter().flat_map(Trace::names).collect();
@@ -184,9 +202,10 @@ pub(crate) fn system_calls(size: u64, connections: u32, traces: &[Trace]) -> Str
         "wake-ups: `epoll_wait` and eventfd `write`",
         sum_of(&WAKE_UPS),
     ));
-    let name = size_name(size);
     format!(
-        "### {name} responses, {connections} connections\n\n{}\n",
+        "### {}, {} connections\n\n{}\n",
+        responses(scenario.protocol, scenario.size),
+        scenario.clients,
         table(&rows)
     )
 }
@@ -209,7 +228,10 @@ pub(crate) fn write(page: &Path, parts: &[&str], samples: &Samples) -> anyhow::R
     let text = replace_generated(&text, parts).with_context(|| format!("in {shown}"))?;
     let folder = page.with_file_name(PLOTS);
     fs::create_dir_all(&folder)?;
-    let sizes: BTreeSet<_> = samples.scenarios().map(|scenario| scenario.size).collect();
+    let plotted = samples
+        .scenarios()
+        .filter(|scenario| scenario.protocol == PLOTTED);
+    let sizes: BTreeSet<_> = plotted.map(|scenario| scenario.size).collect();
     for (file, plot) in sizes.into_iter().flat_map(|size| plots(samples, size)) {
         fs::write(folder.join(file), plot.svg())?;
     }
@@ -278,6 +300,7 @@ pub(crate) fn size_name(size: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::Clients;
     use crate::trace::{Calls, Counts};
 
     #[test]
@@ -363,7 +386,12 @@ mod tests {
             ),
         ]);
         let trace = Trace::new(ServerKind::Delegated, Role::Front, 1000, counts);
-        let text = system_calls(13, 64, &[trace]);
+        let scenario = Scenario {
+            protocol: Protocol::Http1,
+            size: 13,
+            clients: Clients::new(64),
+        };
+        let text = system_calls(scenario, &[trace]);
         let row = |start: &str| {
             text.lines()
                 .find(|line| line.contains(start))

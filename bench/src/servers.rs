@@ -2,19 +2,21 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
+use crate::ask::ask;
+use crate::certificate::Certificate;
 use crate::cpu::{self, Usage};
+use crate::protocol::Protocol;
 
 const QUEUE: &str = "bench";
 /// How often to look whether a process is ready, or gone.
@@ -53,13 +55,26 @@ impl ServerKind {
         }
     }
 
+    /// What the tables call it. What goes to a queue over TLS is delegated where the kernel does TLS, and
+    /// passes through the front elsewhere.
+    pub(crate) fn name_over(self, protocol: Protocol) -> &'static str {
+        match self {
+            Self::Delegated if protocol.is_tls() => "to a queue",
+            Self::Earlier if protocol.is_tls() => "to a queue, earlier",
+            _ => self.name(),
+        }
+    }
+
     /// How the application says that requests come through it; what is forwarded it cannot tell
     /// from what is direct.
-    fn arrival(self) -> &'static str {
+    fn arrivals(self, protocol: Protocol) -> &'static [&'static str] {
         match self {
-            Self::Delegated | Self::Earlier => "delegated",
-            Self::Relayed => "relayed",
-            Self::Direct | Self::Forwarded | Self::Nginx | Self::Haproxy => "direct",
+            Self::Delegated | Self::Earlier if protocol.is_tls() => {
+                &["delegated", "streamed", "relayed"]
+            }
+            Self::Delegated | Self::Earlier => &["delegated"],
+            Self::Relayed => &["relayed"],
+            Self::Direct | Self::Forwarded | Self::Nginx | Self::Haproxy => &["direct"],
         }
     }
 
@@ -106,14 +121,25 @@ impl Role {
 
 impl Server {
     /// Starts a server of this kind, with an application of its own, and waits until it answers.
-    pub(crate) fn start(kind: ServerKind, ostler: &Path, folder: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn start(
+        kind: ServerKind,
+        protocol: Protocol,
+        ostler: &Path,
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
         let folder = folder.join(kind.name());
         fs::create_dir_all(&folder)?;
+        let certificate = protocol
+            .is_tls()
+            .then(|| Certificate::make(&folder))
+            .transpose()?;
         Self::start_in(
             kind,
             &Starter {
                 ostler,
                 folder: &folder,
+                protocol,
+                certificate: certificate.as_ref(),
             },
         )
         .with_context(|| format!("cannot start {}", kind.name()))
@@ -123,6 +149,7 @@ impl Server {
         // The application first: the front may want to see it.
         let app = free_address()?;
         let mut processes = vec![match kind {
+            ServerKind::Direct => starter.direct(app)?,
             ServerKind::Relayed => starter.app_of_another_user(app)?,
             _ => starter.app(app)?,
         }];
@@ -144,7 +171,7 @@ impl Server {
             address,
             processes,
         };
-        server.wait_until_it_answers()?;
+        server.wait_until_it_answers(starter)?;
         Ok(server)
     }
 
@@ -171,7 +198,8 @@ impl Server {
         Ok(pids)
     }
 
-    fn wait_until_it_answers(&mut self) -> anyhow::Result<()> {
+    fn wait_until_it_answers(&mut self, starter: &Starter<'_>) -> anyhow::Result<()> {
+        let arrivals = self.kind.arrivals(starter.protocol);
         let mut answer = Ok(());
         for _ in 0..TRIES {
             for process in &mut self.processes {
@@ -179,7 +207,7 @@ impl Server {
                     bail!("a process ended ({status}): {}", process.said());
                 }
             }
-            answer = ask(self.address, self.kind.arrival());
+            answer = ask(self.address, starter.certificate, arrivals);
             if answer.is_ok() {
                 return Ok(());
             }
@@ -247,6 +275,9 @@ pub(crate) fn stop(child: &mut Child) {
 struct Starter<'a> {
     ostler: &'a Path,
     folder: &'a Path,
+    protocol: Protocol,
+    /// What the server shows its clients; `None` in clear.
+    certificate: Option<&'a Certificate>,
 }
 
 impl Starter<'_> {
@@ -258,12 +289,27 @@ impl Starter<'_> {
         command
     }
 
+    /// The application where there is no front.
+    fn direct(&self, address: SocketAddr) -> anyhow::Result<Process> {
+        let mut command = self.ostler();
+        if let Some(Certificate { chain, key, .. }) = self.certificate {
+            let files = format!("{},{}", chain.display(), key.display());
+            command.args(["sample-target", "--tls", &files]);
+        } else {
+            command.arg("sample-target");
+        }
+        self.app_by(command, address)
+    }
+
+    /// The application behind a front, which speaks to it in clear.
     fn app(&self, address: SocketAddr) -> anyhow::Result<Process> {
-        self.app_by(self.ostler(), address)
+        let mut command = self.ostler();
+        command.arg("sample-target");
+        self.app_by(command, address)
     }
 
     fn app_by(&self, mut command: Command, address: SocketAddr) -> anyhow::Result<Process> {
-        command.args(["sample-target", "--threads", "1", "--queue", QUEUE]);
+        command.args(["--threads", "1", "--queue", QUEUE]);
         command.arg("--listen").arg(address.to_string());
         Process::start(Role::App, &mut command, self.folder)
     }
@@ -285,6 +331,7 @@ impl Starter<'_> {
         command.args(["--reuid", STRANGER, "--regid", STRANGER, "--clear-groups"]);
         command
             .arg(program)
+            .arg("sample-target")
             .env("OSTLER_RUNTIME_DIR", self.folder)
             .env("OSTLER_LOG", "warn")
             .current_dir(self.folder);
@@ -327,17 +374,32 @@ impl Starter<'_> {
             proxy["Pipeline"] = steps.clone();
         }
         let config = self.folder.join("ostler.json");
-        fs::write(&config, json!({ "ReverseProxy": proxy }).to_string())?;
+        let mut settings = json!({ "ReverseProxy": proxy });
+        if let Some(Certificate { chain, key, .. }) = self.certificate {
+            settings["Kestrel"] =
+                json!({ "Certificates": { "Default": { "Path": chain, "KeyPath": key } } });
+        }
+        fs::write(&config, settings.to_string())?;
         let mut command = self.ostler();
         command
             .args(["run", "--threads", "1", "--drain-timeout", "1", "--config"])
             .arg(config);
-        command.arg("--urls").arg(format!("http://{address}"));
+        command
+            .arg("--urls")
+            .arg(format!("{}://{address}", self.protocol.scheme()));
         Process::start(Role::Front, &mut command, self.folder)
     }
 
     fn nginx(&self, address: SocketAddr, app: SocketAddr) -> anyhow::Result<Process> {
         let folder = self.folder.display();
+        let listen = match self.certificate {
+            None => format!("listen {address};"),
+            Some(Certificate { chain, key, .. }) => format!(
+                "listen {address} ssl http2; ssl_certificate {}; ssl_certificate_key {};",
+                chain.display(),
+                key.display()
+            ),
+        };
         let mut config = String::new();
         // Connections to the application are kept, none is closed for its age, and a slow client
         // does not make nginx write to the disk. The rest is nginx's default.
@@ -363,7 +425,7 @@ impl Starter<'_> {
                     keepalive_requests 1000000000;
                 }}
                 server {{
-                    listen {address};
+                    {listen}
                     location / {{
                         proxy_pass http://app;
                         proxy_http_version 1.1;
@@ -390,6 +452,10 @@ impl Starter<'_> {
 
     fn haproxy(&self, address: SocketAddr, app: SocketAddr) -> anyhow::Result<Process> {
         let path = self.folder.join("haproxy.cfg");
+        let tls = self.certificate.map_or_else(String::new, |certificate| {
+            let file = certificate.both.display();
+            format!(" ssl crt {file} alpn h2,http/1.1")
+        });
         let config = format!(
             "global
                 nbthread 1
@@ -401,7 +467,7 @@ impl Starter<'_> {
                 timeout client 60s
                 timeout server 60s
             frontend clients
-                bind {address}
+                bind {address}{tls}
                 default_backend app
             backend app
                 server app {app}\n"
@@ -418,64 +484,9 @@ fn free_address() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
-/// Asks how the request came to the application, and is content with nothing but `arrival`: a
-/// front that relays or forwards what it was to delegate would be measured as something else.
-fn ask(address: SocketAddr, arrival: &str) -> anyhow::Result<()> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    write!(
-        stream,
-        "GET /echo HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-    )?;
-    let mut response = String::new();
-    stream.read_to_string(&mut response)?;
-    ensure!(
-        response.starts_with("HTTP/1.1 200 "),
-        "answered {response:?}"
-    );
-    let member = format!("\"arrival\":\"{arrival}\"");
-    ensure!(response.contains(&member), "no {member} in {response:?}");
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead as _, BufReader};
-
     use super::*;
-
-    #[test]
-    fn only_a_200_that_came_as_it_should_counts_as_an_answer() {
-        let responses = [
-            ("200 OK", "{\"arrival\":\"delegated\"}", true),
-            ("200 OK", "{\"arrival\":\"relayed\"}", false),
-            (
-                "503 Service Unavailable",
-                "{\"arrival\":\"delegated\"}",
-                false,
-            ),
-        ];
-        for (status, body, is_answer) in responses {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-            let address = listener.local_addr().unwrap();
-            let server = thread::spawn(move || {
-                let (mut stream, _) = listener.accept().unwrap();
-                // Unread bytes would make the close a reset.
-                for line in BufReader::new(stream.try_clone().unwrap()).lines() {
-                    if line.unwrap().is_empty() {
-                        break;
-                    }
-                }
-                write!(stream, "HTTP/1.1 {status}\r\n\r\n{body}").unwrap();
-            });
-            assert_eq!(
-                ask(address, "delegated").is_ok(),
-                is_answer,
-                "{status} {body}"
-            );
-            server.join().unwrap();
-        }
-    }
 
     #[test]
     fn a_stopped_child_is_gone() {

@@ -1,60 +1,22 @@
-//! The load: runs `wrk` and reads what it prints.
+//! `wrk`: HTTP/1.1, a request at a time on each connection.
 
-use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 
-/// What the client asks for, and how hard.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Load {
-    /// Bytes in each response's body.
-    pub(crate) size: u64,
-    /// Keep-alive connections, each with one request at a time.
-    pub(crate) connections: u32,
-    /// For how long.
-    pub(crate) seconds: u32,
-}
+use super::{Latency, Load, LoadResult, output_of};
 
-/// What `wrk` saw.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct LoadResult {
-    pub(crate) requests: u64,
-    pub(crate) requests_per_second: f64,
-    pub(crate) latency: Latency,
-    /// Connections that failed and responses with an error status.
-    pub(crate) errors: u64,
-}
-
-/// Percentiles of the time from request to complete response.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Latency {
-    pub(crate) p50: Duration,
-    pub(crate) p90: Duration,
-    pub(crate) p99: Duration,
-}
-
-impl Load {
-    /// Loads `address`, and returns when the time is over.
-    pub(crate) fn run(&self, address: SocketAddr) -> anyhow::Result<LoadResult> {
-        let output = Command::new("wrk")
+pub(super) fn run(load: &Load, url: &str) -> anyhow::Result<LoadResult> {
+    let text = output_of(
+        Command::new("wrk")
             .args(["-t1", "--latency", "--timeout", "10s"])
-            .arg(format!("-c{}", self.connections))
-            .arg(format!("-d{}s", self.seconds))
-            .arg(format!("http://{address}/bytes/{}", self.size))
-            .output()
-            .context("cannot run wrk (the Debian package has its name)")?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        ensure!(
-            output.status.success(),
-            "wrk failed: {text}{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        let result = parse(&text).with_context(|| format!("cannot make sense of wrk's {text}"))?;
-        ensure!(result.requests > 0, "no request was answered: {text}");
-        Ok(result)
-    }
+            .arg(format!("-c{}", load.clients.connections))
+            .arg(format!("-d{}s", load.seconds))
+            .arg(url),
+    )
+    .context("the Debian package has its name")?;
+    parse(&text).with_context(|| format!("cannot make sense of wrk's {text}"))
 }
 
 fn parse(text: &str) -> Option<LoadResult> {
