@@ -134,7 +134,7 @@ class Entry:
         if way == "forwarded":
             return "direct"
         # A socket can be handed over only where nothing stands between it and HTTP/1.1.
-        return "delegated" if self.name == "http1" else "relayed"
+        return "delegated" if self.name == "http1" else "streamed"
 
 
 class Front(Process):

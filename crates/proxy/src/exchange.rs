@@ -12,11 +12,11 @@ use crate::affinity;
 use crate::answer::Why;
 use crate::client_side::{AfterExchange, ClientSide};
 use crate::context::ExchangeContext;
-use crate::delegation::{Delegated, Lost, delegate, make_delegable, transformed};
+use crate::delegation::{Delegated, Lost, Search, delegate, make_delegable, transformed};
 use crate::exchange_state::{Arrived, Exchange};
 use crate::facts::Facts;
 use crate::failing::Asked;
-use crate::forwarder;
+use crate::forwarder::{self, GivenBack};
 use crate::outcome::{ForwarderError, Mode};
 use crate::pipeline::{Flow, Step};
 use crate::queues::Rule;
@@ -188,6 +188,11 @@ async fn to_queue(
         Err(why) => return Some(exchange.answer(why).await),
     };
     let head = made.as_deref().unwrap_or(exchange.head);
+    let keyed = match forwarder::with_key(head, exchange.context.client_version()) {
+        Ok(keyed) => keyed,
+        Err(why) => return Some(exchange.answer(why).await),
+    };
+    let head = keyed.as_deref().unwrap_or(head);
     let watch;
     let mut upgraded = None;
     if head.upgrade().is_some() && exchange.client_side.delegable().is_some() {
@@ -197,7 +202,19 @@ async fn to_queue(
             return Some(exchange.answer(Why::TooManyUpgrades).await);
         }
     }
-    let delegated = delegate(exchange, head, &rule).await;
+    let mut search = Search::new(exchange.worker(), &rule);
+    let delegated = loop {
+        let delegated = delegate(exchange, head, &rule, &mut search).await;
+        let Delegated::Stream(stream) = delegated else {
+            break delegated;
+        };
+        let streamed = forwarder::stream(exchange, head, &rule, &mut search, stream);
+        // On the heap, so that exchanges that are delegated do not carry the room for it.
+        match Box::pin(streamed).await {
+            Ok(after) => return Some(after),
+            Err(GivenBack) => exchange.account.goes(Mode::Local),
+        }
+    };
     // One that the target has taken over leaves the front's view, and one that is relayed is counted
     // where it is upgraded.
     drop(upgraded);
@@ -216,7 +233,8 @@ async fn to_queue(
             exchange.account.goes(Mode::Delegated);
             exchange.cut_short(ForwarderError::ResponseBodyDestination)
         }
-        Delegated::Elsewhere => return None,
+        // A stream has been followed to its end above.
+        Delegated::Elsewhere | Delegated::Stream(_) => return None,
         Delegated::Relay(target) => forwarder::relay(exchange, head, &rule, target).await,
         Delegated::Unanswered(reason) => {
             let why = Why::Unanswered(rule.queue.name().clone(), reason);

@@ -331,6 +331,7 @@ fn start_worker(
 ) -> io::Result<JoinHandle<()>> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.on_thread_park(crate::queues::before_waiting);
+    builder.on_thread_unpark(crate::queues::after_waiting);
     crate::runtime_thread::start(format!("front-{number}"), builder, move |runtime| {
         runtime.block_on(async move {
             let seed = ostler_shm::monotonic_nanoseconds() ^ (number << 48);

@@ -53,7 +53,9 @@ impl InMemoryFront {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .start_paused(true)
+            .on_thread_unpark(crate::queues::after_waiting)
             .on_thread_park(|| {
+                crate::queues::before_waiting();
                 if let Some(waker) = AT_REST.take() {
                     waker.wake();
                 }

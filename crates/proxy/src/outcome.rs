@@ -61,7 +61,9 @@ pub enum Mode {
     Local,
     /// By a target that holds the client's socket.
     Delegated,
-    /// By a target, its bytes passed on by the front.
+    /// By a target, its bytes passed on by the front through memory that the two share.
+    Streamed,
+    /// By a target, its bytes passed on by the front over a socket.
     Relayed,
     /// By a destination over HTTP.
     Forwarded,
@@ -73,6 +75,7 @@ impl Mode {
         match self {
             Self::Local => "local",
             Self::Delegated => "delegated",
+            Self::Streamed => "streamed",
             Self::Relayed => "relayed",
             Self::Forwarded => "forwarded",
         }

@@ -152,7 +152,10 @@ fn try_kernel_tls() -> Option<KernelTls> {
         }
         Err(error) => {
             let reason = Chain(&error).to_string();
-            tracing::info!(reason, "exchanges over TLS are relayed to targets");
+            tracing::info!(
+                reason,
+                "exchanges over TLS are not delegated: their bytes pass through the front"
+            );
             None
         }
     }

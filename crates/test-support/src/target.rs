@@ -5,10 +5,13 @@ use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
+use bytes::Bytes;
+use http::HeaderMap;
 use ostler_delegation::entry::{Completed, ExchangeKey};
 use ostler_delegation::queue::{OpenOptions, QueueInstance};
 use ostler_delegation::runtime::RuntimeFolder;
-use ostler_delegation::target::{Accepted, Event, Greeting, TargetChannel, accept};
+use ostler_delegation::stream_entry::BodyEntry;
+use ostler_delegation::target::{Accepted, Event, Greeting, HeadToSend, TargetChannel, accept};
 use ostler_delegation::{
     ChannelError, Disposition, Ending, QueueName, QueueProperties, RequestQueueMode, UrlPrefix,
 };
@@ -28,6 +31,10 @@ pub struct Target {
     clients: HashMap<(u32, u32), UnixStream>,
     /// Requests that the front or its client has given up.
     cancelled: Vec<ExchangeKey>,
+    /// What has come of streams' bodies.
+    bodies: HashMap<ExchangeKey, Vec<u8>>,
+    /// Credit that has come for streams' responses.
+    credit: HashMap<ExchangeKey, usize>,
 }
 
 /// A request that a target has taken out of its ring.
@@ -63,6 +70,8 @@ impl Target {
             channel: None,
             clients: HashMap::new(),
             cancelled: Vec::new(),
+            bodies: HashMap::new(),
+            credit: HashMap::new(),
         }
     }
 
@@ -134,7 +143,21 @@ impl Target {
                 Event::Closed { slot, generation } => {
                     self.clients.remove(&(slot, generation));
                 }
-                Event::Unreceived(_) | Event::Goodbye | Event::Stream(..) | Event::Body(..) => {}
+                Event::Stream(key, stream) => {
+                    let request = &stream.request;
+                    return Some(Taken {
+                        key,
+                        head: String::from_utf8_lossy(request.head.raw).into_owned(),
+                        prefix: request.prefix.to_vec(),
+                    });
+                }
+                Event::Body(key, BodyEntry::Data { data, .. }) => {
+                    self.bodies.entry(key).or_default().extend_from_slice(&data);
+                }
+                Event::Body(key, BodyEntry::Credit(bytes)) => {
+                    *self.credit.entry(key).or_default() += bytes as usize;
+                }
+                Event::Unreceived(_) | Event::Goodbye | Event::Body(..) => {}
             }
         }
     }
@@ -163,6 +186,55 @@ impl Target {
             panic!("there is another request first: {next:?}");
         }
         self.cancelled.contains(&taken.key)
+    }
+
+    /// What has come of a stream's body.
+    pub fn body(&mut self, taken: &Taken) -> Vec<u8> {
+        if let Some(next) = self.try_pop() {
+            panic!("there is another request first: {next:?}");
+        }
+        self.bodies.remove(&taken.key).unwrap_or_default()
+    }
+
+    /// Credit that has come for a stream's response since it was last asked for.
+    pub fn credit(&mut self, taken: &Taken) -> usize {
+        if let Some(next) = self.try_pop() {
+            panic!("there is another request first: {next:?}");
+        }
+        self.credit.remove(&taken.key).unwrap_or_default()
+    }
+
+    /// Says a stream's head, and the start of its body: all of it if `is_last`.
+    pub fn streams_head(&self, taken: &Taken, status: u16, data: &str, is_last: bool) {
+        let shared = self.channel().shared();
+        shared.responding_beside_body(taken.key);
+        let head = HeadToSend {
+            status,
+            length: None,
+            fields: &HeaderMap::new(),
+            data: &Bytes::copy_from_slice(data.as_bytes()),
+            is_last,
+        };
+        let sent = shared.send_head(taken.key, &head);
+        sent.expect("there is room in the ring");
+        shared.wake();
+        self.front.settle();
+    }
+
+    /// Says a piece of a stream's body, whatever credit there is for it. False where the ring has no
+    /// room.
+    pub fn streams(&self, taken: &Taken, data: &[u8], is_last: bool) -> bool {
+        let shared = self.channel().shared();
+        let sent = shared.send_data(taken.key, data, is_last);
+        shared.wake();
+        self.front.settle();
+        sent.is_ok()
+    }
+
+    /// Answers a stream whole.
+    pub fn streams_whole(&self, taken: &Taken, body: &str) {
+        self.streams_head(taken, 200, body, true);
+        self.completes(taken, Disposition::Keep);
     }
 
     /// Says that body bytes may have been read.

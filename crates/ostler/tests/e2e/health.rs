@@ -514,7 +514,7 @@ fn a_target_that_dies_while_it_responds_has_failed() {
 /// One whose responses break off has failed, whichever way they come.
 #[test]
 fn a_destination_whose_bodies_break_off_has_failed() {
-    for (way, path) in [("delegated", "/break/100000"), ("relayed", "/break/5")] {
+    for (way, path) in [("delegated", "/break/100000"), ("streamed", "/break/5")] {
         let sandbox = Sandbox::new();
         let cluster = passive("FirstAlphabetical", "");
         let other = Destination::start("other");
@@ -523,7 +523,7 @@ fn a_destination_whose_bodies_break_off_has_failed() {
         let front = sandbox.front(&configuration(PIPELINE, settings, &cluster, &destinations));
         let _target = sandbox.target("broken", &[]);
         for _ in 0..3 {
-            if way == "relayed" {
+            if way == "streamed" {
                 crate::support::http2_client::run(async {
                     let client = crate::support::http2_client::Http2Client::connect(front.port);
                     let client = client.await;

@@ -456,7 +456,7 @@ fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
 }
 
 #[test]
-fn a_queue_is_relayed_to() {
+fn a_queue_s_targets_answer_streams() {
     let sandbox = Sandbox::new();
     let targets = ["a", "b"].map(|queue| sandbox.target(queue, &[]));
     let front = sandbox.front(&delegating_by_path(&["a", "b"]));
@@ -467,7 +467,7 @@ fn a_queue_is_relayed_to() {
             for (queue, target) in ["a", "b"].iter().zip(&targets) {
                 let echo = client.post(&format!("/{queue}/echo?q=1"), &body).await;
                 let echo = echo.json();
-                assert_eq!(echo["arrival"], "relayed");
+                assert_eq!(echo["arrival"], "streamed");
                 assert_eq!(echo["pid"], target.pid());
                 assert_eq!(echo["target"], format!("/{queue}/echo?q=1"));
                 assert_eq!(echo["length"], body.len());

@@ -25,7 +25,7 @@ fn start(sandbox: &Sandbox, proxy: &str) -> Option<Front> {
     };
     let offered = || said("the kernel does TLS");
     eventually("the front knows what the kernel does", || {
-        offered() || said("exchanges over TLS are relayed")
+        offered() || said("exchanges over TLS are not delegated")
     });
     if offered() {
         return Some(front);
@@ -388,7 +388,7 @@ fn web_sockets_are_the_targets_own() {
 }
 
 #[test]
-fn what_is_switched_off_is_relayed() {
+fn what_is_switched_off_is_streamed() {
     let sandbox = Sandbox::new();
     let authority = authority(&sandbox);
     let _target = sandbox.target("q", &[]);
@@ -399,7 +399,7 @@ fn what_is_switched_off_is_relayed() {
     let json = delegating_to(&["q"]).replacen('{', &sections, 1);
     let front = start_logging(&sandbox, &json, LOG);
     let mut client = TlsSettings::new(&authority).connect(front.port);
-    assert_eq!(client.ask("GET", "/echo").json()["arrival"], "relayed");
+    assert_eq!(client.ask("GET", "/echo").json()["arrival"], "streamed");
     let lines = front.process.errors();
     assert!(
         !lines

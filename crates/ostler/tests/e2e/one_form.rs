@@ -44,14 +44,14 @@ fn request_targets_reach_applications_as_they_were_matched() {
             assert_eq!(values(&echo, "host").len(), 1, "{target}");
         }
     }
-    // Relayed: HTTP/2 has no socket to hand over.
+    // A stream: HTTP/2 has no socket to hand over.
     let echo = run(async {
         let client = Http2Client::connect(front.port).await;
         client.get("/x/%2e%2e/delegated/echo?a").await.json()
     });
     assert_eq!(
         (&echo["target"], &echo["arrival"]),
-        (&"/delegated/echo?a".into(), &"relayed".into())
+        (&"/delegated/echo?a".into(), &"streamed".into())
     );
 }
 
@@ -126,7 +126,7 @@ fn what_a_client_says_of_itself_is_decided_by_the_route_s_rules_in_each_way() {
             let is_off = transforms.contains("Off") || transforms.contains("Append");
             assert_eq!(
                 values(echo, "x-forwarded-prefix").is_empty(),
-                !is_off || echo["arrival"] == "relayed",
+                !is_off || echo["arrival"] == "streamed",
                 "{transforms} {echo}"
             );
         }

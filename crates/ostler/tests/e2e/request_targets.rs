@@ -44,7 +44,7 @@ fn a_target_with_characters_that_no_uri_has_is_escaped_in_every_way() {
 }
 
 #[test]
-fn a_relayed_target_is_escaped_too() {
+fn a_streamed_target_is_escaped_too() {
     let sandbox = Sandbox::new();
     let authority = authority(&sandbox);
     let both = BothWays::new(&sandbox);
@@ -58,7 +58,7 @@ fn a_relayed_target_is_escaped_too() {
     for (raw, seen) in ODD {
         client.send(request(&format!("/delegated{raw}")));
         let echo = client.response().json();
-        assert_eq!(echo["arrival"], "relayed");
+        assert_eq!(echo["arrival"], "streamed");
         assert_eq!(echo["target"], format!("/delegated{seen}"));
     }
 }

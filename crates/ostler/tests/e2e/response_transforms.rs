@@ -475,7 +475,7 @@ fn the_longest_transforms_fit_beside_the_longest_head() {
 }
 
 #[test]
-fn transforms_that_do_not_fit_into_an_entry_make_exchanges_relayed() {
+fn transforms_that_do_not_fit_into_an_entry_make_exchanges_streams() {
     let sandbox = Sandbox::new();
     let target = sandbox.target("q", &[]);
     let long = "v".repeat(20_000);
@@ -486,7 +486,7 @@ fn transforms_that_do_not_fit_into_an_entry_make_exchanges_relayed() {
     for _ in 0..3 {
         let response = client.ask("GET", "/echo");
         assert_eq!(response.field("x-long"), Some(long.as_str()));
-        assert_eq!(response.json()["arrival"], "relayed");
+        assert_eq!(response.json()["arrival"], "streamed");
         assert_eq!(response.json()["pid"], target.pid());
         let client_address = client.local_address().to_string();
         assert_eq!(response.json()["client"], client_address);
@@ -573,7 +573,7 @@ fn a_response_transform_that_is_code_makes_exchanges_relayed() {
             (response.status, response.field("x-signed")),
             (200, Some("seen"))
         );
-        assert_eq!(client.ask("GET", "/s/echo").json()["arrival"], "relayed");
+        assert_eq!(client.ask("GET", "/s/echo").json()["arrival"], "streamed");
         let response = client.ask("GET", "/p/echo");
         assert_eq!(response.field("x-signed"), None);
         assert_eq!(response.json()["arrival"], "delegated");

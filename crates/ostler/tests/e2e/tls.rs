@@ -72,7 +72,7 @@ pub(crate) fn sent_field(echo: &Value, name: &str) -> Vec<String> {
 }
 
 #[test]
-fn requests_are_forwarded_and_relayed_over_one_connection() {
+fn requests_are_forwarded_and_streamed_over_one_connection() {
     let sandbox = Sandbox::new();
     let authority = authority(&sandbox);
     let both = BothWays::new(&sandbox);
@@ -96,7 +96,7 @@ fn requests_are_forwarded_and_relayed_over_one_connection() {
                     assert_eq!(sent_field(&echo, "x-forwarded-for"), ["127.0.0.1"]);
                 }
                 _ => {
-                    assert_eq!(echo["arrival"], "relayed");
+                    assert_eq!(echo["arrival"], "streamed");
                     assert_eq!(echo["scheme"], "https");
                     assert_eq!(echo["server_name"], "localhost");
                     assert_eq!(echo["client"], own.to_string());

@@ -34,12 +34,12 @@ pub(super) fn canonical(
 
 /// A head that cannot be sent in place of the client's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct NotWritten;
+pub(crate) struct NotWritten;
 
 /// Decodes a head that was written in place of another one: where the body ends and whether the
 /// connection goes on must be as before. The client's head has been held against the limits; what the
 /// front adds is not the client's fault.
-pub(super) fn decode_like(head: &RequestHead, bytes: &[u8]) -> Result<RequestHead, NotWritten> {
+pub(crate) fn decode_like(head: &RequestHead, bytes: &[u8]) -> Result<RequestHead, NotWritten> {
     let limits = Limits {
         request_line: usize::MAX,
         field_lines: usize::MAX,
@@ -110,7 +110,7 @@ pub(super) fn write_request_line(
     }
 }
 
-pub(super) fn write_field(bytes: &mut Vec<u8>, name: &str, value: &[u8]) {
+pub(crate) fn write_field(bytes: &mut Vec<u8>, name: &str, value: &[u8]) {
     for part in [name.as_bytes(), b": ", value, b"\r\n"] {
         bytes.extend_from_slice(part);
     }

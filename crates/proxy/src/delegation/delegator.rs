@@ -12,7 +12,7 @@
 
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ostler_delegation::entry::{ExchangeLimits, RequestEntry};
 use ostler_delegation::rule::RuleError;
@@ -20,6 +20,8 @@ use ostler_http1::{Framing, RequestFacts, RequestHead};
 
 use super::in_flight::InFlight;
 use super::responses::Responses;
+use super::search::Search;
+use super::stream_asked::StreamAsked;
 use super::verdict::End;
 use crate::account::Account;
 use crate::answer::Unanswered;
@@ -31,8 +33,9 @@ use crate::deadline::Deadline;
 use crate::error_chain::Chain;
 use crate::exchange_state::Exchange;
 use crate::limits::longest_head;
+use crate::outcome::Mode;
 use crate::queues::{
-    Channel, Need, NotTaken, Passed, PlaceKey, Queue, RelayTarget, Rule, Taker, Ticket,
+    Channel, Need, NotTaken, PlaceKey, Queue, RelayTarget, Rule, StreamHandle, Taker, Ticket,
 };
 use crate::rebalance;
 
@@ -53,11 +56,13 @@ pub(crate) enum Delegated {
     Unanswered(Unanswered),
     /// No target of this queue can begin it now, and another destination can.
     Elsewhere,
+    /// The instance has it as a stream, whose bytes the front passes on.
+    Stream(StreamHandle),
     /// The instance may not hold the client's socket: the exchange is relayed to it.
     Relay(Rc<RelayTarget>),
 }
 
-/// Why what comes over a connection that cannot be given away is relayed.
+/// Why what comes over a connection that cannot be given away is not delegated.
 const NOT_DELEGABLE: &str = "the client's connection cannot be given away";
 /// And why a request is that no entry has room for.
 const LONG_HEAD: &str = "the request's head is longer than an entry may hold";
@@ -70,19 +75,16 @@ pub(crate) async fn delegate(
     exchange: &mut Exchange<'_, '_>,
     head: &RequestHead,
     rule: &Rule,
+    search: &mut Search,
 ) -> Delegated {
     let mut delegation = Delegation {
-        deadline: exchange.worker().now() + rule.queue.properties().wait_timeout(),
         client_side: exchange.client_side,
         head,
         rule,
         context: &exchange.context,
         account: &mut exchange.account,
         responses: Responses::of(exchange.context.route()),
-        passed: Passed::default(),
-        ticket: None,
-        alone_since: None,
-        is_admitted: false,
+        search,
     };
     let mut state = State::Choosing;
     loop {
@@ -91,7 +93,11 @@ pub(crate) async fn delegate(
             // On the heap, so that exchanges that do not wait do not carry the room for it.
             State::Waiting => Box::pin(delegation.wait()).await,
             State::InFlight(channel, place) => delegation.until_it_ends(channel, place).await,
-            State::Over(delegated) => return delegated,
+            State::Over(delegated) => {
+                // Whoever waits behind it tries.
+                delegation.search.ticket = None;
+                return delegated;
+            }
         };
     }
 }
@@ -120,15 +126,7 @@ struct Delegation<'e, 'd, 'c> {
     /// Open unless a target has the exchange.
     account: &'e mut Account,
     responses: Responses<'e>,
-    passed: Passed,
-    /// Its place in the line, while it has one.
-    ticket: Option<Ticket>,
-    /// Since when no instance has been there.
-    alone_since: Option<Instant>,
-    /// It has found room within the queue's limit, and keeps it.
-    is_admitted: bool,
-    /// When it has waited for too long.
-    deadline: Instant,
+    search: &'e mut Search,
 }
 
 impl Delegation<'_, '_, '_> {
@@ -143,12 +141,12 @@ impl Delegation<'_, '_, '_> {
 
     /// Tries one instance after the other.
     async fn choose(&mut self) -> State {
-        if self.ticket.is_none() && self.do_others_wait() {
+        if self.search.ticket.is_none() && self.do_others_wait() {
             return self.line_up();
         }
-        self.passed.begin_anew();
+        self.search.passed.begin_anew();
         loop {
-            let channel = match self.rule.queue.taker(&self.rule.rule, &self.passed) {
+            let channel = match self.rule.queue.taker(&self.rule.rule, &self.search.passed) {
                 Ok(Taker::Channel(channel)) => channel,
                 Ok(Taker::Relay(target)) => {
                     let reason = "the target's user is not trusted";
@@ -158,7 +156,8 @@ impl Delegation<'_, '_, '_> {
                 Ok(Taker::Nobody) => return self.nobody(),
                 Err(error) => return self.unusable(error),
             };
-            let is_stuck = self.passed.was_last(channel.id()) && channel.instance().is_still();
+            let is_stuck =
+                self.search.passed.was_last(channel.id()) && channel.instance().is_still();
             if is_stuck && self.can_go_elsewhere() {
                 return State::Over(Delegated::Elsewhere);
             }
@@ -169,10 +168,13 @@ impl Delegation<'_, '_, '_> {
             };
             let taken = match (is_delegable, reason) {
                 (true, None) => self.hand_over(&channel),
-                // On the heap, as is waiting.
                 (_, reason) => {
                     let reason = reason.unwrap_or(NOT_DELEGABLE);
-                    Box::pin(self.relay_to(&channel, reason)).await
+                    match channel.speaks_streams() && !self.is_too_long() {
+                        true => self.stream_to(&channel, reason),
+                        // On the heap, as is waiting.
+                        false => Box::pin(self.relay_to(&channel, reason)).await,
+                    }
                 }
             };
             if let Some(state) = taken {
@@ -186,7 +188,7 @@ impl Delegation<'_, '_, '_> {
         if !self.queue().has_open(&self.rule.rule) {
             // One that is about to open its channel is worth a moment.
             let now = self.client_side.worker().now();
-            let since = *self.alone_since.get_or_insert(now);
+            let since = *self.search.alone_since.get_or_insert(now);
             let is_near = self.queue().is_opening() && now < since + A_MOMENT;
             if !is_near && self.can_go_elsewhere() {
                 return State::Over(Delegated::Elsewhere);
@@ -210,9 +212,9 @@ impl Delegation<'_, '_, '_> {
         if let Err(refused) = self.admit() {
             return State::Over(refused);
         }
-        if self.ticket.is_none() {
+        if self.search.ticket.is_none() {
             let need = self.need();
-            self.ticket = Some(self.queue().lines().join(need));
+            self.search.ticket = Some(self.queue().lines().join(need));
         }
         State::Waiting
     }
@@ -220,8 +222,8 @@ impl Delegation<'_, '_, '_> {
     /// Lets the request into the queue unless the limit is reached. One that has been let in stays,
     /// wherever it is taken back from.
     fn admit(&mut self) -> Result<(), Delegated> {
-        if self.is_admitted || !self.queue().is_full() {
-            self.is_admitted = true;
+        if self.search.is_admitted || !self.queue().is_full() {
+            self.search.is_admitted = true;
             return Ok(());
         }
         if self.can_go_elsewhere() {
@@ -260,13 +262,13 @@ impl Delegation<'_, '_, '_> {
         match self.put_into_ring(channel) {
             Ok(()) => {
                 // Calls the next in line, if it was in one.
-                self.ticket = None;
+                self.search.ticket = None;
                 let place = PlaceKey::of(channel);
                 Some(State::InFlight(Rc::clone(channel), place))
             }
             Err(NotTaken::TooLarge) => Some(State::unanswered(Unanswered::TooLarge)),
             Err(NotTaken::Full | NotTaken::Dead) => {
-                self.passed.full(channel.id());
+                self.search.passed.full(channel.id());
                 None
             }
         }
@@ -306,19 +308,47 @@ impl Delegation<'_, '_, '_> {
         Ok(())
     }
 
+    /// Puts the request into the instance's ring as a stream. `None` when it has no room.
+    fn stream_to(&mut self, channel: &Rc<Channel>, reason: &str) -> Option<State> {
+        if let Err(refused) = self.admit() {
+            return Some(State::Over(refused));
+        }
+        let asked = StreamAsked {
+            head: self.head,
+            client: self.client_side.client_facts(),
+            version: self.context.client_version(),
+            head_received_ns: self.account.head_received_ns(),
+        };
+        match asked.open(channel, self.client_side.worker().now()) {
+            Ok(stream) => {
+                // Calls the next in line, if it was in one.
+                self.search.ticket = None;
+                self.responses
+                    .tell(self.context.route(), Mode::Streamed, reason);
+                Some(State::Over(Delegated::Stream(stream)))
+            }
+            Err(NotTaken::TooLarge) => Some(State::unanswered(Unanswered::TooLarge)),
+            Err(NotTaken::Full | NotTaken::Dead) => {
+                self.search.passed.full(channel.id());
+                None
+            }
+        }
+    }
+
     /// Has the exchange relayed to the instance. `None` when it takes no connection and another one
     /// may.
     async fn relay_to(&mut self, channel: &Rc<Channel>, reason: &str) -> Option<State> {
         let error = match self.rule.queue.relay_beside(channel).await {
             Ok(target) => {
-                self.responses.tell(self.context.route(), reason);
+                self.responses
+                    .tell(self.context.route(), Mode::Relayed, reason);
                 return Some(State::Over(Delegated::Relay(target)));
             }
             Err(error) => error,
         };
-        self.passed.full(channel.id());
+        self.search.passed.full(channel.id());
         tracing::warn!(queue = %self.queue().name(), instance = channel.id(), error = %Chain(&error), "cannot relay");
-        let others = self.rule.queue.taker(&self.rule.rule, &self.passed);
+        let others = self.rule.queue.taker(&self.rule.rule, &self.search.passed);
         if error.is_busy() || !matches!(others, Ok(Taker::Nobody)) {
             return None;
         }
@@ -327,13 +357,13 @@ impl Delegation<'_, '_, '_> {
 
     /// Waits in line until it is this request's turn to try.
     async fn wait(&mut self) -> State {
-        let Some(ticket) = &self.ticket else {
+        let Some(ticket) = &self.search.ticket else {
             return State::Choosing;
         };
         let limit = self.rule.queue.properties().limit as usize;
         let over = self.context.deadline();
-        let over = over.filter(|over| over.at < self.deadline);
-        let until = over.map_or(self.deadline, |over| over.at);
+        let over = over.filter(|over| over.at < self.search.deadline);
+        let until = over.map_or(self.search.deadline, |over| over.at);
         tokio::select! {
             biased;
             () = poll_fn(|cx| ticket.poll_called(cx)) => State::Choosing,
@@ -381,7 +411,7 @@ impl Delegation<'_, '_, '_> {
             _ if !self.account.take_back(connection.handoff.take_account()) => Delegated::Close,
             End::Again | End::Returned => {
                 channel.catch_up();
-                self.passed.taken_back(channel.id());
+                self.search.passed.taken_back(channel.id());
                 return State::Choosing;
             }
             End::CutShort => Delegated::CutShort,

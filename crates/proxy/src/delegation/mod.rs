@@ -5,9 +5,15 @@ mod delegator;
 mod in_flight;
 mod kernel_tls;
 mod responses;
+mod search;
+mod stream_asked;
 mod transformed;
 mod verdict;
 
+pub(crate) use canonical::{decode_like, write_field};
 pub(crate) use delegator::{Delegated, delegate};
 pub(crate) use kernel_tls::{Lost, make_delegable};
+pub(crate) use search::Search;
+pub(crate) use stream_asked::StreamAsked;
 pub(crate) use transformed::transformed;
+pub(crate) use verdict::{End, Seen, Verdict, verdict};

@@ -4,6 +4,7 @@
 use ostler_model::RouteModel;
 use ostler_model::transforms::{DelegatedResponse, RelayReason};
 
+use crate::outcome::Mode;
 use crate::queues::Channel;
 
 /// The response transforms of an exchange's route.
@@ -44,17 +45,17 @@ impl<'a> Responses<'a> {
     }
 
     /// Tells the log: of a route once, of each exchange to who wants to know.
-    pub(super) fn tell(&self, route: &RouteModel, reason: &str) {
-        let route = &route.config.route_id;
+    pub(super) fn tell(&self, route: &RouteModel, mode: Mode, reason: &str) {
+        let (route, mode) = (&route.config.route_id, mode.as_str());
         match self {
             Self::Relayed(why) if why.is_news() => {
                 tracing::info!(
                     route,
                     reason,
-                    "exchanges of a route are relayed, not delegated"
+                    "exchanges of a route are {mode}, not delegated"
                 );
             }
-            _ => tracing::debug!(route, reason, "an exchange is relayed, not delegated"),
+            _ => tracing::debug!(route, reason, "an exchange is {mode}, not delegated"),
         }
     }
 }

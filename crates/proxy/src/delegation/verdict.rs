@@ -20,7 +20,7 @@ use ostler_delegation::{Disposition, Stage};
 
 /// What has happened to an exchange that is with a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(crate) enum Seen {
     /// The target is done with it.
     Completed(Disposition),
     TargetDied,
@@ -39,7 +39,7 @@ pub(super) enum Seen {
 
 /// What is done about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// Nothing: what comes next is waited for.
     GoOn,
     /// The target's end of the client's stream is told to be over, and what comes next is waited for.
@@ -55,7 +55,7 @@ pub(super) enum Verdict {
 
 /// How an exchange with a target ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum End {
     /// Answered; the connection carries on.
     Keep,
     /// Answered, or cut short; the connection is over.
@@ -81,7 +81,7 @@ pub(super) enum End {
 }
 
 /// Reads the table.
-pub(super) fn verdict(seen: Seen, stage: Stage, method: &str) -> Verdict {
+pub(crate) fn verdict(seen: Seen, stage: Stage, method: &str) -> Verdict {
     let is_queued = stage == Stage::Queued;
     match seen {
         Seen::Completed(Disposition::Keep) => Verdict::End(End::Keep),

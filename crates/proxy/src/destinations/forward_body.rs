@@ -47,6 +47,7 @@ enum Taken {
     Kept {
         all: Vec<SentPart>,
         bytes: usize,
+        most: usize,
     },
     /// It is not.
     Lost,
@@ -55,11 +56,11 @@ enum Taken {
 impl Taken {
     fn add(&mut self, sent: &SentPart) {
         match self {
-            Self::Kept { all, bytes } => {
+            Self::Kept { all, bytes, most } => {
                 if let SentPart::Data { data, .. } = sent {
                     *bytes += data.len();
                 }
-                match *bytes <= MOST_KEPT {
+                match *bytes <= *most {
                     true => all.push(sent.clone()),
                     false => *self = Self::Lost,
                 }
@@ -107,12 +108,32 @@ impl ForwardBody {
 
     /// Keeps what is taken from here on, as long as it is little, so that it can be sent again.
     pub(crate) fn remember(&mut self) {
+        self.remember_up_to(MOST_KEPT);
+    }
+
+    /// The same where `most` bytes are little.
+    pub(crate) fn remember_up_to(&mut self, most: usize) {
         if let Taken::Nothing = self.taken {
             self.taken = Taken::Kept {
                 all: Vec::new(),
                 bytes: 0,
+                most,
             };
         }
+    }
+
+    /// Whether nothing of it has been read from the client.
+    pub(crate) fn is_untouched(&self) -> bool {
+        let is_taken = match &self.taken {
+            Taken::Nothing => false,
+            Taken::Kept { all, .. } => !all.is_empty(),
+            Taken::Lost => true,
+        };
+        let is_here = self
+            .receiver
+            .as_ref()
+            .is_some_and(|receiver| !receiver.is_empty());
+        !is_taken && !is_here && self.again.is_empty()
     }
 
     /// Goes back to the beginning; false where that has not been kept.

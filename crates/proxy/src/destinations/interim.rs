@@ -34,12 +34,12 @@ impl Interim {
     }
 
     /// An exchange begins: what an earlier one has left is not its own.
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         *self.arrived() = Arrived::default();
     }
 
     /// 100 is between two neighbours and 101 is no interim response (RFC 9110 section 15.2).
-    pub(super) fn arrive(&self, status: StatusCode, fields: &HeaderMap) {
+    pub(crate) fn arrive(&self, status: StatusCode, fields: &HeaderMap) {
         let mut arrived = self.arrived();
         match status {
             StatusCode::CONTINUE => arrived.continues = true,

@@ -5,21 +5,22 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::{Response, StatusCode, Version};
+use http::{HeaderMap, Response, StatusCode, Version};
 use ostler_http1::RequestHead;
 
-use super::body::{self, Activity};
+use super::body::{self, Activity, Failure};
 use super::prepared::Reply;
+use super::reply_body::ReplyBody;
 use super::response::pass_on;
 use super::tunnel::{NewProtocol, Tunnel};
-use super::way::Way;
+use super::way::{NotSent, Way};
 use super::web_socket::Handshake;
 use crate::account::Given;
 use crate::answer::Why;
 use crate::client_side::{AfterExchange, BodyRead};
 use crate::connection_counts::Upgraded as CountedUpgrade;
 use crate::context::ExchangeContext;
-use crate::destinations::{Interim, ResponseBody};
+use crate::destinations::Interim;
 use crate::exchange_state::Exchange;
 use crate::failing::warn_of_failure;
 use crate::outcome::ForwarderError;
@@ -54,30 +55,36 @@ pub(super) enum Reuse {
     Possible { keep_alive: bool, whole: bool },
 }
 
-/// Nothing of a response has been passed on: the front answers itself.
-struct NotPassed {
-    read: BodyRead,
-    why: Why,
+/// Nothing of a response has been passed on.
+enum NotPassed<B> {
+    /// The front answers itself.
+    Answered { read: BodyRead, why: Why },
+    /// Somebody else is to answer.
+    GivenBack(B),
 }
 
-/// Sends the request its way and passes the response on. Ends the exchange.
-pub(super) async fn converse(
+/// Sends the request its way and passes the response on. Ends the exchange, unless the way gives it
+/// back.
+pub(super) async fn converse<W: Way>(
     exchange: &mut Exchange<'_, '_>,
     terms: Terms<'_>,
-    way: &mut impl Way,
-) -> AfterExchange {
+    way: &mut W,
+) -> Result<AfterExchange, W::Back> {
     let watch = Rc::clone(exchange.client_side.watch());
     // Asked for before the destination is, so that one that may not be upgraded troubles nobody.
     let mut counted = None;
     if terms.upgrade {
         counted = exchange.client_side.upgrade(&watch);
         if counted.is_none() {
-            return exchange.answer(Why::TooManyUpgrades).await;
+            return Ok(exchange.answer(Why::TooManyUpgrades).await);
         }
     }
     let passed = match pass(exchange, terms, way, counted).await {
         Ok(passed) => passed,
-        Err(NotPassed { read, why }) => return exchange.answer_after(read, why).await,
+        Err(NotPassed::Answered { read, why }) => {
+            return Ok(exchange.answer_after(read, why).await);
+        }
+        Err(NotPassed::GivenBack(back)) => return Err(back),
     };
     let Passed { given, error, .. } = passed;
     if error.is_some() && given != Given::NOTHING {
@@ -90,15 +97,15 @@ pub(super) async fn converse(
             exchange.client_side.after_response(keep_alive, whole)
         }
     };
-    exchange.end(after, given, error)
+    Ok(exchange.end(after, given, error))
 }
 
-async fn pass(
+async fn pass<W: Way>(
     exchange: &mut Exchange<'_, '_>,
     terms: Terms<'_>,
-    way: &mut impl Way,
+    way: &mut W,
     counted: Option<CountedUpgrade<'_>>,
-) -> Result<Passed, NotPassed> {
+) -> Result<Passed, NotPassed<W::Back>> {
     let Exchange {
         client_side,
         context,
@@ -107,19 +114,30 @@ async fn pass(
     } = exchange;
     let activity = Activity::new(terms.timeout, context.deadline());
     let Some((body, mut writer)) = client_side.halves(terms.head) else {
-        return Err(NotPassed {
+        return Err(NotPassed::Answered {
             read: BodyRead::Nothing,
             why: Why::ClientGone(ForwarderError::RequestCanceled),
         });
     };
     let (outgoing, mut upload) = body::upload(terms.head, body, context.body_limit());
     let replied = {
-        let reply = pin!(way.send(context, account, outgoing));
+        let reply = pin!(async {
+            match way.send(context, account, outgoing).await {
+                Ok(replied) => Ok(Ok(replied)),
+                Err(NotSent::Failed(error)) => Err(error),
+                Err(other) => Ok(Err(other)),
+            }
+        });
         body::reply(&mut upload, &mut writer, reply, terms.interim, &activity).await
     };
     let read = upload.body_read();
-    let not_passed = |why| NotPassed { read, why };
-    let (reply, handshake) = replied.map_err(|failure| not_passed(failure.why()))?;
+    let not_passed = |why| NotPassed::Answered { read, why };
+    let (reply, handshake) = match replied.map_err(|failure| not_passed(failure.why()))? {
+        Ok(replied) => replied,
+        Err(NotSent::GivenBack(back)) => return Err(NotPassed::GivenBack(back)),
+        Err(NotSent::Unanswered(why)) => return Err(not_passed(why)),
+        Err(NotSent::Failed(error)) => return Err(not_passed(Failure::Send(error).why())),
+    };
     account.first_byte();
     activity.happened();
     let response = match switched(context, terms, reply, handshake).map_err(not_passed)? {
@@ -148,7 +166,7 @@ async fn pass(
     if let Some(status) = failed.answer
         && !writer.is_begun()
     {
-        return Err(NotPassed {
+        return Err(NotPassed::Answered {
             read: upload.body_read(),
             why: Why::NotPassedOn(status, failed.error),
         });
@@ -164,7 +182,7 @@ async fn pass(
     reason = "it is matched where it is returned to, and most responses are the large one"
 )]
 enum Switched {
-    Not(Response<ResponseBody>),
+    Not(Response<ReplyBody>),
     To(NewProtocol),
 }
 
@@ -187,14 +205,20 @@ fn switched(
             }
             return Ok(Switched::To(NewProtocol::new(fields, tunnel)));
         }
+        Reply::Switched(response) => {
+            let (mut parts, tunnel) = response.into_parts();
+            is_proven(context, terms, &mut parts.headers, handshake)?;
+            return Ok(Switched::To(NewProtocol::new(parts.headers, tunnel)));
+        }
     };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        // A client of HTTP/1.1 looks at the proof itself (reference B12.4).
-        let handshake = handshake.filter(|_| is_http2);
-        return match terms.upgrade {
-            true => upgraded(context, response, handshake),
-            false => Err(Why::NotSwitched),
+        let (mut parts, body) = response.into_parts();
+        is_proven(context, terms, &mut parts.headers, handshake)?;
+        let ReplyBody::Destination(body) = body else {
+            return Err(Why::NotSwitched);
         };
+        let upgraded = body.upgrade().ok_or(Why::NotSwitched)?;
+        return Ok(Switched::To(NewProtocol::new(parts.headers, upgraded)));
     }
     if terms.upgrade && is_http2 && response.status().is_success() {
         // On a stream it would say that it was (RFC 8441 section 5).
@@ -203,19 +227,23 @@ fn switched(
     Ok(Switched::Not(response))
 }
 
-/// The fields of a 101, and the connection that it switches.
-fn upgraded(
+/// Looks whether a 101 has been asked for, and proves that it is one.
+fn is_proven(
     context: &ExchangeContext<'_>,
-    response: Response<ResponseBody>,
+    terms: Terms<'_>,
+    fields: &mut HeaderMap,
     handshake: Option<Handshake>,
-) -> Result<Switched, Why> {
-    let (mut parts, body) = response.into_parts();
-    if handshake.is_some_and(|handshake| !handshake.is_accepted(&mut parts.headers)) {
+) -> Result<(), Why> {
+    if !terms.upgrade {
+        return Err(Why::NotSwitched);
+    }
+    // A client of HTTP/1.1 looks at the proof itself (reference B12.4).
+    let handshake = handshake.filter(|_| context.client_version() == Version::HTTP_2);
+    if handshake.is_some_and(|handshake| !handshake.is_accepted(fields)) {
         warn_of_failure!(context, "a destination's Sec-WebSocket-Accept is wrong");
         return Err(Why::NotSwitched);
     }
-    let upgraded = body.upgrade().ok_or(Why::NotSwitched)?;
-    Ok(Switched::To(NewProtocol::new(parts.headers, upgraded)))
+    Ok(())
 }
 
 impl Passed {

@@ -5,9 +5,11 @@
 //! 3. pass the response on (`response.rs`), or join the two connections after a 101 (`tunnel.rs`).
 
 mod body;
+mod by_stream;
 mod conversation;
 mod elsewhere;
 mod prepared;
+mod reply_body;
 mod request;
 mod response;
 mod tunnel;
@@ -24,14 +26,19 @@ use ostler_model::DestinationState;
 
 use crate::client_side::AfterExchange;
 use crate::context::ExchangeContext;
+use crate::delegation::{Search, StreamAsked};
 use crate::destinations::Interim;
 use crate::exchange_state::Exchange;
 use crate::outcome::Mode;
-use crate::queues::{RelayTarget, Rule};
+use crate::queues::{RelayTarget, Rule, StreamHandle};
 
+use by_stream::ToStream;
 use conversation::{Terms, converse};
 use prepared::ClientRequest;
 use way::{ToDestination, ToTarget};
+
+pub(crate) use by_stream::GivenBack;
+pub(crate) use web_socket::with_key;
 
 /// YARP's default `HttpRequest:ActivityTimeout`.
 const ACTIVITY_TIMEOUT: Duration = Duration::from_secs(100);
@@ -66,7 +73,8 @@ pub(crate) async fn forward(
         prepared,
         interim: &interim,
     };
-    converse(exchange, terms, &mut way).await
+    let Ok(after) = converse(exchange, terms, &mut way).await;
+    after
 }
 
 fn activity_timeout(context: &ExchangeContext<'_>) -> Option<Duration> {
@@ -109,6 +117,49 @@ pub(crate) async fn relay(
         counted: target.begin(),
         target,
         connections,
+        interim: &interim,
+    };
+    let Ok(after) = converse(exchange, terms, &mut way).await;
+    after
+}
+
+/// Has a target answer over a stream that has been opened to it, and sees `head`. The exchange comes back
+/// where nobody has begun it and nothing of it has been read.
+pub(crate) async fn stream(
+    exchange: &mut Exchange<'_, '_>,
+    head: &RequestHead,
+    rule: &Rule,
+    search: &mut Search,
+    stream: StreamHandle,
+) -> Result<AfterExchange, GivenBack> {
+    exchange.account.goes(Mode::Streamed);
+    // Of its own, since the exchange goes on with the client's side.
+    let facts = exchange.client_side.client_facts().clone();
+    let worker = Rc::clone(exchange.worker());
+    let version = exchange.context.client_version();
+    let handshake = match web_socket::handshake_of(head, version) {
+        Ok(handshake) => handshake,
+        Err(why) => return Ok(exchange.answer(why).await),
+    };
+    let interim = Interim::default();
+    let terms = Terms {
+        head,
+        upgrade: head.upgrade().is_some(),
+        timeout: None,
+        interim: &interim,
+    };
+    let mut way = ToStream {
+        asked: StreamAsked {
+            head,
+            client: &facts,
+            version,
+            head_received_ns: exchange.account.head_received_ns(),
+        },
+        handshake,
+        rule,
+        search,
+        worker: &worker,
+        stream: Some(stream),
         interim: &interim,
     };
     converse(exchange, terms, &mut way).await

@@ -8,6 +8,7 @@ use ostler_http1::RequestHead;
 use ostler_model::DestinationState;
 use ostler_model::transforms::ConnectionEnds;
 
+use super::reply_body::ReplyBody;
 use super::request::{self, is_web_socket};
 use super::web_socket::{self, Handshake, InvalidKey};
 use crate::answer::Why;
@@ -16,6 +17,7 @@ use crate::destinations::{
     Destination, ExtendedConnect, ForwardBody, Http2Tunnel, Interim, Left, NotForwarded, Pool,
     RequestError, ResponseBody, SendError, Sending,
 };
+use crate::queues::StreamTunnel;
 use crate::worker::Worker;
 
 /// A client's request, of which one is made for each destination that is asked.
@@ -44,9 +46,15 @@ pub(super) struct Prepared<'a> {
 /// What a destination says.
 #[derive(Debug)]
 pub(super) enum Reply {
-    Response(http::Response<ResponseBody>),
+    Response(http::Response<ReplyBody>),
+    /// It has switched the protocol of a stream.
+    Switched(http::Response<StreamTunnel>),
     /// It has accepted an extended CONNECT.
     Tunnel(http::Response<Http2Tunnel>),
+}
+
+fn of_destination(response: http::Response<ResponseBody>) -> Reply {
+    Reply::Response(response.map(ReplyBody::Destination))
 }
 
 impl<'a> ClientRequest<'a> {
@@ -127,7 +135,7 @@ impl Prepared<'_> {
             let connect = || Some(web_socket::as_connect(self.kept.as_ref()?));
             match pool.extended_connect(&connect, "websocket").await? {
                 ExtendedConnect::Tunnel(tunnel) => return Ok(Reply::Tunnel(tunnel)),
-                ExtendedConnect::Response(response) => return Ok(Reply::Response(response)),
+                ExtendedConnect::Response(response) => return Ok(of_destination(response)),
                 ExtendedConnect::NotSupported if pool.may_upgrade() => {}
                 ExtendedConnect::NotSupported => {
                     let why = "the destination knows no WebSockets over HTTP/2";
@@ -150,7 +158,7 @@ impl Prepared<'_> {
         let request = http::Request::from_parts(parts, body);
         let mut response = pool.send(request, sending).await?;
         self.to.messages.read(&mut response);
-        Ok(Reply::Response(response))
+        Ok(of_destination(response))
     }
 }
 

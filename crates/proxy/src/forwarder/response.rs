@@ -14,10 +14,11 @@ use ostler_http1::BodyLength;
 use ostler_model::transforms::Transforms;
 
 use super::body::{Activity, Ceased, Side, Upload};
+use super::reply_body::ReplyBody;
 use crate::client_side::{Head, ResponseWriter, WriteError};
 use crate::connection_fields::is_hop_by_hop;
 use crate::context::ExchangeContext;
-use crate::destinations::{Reason, ResponseBody, header_encoding};
+use crate::destinations::{Reason, header_encoding};
 use crate::error_chain::Chain;
 use crate::failing::warn_of_failure;
 use crate::outcome::{ForwarderError, is_gone};
@@ -90,7 +91,7 @@ impl From<WriteError> for PassError {
 /// Passes a response on, and what is left of the request's body the other way.
 pub(super) async fn pass_on(
     context: &ExchangeContext<'_>,
-    response: http::Response<ResponseBody>,
+    response: http::Response<ReplyBody>,
     upload: &mut Upload<'_>,
     writer: &mut ResponseWriter<'_>,
     activity: &Activity,
@@ -135,7 +136,7 @@ pub(super) async fn pass_on(
 /// The response is whole, and the destination goes on taking the request's body (reference
 /// B1, step 16). What becomes of it is nothing to the client, which has its answer.
 async fn finish_upload(
-    body: &mut ResponseBody,
+    body: &mut ReplyBody,
     upload: &mut Upload<'_>,
     writer: &mut ResponseWriter<'_>,
     activity: &Activity,

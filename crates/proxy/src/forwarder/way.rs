@@ -2,6 +2,7 @@
 //! another one.
 
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::rc::Rc;
 
 use http::Version;
@@ -9,6 +10,7 @@ use http::request::Parts;
 use ostler_http1::RequestHead;
 
 use super::prepared::{ClientRequest, Prepared, Reply, invalid_key, no_request, relayed_handshake};
+use super::reply_body::ReplyBody;
 use super::web_socket::Handshake;
 use super::{elsewhere, request};
 use crate::account::Account;
@@ -21,8 +23,29 @@ use crate::error_chain::Chain;
 use crate::queues::{RelayGuard, RelayPlaces, RelayTarget, Rule};
 use crate::tls::ClientFacts;
 
+/// What is replied, and the handshake by which it is judged.
+pub(super) type Replied = (Reply, Option<Handshake>);
+
+/// Why nothing is replied.
+pub(super) enum NotSent<B> {
+    Failed(SendError),
+    /// Nobody of a queue answers.
+    Unanswered(Why),
+    /// Somebody else is to answer.
+    GivenBack(B),
+}
+
+impl<B> From<SendError> for NotSent<B> {
+    fn from(error: SendError) -> Self {
+        Self::Failed(error)
+    }
+}
+
 /// A way for a request.
 pub(super) trait Way {
+    /// What comes of a request that this way gives back untouched.
+    type Back;
+
     /// Sends the request with this body, and gives what is replied. What has been decided changes
     /// where another one is asked in the end.
     async fn send(
@@ -30,7 +53,7 @@ pub(super) trait Way {
         context: &mut ExchangeContext<'_>,
         account: &mut Account,
         body: ForwardBody,
-    ) -> Result<(Reply, Option<Handshake>), SendError>;
+    ) -> Result<Replied, NotSent<Self::Back>>;
 }
 
 /// To a destination's address.
@@ -42,12 +65,14 @@ pub(super) struct ToDestination<'a> {
 }
 
 impl Way for ToDestination<'_> {
+    type Back = Infallible;
+
     async fn send(
         &mut self,
         context: &mut ExchangeContext<'_>,
         account: &mut Account,
         mut body: ForwardBody,
-    ) -> Result<(Reply, Option<Handshake>), SendError> {
+    ) -> Result<Replied, NotSent<Infallible>> {
         loop {
             let sent = self.prepared.send(body, self.interim).await;
             let NotForwarded { error, left } = match sent {
@@ -55,14 +80,14 @@ impl Way for ToDestination<'_> {
                 Err(failed) => failed,
             };
             let Left::Unsent(unsent) = left else {
-                return Err(error);
+                return Err(error.into());
             };
             let other = elsewhere::choose(self.request.worker, context, account, &error);
             let Some(other) = other else {
-                return Err(error);
+                return Err(error.into());
             };
             let Ok(prepared) = self.request.prepare(context, &other) else {
-                return Err(error);
+                return Err(error.into());
             };
             self.prepared = prepared;
             body = unsent;
@@ -119,12 +144,14 @@ impl RelayedRequest {
 }
 
 impl Way for ToTarget<'_> {
+    type Back = Infallible;
+
     async fn send(
         &mut self,
         _: &mut ExchangeContext<'_>,
         _: &mut Account,
         mut body: ForwardBody,
-    ) -> Result<(Reply, Option<Handshake>), SendError> {
+    ) -> Result<Replied, NotSent<Infallible>> {
         let mut others = 0;
         loop {
             let again = || self.request.again(self.head, self.version);
@@ -134,6 +161,7 @@ impl Way for ToTarget<'_> {
             let NotRelayed { error, left } = match sent.await {
                 Ok(response) => {
                     let handshake = self.request.handshake.take();
+                    let response = response.map(ReplyBody::Destination);
                     return Ok((Reply::Response(response), handshake));
                 }
                 Err(failed) => failed,
@@ -142,7 +170,7 @@ impl Way for ToTarget<'_> {
             body = match left {
                 Left::Unsent(body) => body,
                 Left::Unheard if self.target.may_have_left_out(method) => ForwardBody::empty(),
-                Left::Unheard | Left::Nothing => return Err(error),
+                Left::Unheard | Left::Nothing => return Err(error.into()),
             };
             let Rule { queue, rule } = self.rule;
             let other = match others < MOST_OTHERS {
@@ -150,7 +178,7 @@ impl Way for ToTarget<'_> {
                 false => None,
             };
             let Some(other) = other else {
-                return Err(error);
+                return Err(error.into());
             };
             tracing::debug!(instance = self.target.id(), instead = other.id(), error = %Chain(error.source.as_ref()), "a request is relayed to another instance");
             others += 1;

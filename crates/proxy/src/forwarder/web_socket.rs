@@ -10,7 +10,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{CONNECTION, HeaderMap, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
 use http::request::Parts;
-use http::{HeaderValue, Method};
+use http::{HeaderValue, Method, Version};
+use ostler_http1::RequestHead;
+
+use super::prepared::invalid_key;
+use crate::answer::Why;
+use crate::delegation::{decode_like, write_field};
 
 /// RFC 6455 section 1.3.
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -73,6 +78,44 @@ impl Handshake {
             fields.entry(name).or_insert(value);
         }
     }
+}
+
+/// The head of a WebSocket's request as an HTTP/1.1 application is to have it, where a client of HTTP/2
+/// has not said a key.
+pub(crate) fn with_key(
+    head: &RequestHead,
+    version: Version,
+) -> Result<Option<Box<RequestHead>>, Why> {
+    if version != Version::HTTP_2 || head.upgrade().is_none() || key(head).is_some() {
+        return Ok(None);
+    }
+    let mut fields = HeaderMap::new();
+    Handshake::with_key(&mut fields).map_err(invalid_key)?;
+    let mut bytes = head.raw().to_vec();
+    // The empty line comes behind.
+    bytes.truncate(bytes.len().saturating_sub(2));
+    for (name, value) in &fields {
+        write_field(&mut bytes, name.as_str(), value.as_bytes());
+    }
+    bytes.extend_from_slice(b"\r\n");
+    let made = decode_like(head, &bytes).map_err(|_| Why::NotTransformed)?;
+    Ok(Some(Box::new(made)))
+}
+
+/// The handshake of an HTTP/2 client's WebSocket, whose request has a key by now.
+pub(super) fn handshake_of(head: &RequestHead, version: Version) -> Result<Option<Handshake>, Why> {
+    if version != Version::HTTP_2 || head.upgrade().is_none() {
+        return Ok(None);
+    }
+    let key = key(head).and_then(|key| HeaderValue::from_bytes(key).ok());
+    let key = key.ok_or(InvalidKey).and_then(|key| check(&key));
+    key.and_then(|key| Handshake::of(&key))
+        .map(Some)
+        .map_err(invalid_key)
+}
+
+fn key(head: &RequestHead) -> Option<&[u8]> {
+    head.fields_named(SEC_WEBSOCKET_KEY.as_str()).next()
 }
 
 /// An upgrade's request as an extended CONNECT.

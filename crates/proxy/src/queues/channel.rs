@@ -1,5 +1,7 @@
 //! One thread's channel to one target instance: handing exchanges over, learning how they ended.
 
+mod streams;
+
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
@@ -23,12 +25,14 @@ use super::handoff::{Event, Handoff, Handoffs};
 use super::instance::{Instance, Presence};
 use super::queue::{Queue, Watchdog};
 use super::room::Room;
+use super::stream::Stream;
 use crate::account::Account;
 use crate::client_socket::ClientSocket;
 use crate::descriptors::OnceAMinute;
 use crate::error_chain::Chain;
 use crate::readiness::readable;
 use crate::tls::TlsFacts;
+use streams::Streams;
 
 /// An open channel.
 #[derive(Debug)]
@@ -36,6 +40,7 @@ pub(crate) struct Channel {
     id: String,
     front: RefCell<FrontChannel>,
     handoffs: RefCell<Handoffs>,
+    streams: Streams,
     /// Exchanges of this thread that are with the target.
     outstanding: Cell<usize>,
     instance: Arc<Instance>,
@@ -106,6 +111,12 @@ impl Drop for Place {
     }
 }
 
+/// A request that the target has not taken.
+enum Waiting<'a> {
+    Handoff(&'a Rc<Handoff>),
+    Stream(&'a Rc<Stream>),
+}
+
 /// Why a channel did not take an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotTaken {
@@ -133,6 +144,7 @@ impl Channel {
             id,
             front: RefCell::new(front),
             handoffs: RefCell::default(),
+            streams: Streams::default(),
             outstanding: Cell::new(0),
             instance,
             untaken,
@@ -345,6 +357,7 @@ impl Channel {
         if self.dead.get() {
             return;
         }
+        let mut has_streams = false;
         loop {
             let entry = self.front.borrow_mut().poll_entry();
             match entry {
@@ -355,10 +368,15 @@ impl Channel {
                     if let Some(handoff) = handoff {
                         self.settle_one();
                         handoff.happen(Event::Completed(completed));
+                    } else {
+                        self.take_stream_entry(TargetEntry::Completed(completed));
                     }
                 }
-                // No stream is opened yet, so that none is spoken of.
-                Ok(Some(_)) => {}
+                Ok(Some(entry)) => {
+                    has_streams = true;
+                    self.take_stream_entry(entry);
+                }
+                Ok(None) if has_streams => return self.tell_of_room(),
                 Ok(None) => return,
                 Err(error) => return self.die(&error),
             }
@@ -405,6 +423,7 @@ impl Channel {
         if !self.dead.replace(true) {
             self.front.borrow().goodbye();
             self.detach();
+            self.streams.take_all();
         }
     }
 
@@ -455,6 +474,7 @@ impl Channel {
             }
         }
         drop((front, handoffs));
+        self.check_streams(now, wait_timeout);
         let _ = self.front.borrow_mut().flush_deferred();
         if self.instance.is_room_wanted() && self.release_idle() {
             self.instance.room_is_made();
@@ -511,10 +531,20 @@ impl Channel {
             .filter(|handoff| !handoff.has_event())
             .filter_map(|handoff| Some((handoff.key()?, handoff)))
             .filter(|(key, _)| front.stage(*key) == Stage::Queued)
+            .map(|(key, handoff)| (front.entry_number(key), Waiting::Handoff(handoff)))
             .collect();
-        waiting.sort_by_key(|(key, _)| front.entry_number(*key));
-        for (_, handoff) in waiting.into_iter().take(most) {
-            handoff.happen(Event::Stalled);
+        let streams = self.queued_streams();
+        waiting.extend(
+            streams
+                .iter()
+                .map(|(at, stream)| (*at, Waiting::Stream(stream))),
+        );
+        waiting.sort_by_key(|(at, _)| *at);
+        for (_, waiting) in waiting.into_iter().take(most) {
+            match waiting {
+                Waiting::Handoff(handoff) => handoff.happen(Event::Stalled),
+                Waiting::Stream(stream) => stream.happen(Event::Stalled),
+            }
         }
     }
 
@@ -564,6 +594,7 @@ impl Channel {
     }
 
     fn call(&self) {
+        self.streams.call_for_room();
         if let Some(queue) = self.queue.upgrade() {
             queue.call();
         }
@@ -571,6 +602,7 @@ impl Channel {
 
     /// As [`call`](Self::call), once who is about to wait does.
     fn call_soon(&self) {
+        self.streams.call_for_room();
         let queue = Weak::clone(&self.queue);
         tokio::task::spawn_local(async move {
             if let Some(queue) = queue.upgrade() {
@@ -608,7 +640,13 @@ impl Channel {
         }
         self.detach();
         let handoffs = self.handoffs.borrow_mut().take_all();
-        self.tell_gone(error, handoffs.len());
+        let streams = self.streams.take_all();
+        self.tell_gone(error, handoffs.len() + streams.len());
+        for stream in streams {
+            self.settle_one();
+            let stage = self.stage(stream.key);
+            stream.happen(Event::TargetDied(stage));
+        }
         for handoff in handoffs {
             self.settle_one();
             let stage = handoff.key().map_or(Stage::Queued, |key| self.stage(key));

@@ -17,6 +17,16 @@ pub(crate) fn before_waiting() {
     PACED.with_borrow(|flush| {
         if let Some(flush) = flush {
             flush.pace();
+            flush.listen_all();
+        }
+    });
+}
+
+/// To be called when it has waited.
+pub(crate) fn after_waiting() {
+    PACED.with_borrow(|flush| {
+        if let Some(flush) = flush {
+            flush.hear_all();
         }
     });
 }
@@ -31,6 +41,8 @@ pub(crate) struct Flush {
     waker: RefCell<Option<Waker>>,
     /// The channel that was given requests last.
     latest: RefCell<Option<Rc<Channel>>>,
+    /// Channels with streams, whose targets are to wake this thread when it waits.
+    listening: RefCell<Vec<Rc<Channel>>>,
 }
 
 impl Flush {
@@ -66,6 +78,30 @@ impl Flush {
         }
         if let Some(channel) = &*latest {
             channel.pace(LONGEST);
+        }
+    }
+
+    /// From now on this thread is woken by what the channel's target says, for as long as there are
+    /// streams.
+    pub(super) fn listen(&self, channel: &Rc<Channel>) {
+        let mut listening = self.listening.borrow_mut();
+        if !listening.iter().any(|known| Rc::ptr_eq(known, channel)) {
+            listening.push(Rc::clone(channel));
+        }
+    }
+
+    /// The thread is about to wait, and will not if that finds something to do: tasks are woken by it
+    /// then.
+    fn listen_all(&self) {
+        let listening = self.listening.take();
+        let still = listening.into_iter().filter(Channel::before_waiting);
+        let still: Vec<_> = still.collect();
+        self.listening.borrow_mut().extend(still);
+    }
+
+    fn hear_all(&self) {
+        for channel in self.listening.borrow().clone() {
+            channel.after_waiting();
         }
     }
 

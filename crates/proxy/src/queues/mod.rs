@@ -10,11 +10,13 @@ mod registry;
 mod relay;
 mod room;
 mod rules;
+mod stream;
 
 pub(crate) use channel::{Channel, NotTaken, Place, PlaceKey};
-pub(crate) use flush::{Flush, before_waiting};
+pub(crate) use flush::{Flush, after_waiting, before_waiting};
 pub(crate) use handoff::{Event, Handoff};
 pub(crate) use queue::{Need, Passed, Queue, Taker, Ticket};
 pub(crate) use registry::{QueueRegistry, Trust};
 pub(crate) use relay::{RelayGuard, RelayPlaces, RelayTarget};
 pub(crate) use rules::{Rule, Rules};
+pub(crate) use stream::{Heard, StreamHandle, StreamTunnel, StreamedBody, Uploading};

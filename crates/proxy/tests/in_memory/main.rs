@@ -5,6 +5,7 @@
 mod clients;
 mod failure_table;
 mod forwarding;
+mod streams;
 mod uploads;
 mod waiting;
 

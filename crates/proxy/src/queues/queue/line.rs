@@ -5,7 +5,8 @@
 //! while others wait stands behind them.
 //!
 //! Requests that need different things stand in lines of their own: one that waits for an instance of
-//! its URL prefix does not hold up those of another, and one that is relayed needs no room in a ring.
+//! its URL prefix does not hold up those of another, and one that is no hand-over needs no room for a
+//! client's socket.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -22,7 +23,7 @@ use crate::queues::registry::QueueShared;
 pub(crate) struct Need {
     /// An instance that has registered it.
     pub(crate) url_prefix: UrlPrefix,
-    /// Room for the request in the instance's ring, and for its client's socket.
+    /// Room for its client's socket at the instance.
     pub(crate) room: bool,
 }
 
