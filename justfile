@@ -56,6 +56,10 @@ miri:
 fuzz SECONDS="10" TARGET="":
     .ci/step fuzz {{ SECONDS }} {{ TARGET }}
 
+# The Python package, with real frameworks and clients: arguments go to pytest.
+python *ARGS:
+    .ci/step python {{ ARGS }}
+
 # Unit, integration, end-to-end and documentation tests.
 test *ARGS:
     .ci/step test {{ ARGS }}

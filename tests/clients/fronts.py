@@ -12,15 +12,17 @@ from pathlib import Path
 BINARY = Path(os.environ.get("OSTLER_BINARY", "target/debug/ostler"))
 
 # How long anything may take before a test gives up; never how long something should take.
-PATIENCE = 60
+PATIENCE = int(os.environ.get("PATIENCE", 60))
 
 
 class Process:
     """A process of the program, stopped by `stop`."""
 
+    program = [BINARY]
+
     def __init__(self, runtime: Path, *arguments: str, **environment: str):
         self.process = subprocess.Popen(
-            [BINARY, *map(str, arguments)],
+            [*self.program, *map(str, arguments)],
             env={**os.environ, "OSTLER_RUNTIME_DIR": str(runtime), **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -1,0 +1,8 @@
+"""`python -m ostler`."""
+
+import sys
+
+from .cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())
