@@ -84,3 +84,7 @@ demo:
 # Real clients against the front, installed where they are missing; see tests/clients/run.
 clients *ARGS:
     tests/clients/run {{ ARGS }}
+
+# Which module imports which, floor by floor; `--write` makes the drawing in docs/architecture.md anew.
+floors *ARGS:
+    cargo run --quiet --package ostler-floors -- {{ ARGS }}

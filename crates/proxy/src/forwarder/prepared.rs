@@ -85,7 +85,7 @@ impl<'a> ClientRequest<'a> {
             return Err(Why::UpgradeForbidden);
         }
         let handshake = forwarded_handshake(version, head, &mut parts, upgrade, to.pool(upgrade))
-            .map_err(invalid_key)?;
+            .map_err(web_socket::invalid_key)?;
         // Transforms run once a destination: what they have made is kept.
         let keeps = upgrade || context.transforms().is_some();
         Ok(Prepared {
@@ -103,10 +103,6 @@ impl<'a> ClientRequest<'a> {
 
 pub(super) fn no_request(error: RequestError) -> Why {
     Why::NoRequest(error.status(), Box::new(error))
-}
-
-pub(super) fn invalid_key(error: InvalidKey) -> Why {
-    Why::InvalidKey(Box::new(error))
 }
 
 impl Prepared<'_> {

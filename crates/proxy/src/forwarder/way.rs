@@ -9,9 +9,9 @@ use http::Version;
 use http::request::Parts;
 use ostler_http1::RequestHead;
 
-use super::prepared::{ClientRequest, Prepared, Reply, invalid_key, no_request, relayed_handshake};
+use super::prepared::{ClientRequest, Prepared, Reply, no_request, relayed_handshake};
 use super::reply_body::ReplyBody;
-use super::web_socket::Handshake;
+use super::web_socket::{Handshake, invalid_key};
 use super::{elsewhere, request};
 use crate::account::Account;
 use crate::answer::Why;

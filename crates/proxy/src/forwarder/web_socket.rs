@@ -13,7 +13,6 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Version};
 use ostler_http1::RequestHead;
 
-use super::prepared::invalid_key;
 use crate::answer::Why;
 use crate::delegation::{decode_like, write_field};
 
@@ -133,6 +132,10 @@ fn check(key: &HeaderValue) -> Result<HeaderValue, InvalidKey> {
         24 => Ok(key.clone()),
         _ => Err(InvalidKey),
     }
+}
+
+pub(super) fn invalid_key(error: InvalidKey) -> Why {
+    Why::InvalidKey(Box::new(error))
 }
 
 #[cfg(test)]

@@ -1,0 +1,338 @@
+//! The floors of each crate: where a module stands, and so what it may import.
+
+/// A crate's floors.
+#[derive(Debug)]
+pub struct Crate {
+    /// Its folder below `crates/`.
+    pub name: &'static str,
+    /// From top to bottom.
+    pub floors: &'static [Floor],
+    /// Circles that may stand, with the reason.
+    pub standing: &'static [Standing],
+}
+
+/// One floor: modules that import from those below.
+#[derive(Debug)]
+pub struct Floor {
+    /// What its modules have in common.
+    pub title: &'static str,
+    /// Modules of the crate's root, or of a folder whose files stand on several floors.
+    pub modules: &'static [&'static str],
+}
+
+/// Modules that import each other, and are better left so.
+#[derive(Debug)]
+pub struct Standing {
+    /// All of them.
+    pub modules: &'static [&'static str],
+    /// Why nobody has to untie them.
+    pub reason: &'static str,
+}
+
+impl Crate {
+    /// The module of the table that another one is, or lies in, and its floor, counted from the top.
+    pub fn place_of(&self, module: &str) -> Option<(&'static str, usize)> {
+        let floors = self.floors.iter().enumerate();
+        let named =
+            floors.flat_map(|(at, floor)| floor.modules.iter().map(move |&named| (named, at)));
+        let around = named.filter(|(named, _)| {
+            let rest = module.strip_prefix(named);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+        });
+        around.max_by_key(|(named, _)| named.len())
+    }
+
+    /// Whether a circle is one of those that may stand.
+    pub fn may_stand(&self, circle: &[&str]) -> bool {
+        let standing = self.standing.iter();
+        let mut named = standing.map(|standing| standing.modules);
+        named.any(|modules| circle.iter().all(|module| modules.contains(module)))
+    }
+}
+
+/// Every crate below `crates/`, those that the others use first.
+pub const CRATES: &[Crate] = &[HTTP1, SHM, DELEGATION, PROXY, OSTLER];
+
+const HTTP1: Crate = Crate {
+    name: "http1",
+    floors: &[
+        Floor {
+            title: "what a route does to responses; bodies",
+            modules: &["transforms", "body"],
+        },
+        Floor {
+            title: "heads",
+            modules: &["head", "request_target"],
+        },
+        Floor {
+            title: "what both are made of",
+            modules: &["error", "fields", "framing", "limits"],
+        },
+    ],
+    standing: &[],
+};
+
+const SHM: Crate = Crate {
+    name: "shm",
+    floors: &[
+        Floor {
+            title: "rings and wake-ups",
+            modules: &["pace", "ring", "wake", "mark"],
+        },
+        Floor {
+            title: "regions",
+            modules: &[
+                "region", "memory", "memfd", "mapping", "copy", "layout", "sync",
+            ],
+        },
+        Floor {
+            title: "sockets, and what else the kernel is asked",
+            modules: &[
+                "socket",
+                "kernel_tls",
+                "presence",
+                "client",
+                "tcp_progress",
+                "peer_credentials",
+                "descriptors",
+                "inotify",
+                "process",
+                "heap",
+                "error",
+            ],
+        },
+    ],
+    standing: &[Standing {
+        modules: &["mapping", "memfd"],
+        reason: "memory is mapped by proof of its seals, and what is made sealed is mapped at once",
+    }],
+};
+
+const DELEGATION: Crate = Crate {
+    name: "delegation",
+    floors: &[
+        Floor {
+            title: "the two ends of a channel",
+            modules: &["target", "front", "window"],
+        },
+        Floor {
+            title: "what they say",
+            modules: &[
+                "relayed_client",
+                "entry",
+                "stream_entry",
+                "control",
+                "address",
+                "wire",
+                "handover",
+                "capacity",
+                "untaken",
+                "protocol",
+            ],
+        },
+        Floor {
+            title: "queues, and who serves them",
+            modules: &["queue", "status", "runtime", "properties", "rule", "folder"],
+        },
+        Floor {
+            title: "names and errors",
+            modules: &["url_prefix", "name", "error", "accounts"],
+        },
+    ],
+    standing: &[
+        Standing {
+            modules: &["front", "front::streams"],
+            reason: "one end of a channel, in two files",
+        },
+        Standing {
+            modules: &["entry", "stream_entry"],
+            reason: "an entry may begin a stream, and what a stream says begins as an entry does",
+        },
+    ],
+};
+
+/// The data path; drawn in `docs/architecture.md`.
+pub const PROXY: Crate = Crate {
+    name: "proxy",
+    floors: &[
+        Floor {
+            title: "a front, from its start to its end",
+            modules: &["in_memory", "fuzzing", "front", "under_way"],
+        },
+        Floor {
+            title: "its threads at work",
+            modules: &["front_thread", "listeners", "health"],
+        },
+        Floor {
+            title: "a connection is served",
+            modules: &["accept", "serve", "http2"],
+        },
+        Floor {
+            title: "an exchange, from its head to its end",
+            modules: &["exchange"],
+        },
+        Floor {
+            title: "the ways that it can go",
+            modules: &["delegation", "forwarder", "rebalance"],
+        },
+        Floor {
+            title: "what it carries along, what lets it in, what the front answers itself",
+            modules: &[
+                "exchange_state",
+                "admission",
+                "affinity",
+                "static_files::answer",
+                "answer",
+            ],
+        },
+        Floor {
+            title: "the client's side of it",
+            modules: &[
+                "client_side",
+                "connection",
+                "http2::stream",
+                "http2::shared",
+            ],
+        },
+        Floor {
+            title: "what a thread has, and what all of them share",
+            modules: &["worker", "watch", "shared"],
+        },
+        Floor {
+            title: "request queues, and the channels to who serves them",
+            modules: &["queues"],
+        },
+        Floor {
+            title: "what steps see, and what is told when it is over",
+            modules: &["account", "step_registry", "pipeline", "failing", "context"],
+        },
+        Floor {
+            title: "how a front is set up; passive health",
+            modules: &[
+                "front_options",
+                "health::options",
+                "health::passive",
+                "health::signal",
+            ],
+        },
+        Floor {
+            title: "connections: to destinations, and those of clients",
+            modules: &[
+                "destinations",
+                "endpoint",
+                "data_rates",
+                "client_socket",
+                "tls",
+            ],
+        },
+        Floor {
+            title: "what needs nothing else of the crate's",
+            modules: &[
+                "direct_forwarder",
+                "trust",
+                "static_files",
+                "connection_counts",
+                "limits",
+                "deadline",
+                "permits",
+                "outcome",
+                "facts",
+                "connection_fields",
+                "slow_timer",
+                "clock",
+                "error_chain",
+                "descriptors",
+                "readiness",
+                "linger",
+                "runtime_thread",
+                "support",
+            ],
+        },
+    ],
+    standing: &[
+        Standing {
+            modules: &[
+                "queues::channel",
+                "queues::channel::streams",
+                "queues::flush",
+                "queues::queue",
+                "queues::queue::folder_watcher",
+                "queues::queue::joining",
+                "queues::queue::stalls",
+                "queues::relay",
+                "queues::stream",
+                "queues::stream::body",
+                "queues::stream::tunnel",
+                "queues::stream::upload",
+            ],
+            reason: "a queue opens channels and relayed targets, and each tells its queue that it has room, \
+                     or hands back what it was given",
+        },
+        Standing {
+            modules: &["answer", "answer::log", "answer::say"],
+            reason: "an answer, how it is said and what the log says of it: one thing in three files",
+        },
+        Standing {
+            modules: &[
+                "destinations::connect",
+                "destinations::http1",
+                "destinations::http1::body",
+                "destinations::http1::sending",
+                "destinations::pool",
+                "destinations::relayed",
+                "destinations::request_error",
+                "destinations::response_body",
+                "destinations::tls",
+                "destinations::web_proxy",
+            ],
+            reason: "a pool lends connections, and a response's body gives its own back",
+        },
+        Standing {
+            modules: &[
+                "destinations::http1::stream",
+                "destinations::http1::upgraded",
+            ],
+            reason: "a tunnel is made of a stream, and is one",
+        },
+        Standing {
+            modules: &["destinations::http2", "destinations::tunnel"],
+            reason: "a connection and a tunnel through it",
+        },
+        Standing {
+            modules: &["forwarder::body", "forwarder::response"],
+            reason: "the two directions of one exchange, each of which may end the other",
+        },
+        Standing {
+            modules: &["forwarder::conversation", "forwarder::tunnel"],
+            reason: "a conversation that may go on as a tunnel",
+        },
+    ],
+};
+
+const OSTLER: Crate = Crate {
+    name: "ostler",
+    floors: &[
+        Floor {
+            title: "commands",
+            modules: &["run", "check", "sample_target", "queues", "demo"],
+        },
+        Floor {
+            title: "a configuration in force",
+            modules: &[
+                "in_force",
+                "front_configuration",
+                "signing_keys",
+                "protection_keys",
+            ],
+        },
+        Floor {
+            title: "a configuration that is read",
+            modules: &["configuration", "endpoints", "rules", "reload", "files"],
+        },
+        Floor {
+            title: "arguments, logs, exit codes",
+            modules: &["args", "sample_target::tls", "logging", "exit"],
+        },
+    ],
+    standing: &[],
+};
