@@ -35,6 +35,10 @@ use crate::worker::Worker;
 /// 6. delegate where the pipeline says so and the destination names a queue, and to another
 ///    destination for as long as nobody has begun it;
 /// 7. else forward to the one destination left (503 where there is none).
+#[expect(
+    clippy::too_many_lines,
+    reason = "the life of an exchange is read in one piece"
+)]
 pub(crate) async fn exchange(
     client_side: &mut ClientSide<'_>,
     head: &RequestHead,

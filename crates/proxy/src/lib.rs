@@ -4,6 +4,7 @@
 //! of an exchange is one function, in `exchange.rs`, read from top to bottom; what may happen
 //! between route and wire is a [`Pipeline`].
 #![forbid(unsafe_code)]
+#![warn(clippy::too_many_lines)]
 
 mod accept;
 mod account;

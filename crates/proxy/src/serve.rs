@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use ostler_config::HttpProtocols;
-use ostler_http1::{HeadError, HeadProgress, RequestHead};
+use ostler_http1::{HeadProgress, RequestHead};
 use tokio::io::AsyncReadExt;
 
 use crate::answer::{self, Why};
@@ -67,19 +67,11 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
                 AfterExchange::Detached => return connection.let_go(),
             },
             Next::Over => break false,
-            Next::Malformed(error) => {
-                connection.refuse(Why::MalformedHead(error)).await;
-                break true;
-            }
-            Next::TimedOut => {
-                connection.refuse(Why::HeadTooSlow).await;
+            Next::Refused(why) => {
+                answer::refuse(&mut ClientSide::Http1(&mut connection), why).await;
                 break true;
             }
             Next::Http2 => return connection.serve_http2().await,
-            Next::NotHttp2 => {
-                connection.refuse(Why::NotHttp2).await;
-                break true;
-            }
         }
     };
     if lingers {
@@ -92,12 +84,10 @@ enum Next {
     Head,
     /// The connection is over, with nothing to say.
     Over,
-    Malformed(HeadError),
-    TimedOut,
+    /// What has arrived is no request, or not all of one in time.
+    Refused(Why),
     /// The client speaks HTTP/2 from the start (RFC 9113 section 3.3).
     Http2,
-    /// It does not, and nothing else is spoken here.
-    NotHttp2,
 }
 
 impl Connection {
@@ -124,7 +114,7 @@ impl Connection {
                 }
                 Preface::Begun => Ok(HeadProgress::Incomplete),
                 Preface::Not if self.input.is_empty() => Ok(HeadProgress::Incomplete),
-                Preface::Not if !begins_with.has_http1() => return Next::NotHttp2,
+                Preface::Not if !begins_with.has_http1() => return Next::Refused(Why::NotHttp2),
                 Preface::Not => self.decoder.decode(&self.input, head),
             };
             match progress {
@@ -142,7 +132,7 @@ impl Connection {
                     self.watch.set_deadline(Some(deadline));
                 }
                 Ok(HeadProgress::Incomplete) => {}
-                Err(error) => return Next::Malformed(error),
+                Err(error) => return Next::Refused(Why::MalformedHead(error)),
             }
             if self.read_closed {
                 return Next::Over;
@@ -153,7 +143,7 @@ impl Connection {
                 Some(Ok(0)) | Some(Err(_)) => return Next::Over,
                 Some(Ok(_)) => {}
                 None if begun && !(is_http2 && self.watch.is_ending()) => {
-                    return Next::TimedOut;
+                    return Next::Refused(Why::HeadTooSlow);
                 }
                 None => return Next::Over,
             }
@@ -194,11 +184,6 @@ impl Connection {
             Interest::ReadsAndWrites => Interest::ReadsAndWrites,
             Interest::Reads | Interest::Breaks => Interest::Reads,
         }
-    }
-
-    /// Answers what is no request.
-    async fn refuse(&mut self, why: Why) {
-        answer::refuse(&mut ClientSide::Http1(self), why).await;
     }
 
     /// The target has the connection now: only this process' descriptor closes.

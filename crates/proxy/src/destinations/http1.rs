@@ -87,6 +87,21 @@ impl Http1 {
         }
     }
 
+    /// The socket, if a request can be sent over it; else it is closed.
+    ///
+    /// What a destination says unasked on a new connection answers the first request: it has been
+    /// closed for good reasons, say. Later, it has no meaning. What cannot be sent again is not sent
+    /// where the kernel knows better.
+    fn take_usable(&mut self, is_repeatable: bool) -> Option<Socket> {
+        let socket = self.socket.take()?;
+        let is_usable = std::mem::replace(&mut self.is_new, false)
+            || match is_repeatable {
+                true => socket.is_quiet(),
+                false => socket.is_quiet_now(),
+            };
+        is_usable.then_some(socket)
+    }
+
     /// Sends a request and waits for the response's head. Interim responses go to `interim`.
     pub(super) async fn send<B>(
         &mut self,
@@ -97,18 +112,8 @@ impl Http1 {
         B: Body<Data = Bytes> + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        // What a destination says unasked on a new connection answers the first request: it has been
-        // closed for good reasons, say. Later, it has no meaning. What cannot be sent again is not
-        // sent where the kernel knows better.
         let is_repeatable = request.body().is_end_stream() && may_be_repeated(request.method());
-        let is_usable = std::mem::replace(&mut self.is_new, false)
-            || match (&self.socket, is_repeatable) {
-                (None, _) => false,
-                (Some(socket), true) => socket.is_quiet(),
-                (Some(socket), false) => socket.is_quiet_now(),
-            };
-        let Some(socket) = self.socket.take_if(|_| is_usable) else {
-            self.socket = None;
+        let Some(socket) = self.take_usable(is_repeatable) else {
             return Err(Unanswered {
                 error: Http1Error::Closed,
                 unsent: Some(request),

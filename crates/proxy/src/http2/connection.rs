@@ -78,10 +78,7 @@ where
             }
             Next::Step(Step::Over) => break None,
             Next::Step(Step::TooLate(due)) => {
-                let (reason, what) = match due {
-                    Due::Settings => (Reason::SETTINGS_TIMEOUT, "its SETTINGS"),
-                    _ => (Reason::ENHANCE_YOUR_CALM, "the rest of a request's fields"),
-                };
+                let (reason, what) = too_late(due);
                 cut_off(&mut connection, &shared, reason, what).await;
                 break None;
             }
@@ -96,6 +93,14 @@ where
     if let Some(error) = ended {
         let client = shared.facts.connection.client;
         tracing::debug!(?client, %error, "an HTTP/2 connection ends");
+    }
+}
+
+/// Why a client is cut off, and what it has not sent in time.
+fn too_late(due: Due) -> (Reason, &'static str) {
+    match due {
+        Due::Settings => (Reason::SETTINGS_TIMEOUT, "its SETTINGS"),
+        Due::Fields | Due::Nothing => (Reason::ENHANCE_YOUR_CALM, "the rest of a request's fields"),
     }
 }
 

@@ -52,63 +52,23 @@ pub(crate) fn head(
     if protocol.is_some_and(|protocol| !protocol.eq_ignore_ascii_case("websocket")) {
         return Err(HeadError::UnknownProtocol);
     }
-    let mut raw = Vec::with_capacity(512);
     let method = match protocol {
         Some(_) => "GET",
         None => parts.method.as_str(),
     };
-    raw.extend_from_slice(method.as_bytes());
-    raw.push(b' ');
-    let target_start = raw.len();
-    match parts.uri.path_and_query() {
-        Some(target) if parts.method != Method::CONNECT || protocol.is_some() => {
-            raw.extend_from_slice(target.as_str().as_bytes());
-        }
+    let target = match parts.uri.path_and_query() {
+        Some(target) if parts.method != Method::CONNECT || protocol.is_some() => target.as_str(),
         _ => {
             let authority = parts.uri.authority().ok_or(HeadError::Malformed)?;
-            raw.extend_from_slice(authority.as_str().as_bytes());
+            authority.as_str()
         }
-    }
-    let target_len = raw.len() - target_start;
-    raw.extend_from_slice(b" HTTP/1.1\r\n");
-    let request_line = raw.len();
+    };
+    let mut builder = Builder::new(method, target, parts.headers.len() + 4);
+    let request_line = builder.raw.len();
     if request_line > limits.request_line {
         return Err(HeadError::TargetTooLong);
     }
-    let mut builder = Builder {
-        raw,
-        fields: Vec::with_capacity(parts.headers.len() + 4),
-    };
-    if let Some(authority) = parts.uri.authority() {
-        builder.put(b"host", authority.as_str().as_bytes())?;
-    }
-    let mut has_length = false;
-    for (name, value) in &parts.headers {
-        if name.as_str().len() + value.len() > longest_field as usize {
-            return Err(HeadError::TooLarge);
-        }
-        if *name == header::COOKIE || (*name == header::HOST && parts.uri.authority().is_some()) {
-            continue;
-        }
-        if *name == header::CONTENT_LENGTH {
-            has_length = true;
-            if !has_body && protocol.is_some() {
-                continue;
-            }
-        }
-        builder.put(name.as_str().as_bytes(), value.as_bytes())?;
-    }
-    let cookies: Vec<_> = parts.headers.get_all(header::COOKIE).iter().collect();
-    if !cookies.is_empty() {
-        let crumbs: Vec<_> = cookies.iter().map(|crumb| crumb.as_bytes()).collect();
-        builder.put(b"cookie", &crumbs.join(&b"; "[..]))?;
-    }
-    if let Some(protocol) = protocol {
-        builder.put(b"connection", b"Upgrade")?;
-        builder.put(b"upgrade", protocol.as_bytes())?;
-    } else if has_body && !has_length {
-        builder.put(b"transfer-encoding", b"chunked")?;
-    }
+    builder.put_fields(parts, has_body, longest_field)?;
     let field_lines = builder.raw.len() - request_line;
     builder.raw.extend_from_slice(b"\r\n");
     if field_lines > limits.field_lines || builder.fields.len() > limits.fields + 4 {
@@ -117,8 +77,8 @@ pub(crate) fn head(
     let index = HeadIndex {
         fields: &builder.fields,
         method_len: method.len() as u32,
-        target_start: target_start as u32,
-        target_len: target_len as u32,
+        target_start: method.len() as u32 + 1,
+        target_len: target.len() as u32,
         version: Version::Http11,
     };
     let raw = &builder.raw;
@@ -132,6 +92,59 @@ struct Builder {
 }
 
 impl Builder {
+    /// The request line, and room for so many fields.
+    fn new(method: &str, target: &str, fields: usize) -> Self {
+        let mut raw = Vec::with_capacity(512);
+        for part in [method, " ", target, " HTTP/1.1\r\n"] {
+            raw.extend_from_slice(part.as_bytes());
+        }
+        Self {
+            raw,
+            fields: Vec::with_capacity(fields),
+        }
+    }
+
+    fn put_fields(
+        &mut self,
+        parts: &Parts,
+        has_body: bool,
+        longest_field: u32,
+    ) -> Result<(), HeadError> {
+        let protocol = protocol(parts);
+        if let Some(authority) = parts.uri.authority() {
+            self.put(b"host", authority.as_str().as_bytes())?;
+        }
+        let mut has_length = false;
+        for (name, value) in &parts.headers {
+            if name.as_str().len() + value.len() > longest_field as usize {
+                return Err(HeadError::TooLarge);
+            }
+            if *name == header::COOKIE || (*name == header::HOST && parts.uri.authority().is_some())
+            {
+                continue;
+            }
+            if *name == header::CONTENT_LENGTH {
+                has_length = true;
+                if !has_body && protocol.is_some() {
+                    continue;
+                }
+            }
+            self.put(name.as_str().as_bytes(), value.as_bytes())?;
+        }
+        let cookies: Vec<_> = parts.headers.get_all(header::COOKIE).iter().collect();
+        if !cookies.is_empty() {
+            let crumbs: Vec<_> = cookies.iter().map(|crumb| crumb.as_bytes()).collect();
+            self.put(b"cookie", &crumbs.join(&b"; "[..]))?;
+        }
+        if let Some(protocol) = protocol {
+            self.put(b"connection", b"Upgrade")?;
+            self.put(b"upgrade", protocol.as_bytes())?;
+        } else if has_body && !has_length {
+            self.put(b"transfer-encoding", b"chunked")?;
+        }
+        Ok(())
+    }
+
     fn put(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeadError> {
         let name_start = self.raw.len();
         let value_start = name_start + name.len() + 2;
