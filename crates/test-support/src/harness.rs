@@ -4,14 +4,17 @@ use std::fmt::Write;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ostler_config::{ConfigurationTree, load};
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_model::ProxyModel;
 use ostler_proxy::in_memory::InMemoryFront;
-use ostler_proxy::{Endpoint, Front, FrontLimits, FrontOptions, ListenUrl, Pipeline};
+use ostler_proxy::{
+    Endpoint, ExchangeContext, Flow, Front, FrontLimits, FrontOptions, ListenUrl, Outcome,
+    Pipeline, PipelineStep, StepFuture,
+};
 use tempfile::TempDir;
 
 use crate::destination::Destination;
@@ -23,6 +26,26 @@ use crate::target::Target;
 pub struct Harness {
     front: Rc<InMemoryFront>,
     folder: TempDir,
+    told: Told,
+}
+
+/// What the front has told of exchanges that are over.
+#[derive(Debug, Clone, Default)]
+struct Told(Arc<Mutex<Vec<Outcome>>>);
+
+impl PipelineStep for Told {
+    fn name(&self) -> &str {
+        "Told"
+    }
+
+    fn run<'a>(&'a self, _exchange: &'a mut ExchangeContext<'_>) -> StepFuture<'a> {
+        Box::pin(async { Flow::Continue })
+    }
+
+    fn ended(&self, outcome: &Outcome) {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        told.push(outcome.clone());
+    }
 }
 
 /// What a front is started with: one route for every request, and one cluster.
@@ -56,7 +79,8 @@ impl Setup {
         model
             .apply(&loaded.settings.proxy)
             .expect("what was loaded without errors can be applied");
-        let mut pipeline = Pipeline::yarp_default();
+        let told = Told::default();
+        let mut pipeline = Pipeline::yarp_default().use_step(told.clone());
         if !self.queues.is_empty() {
             pipeline = pipeline.use_http_sys_delegation();
         }
@@ -74,6 +98,7 @@ impl Setup {
         Harness {
             front: Rc::new(front),
             folder,
+            told,
         }
     }
 
@@ -125,6 +150,12 @@ impl Harness {
     /// The front, to be drained or configured anew.
     pub fn front(&self) -> &Front {
         self.front.front()
+    }
+
+    /// What has been told of exchanges until now, one after the other as they ended.
+    pub fn told(&self) -> Vec<Outcome> {
+        let told = self.told.0.lock();
+        told.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A client that has connected.

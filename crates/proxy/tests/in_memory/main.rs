@@ -2,6 +2,7 @@
 //! choice, and so is the time.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
 
+mod accounts;
 mod clients;
 mod failure_table;
 mod forwarding;
