@@ -1,7 +1,10 @@
 //! What is told of exchanges when they are over, whoever has answered them: the log's line shows what
 //! steps of one's own are given.
 
+use serde_json::json;
+
 use crate::support::{BothWays, Front, Sandbox, eventually};
+use crate::tls::{authority, kestrel, start_logging};
 
 /// A front that says how each exchange ended.
 fn telling_front(sandbox: &Sandbox, json: &str) -> Front {
@@ -113,4 +116,22 @@ fn a_head_request_that_is_refused_is_answered_without_a_body() {
     client.send("GET / HTTP/1.1\r\nA : b\r\n\r\n");
     let text = String::from_utf8(client.rest()).unwrap();
     assert!(!text.ends_with("\r\n\r\n"), "others are told why: {text}");
+}
+
+#[test]
+fn a_request_in_clear_text_where_tls_is_spoken_is_told() {
+    let sandbox = Sandbox::new();
+    authority(&sandbox);
+    let json = format!(
+        "{{ {} \"ReverseProxy\": {{}} }}",
+        kestrel(&sandbox, json!({}))
+    );
+    let front = start_logging(&sandbox, &json, "ostler::exchange=debug");
+    let mut client = front.connect();
+    client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    let text = String::from_utf8(client.rest()).unwrap();
+    assert!(text.contains("This port speaks https"), "{text}");
+    drop(client);
+    let bytes = format!("bytes_sent={} ", text.len());
+    eventually_told(&front, &["mode=\"local\"", "status=400", &bytes]);
 }

@@ -15,6 +15,7 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::plain_http;
+use crate::account::Account;
 use crate::connection_counts::Counted;
 use crate::error_chain::Chain;
 use crate::serve::Accepted;
@@ -91,7 +92,7 @@ pub(crate) async fn serve(
         return;
     };
     let limit = worker.limits().head_timeout;
-    let handshake = tokio::time::timeout(limit, handshake(stream, &endpoint));
+    let handshake = tokio::time::timeout(limit, handshake(stream, &worker, &endpoint));
     let shaken = match handshake.await {
         Ok(shaken) => shaken,
         Err(_elapsed) => Err(HandshakeError::TimedOut),
@@ -134,10 +135,11 @@ pub(crate) async fn serve(
 /// The session, and whether HTTP/2 is spoken over it.
 async fn handshake(
     stream: TcpStream,
+    worker: &Worker,
     endpoint: &TlsEndpoint,
 ) -> Result<(TlsStream<Followed<TcpStream>>, bool), HandshakeError> {
     if plain_http::is_spoken(&stream).await {
-        plain_http::answer(stream).await;
+        plain_http::answer(stream, Account::begin(worker.pipeline())).await;
         return Err(HandshakeError::PlainHttp);
     }
     let stream = Followed::new(stream);

@@ -7,6 +7,8 @@ use ostler_http1::{RequestFacts, Version, encode_simple_response};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::account::{Account, Given};
+
 const TEXT: &[u8] = b"This port speaks https, and the request was sent by http.\n";
 
 /// How long the client may take to read it and go.
@@ -20,7 +22,9 @@ pub(super) async fn is_spoken(stream: &TcpStream) -> bool {
 
 /// Answers, and closes when the client has: a socket closed with bytes unread is reset, and the answer
 /// lost.
-pub(super) async fn answer(mut stream: TcpStream) {
+pub(super) async fn answer(mut stream: TcpStream, mut account: Account) {
+    let status = StatusCode::BAD_REQUEST;
+    let mut given = Given::NOTHING;
     let answered = async {
         let mut bytes = vec![0; 16 * 1024];
         let read = stream.read(&mut bytes).await?;
@@ -34,16 +38,18 @@ pub(super) async fn answer(mut stream: TcpStream) {
         encode_simple_response(
             &mut answer,
             facts,
-            StatusCode::BAD_REQUEST,
+            status,
             &[("Content-Type", "text/plain")],
             TEXT,
             &crate::clock::date(),
         );
         stream.write_all(&answer).await?;
+        given = Given::of(status, answer.len() as u64);
         stream.shutdown().await?;
         while stream.read(&mut bytes).await? > 0 {}
         std::io::Result::Ok(())
     };
     // Whatever fails, or takes too long, ends with the connection.
     let _ = tokio::time::timeout(PATIENCE, answered).await;
+    account.close(given, None);
 }

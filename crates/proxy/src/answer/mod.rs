@@ -351,3 +351,6 @@ fn leave_out_fields_of_connection(fields: &mut HeaderMap) {
         fields.remove(name);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,16 +8,16 @@ use std::time::Duration;
 use http::{HeaderMap, Response, StatusCode, Version};
 use ostler_http1::RequestHead;
 
-use super::body::{self, Activity, Failure};
+use super::body::{self, Activity, Failure, Upload};
 use super::prepared::Reply;
 use super::reply_body::ReplyBody;
-use super::response::pass_on;
+use super::response::{PassedOn, Passing};
 use super::tunnel::{NewProtocol, Tunnel};
 use super::way::{NotSent, Way};
 use super::web_socket::Handshake;
 use crate::account::Given;
 use crate::answer::Why;
-use crate::client_side::{AfterExchange, BodyRead};
+use crate::client_side::{AfterExchange, BodyRead, ResponseWriter};
 use crate::connection_counts::Upgraded as CountedUpgrade;
 use crate::context::ExchangeContext;
 use crate::destinations::Interim;
@@ -61,6 +61,18 @@ enum NotPassed<B> {
     Answered { read: BodyRead, why: Why },
     /// Somebody else is to answer.
     GivenBack(B),
+}
+
+impl<B> NotPassed<B> {
+    /// So much of the request's body has been read by now.
+    fn of(not_sent: NotSent<B>, read: BodyRead) -> Self {
+        let why = match not_sent {
+            NotSent::GivenBack(back) => return Self::GivenBack(back),
+            NotSent::Unanswered(why) => why,
+            NotSent::Failed(error) => Failure::Send(error).why(),
+        };
+        Self::Answered { read, why }
+    }
 }
 
 /// Sends the request its way and passes the response on. Ends the exchange, unless the way gives it
@@ -132,12 +144,9 @@ async fn pass<W: Way>(
     };
     let read = upload.body_read();
     let not_passed = |why| NotPassed::Answered { read, why };
-    let (reply, handshake) = match replied.map_err(|failure| not_passed(failure.why()))? {
-        Ok(replied) => replied,
-        Err(NotSent::GivenBack(back)) => return Err(NotPassed::GivenBack(back)),
-        Err(NotSent::Unanswered(why)) => return Err(not_passed(why)),
-        Err(NotSent::Failed(error)) => return Err(not_passed(Failure::Send(error).why())),
-    };
+    let (reply, handshake) = replied
+        .map_err(|failure| not_passed(failure.why()))?
+        .map_err(|not_sent| NotPassed::of(not_sent, read))?;
     account.first_byte();
     activity.happened();
     let response = match switched(context, terms, reply, handshake).map_err(not_passed)? {
@@ -154,7 +163,21 @@ async fn pass<W: Way>(
     };
     // It was not upgraded after all.
     drop(counted);
-    let passed = pass_on(context, response, &mut upload, &mut writer, &activity).await;
+    let mut passing = Passing {
+        context,
+        writer: &mut writer,
+        activity: &activity,
+    };
+    let passed = passing.pass_on(response, &mut upload).await;
+    ended(passed, &upload, &mut writer)
+}
+
+/// What has become of a response: before its first byte is tried, the front can still answer itself.
+fn ended<B>(
+    passed: PassedOn,
+    upload: &Upload<'_>,
+    writer: &mut ResponseWriter<'_>,
+) -> Result<Passed, NotPassed<B>> {
     let given = Given::of(passed.status, writer.bytes_sent());
     let Some(failed) = passed.error else {
         let reuse = Reuse::Possible {
