@@ -77,11 +77,18 @@ fn build_one(
     };
     let url = url.map_err(|mistake| mistakes.push(mistake)).ok();
     Some(Endpoint {
+        name: name(&config.path),
         url: url?,
         protocols: config.protocols,
         tls: tls?,
         proxy_protocol: Arc::new(config.proxy_protocol.clone()),
     })
+}
+
+/// What an endpoint is called that is configured here; one of `Urls` has no name.
+fn name(at: &str) -> Option<String> {
+    let name = at.strip_prefix("Kestrel:Endpoints:")?;
+    name.strip_suffix(":Url").map(str::to_owned)
 }
 
 /// Adds what is wrong with a configuration's endpoints to what is wrong with it otherwise.

@@ -1,6 +1,7 @@
 //! A client's HTTP/1.1 connection, and what belongs to it for longer than an exchange.
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use ostler_delegation::front::SlotKey;
 use ostler_http1::{BodyDecoder, BodyProgress, Framing, HeadDecoder, RequestHead};
@@ -25,8 +26,8 @@ pub(crate) struct Connection {
     pub(crate) watch: Rc<Watch>,
     pub(crate) decoder: HeadDecoder,
     places: Vec<Place>,
-    /// The client has asked for something.
-    pub(crate) is_used: bool,
+    /// When the client's last exchange ended, on the worker's slow clock; `None` before the first.
+    pub(crate) last_used: Option<Instant>,
 }
 
 impl Connection {
@@ -41,7 +42,7 @@ impl Connection {
             watch,
             decoder: HeadDecoder::new(worker.limits().http1),
             places: Vec::new(),
-            is_used: false,
+            last_used: None,
             worker,
         }
     }

@@ -1,27 +1,26 @@
-//! Listening addresses: `http://host:port`, `https://host:port` or `http://unix:/path`. Those of TCP
-//! are bound once a thread so that the kernel shares out.
+//! Listening addresses: `http://host:port`, `https://host:port` or `http://unix:/path`.
 
+mod inherited;
+mod sockets;
 mod unix;
 
-use std::fmt;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ostler_config::{HttpProtocols, TrustedNetworks};
-use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 
 use crate::tls::TlsEndpoint;
-use unix::SocketFile;
-
-/// Connections that wait to be accepted, at most: what the system allows is usually less.
-const BACKLOG: i32 = 4096;
+pub(crate) use inherited::Claim;
+pub use inherited::{InheritedSockets, SocketOrigin};
+pub(crate) use sockets::{Bound, ListenAddress, ThreadSocket};
 
 /// An address that is listened on, and how clients are spoken with.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
+    /// What the configuration calls it, if anything. A socket of this name that the service manager
+    /// passes is this endpoint's, wherever it listens.
+    pub name: Option<String>,
     /// Where.
     pub url: ListenUrl,
     /// Versions of HTTP in clear text; over TLS each host has its own.
@@ -46,6 +45,7 @@ impl Endpoint {
     /// One in clear text.
     pub fn clear(url: ListenUrl) -> Self {
         Self {
+            name: None,
             url,
             protocols: HttpProtocols::default(),
             tls: None,
@@ -186,145 +186,6 @@ fn tcp(authority: &str, default_port: u16) -> Result<Place, &'static str> {
     })
 }
 
-/// Where something is listened on, with the port that was picked.
-#[derive(Debug, Clone)]
-pub(crate) enum ListenAddress {
-    Tcp(SocketAddr),
-    /// Kept for as long as it is listened on: the file goes with it.
-    Unix(Arc<SocketFile>),
-}
-
-impl fmt::Display for ListenAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => address.fmt(f),
-            Self::Unix(file) => write!(f, "unix:{}", file.path().display()),
-        }
-    }
-}
-
-/// One listening address, with a socket for each thread.
-#[derive(Debug)]
-pub(crate) struct Bound {
-    pub(crate) address: ListenAddress,
-    pub(crate) sockets: Vec<OwnedFd>,
-}
-
-/// Binds a URL's addresses for so many threads.
-pub(crate) fn bind(url: &ListenUrl, threads: usize) -> io::Result<Vec<Bound>> {
-    match &url.place {
-        Place::Unix(path) => {
-            let bound = bind_unix(path, threads);
-            let bound = bound.map_err(|error| Cause::of(url, &path.display(), error))?;
-            Ok(vec![bound])
-        }
-        Place::Tcp {
-            addresses,
-            optional_second,
-        } => bind_addresses(url, addresses, *optional_second, threads),
-    }
-}
-
-fn bind_addresses(
-    url: &ListenUrl,
-    addresses: &[SocketAddr],
-    optional_second: bool,
-    threads: usize,
-) -> io::Result<Vec<Bound>> {
-    // Of port 0 the first address gets any, which may be taken in the second's family.
-    const TRIES: usize = 10;
-    let mut tries = 0;
-    let mut bound = Vec::new();
-    let mut port = 0;
-    while let Some(address) = addresses.get(bound.len()) {
-        let mut address = *address;
-        if !bound.is_empty() {
-            address.set_port(port);
-        }
-        match bind_address(address, threads) {
-            Ok((address, sockets)) => {
-                port = address.port();
-                let address = ListenAddress::Tcp(address);
-                bound.push(Bound { address, sockets });
-            }
-            Err(error) if is_taken(&error) && addresses[0].port() == 0 && tries < TRIES => {
-                tries += 1;
-                bound.clear();
-            }
-            Err(error) if !bound.is_empty() && optional_second && !is_taken(&error) => {
-                tracing::debug!(%address, %error, "the second address is not listened on");
-                break;
-            }
-            Err(error) => return Err(Cause::of(url, &address, error)),
-        }
-    }
-    Ok(bound)
-}
-
-fn is_taken(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::AddrInUse
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("{text}: {error}")]
-struct Cause {
-    text: String,
-    error: io::Error,
-}
-
-impl Cause {
-    fn of(url: &ListenUrl, at: &dyn fmt::Display, error: io::Error) -> io::Error {
-        let text = format!("cannot listen on {} ({at})", url.text);
-        io::Error::new(error.kind(), Self { text, error })
-    }
-}
-
-fn bind_address(mut address: SocketAddr, threads: usize) -> io::Result<(SocketAddr, Vec<OwnedFd>)> {
-    if address.port() != 0 {
-        // Sharing a port with another program of this user would split its clients among the two:
-        // found out by binding once without sharing.
-        net::bind(&socket(address)?, &address)?;
-    }
-    let mut sockets = Vec::with_capacity(threads);
-    for _ in 0..threads {
-        let socket = socket(address)?;
-        sockopt::set_socket_reuseport(&socket, true)?;
-        net::bind(&socket, &address)?;
-        net::listen(&socket, BACKLOG)?;
-        // The first picks the port where none was asked for.
-        address = SocketAddr::try_from(net::getsockname(&socket)?)?;
-        sockets.push(socket);
-    }
-    Ok((address, sockets))
-}
-
-fn socket(address: SocketAddr) -> io::Result<OwnedFd> {
-    let family = if address.is_ipv4() {
-        AddressFamily::INET
-    } else {
-        AddressFamily::INET6
-    };
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = net::socket_with(family, SocketType::STREAM, flags, None)?;
-    sockopt::set_socket_reuseaddr(&socket, true)?;
-    if address.is_ipv6() {
-        sockopt::set_ipv6_v6only(&socket, true)?;
-    }
-    Ok(socket)
-}
-
-/// One socket, which all threads accept from: the kernel shares out no path.
-fn bind_unix(path: &Path, threads: usize) -> io::Result<Bound> {
-    let (file, socket) = SocketFile::bind(path, BACKLOG)?;
-    let copies = (1..threads).map(|_| socket.try_clone());
-    let mut sockets = copies.collect::<io::Result<Vec<_>>>()?;
-    sockets.push(socket);
-    Ok(Bound {
-        address: ListenAddress::Unix(Arc::new(file)),
-        sockets,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -363,33 +224,5 @@ mod tests {
         assert!(reason("http://:80").contains("host"));
         assert!(reason("http://unix:a.sock").contains("begin with /"));
         assert!(reason("http://unix:/a.sock:/base").contains("base path"));
-    }
-
-    #[test]
-    fn a_port_that_is_taken_in_one_family_is_an_error_and_another_is_picked_for_0() {
-        let taken = std::net::TcpListener::bind("[::1]:0").unwrap();
-        let port = taken.local_addr().unwrap().port();
-        let url = ListenUrl::parse(&format!("http://localhost:{port}")).unwrap();
-        let error = bind(&url, 1).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
-        assert!(error.to_string().contains(&format!("[::1]:{port}")));
-        let any = bind(&ListenUrl::parse("http://localhost:0").unwrap(), 2).unwrap();
-        assert_eq!(any.len(), 2);
-    }
-
-    #[test]
-    fn a_path_is_one_socket_for_all_threads() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("http.sock");
-        let url = ListenUrl::parse(&format!("http://unix:{}", path.display())).unwrap();
-        let bound = bind(&url, 3).unwrap();
-        assert_eq!(bound[0].sockets.len(), 3);
-        assert_eq!(
-            bound[0].address.to_string(),
-            format!("unix:{}", path.display())
-        );
-        assert!(bind(&url, 1).unwrap_err().to_string().contains("http.sock"));
-        drop(bound);
-        assert!(!path.exists());
     }
 }

@@ -2,21 +2,22 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use ostler_delegation::QueueName;
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_model::ProxyModel;
 use tokio::sync::{mpsc, watch};
 
-use crate::endpoint::{Endpoint, ListenAddress, bind};
+use crate::endpoint::{Endpoint, InheritedSockets, SocketOrigin};
 use crate::front_options::FrontOptions;
 use crate::front_thread;
 use crate::health;
 use crate::limits::FrontLimits;
-use crate::listeners::{Change, EndpointId};
+use crate::listeners::Change;
+use crate::listening::Listening;
 use crate::pipeline::Pipeline;
 use crate::shared::{Phase, Shared};
 use crate::support::{self, Missing};
@@ -29,18 +30,8 @@ pub struct Front {
     shared: Arc<Shared>,
     phase: watch::Sender<Phase>,
     threads: Vec<JoinHandle<()>>,
-    /// To each thread with connections.
-    changes: Vec<mpsc::UnboundedSender<Change>>,
-    listening: Vec<ListeningEndpoint>,
-    next_endpoint: EndpointId,
-}
-
-/// An endpoint that is listened on.
-#[derive(Debug)]
-struct ListeningEndpoint {
-    id: EndpointId,
-    endpoint: Endpoint,
-    addresses: Vec<ListenAddress>,
+    /// Changed by whoever reloads or drains; threads do not come by.
+    listening: Mutex<Listening>,
 }
 
 /// A front did not start.
@@ -87,11 +78,27 @@ impl Front {
         pipeline: Pipeline,
         options: &FrontOptions,
     ) -> Result<Self, StartError> {
+        Self::start_on(InheritedSockets::default(), model, pipeline, options)
+    }
+
+    /// The same, on sockets that are listened on already, as far as they are the endpoints'; the others are
+    /// bound. Where a front is replaced, see [`take_over`](Self::take_over).
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn start_on(
+        inherited: InheritedSockets,
+        model: Arc<ProxyModel>,
+        pipeline: Pipeline,
+        options: &FrontOptions,
+    ) -> Result<Self, StartError> {
         let threads = match options.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
         };
-        let (mut front, receivers) = Self::listening(model, pipeline, options, threads)?;
+        let (mut front, receivers) = Self::new(model, pipeline, options, threads)?;
+        front.listen(&options.endpoints, inherited)?;
         for (number, changes) in receivers.into_iter().enumerate() {
             let shared = Arc::clone(&front.shared);
             let phase = front.phase.subscribe();
@@ -109,8 +116,8 @@ impl Front {
         Ok(front)
     }
 
-    /// A front that listens, whose threads are still to be started: each with one of the receivers.
-    fn listening(
+    /// A front whose threads are still to be started, each with one of the receivers.
+    fn new(
         model: Arc<ProxyModel>,
         pipeline: Pipeline,
         options: &FrontOptions,
@@ -128,18 +135,31 @@ impl Front {
             shared.kernel_tls();
         }
         let phase = watch::Sender::new(Phase::Running);
-        let mut front = Self {
+        let front = Self {
             shared,
             phase,
             threads: Vec::new(),
-            changes,
-            listening: Vec::new(),
-            next_endpoint: 0,
+            listening: Mutex::new(Listening::new(changes)),
         };
-        for endpoint in &options.endpoints {
-            front.listen(endpoint).map_err(StartError::Listen)?;
-        }
         Ok((front, receivers))
+    }
+
+    fn listening(&self) -> MutexGuard<'_, Listening> {
+        self.listening
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn listen(
+        &self,
+        endpoints: &[Endpoint],
+        inherited: InheritedSockets,
+    ) -> Result<(), StartError> {
+        let errors = self.listening().begin(endpoints, inherited);
+        match errors.into_iter().next() {
+            None => Ok(()),
+            Some(error) => Err(StartError::Listen(error)),
+        }
     }
 
     /// A front of one thread, which is whoever runs the future, on a runtime of its own.
@@ -149,7 +169,8 @@ impl Front {
         pipeline: Pipeline,
         options: &FrontOptions,
     ) -> Result<(Self, impl Future<Output = ()> + use<>), StartError> {
-        let (front, receivers) = Self::listening(model, pipeline, options, 1)?;
+        let (front, receivers) = Self::new(model, pipeline, options, 1)?;
+        front.listen(&options.endpoints, InheritedSockets::default())?;
         let (shared, phase) = (Arc::clone(&front.shared), front.phase.subscribe());
         let run = async move {
             for changes in receivers {
@@ -163,87 +184,51 @@ impl Front {
 
     /// The addresses of TCP that are listened on, ports included.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        let listening = self.listening.iter();
-        let addresses = listening.flat_map(|listening| listening.addresses.iter());
-        let tcp = addresses.filter_map(|address| match address {
-            ListenAddress::Tcp(address) => Some(*address),
-            ListenAddress::Unix(_) => None,
-        });
-        tcp.collect()
+        self.listening().tcp_addresses()
     }
 
     /// What is listened on, with schemes: `https://127.0.0.1:443`, `http://unix:/run/http.sock`.
     pub fn urls(&self) -> Vec<String> {
-        self.listening
-            .iter()
-            .flat_map(ListeningEndpoint::urls)
-            .collect()
+        self.listening().urls()
+    }
+
+    /// What is listened on, without schemes: `127.0.0.1:443`, `unix:/run/http.sock`.
+    pub fn listen_addresses(&self) -> Vec<String> {
+        self.listening().addresses()
+    }
+
+    /// Copies of the sockets that are listened on, for a front that replaces this one.
+    ///
+    /// # Errors
+    ///
+    /// When descriptors are short.
+    pub fn sockets(&self) -> io::Result<Vec<(OwnedFd, SocketOrigin)>> {
+        self.listening().sockets()
+    }
+
+    /// Another process listens on these of [`listen_addresses`](Self::listen_addresses) from now on: what
+    /// waits there when this front is drained is left to it, and so are files of sockets.
+    pub fn hand_over(&self, addresses: &[String]) {
+        self.listening().hand_over(addresses);
+    }
+
+    /// The front whose sockets this one was started on has let go of them: files of sockets are removed
+    /// when this front ends.
+    pub fn take_over(&self) {
+        self.listening().take_over();
     }
 
     /// Listens on these endpoints and no others from now on. An endpoint that is the same (URL,
     /// protocols, and the very [`TlsEndpoint`](crate::TlsEndpoint)) goes on as it is. The connections
-    /// of one that is no longer there have five seconds to end.
+    /// of one that is no longer there have five seconds to end; another one at the same address has its
+    /// sockets, so that no connection is refused meanwhile.
     ///
     /// # Errors
     ///
     /// For each endpoint that cannot be listened on; the others are.
     pub fn set_endpoints(&mut self, endpoints: &[Endpoint]) -> Vec<StartError> {
-        let stays = |listening: &ListeningEndpoint| {
-            let mut wanted = endpoints.iter();
-            wanted.any(|wanted| wanted.is_same(&listening.endpoint))
-        };
-        let ending: Vec<_> = self.listening.extract_if(.., |one| !stays(one)).collect();
-        for listening in ending {
-            self.end(&listening);
-        }
-        let mut errors = Vec::new();
-        for endpoint in endpoints {
-            let mut listening = self.listening.iter();
-            if listening.any(|listening| listening.endpoint.is_same(endpoint)) {
-                continue;
-            }
-            if let Err(error) = self.listen(endpoint) {
-                errors.push(StartError::Listen(error));
-            }
-        }
-        errors
-    }
-
-    fn listen(&mut self, endpoint: &Endpoint) -> io::Result<()> {
-        let bound = bind(&endpoint.url, self.changes.len())?;
-        let id = self.next_endpoint;
-        self.next_endpoint += 1;
-        let addresses = bound.iter().map(|bound| bound.address.clone()).collect();
-        let mut sockets: Vec<_> = bound
-            .into_iter()
-            .map(|bound| bound.sockets.into_iter())
-            .collect();
-        for thread in &self.changes {
-            let own = sockets.iter_mut().filter_map(Iterator::next).collect();
-            // A thread that has ended takes no connections.
-            let _ = thread.send(Change::Begin(id, endpoint.clone(), own));
-        }
-        self.listening.push(ListeningEndpoint {
-            id,
-            endpoint: endpoint.clone(),
-            addresses,
-        });
-        Ok(())
-    }
-
-    fn end(&self, listening: &ListeningEndpoint) {
-        // A thread that does not answer is busy beyond reason; its sockets close when it is not.
-        const PATIENCE: Duration = Duration::from_secs(1);
-        let (sender, ended) = std::sync::mpsc::channel();
-        for thread in &self.changes {
-            let _ = thread.send(Change::End(listening.id, sender.clone()));
-        }
-        for _ in &self.changes {
-            let _ = ended.recv_timeout(PATIENCE);
-        }
-        for url in listening.urls() {
-            tracing::info!(url, "no longer listened on");
-        }
+        let errors = self.listening().set(endpoints).into_iter();
+        errors.map(StartError::Listen).collect()
     }
 
     /// Replaces the pipeline; exchanges under way keep the one they have.
@@ -288,6 +273,8 @@ impl Front {
 
     /// Stops accepting and ends every connection with the exchange it is in.
     pub fn drain(&self) {
+        // The threads' copies of the sockets are to be the last, if nobody else has any.
+        self.listening().close();
         self.phase.send_if_modified(|phase| {
             let running = *phase == Phase::Running;
             if running {
@@ -309,17 +296,6 @@ impl Front {
             // A thread's panic has been printed; the others may still end well.
             let _ = thread.join();
         }
-    }
-}
-
-impl ListeningEndpoint {
-    fn urls(&self) -> impl Iterator<Item = String> {
-        let scheme = match self.endpoint.tls {
-            Some(_) => "https",
-            None => "http",
-        };
-        let addresses = self.addresses.iter();
-        addresses.map(move |address| format!("{scheme}://{address}"))
     }
 }
 

@@ -31,12 +31,16 @@ pub(crate) async fn run(
         listeners.change(&worker, change).await;
     }
     worker.drain();
-    listeners.end(&worker).await;
+    tokio::select! {
+        () = listeners.end(&worker) => {}
+        _ = phase.wait_for(|phase| *phase == Phase::Stopping) => {}
+    }
     worker.check(true);
-    // Clients whose connections begin are about to ask, if they do not take too long.
-    let patience = clock::now() + crate::watch::FIRST_REQUEST;
-    let begins = || worker.has_beginning() && clock::now() < patience;
-    while (worker.is_busy() || begins()) && *phase.borrow() != Phase::Stopping {
+    // Clients whose connections begin, or that are being answered by a target, are about to ask; the
+    // answer to that tells them that the connection ends. If they do not take too long.
+    let patience = clock::now() + crate::watch::NEXT_REQUEST;
+    let may_ask = || worker.has_connections() && clock::now() < patience;
+    while (worker.is_busy() || may_ask()) && *phase.borrow() != Phase::Stopping {
         tokio::select! {
             () = tokio::time::sleep(TICK / 4) => worker.check(true),
             _ = phase.changed() => {}
@@ -55,7 +59,7 @@ mod tests {
     use ostler_model::ProxyModel;
 
     use super::*;
-    use crate::endpoint::{Endpoint, ListenAddress, ListenUrl, bind};
+    use crate::endpoint::{Endpoint, InheritedSockets, ListenAddress, ListenUrl};
     use crate::front_options::FrontOptions;
     use crate::pipeline::Pipeline;
     use crate::shared::Shared;
@@ -63,12 +67,16 @@ mod tests {
     /// What a thread answers that is told to stop before it has heard where it listens.
     fn answer_of_a_thread_that_stops_as_it_begins() -> String {
         let url = ListenUrl::parse("http://127.0.0.1:0").unwrap();
-        let bound = bind(&url, 1).unwrap().remove(0);
+        let mut none = InheritedSockets::default();
+        let claim = none.claim(&Endpoint::clear(url.clone()));
+        let bound = claim.complete(1, &none).unwrap().remove(0);
         let ListenAddress::Tcp(address) = bound.address else {
             unreachable!("it is an address of TCP");
         };
         let (sender, changes) = mpsc::unbounded_channel();
-        let begin = Change::Begin(0, Endpoint::clear(url), bound.sockets);
+        let sockets = bound.share_out(1).unwrap().remove(0);
+        drop(bound);
+        let begin = Change::Begin(0, Endpoint::clear(url), sockets);
         sender.send(begin).unwrap();
         let mut client = TcpStream::connect(address).unwrap();
         client

@@ -43,6 +43,7 @@ pub mod in_memory;
 mod limits;
 mod linger;
 mod listeners;
+mod listening;
 mod outcome;
 mod permits;
 mod pipeline;
@@ -64,7 +65,7 @@ mod worker;
 
 pub use context::ExchangeContext;
 pub use direct_forwarder::{DirectForwarder, DirectForwarderBuilder};
-pub use endpoint::{Endpoint, ListenUrl, ListenUrlError};
+pub use endpoint::{Endpoint, InheritedSockets, ListenUrl, ListenUrlError, SocketOrigin};
 pub use front::{Front, StartError};
 pub use front_options::FrontOptions;
 pub use health::ActiveHealthOptions;

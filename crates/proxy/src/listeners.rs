@@ -2,15 +2,18 @@
 //! each.
 
 use std::cell::{Cell, RefCell};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::io::{self, ErrorKind};
+use std::os::fd::AsFd as _;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use slab::Slab;
 use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::accept::{self, Incoming, Listener};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, ThreadSocket};
 use crate::slow_timer::TICK;
 use crate::worker::Worker;
 
@@ -24,7 +27,7 @@ pub(crate) type EndpointId = u64;
 /// What a thread is to listen on, and what no longer.
 #[derive(Debug)]
 pub(crate) enum Change {
-    Begin(EndpointId, Endpoint, Vec<OwnedFd>),
+    Begin(EndpointId, Endpoint, Vec<ThreadSocket>),
     /// Confirmed when this thread's sockets are closed, so that others can take the address.
     End(EndpointId, std::sync::mpsc::Sender<()>),
 }
@@ -38,6 +41,8 @@ struct Accepting {
     id: EndpointId,
     endpoint: Rc<Endpoint>,
     listener: Rc<Listener>,
+    /// Whether what waits on the socket is left to somebody else.
+    is_shared: Arc<AtomicBool>,
     accept: JoinHandle<()>,
     open: Rc<EndpointConnections>,
 }
@@ -58,35 +63,38 @@ impl EndpointConnections {
 }
 
 impl Listeners {
-    /// Listens on one endpoint more.
+    /// Accepts from one socket more.
     fn begin(
         &mut self,
         worker: &Rc<Worker>,
         id: EndpointId,
-        endpoint: &Endpoint,
-        listener: Listener,
-    ) {
+        endpoint: &Rc<Endpoint>,
+        socket: ThreadSocket,
+    ) -> io::Result<()> {
+        let (socket, is_shared) = socket.into_parts();
+        let listener = Rc::new(Listener::new(socket)?);
         let open = Rc::<EndpointConnections>::default();
-        let (listener, endpoint) = (Rc::new(listener), Rc::new(endpoint.clone()));
-        let accepting = (Rc::clone(&listener), Rc::clone(&endpoint), Rc::clone(&open));
+        let accepting = (Rc::clone(&listener), Rc::clone(endpoint), Rc::clone(&open));
         let accept = accept(Rc::clone(worker), accepting.0, accepting.1, accepting.2);
         self.0.push(Accepting {
             id,
-            endpoint,
+            endpoint: Rc::clone(endpoint),
             listener,
+            is_shared,
             accept: tokio::task::spawn_local(accept),
             open,
         });
+        Ok(())
     }
 
     /// Does what the front says.
     pub(crate) async fn change(&mut self, worker: &Rc<Worker>, change: Change) {
         match change {
-            Change::Begin(id, endpoint, listeners) => {
-                for listener in listeners {
-                    match Listener::new(listener) {
-                        Ok(listener) => self.begin(worker, id, &endpoint, listener),
-                        Err(error) => tracing::error!(%error, "cannot wait on a listener"),
+            Change::Begin(id, endpoint, sockets) => {
+                let endpoint = Rc::new(endpoint);
+                for socket in sockets {
+                    if let Err(error) = self.begin(worker, id, &endpoint, socket) {
+                        tracing::error!(%error, "cannot wait on a listener");
                     }
                 }
             }
@@ -94,7 +102,7 @@ impl Listeners {
                 let ending = self.0.extract_if(.., |listener| listener.id == id);
                 for listener in ending.collect::<Vec<_>>() {
                     let open = Rc::clone(&listener.open);
-                    listener.end(worker).await;
+                    let _ = tokio::time::timeout(DRAIN, listener.end(worker)).await;
                     tokio::task::spawn_local(drain(open));
                 }
                 // The front may have given up waiting.
@@ -105,6 +113,9 @@ impl Listeners {
 
     /// Accepts nothing more. Connections stay.
     pub(crate) async fn end(&mut self, worker: &Rc<Worker>) {
+        for listener in &self.0 {
+            listener.open.ending.set(true);
+        }
         for listener in self.0.drain(..) {
             listener.end(worker).await;
         }
@@ -112,19 +123,48 @@ impl Listeners {
 }
 
 impl Accepting {
-    /// Closes the socket, behind the last connection that the kernel has made: those of its queue
-    /// would be reset.
-    async fn end(self, worker: &Rc<Worker>) {
+    /// Closes the socket. What waits on it is accepted first, unless somebody else will: where this is the
+    /// last descriptor of it, the kernel resets them.
+    async fn end(mut self, worker: &Rc<Worker>) {
         self.open.ending.set(true);
         self.accept.abort();
-        let _ = self.accept.await;
-        while let Ok(incoming) = self.listener.try_accept() {
-            accepted(worker, incoming, &self.endpoint, &self.open);
+        let _ = (&mut self.accept).await;
+        if !self.is_shared.load(Ordering::Acquire) {
+            self.accept_waiting(worker).await;
         }
         // At once: what is made from here on is lost.
         drop(self.listener);
         worker.check(true);
     }
+
+    /// Accepts all connections that the kernel has made. Where descriptors are short, those of connections
+    /// that end are waited for.
+    async fn accept_waiting(&self, worker: &Rc<Worker>) {
+        loop {
+            match self.listener.try_accept() {
+                Ok(incoming) => accepted(worker, incoming, &self.endpoint, &self.open),
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) if is_short(&error) => {
+                    worker.check(true);
+                    tokio::time::sleep(TICK).await;
+                }
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+/// Whether one connection only is lost: others may wait behind it (accept(2)).
+fn is_of_one_connection(error: &io::Error) -> bool {
+    let of_one = [ErrorKind::ConnectionAborted, ErrorKind::PermissionDenied];
+    of_one.contains(&error.kind())
+}
+
+/// Whether descriptors, or memory for them, are short.
+fn is_short(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let short = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    Errno::from_io_error(error).is_some_and(|error| short.contains(&error))
 }
 
 /// Accepts connections of an endpoint, which are among those that are `open` while they last.

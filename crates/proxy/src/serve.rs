@@ -18,7 +18,7 @@ use crate::connection_counts::Counted;
 use crate::exchange::exchange;
 use crate::http2::{self, Preface};
 use crate::tls::{ClientFacts, TlsSession};
-use crate::watch::{FIRST_REQUEST, Watch};
+use crate::watch::{NEXT_REQUEST, Watch};
 use crate::worker::Worker;
 
 /// A connection that has been accepted, and shaken hands with if it speaks TLS.
@@ -59,7 +59,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
         begins_with = HttpProtocols::Http1;
         match next {
             Next::Head => match exchange(&mut ClientSide::Http1(&mut connection), &head).await {
-                AfterExchange::Keep => {}
+                AfterExchange::Keep => connection.last_used = Some(connection.worker.now()),
                 // What the client sends before it has heard of the end would destroy the response on
                 // its way.
                 AfterExchange::Close => break connection.watch.is_ending(),
@@ -119,7 +119,6 @@ impl Connection {
             };
             match progress {
                 Ok(HeadProgress::Complete { consumed }) => {
-                    self.is_used = true;
                     self.consume(consumed);
                     self.watch.set_deadline(None);
                     self.watch.data_rates.begin();
@@ -152,7 +151,7 @@ impl Connection {
 
     /// Bytes from the client; `None` when there are none by the deadline, or no request has begun
     /// and the front is stopping: then a request that is on its way is waited for where it is the
-    /// connection's first, or in the socket already.
+    /// connection's first, or comes soon after the one before, or is in the socket already.
     async fn recv_or_deadline(&mut self, begun: bool) -> Option<std::io::Result<usize>> {
         let (client, input, watch, worker) =
             (&self.client, &mut self.input, &self.watch, &self.worker);
@@ -162,11 +161,13 @@ impl Connection {
                 return Poll::Ready(Some(received));
             }
             if watch.is_ending() && !begun && !std::mem::replace(&mut is_last, true) {
-                let time = match self.is_used {
-                    true => Duration::ZERO,
-                    false => FIRST_REQUEST,
+                let now = worker.now();
+                let is_in_use = |last| now.saturating_duration_since(last) < NEXT_REQUEST;
+                let time = match self.last_used.is_none_or(is_in_use) {
+                    true => NEXT_REQUEST,
+                    false => Duration::ZERO,
                 };
-                watch.set_deadline(Some(worker.now() + time));
+                watch.set_deadline(Some(now + time));
             }
             // What has just arrived may not have been told yet.
             if watch.is_expired(worker.now()) && !(is_last && client.has_unread()) {

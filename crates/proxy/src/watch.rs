@@ -129,5 +129,7 @@ impl Watch {
     }
 }
 
-/// How long the first request of a connection may take when the front is stopping.
-pub(crate) const FIRST_REQUEST: Duration = Duration::from_secs(1);
+/// How long a request may take when the front is stopping, on a connection that has just begun or had an
+/// exchange as short a time ago: it is likely to be on its way, and would be lost where the connection is
+/// closed. Its answer tells the client that the connection ends.
+pub(crate) const NEXT_REQUEST: Duration = Duration::from_secs(1);

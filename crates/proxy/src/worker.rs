@@ -269,8 +269,8 @@ impl Worker {
     }
 
     /// Whether connections have been accepted that are not served yet.
-    pub(crate) fn has_beginning(&self) -> bool {
-        self.beginning.get() > 0
+    pub(crate) fn has_connections(&self) -> bool {
+        self.beginning.get() > 0 || !self.connections.borrow().is_empty()
     }
 
     /// Counts a connection as one that is about to be served.

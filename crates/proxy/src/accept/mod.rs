@@ -6,7 +6,7 @@ mod plain_http;
 pub(crate) mod proxy_protocol;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -73,9 +73,17 @@ fn accept(listener: &OwnedFd) -> io::Result<Incoming> {
     let (socket, peer) = acceptfrom_with(listener, flags)?;
     Ok(Incoming {
         socket,
-        peer: peer.and_then(|peer| SocketAddr::try_from(peer).ok()),
+        peer: peer.and_then(|peer| SocketAddr::try_from(peer).ok().map(canonical)),
         accepted_ns: ostler_shm::monotonic_nanoseconds(),
     })
+}
+
+/// An address of IPv4 as such, where it came to a socket for both families (`::ffff:192.0.2.1`).
+fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        IpAddr::V4(ip) => (ip, address.port()).into(),
+        IpAddr::V6(_) => address,
+    }
 }
 
 /// Serves a connection of an endpoint until it is over.
@@ -118,7 +126,7 @@ async fn facts(
     let local = getsockname(&incoming.socket).ok();
     let mut facts = ConnectionFacts {
         client: peer,
-        local: local.and_then(|local| SocketAddr::try_from(local).ok()),
+        local: local.and_then(|local| SocketAddr::try_from(local).ok().map(canonical)),
         accepted_ns: incoming.accepted_ns,
     };
     if !endpoint.proxy_protocol.contain(peer.map(|peer| peer.ip())) {

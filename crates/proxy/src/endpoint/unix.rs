@@ -6,15 +6,19 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-/// The file of a socket that is listened on. Dropping it removes the file, if it is still this one.
+/// The file of a socket that is listened on. Dropping it removes the file, if it is this process' own
+/// and still this one.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     path: PathBuf,
-    /// Device and inode: another program may have put a socket of its own in the place.
-    identity: (u64, u64),
+    /// Device and inode: another program may have put a socket of its own in the place. None where
+    /// there is no file.
+    identity: Option<(u64, u64)>,
+    is_own: AtomicBool,
 }
 
 impl SocketFile {
@@ -35,10 +39,25 @@ impl SocketFile {
         net::bind(&socket, &address)?;
         let file = Self {
             path: path.to_owned(),
-            identity: identity(path)?,
+            identity: Some(identity(path)?),
+            is_own: AtomicBool::new(true),
         };
         net::listen(&socket, backlog)?;
         Ok((file, socket))
+    }
+
+    /// The file of a socket that another process has made, and removes.
+    pub(super) fn of_another(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            identity: identity(path).ok(),
+            is_own: AtomicBool::new(false),
+        }
+    }
+
+    /// Says whether this process removes the file.
+    pub(super) fn set_own(&self, is_own: bool) {
+        self.is_own.store(is_own, Ordering::Relaxed);
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -48,7 +67,8 @@ impl SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if identity(&self.path).is_ok_and(|identity| identity == self.identity) {
+        let is_own = self.is_own.load(Ordering::Relaxed);
+        if is_own && self.identity.is_some() && identity(&self.path).ok() == self.identity {
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -110,6 +130,19 @@ mod tests {
         fs::write(&path, "kept").unwrap();
         drop(file);
         assert!(path.exists());
+    }
+
+    #[test]
+    fn the_file_of_another_process_stays_until_it_is_this_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let _other = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        drop(SocketFile::of_another(&path));
+        assert!(path.exists());
+        let file = SocketFile::of_another(&path);
+        file.set_own(true);
+        drop(file);
+        assert!(!path.exists());
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::exchange::exchange;
 use crate::limits::FrontLimits;
 use crate::queues::RelayPlaces;
 use crate::tls::ClientFacts;
-use crate::watch::{FIRST_REQUEST, Watch};
+use crate::watch::{NEXT_REQUEST, Watch};
 use crate::worker::Worker;
 
 /// Bytes of responses that wait for the client, most of them of one stream.
@@ -121,7 +121,7 @@ where
             return Poll::Ready(begun.ok());
         }
         if watch.is_ending() && !std::mem::replace(&mut is_last, true) {
-            watch.set_deadline(Some(worker.now() + FIRST_REQUEST));
+            watch.set_deadline(Some(worker.now() + NEXT_REQUEST));
         }
         watch.wake_by(cx.waker());
         match watch.is_expired(worker.now()) {
