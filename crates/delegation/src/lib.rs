@@ -21,6 +21,8 @@
 //! | [`target`] | the target's end of a channel |
 //! | [`rule`] | delegation rules: (queue, URL prefix) |
 //! | [`window`] | how much of a stream may be sent ahead |
+//! | [`status`] | how many requests wait in a front |
+//! | [`replacement`] | how a front takes the place of another one |
 #![forbid(unsafe_code)]
 
 pub mod accounts;
@@ -37,6 +39,7 @@ mod properties;
 mod protocol;
 pub mod queue;
 pub mod relayed_client;
+pub mod replacement;
 pub mod rule;
 pub mod runtime;
 pub mod status;

@@ -58,6 +58,11 @@ impl RuntimeFolder {
         self.path.join(QUEUES)
     }
 
+    /// Where the front of a process id is asked for what waits in it, whether or not there is one.
+    pub fn front_socket(&self, pid: u32) -> PathBuf {
+        self.path.join(FRONTS).join(format!("{pid}.sock"))
+    }
+
     /// Makes the folder that holds a folder for each queue, if it is missing.
     ///
     /// # Errors
@@ -314,6 +319,7 @@ impl QueueFolder {
 }
 
 const QUEUES: &str = "queues";
+pub(crate) const FRONTS: &str = "fronts";
 const PROPERTIES: &str = "queue.json";
 const SOCKET: &str = ".sock";
 const MOST_INSTANCES: usize = 1024;

@@ -4,18 +4,22 @@
 //! <runtime folder>/fronts/<pid>.sock    SOCK_SEQPACKET; whoever connects is sent one packet:
 //!                                       JSON, an object of waiting requests by queue folder
 //! ```
+//!
+//! Over the same socket another front asks to take this one's place: [`crate::replacement`].
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use ostler_shm::{ControlListener, ControlSocket, ReceiveError};
 
 use crate::error::QueueError;
 use crate::folder::Folder;
-use crate::runtime::RuntimeFolder;
+use crate::replacement::Replacement;
+use crate::runtime::{FRONTS, RuntimeFolder};
 
-const FRONTS: &str = "fronts";
+const SOCKET: &str = ".sock";
 
 /// A front's end.
 #[derive(Debug)]
@@ -38,7 +42,7 @@ impl StatusListener {
                 folder.remove(&name);
             }
         }
-        let name = format!("{}.sock", std::process::id());
+        let name = format!("{}{SOCKET}", std::process::id());
         let listener = folder.bind(&name)?;
         Ok(Self {
             listener,
@@ -47,16 +51,23 @@ impl StatusListener {
         })
     }
 
-    /// Answers whoever has connected since the last call.
-    pub fn answer(&self, waiting: &[(String, usize)]) {
+    /// Answers one who has connected, who may have more to ask if it is this user's process.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` when nobody has connected; else what accept(2) says.
+    pub fn answer(&self, waiting: &[(String, usize)]) -> io::Result<Option<Replacement>> {
+        let asker = self.listener.accept()?;
         let waiting: BTreeMap<_, _> = waiting.iter().cloned().collect();
-        let Ok(packet) = serde_json::to_vec(&waiting) else {
-            return;
-        };
-        while let Ok(asker) = self.listener.accept() {
-            // Who asks and does not listen gets no answer.
-            let _ = asker.send(&packet, &[]);
-        }
+        // Who asks and does not listen gets no answer.
+        let sent = asker.send(&serde_json::to_vec(&waiting)?, &[]);
+        Ok(sent.ok().and_then(|()| Replacement::new(asker)))
+    }
+}
+
+impl AsRawFd for StatusListener {
+    fn as_raw_fd(&self) -> RawFd {
+        self.listener.as_raw_fd()
     }
 }
 
@@ -70,19 +81,25 @@ impl Drop for StatusListener {
 /// left out.
 pub fn waiting(runtime: &RuntimeFolder, patience: Duration) -> BTreeMap<String, usize> {
     let mut sum = BTreeMap::new();
-    let Ok(Some(fronts)) = runtime.existing(FRONTS) else {
-        return sum;
-    };
-    for name in sockets(&fronts) {
-        let Ok(socket) = fronts.connect(&name) else {
-            continue;
-        };
+    for (_, socket) in fronts(runtime) {
         let answer = ask(&socket, patience);
         for (queue, waiting) in answer.unwrap_or_default() {
             *sum.entry(queue).or_default() += waiting;
         }
     }
     sum
+}
+
+/// Fronts that run, by process id, each connected to.
+pub(crate) fn fronts(runtime: &RuntimeFolder) -> Vec<(u32, ControlSocket)> {
+    let Ok(Some(fronts)) = runtime.existing(FRONTS) else {
+        return Vec::new();
+    };
+    let connected = sockets(&fronts).into_iter().filter_map(|name| {
+        let pid = name.strip_suffix(SOCKET)?.parse().ok()?;
+        Some((pid, fronts.connect(&name).ok()?))
+    });
+    connected.collect()
 }
 
 fn ask(socket: &ControlSocket, patience: Duration) -> Option<BTreeMap<String, usize>> {
@@ -92,12 +109,20 @@ fn ask(socket: &ControlSocket, patience: Duration) -> Option<BTreeMap<String, us
 
 /// One packet, looked for again and again: for a program that asks once and ends.
 pub fn receive_within(socket: &ControlSocket, patience: Duration) -> Option<Vec<u8>> {
+    receive_with_descriptors(socket, patience).map(|(packet, _)| packet)
+}
+
+/// The same, with what came beside it.
+pub(crate) fn receive_with_descriptors(
+    socket: &ControlSocket,
+    patience: Duration,
+) -> Option<(Vec<u8>, Vec<OwnedFd>)> {
     const STEP: Duration = Duration::from_millis(5);
     let mut packet = Vec::new();
     let mut waited = Duration::ZERO;
     loop {
         match socket.receive(&mut packet) {
-            Ok(_) => return Some(packet),
+            Ok(received) => return Some((packet, received.descriptors)),
             Err(ReceiveError::WouldBlock) if waited < patience => {
                 std::thread::sleep(STEP);
                 waited += STEP;
@@ -110,7 +135,7 @@ pub fn receive_within(socket: &ControlSocket, patience: Duration) -> Option<Vec<
 /// What fronts have made here: `<pid>.sock`.
 fn sockets(folder: &Folder) -> Vec<String> {
     let is_front = |name: &String| {
-        let pid = name.strip_suffix(".sock").unwrap_or_default();
+        let pid = name.strip_suffix(SOCKET).unwrap_or_default();
         !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit())
     };
     let mut names = folder.names().unwrap_or_default();

@@ -74,9 +74,15 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) threads: Option<usize>,
     /// How many seconds exchanges under way may take when the front is stopped; 30 unless
-    /// `ShutdownTimeoutSeconds` says otherwise.
+    /// `ShutdownTimeoutSeconds` says otherwise. When it is replaced they may take any time, unless this is
+    /// given.
     #[arg(long, value_name = "SECONDS")]
     pub(crate) drain_timeout: Option<u64>,
+    /// Take the place of the front that runs, or of the one with this process id where several run: its
+    /// sockets are taken over, and it ends when it has answered what it has begun. Where none runs, start
+    /// as usual.
+    #[arg(long, value_name = "PID", num_args = 0..=1, require_equals = true)]
+    pub(crate) replace: Option<Option<u32>>,
     /// Settings over the files', as `ReverseProxy:Clusters:c1:...=value`, with or without `--`.
     #[arg(value_name = "KEY=VALUE")]
     pub(crate) settings: Vec<String>,

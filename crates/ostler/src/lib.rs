@@ -50,10 +50,13 @@ mod in_force;
 mod logging;
 mod protection_keys;
 mod queues;
+mod readiness;
 mod reload;
+mod replacement;
 mod rules;
 mod run;
 mod sample_target;
+mod service_manager;
 mod signing_keys;
 
 use std::io::{ErrorKind, Write as _};

@@ -9,12 +9,11 @@ use anyhow::Context as _;
 use ostler_config::{KernelTls, OstlerConfig, Settings};
 use ostler_delegation::accounts;
 use ostler_delegation::runtime::RuntimeFolder;
-use ostler_delegation::status::StatusListener;
 use ostler_model::health::TransportFailureRateOptions;
 use ostler_model::{PolicyRegistry, ProxyModel};
 use ostler_proxy::{
-    ActiveHealthOptions, Endpoint, Front, FrontOptions, Pipeline, StaticFileOptions, StepRegistry,
-    UnderWay,
+    ActiveHealthOptions, Endpoint, Front, FrontOptions, InheritedSockets, Pipeline,
+    StaticFileOptions, StepRegistry, UnderWay,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -27,7 +26,9 @@ use crate::front_configuration::{front_limits, pipeline};
 use crate::in_force::InForce;
 use crate::protection_keys;
 use crate::reload::FileChanges;
+use crate::replacement::{self, Desk, Successor};
 use crate::rules::Rules;
+use crate::service_manager;
 use crate::signing_keys::SigningKeys;
 
 /// How long exchanges under way may take when the front is stopped, if nobody says.
@@ -35,6 +36,8 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Runs the front until a signal stops it.
 pub(crate) fn run(args: &RunArgs, steps: &StepRegistry) -> anyhow::Result<ExitCode> {
+    // First of all, while there is one thread.
+    let sockets = service_manager::passed_sockets()?;
     let sources = Sources::new(args, Rules::new(steps));
     // Made before the files are read, it misses no change.
     let changes = FileChanges::new(&sources.files());
@@ -45,11 +48,18 @@ pub(crate) fn run(args: &RunArgs, steps: &StepRegistry) -> anyhow::Result<ExitCo
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let ended = runtime.block_on(serve(args, ready, pipeline, changes));
+    let start = Start { changes, sockets };
+    let ended = runtime.block_on(serve(args, ready, pipeline, start));
     // What has been cut short is not waited for: the thread that joins the front's would be.
     runtime.shutdown_background();
     ended?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What was there before a configuration was read.
+struct Start {
+    changes: FileChanges,
+    sockets: InheritedSockets,
 }
 
 /// A configuration that a front can be started with, everything it names read.
@@ -132,10 +142,12 @@ struct Running {
 
 impl Running {
     fn reload(&mut self, runtime: &RuntimeFolder) {
-        self.in_force.reload(&self.front, runtime);
-        let settings = self.in_force.settings();
-        self.endpoints.reload(settings, &mut self.front);
-        self.keys.follow(self.model.bearer_scheme());
+        service_manager::telling_of_reload(|| {
+            self.in_force.reload(&self.front, runtime);
+            let settings = self.in_force.settings();
+            self.endpoints.reload(settings, &mut self.front);
+            self.keys.follow(self.model.bearer_scheme());
+        });
     }
 }
 
@@ -143,7 +155,7 @@ async fn serve(
     args: &RunArgs,
     ready: Ready,
     pipeline: Pipeline,
-    changes: FileChanges,
+    start: Start,
 ) -> anyhow::Result<()> {
     // Before the listeners are told of, so that no signal finds the default action.
     let mut ends = Ends {
@@ -151,30 +163,74 @@ async fn serve(
         interrupt: signal(SignalKind::interrupt())?,
     };
     let mut hang_up = signal(SignalKind::hangup())?;
-    let mut changes = watch_files(changes);
-    let (mut running, runtime) = start(args, ready, pipeline)?;
-    for url in running.front.urls() {
+    let mut replace = signal(SignalKind::user_defined2())?;
+    let mut changes = watch_files(start.changes);
+    let (mut running, runtime) = running(args, ready, pipeline, start.sockets)?;
+    let desk = Desk::open(&runtime, running.front.under_way());
+    let mut successor = Successor::new(desk, &runtime);
+    let urls = running.front.urls();
+    for url in &urls {
         println!("listening on {url}");
     }
-    let status = status_listener(&runtime);
-    loop {
+    service_manager::tell_ready(&urls);
+    let watchdog = tokio::spawn(service_manager::watchdog(running.front.heartbeats()));
+    let replaced_by = loop {
         tokio::select! {
-            () = ends.recv() => break,
+            () = ends.recv() => break None,
             _ = hang_up.recv() => running.reload(&runtime),
             Some(()) = changes.recv() => running.reload(&runtime),
-            () = answer_status(status.as_ref(), &running.front) => {}
+            _ = replace.recv() => successor.start(),
+            other = successor.ready(&running.front) => break Some(other),
         }
+    };
+    watchdog.abort();
+    successor.close().await;
+    let given = args.drain_timeout.map(Duration::from_secs);
+    let patience = match &replaced_by {
+        // Nobody waits for the end of this process.
+        Some(other) => {
+            give_way(&running.front, other);
+            given
+        }
+        None => {
+            let configured = running.in_force.settings().shutdown_timeout;
+            let patience = given.or(configured).unwrap_or(DRAIN_TIMEOUT);
+            service_manager::tell_stopping(patience);
+            Some(patience)
+        }
+    };
+    drain(running.front, patience, ends).await
+}
+
+/// Lets another front serve in this one's place.
+fn give_way(front: &Front, other: &replacement::Ready) {
+    tracing::info!(
+        pid = other.pid(),
+        "another front has taken this one's place"
+    );
+    front.hand_over(&other.addresses);
+    // Before the other says anything, which is to be heard as the main process' word.
+    if other.is_child() {
+        service_manager::tell_main_process(other.pid());
     }
+    other.release();
+}
+
+/// Ends what is under way, within a time if there is one.
+async fn drain(front: Front, patience: Option<Duration>, mut ends: Ends) -> anyhow::Result<()> {
     tracing::info!("draining");
-    drop(status);
-    let configured = running.in_force.settings().shutdown_timeout;
-    let patience = args.drain_timeout.map(Duration::from_secs).or(configured);
-    let under_way = running.front.under_way();
-    running.front.drain();
+    let under_way = front.under_way();
+    front.drain();
+    let time_is_up = async {
+        match patience {
+            Some(patience) => tokio::time::sleep(patience).await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
-        joined = join(running.front) => joined,
+        joined = join(front) => joined,
         () = say_what_keeps(&under_way) => Ok(()),
-        () = tokio::time::sleep(patience.unwrap_or(DRAIN_TIMEOUT)) => {
+        () = time_is_up => {
             tracing::warn!(%under_way, "exchanges are cut short: the drain timeout is over");
             Ok(())
         }
@@ -198,11 +254,13 @@ async fn say_what_keeps(under_way: &UnderWay) {
     }
 }
 
-/// Starts the front, and what looks after it on the runtime that calls.
-fn start(
+/// Starts the front, and what looks after it on the runtime that calls; in the place of a front that runs,
+/// if it is to be replaced.
+fn running(
     args: &RunArgs,
     ready: Ready,
     pipeline: Pipeline,
+    mut sockets: InheritedSockets,
 ) -> anyhow::Result<(Running, RuntimeFolder)> {
     let Ready {
         sources,
@@ -217,7 +275,17 @@ fn start(
     let options = options(args, &settings, endpoints)?;
     let mut keys = SigningKeys::default();
     keys.follow(model.bearer_scheme());
-    let front = Front::start(Arc::clone(&model), pipeline, &options)?;
+    let predecessor = replacement::predecessor(args, &options.runtime, &mut sockets)?;
+    let front = Front::start_on(sockets, Arc::clone(&model), pipeline, &options)?;
+    if let Some(predecessor) = predecessor {
+        let pid = predecessor.pid();
+        match predecessor.replace(front.listen_addresses()) {
+            Ok(()) => tracing::info!(pid, "this front has taken another one's place"),
+            // It may have ended of itself. If not, both serve.
+            Err(error) => tracing::error!(pid, %error, "the front that was to end may go on"),
+        }
+        front.take_over();
+    }
     let endpoints = Endpoints::follow(&options.endpoints, &settings, certificate_changes);
     let running = Running {
         front,
@@ -243,25 +311,10 @@ fn watch_files(mut changes: FileChanges) -> mpsc::Receiver<()> {
     receiver
 }
 
-/// Without it the front does its work all the same; `ostler queues` does not see what waits in it.
-fn status_listener(runtime: &RuntimeFolder) -> Option<StatusListener> {
-    StatusListener::bind(runtime)
-        .inspect_err(|error| tracing::info!(%error, "nobody can ask what waits in this front"))
-        .ok()
-}
-
 async fn join(front: Front) -> anyhow::Result<()> {
     tokio::task::spawn_blocking(move || front.join())
         .await
         .context("a thread of the front failed")
-}
-
-/// Tells whoever asks how many requests wait here.
-async fn answer_status(status: Option<&StatusListener>, front: &Front) {
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    if let Some(status) = status {
-        status.answer(&front.queue_depths());
-    }
 }
 
 fn policies(settings: &Settings) -> PolicyRegistry {

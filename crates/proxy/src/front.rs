@@ -15,6 +15,7 @@ use crate::endpoint::{Endpoint, InheritedSockets, SocketOrigin};
 use crate::front_options::FrontOptions;
 use crate::front_thread;
 use crate::health;
+use crate::heartbeats::Heartbeats;
 use crate::limits::FrontLimits;
 use crate::listeners::Change;
 use crate::listening::Listening;
@@ -261,9 +262,9 @@ impl Front {
         self.shared.resets.add(name.clone());
     }
 
-    /// Requests of this front that no instance has taken, by the queue's folder name.
-    pub fn queue_depths(&self) -> Vec<(String, usize)> {
-        self.shared.queues.depths()
+    /// Whether the threads go on.
+    pub fn heartbeats(&self) -> Heartbeats {
+        Heartbeats::new(Arc::clone(&self.shared.heartbeats))
     }
 
     /// What is under way, to be looked at also once the front is being joined.

@@ -37,6 +37,7 @@ mod front_thread;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod health;
+mod heartbeats;
 mod http2;
 #[cfg(feature = "in-memory")]
 pub mod in_memory;
@@ -69,6 +70,7 @@ pub use endpoint::{Endpoint, InheritedSockets, ListenUrl, ListenUrlError, Socket
 pub use front::{Front, StartError};
 pub use front_options::FrontOptions;
 pub use health::ActiveHealthOptions;
+pub use heartbeats::Heartbeats;
 pub use limits::FrontLimits;
 pub use ostler_config::{AllowedHosts, DataRate, Http2Limits, TrustedNetworks};
 pub use outcome::{ForwarderError, Mode, Outcome};

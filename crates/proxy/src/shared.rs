@@ -15,6 +15,7 @@ use crate::destinations::ConnectionLimits;
 use crate::error_chain::Chain;
 use crate::front_options::FrontOptions;
 use crate::health::HealthSignal;
+use crate::heartbeats::Threads;
 use crate::limits::{FrontLimits, longest_head};
 use crate::pipeline::Pipeline;
 use crate::queues::{QueueRegistry, Trust};
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) model: Arc<ProxyModel>,
     pub(crate) connections: Arc<ConnectionCounts>,
     pub(crate) descriptors: Descriptors,
+    pub(crate) heartbeats: Arc<Threads>,
     pub(crate) queues: Arc<QueueRegistry>,
     pub(crate) resets: Resets,
     pub(crate) health: HealthSignal,
@@ -68,6 +70,7 @@ impl Shared {
             queues: Arc::new(queues),
             resets: Resets::default(),
             health: HealthSignal::default(),
+            heartbeats: Arc::default(),
             connection_limits: Arc::default(),
             static_files: options.static_files.clone().map(StaticFiles::new),
             kernel_tls: OnceLock::new(),

@@ -9,6 +9,13 @@ use crate::shared::Shared;
 #[derive(Debug, Clone)]
 pub struct UnderWay(pub(crate) Arc<Shared>);
 
+impl UnderWay {
+    /// Requests that no instance has taken, by the queue's folder name.
+    pub fn queue_depths(&self) -> Vec<(String, usize)> {
+        self.0.queues.depths()
+    }
+}
+
 impl fmt::Display for UnderWay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (open, upgraded) = self.0.connections.counts();
@@ -16,7 +23,7 @@ impl fmt::Display for UnderWay {
         if upgraded > 0 {
             write!(f, ", upgraded: {upgraded}")?;
         }
-        let queues = self.0.queues.depths();
+        let queues = self.queue_depths();
         for (queue, requests) in queues.iter().filter(|(_, requests)| *requests > 0) {
             write!(f, ", not taken from queue {queue}: {requests}")?;
         }

@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use ostler_delegation::{QueueError, QueueName};
@@ -303,8 +304,10 @@ impl Worker {
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut slow = 0u32;
         let mut limits = self.shared.limits();
+        let beats = self.shared.heartbeats.add();
         loop {
             interval.tick().await;
+            beats.fetch_add(1, Ordering::Relaxed);
             self.now.set(crate::clock::now());
             crate::slow_timer::advance(self.now.get());
             let in_force = self.shared.limits();
