@@ -89,8 +89,8 @@ impl InForce {
         };
         if takes_a_restart(&settings, &self.started) {
             tracing::warn!(
-                "limits of heads, static files or the Ostler section have changed: that takes a \
-                 restart"
+                "limits of heads, static files or the Ostler section have changed: that takes a restart, or \
+                 SIGUSR2, which refuses nobody meanwhile"
             );
         }
         let replaced = pipeline(&settings, self.sources.steps())

@@ -68,6 +68,28 @@ fn a_front_that_cannot_open_what_its_threads_need_does_not_start() {
     assert!(last.contains("cannot start a thread: "), "{failures:?}");
 }
 
+/// Before, those for whom there was no descriptor were reset.
+#[test]
+fn a_front_that_stops_serves_who_waits_when_descriptors_are_there_again() {
+    const WAITING: usize = 150;
+    let sandbox = Sandbox::new();
+    let (front, port) = front_with_files(&sandbox, r#"{ "ReverseProxy": {} }"#, 128);
+    let mut idle = Vec::new();
+    eventually("the front takes no more clients", || {
+        idle.push(Client::connect(port));
+        says(&front, "clients wait to be accepted")
+    });
+    let mut waiting: Vec<_> = (0..WAITING).map(|_| Client::connect(port)).collect();
+    for client in &mut waiting {
+        client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    }
+    front.signal("TERM");
+    for client in &mut waiting {
+        assert_eq!(client.response().status, 404);
+    }
+    assert!(front.wait().success());
+}
+
 /// Before, clients that had been answered and were idle kept others from a target for as long as they
 /// stayed; of two threads of a front each gave the target as many as it had room for.
 #[test]

@@ -1,6 +1,7 @@
 //! Endpoints that come, go and change while the front runs (reference B20.3).
 
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
@@ -116,4 +117,46 @@ fn an_endpoint_changes_to_https_and_one_whose_port_is_taken_is_left_out() {
     assert_eq!(client.ask("GET", "/").status, 200);
     let mut another = TlsSettings::new(&authority).connect(port);
     assert_eq!(another.ask("GET", "/").status, 200);
+}
+
+/// Before, its socket was closed and another one bound.
+#[test]
+fn nobody_is_refused_where_an_endpoint_changes_and_stays_where_it_is() {
+    let sandbox = Sandbox::new();
+    let _target = sandbox.target("q", &[]);
+    let [port] = free_ports();
+    let url = json!({ "a": { "Url": format!("http://127.0.0.1:{port}") } });
+    let trusting = |networks: &[&str]| {
+        let mut json: Value = serde_json::from_str(&configuration(url.clone())).unwrap();
+        json["Ostler"] = json!({ "ProxyProtocol": { "TrustedNetworks": networks } });
+        json.to_string()
+    };
+    let front = start(&sandbox, url.clone());
+    let listening = format!("listening on http://127.0.0.1:{port}");
+    front.wait_for_line(&listening);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let ask = || {
+            while !stop.load(Ordering::Relaxed) {
+                assert_eq!(Client::connect(port).ask("GET", "/").status, 200);
+            }
+        };
+        let clients = [(); 4].map(|()| scope.spawn(ask));
+        for number in 1..=10 {
+            let networks = ["192.0.2.1/32", "192.0.2.2/32"];
+            sandbox.configuration(&trusting(&networks[number % 2..][..1]));
+            front.signal("HUP");
+            eventually("the endpoint is another one", || {
+                let lines = front.errors();
+                let ended = lines
+                    .iter()
+                    .filter(|line| line.contains("no longer listened on"));
+                ended.count() >= number
+            });
+        }
+        stop.store(true, Ordering::Relaxed);
+        for client in clients {
+            client.join().unwrap();
+        }
+    });
 }

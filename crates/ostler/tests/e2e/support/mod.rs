@@ -1,11 +1,14 @@
 //! What the tests are written with: a sandbox, processes in it, and raw clients.
 
+pub(crate) mod activation;
 mod both_ways;
 mod client;
+pub(crate) mod fronts;
 mod hostile_target;
 pub(crate) mod http2_client;
 pub(crate) mod http2_destination;
 pub(crate) mod http2_frames;
+pub(crate) mod load;
 mod mischief;
 mod old_target;
 mod process;
