@@ -114,7 +114,7 @@ fn a_stopping_front_waits_a_second_for_the_first_request_of_a_connection() {
 }
 
 #[test]
-fn a_stopping_front_ends_a_used_connection_at_once_and_answers_what_is_under_way() {
+fn a_stopping_front_ends_an_idle_connection_at_once_and_answers_what_is_under_way() {
     let harness = Harness::forwarding();
     let destination = harness.destination("first");
     let (mut idle, mut busy) = (harness.client(), harness.client());
@@ -122,6 +122,7 @@ fn a_stopping_front_ends_a_used_connection_at_once_and_answers_what_is_under_way
     let mut connection = destination.accept();
     connection.say("HTTP/1.1 204 No Content\r\n\r\n");
     assert_eq!(status(&idle.hears()), 204);
+    harness.advance(seconds(1));
     busy.say(GET);
     harness.front().drain();
     harness.advance(A_LITTLE);
@@ -130,4 +131,29 @@ fn a_stopping_front_ends_a_used_connection_at_once_and_answers_what_is_under_way
     assert!(connection.hears().contains("GET / HTTP/1.1\r\n"));
     connection.say("HTTP/1.1 204 No Content\r\n\r\n");
     assert_eq!(status(&busy.hears()), 204);
+}
+
+#[test]
+fn a_stopping_front_waits_a_second_for_the_next_request_of_a_connection_in_use() {
+    let harness = Harness::forwarding();
+    let destination = harness.destination("first");
+    let mut clients = [harness.client(), harness.client()];
+    let mut connection = None;
+    for client in &mut clients {
+        client.say(GET);
+        let connection = connection.get_or_insert_with(|| destination.accept());
+        connection.say("HTTP/1.1 204 No Content\r\n\r\n");
+        assert_eq!(status(&client.hears()), 204);
+    }
+    let [mut prompt, mut late] = clients;
+    harness.front().drain();
+    harness.advance(A_LITTLE);
+    prompt.say(GET);
+    connection.unwrap().say("HTTP/1.1 204 No Content\r\n\r\n");
+    let heard = prompt.hears();
+    assert_eq!(status(&heard), 204);
+    assert!(heard.to_ascii_lowercase().contains("connection: close"));
+    assert!(!late.is_over());
+    harness.advance(seconds(1) + A_LITTLE);
+    assert!(late.is_over());
 }
