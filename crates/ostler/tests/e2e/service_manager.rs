@@ -77,7 +77,7 @@ fn who_waits_to_be_accepted_is_served_by_the_next_front() {
         let front = activated(&sandbox, &passed, &arguments);
         front.line();
         assert_eq!(Client::connect(port).ask("GET", "/").status, 200);
-        front.signal("STOP");
+        front.stop();
         let mut clients: Vec<_> = (0..WAITING).map(|_| Client::connect(port)).collect();
         for client in &mut clients {
             client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");

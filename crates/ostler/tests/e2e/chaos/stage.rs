@@ -124,7 +124,7 @@ impl Stage {
     fn kill_instances(&mut self, which: std::ops::Range<usize>, pause: Duration) {
         let begun = Instant::now();
         let killed = &self.instances[which.clone()];
-        killed.iter().for_each(stop);
+        killed.iter().for_each(Process::stop);
         let settled = Instant::now();
         std::thread::sleep(pause);
         killed.iter().for_each(Process::kill);
@@ -228,7 +228,7 @@ fn destination(sandbox: &Sandbox, address: &str) -> (Process, String) {
 
 fn pause_all<'a>(processes: impl IntoIterator<Item = &'a Process>, pause: Duration) {
     let processes: Vec<_> = processes.into_iter().collect();
-    processes.iter().for_each(|process| stop(process));
+    processes.iter().for_each(|process| process.stop());
     std::thread::sleep(pause);
     for process in processes {
         process.signal("CONT");
@@ -236,20 +236,6 @@ fn pause_all<'a>(processes: impl IntoIterator<Item = &'a Process>, pause: Durati
 }
 
 /// Stops a process and waits until each of its threads stands.
-fn stop(process: &Process) {
-    process.signal("STOP");
-    let tasks = format!("/proc/{}/task", process.pid());
-    eventually("every thread stands", || {
-        let mut tasks = std::fs::read_dir(&tasks).unwrap();
-        tasks.all(|task| {
-            // A thread that has ended since it was listed stands for good.
-            let stat = std::fs::read_to_string(task.unwrap().path().join("stat"));
-            let stat = stat.unwrap_or_else(|_| ") T".to_owned());
-            stat.rsplit(')').next().unwrap().trim().starts_with('T')
-        })
-    });
-}
-
 /// Two clusters and their routes; each `reload` is another configuration.
 fn configuration(address: &str, with_sometimes: bool, reload: usize) -> String {
     let mut names = vec!["delegated", "forwarded"];

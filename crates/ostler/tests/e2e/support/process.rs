@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use super::PATIENCE;
+use super::{PATIENCE, eventually};
 
 pub(crate) struct Process {
     child: Mutex<Child>,
@@ -105,6 +105,21 @@ impl Process {
             .status()
             .unwrap();
         assert!(done.success(), "kill -s {name} {pid}");
+    }
+
+    /// SIGSTOP, and the wait until every thread stands.
+    pub(crate) fn stop(&self) {
+        self.signal("STOP");
+        let tasks = format!("/proc/{}/task", self.pid());
+        eventually("every thread stands", || {
+            let mut tasks = fs::read_dir(&tasks).unwrap();
+            tasks.all(|task| {
+                // A thread that has ended since it was listed stands for good.
+                let stat = fs::read_to_string(task.unwrap().path().join("stat"));
+                let stat = stat.unwrap_or_else(|_| ") T".to_owned());
+                stat.rsplit(')').next().unwrap().trim().starts_with('T')
+            })
+        });
     }
 
     /// SIGKILL, and the wait for its effect.
