@@ -471,7 +471,7 @@ impl FrontChannel {
         self.waker.wake_if_asleep()
     }
 
-    /// Sleeps until the target has taken half of what waits in the ring, if that is enough to sleep
+    /// Sleeps until the target has taken three quarters of what waits in the ring, if that is enough to sleep
     /// for and at most `longest`: what arrives meanwhile shares one wake-up. True when it slept.
     pub fn pace(&self, longest: Duration) -> bool {
         /// Fewer are gone before the sleep has paid for itself.

@@ -65,7 +65,7 @@ impl Flush {
     }
 
     /// The thread is about to wait for events. While a target still has requests to take it may
-    /// as well sleep until half of them are taken: it is then woken once for all that arrived, not
+    /// as well sleep until most of them are taken: it is then woken once for all that arrived, not
     /// once for each.
     fn pace(&self) {
         /// What other connections of this thread may be made to wait.
