@@ -44,6 +44,18 @@ bench-once:
 instructions *ARGS:
     .ci/step instructions {{ ARGS }}
 
+# Whether the target library's API names only what it may of other crates.
+external-types:
+    .ci/step external_types
+
+# What a change breaks for applications that use the target library, since a revision or the last release.
+semver *REVISION:
+    .ci/step semver {{ REVISION }}
+
+# How much of the code the tests reach.
+coverage *ARGS:
+    .ci/step coverage {{ ARGS }}
+
 # Every interleaving of ring and wake-ups.
 loom:
     .ci/step loom

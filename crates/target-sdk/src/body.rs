@@ -87,7 +87,9 @@ impl http_body::Body for Body {
             Kind::Relayed(body) => {
                 let frame = ready!(Pin::new(&mut body.incoming).poll_frame(cx));
                 body.ended |= frame.is_none();
-                Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Relayed)))
+                Poll::Ready(
+                    frame.map(|frame| frame.map_err(|error| BodyError::Relayed(error.into()))),
+                )
             }
         }
     }

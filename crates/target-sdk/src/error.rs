@@ -2,6 +2,8 @@
 
 use ostler_delegation::QueueError;
 
+use crate::BoxError;
+
 /// Opening a request queue failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -41,5 +43,5 @@ pub enum BodyError {
     Io(#[source] std::io::Error),
     /// A relayed body failed.
     #[error("the relayed body failed")]
-    Relayed(#[source] hyper::Error),
+    Relayed(#[source] BoxError),
 }

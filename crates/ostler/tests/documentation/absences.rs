@@ -16,7 +16,10 @@ fn places(crates: &[&str], said: &str) -> BTreeSet<String> {
                 continue;
             }
             let code = text(&file);
-            let code = code.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+            let code = code
+                .split("#[cfg(test)]\nmod tests {")
+                .next()
+                .unwrap_or_default();
             let mut lines = code.lines().map(str::trim_start);
             if lines.any(|line| !line.starts_with("//") && said.is_match(line)) {
                 places.insert(path.trim_start_matches("crates/").to_owned());
