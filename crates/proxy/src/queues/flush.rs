@@ -93,16 +93,22 @@ impl Flush {
     /// The thread is about to wait, and will not if that finds something to do: tasks are woken by it
     /// then.
     fn listen_all(&self) {
-        let listening = self.listening.take();
-        let still = listening.into_iter().filter(Channel::before_waiting);
-        let still: Vec<_> = still.collect();
-        self.listening.borrow_mut().extend(still);
+        let mut listening = self.listening.take();
+        listening.retain(Channel::before_waiting);
+        self.put_back(listening);
     }
 
     fn hear_all(&self) {
-        for channel in self.listening.borrow().clone() {
-            channel.after_waiting();
-        }
+        let listening = self.listening.take();
+        listening.iter().for_each(Channel::after_waiting);
+        self.put_back(listening);
+    }
+
+    /// Beside those that have come meanwhile.
+    fn put_back(&self, mut listening: Vec<Rc<Channel>>) {
+        let mut come = self.listening.borrow_mut();
+        listening.append(&mut come);
+        *come = listening;
     }
 
     /// Makes this thread's waits paced by this.

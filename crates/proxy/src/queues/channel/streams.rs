@@ -147,7 +147,11 @@ impl Channel {
 
     /// Has a waker woken once there may be room in the ring.
     pub(in crate::queues) fn wait_for_room(self: &Rc<Self>, waker: &Waker) {
-        self.streams.room.borrow_mut().push(waker.clone());
+        let mut waiting = self.streams.room.borrow_mut();
+        if !waiting.iter().any(|known| known.will_wake(waker)) {
+            waiting.push(waker.clone());
+        }
+        drop(waiting);
         if self.dead.get() {
             self.streams.call_for_room();
         } else {
