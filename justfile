@@ -72,6 +72,10 @@ fuzz SECONDS="10" TARGET="":
 python *ARGS:
     .ci/step python {{ ARGS }}
 
+# The package for Node.
+node:
+    .ci/step node
+
 # Unit, integration, end-to-end and documentation tests.
 test *ARGS:
     .ci/step test {{ ARGS }}

@@ -73,17 +73,17 @@ static PLAIN: LazyLock<PathBuf> = LazyLock::new(|| compile_shared("plain", &[]))
 mod by_poll {
     use super::*;
 
-    holds_for!(Program::new(|| Command::new(&*PLAIN)));
+    holds_for!(Some(Program::new(|| Command::new(&*PLAIN))));
 }
 
 mod by_callback {
     use super::*;
 
-    holds_for!(Program::new(|| {
+    holds_for!(Some(Program::new(|| {
         let mut command = Command::new(&*PLAIN);
         command.arg("--callback");
         command
-    }));
+    })));
 }
 
 /// Everything that the example does, once, and an end in peace.

@@ -2,6 +2,7 @@
 //! of each.
 
 mod c;
+mod node;
 mod suite;
 
 use std::process::Command;
