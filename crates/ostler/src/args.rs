@@ -52,6 +52,8 @@ pub(crate) enum Command {
     Queues(QueuesArgs),
     /// Start a front and two targets, and show what delegation does.
     Demo(DemoArgs),
+    /// Write manual pages and shell completions, for packages.
+    Manual(ManualArgs),
 }
 
 /// What a front runs by, which is also what is checked.
@@ -202,6 +204,13 @@ pub(crate) enum SchemaFormat {
     Json,
     /// A page that describes every key.
     Markdown,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ManualArgs {
+    /// Where to write them; made if it is missing.
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]

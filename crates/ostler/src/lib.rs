@@ -48,6 +48,7 @@ mod files;
 mod front_configuration;
 mod in_force;
 mod logging;
+mod manual;
 mod protection_keys;
 mod queues;
 mod readiness;
@@ -83,6 +84,7 @@ pub fn run_with(steps: StepRegistry) -> ExitCode {
         Command::SampleTarget(arguments) => sample_target::run(arguments),
         Command::Queues(arguments) => queues::list(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Manual(arguments) => manual::write(&arguments),
     };
     match done {
         Ok(code) => code,

@@ -2,6 +2,8 @@
 
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::json;
 
@@ -206,4 +208,118 @@ fn the_service_manager_is_told_how_the_front_is() {
             .any(|line| line.starts_with("EXTEND_TIMEOUT_USEC="))
     );
     eventually("the new front ends", || has_ended(pid));
+}
+
+/// A file of those that are installed.
+fn packaged(name: &str) -> PathBuf {
+    let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging");
+    packaging.join(name)
+}
+
+#[test]
+fn the_installed_configuration_has_no_mistake_and_its_endpoint_is_the_socket_unit_s() {
+    let sandbox = Sandbox::new();
+    let file = packaged("ostler.json");
+    sandbox.output(&["check", "--strict", "--config", file.to_str().unwrap()]);
+    let unit = std::fs::read_to_string(packaged("ostler.socket")).unwrap();
+    let configuration = std::fs::read_to_string(file).unwrap();
+    let names = unit
+        .lines()
+        .filter_map(|line| line.strip_prefix("FileDescriptorName="));
+    for name in names {
+        assert!(
+            configuration.contains(&format!("\"{name}\": {{ \"Url\"")),
+            "{name}"
+        );
+    }
+}
+
+/// Where there is systemd to ask.
+#[test]
+fn systemd_finds_nothing_wrong_with_the_units_and_little_exposed() {
+    let sandbox = Sandbox::new();
+    let program = env!("CARGO_BIN_EXE_ostler");
+    for name in ["ostler.service", "ostler.socket"] {
+        let unit = std::fs::read_to_string(packaged(name)).unwrap();
+        let unit = unit.replace("/usr/bin/ostler", program);
+        std::fs::write(sandbox.path().join(name), unit).unwrap();
+    }
+    let analyze = |arguments: &[&str]| {
+        let mut command = Command::new("systemd-analyze");
+        command.args(arguments).current_dir(sandbox.path()).output()
+    };
+    let units = ["./ostler.service", "./ostler.socket"];
+    let verified = match analyze(&["verify", "--man=no", units[0], units[1]]) {
+        Ok(verified) => verified,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            eprintln!("not verified: there is no systemd-analyze here");
+            return;
+        }
+        Err(error) => panic!("{error}"),
+    };
+    let said = String::from_utf8_lossy(&verified.stderr);
+    // Of others' units it may say what it likes.
+    let own: Vec<_> = said
+        .lines()
+        .filter(|line| line.contains("ostler."))
+        .collect();
+    assert!(own.is_empty(), "{own:#?}");
+    // From 0 to 100; a service without any protection has 96.
+    let arguments = ["security", "--offline=yes", "--threshold=25", units[0]];
+    let exposed = analyze(&arguments).unwrap();
+    assert!(exposed.status.success(), "{exposed:?}");
+}
+
+/// Where packages of Debian can be made.
+#[test]
+fn a_debian_package_has_what_a_service_needs() {
+    let sandbox = Sandbox::new();
+    let package = sandbox.path().join("ostler.deb");
+    let made = match Command::new("dpkg-deb").arg("--version").output() {
+        Ok(_) => Command::new(packaged("deb"))
+            .arg(env!("CARGO_BIN_EXE_ostler"))
+            .arg(&package)
+            .output()
+            .unwrap(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            eprintln!("not packaged: there is no dpkg-deb here");
+            return;
+        }
+        Err(error) => panic!("{error}"),
+    };
+    assert!(made.status.success(), "{made:?}");
+    let listed = Command::new("dpkg-deb")
+        .arg("--contents")
+        .arg(&package)
+        .output()
+        .unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    for path in [
+        "/usr/bin/ostler",
+        "/usr/lib/systemd/system/ostler.service",
+        "/usr/lib/systemd/system/ostler.socket",
+        "/usr/lib/sysusers.d/ostler.conf",
+        "/usr/lib/tmpfiles.d/ostler.conf",
+        "/etc/ostler/ostler.json",
+        "/usr/share/man/man1/ostler.1.gz",
+        "/usr/share/man/man1/ostler-run.1.gz",
+        "/usr/share/bash-completion/completions/ostler",
+        "/usr/share/zsh/vendor-completions/_ostler",
+        "/usr/share/fish/vendor_completions.d/ostler.fish",
+    ] {
+        let is_there = listed
+            .lines()
+            .any(|line| line.ends_with(&format!(" .{path}")));
+        assert!(is_there, "{path} is missing in {listed}");
+    }
+    assert!(
+        listed.lines().all(|line| line.contains(" root/root ")),
+        "{listed}"
+    );
+    let said = Command::new("dpkg-deb")
+        .arg("--info")
+        .arg(&package)
+        .arg("conffiles")
+        .output();
+    assert_eq!(said.unwrap().stdout, b"/etc/ostler/ostler.json\n");
 }
