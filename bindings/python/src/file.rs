@@ -2,15 +2,53 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::ops::Range;
 use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use ostler_target::SendFile;
 use tokio::task::JoinHandle;
 
 /// Bytes read at a time, and so the most that one response holds of a file.
 const PIECE: u64 = 256 * 1024;
+
+/// A part of a file that an application answers with.
+#[derive(Debug)]
+pub(crate) struct FilePart {
+    file: File,
+    /// `start <= end`
+    part: Range<u64>,
+}
+
+impl FilePart {
+    /// Opens a file; without a length, all that is behind the offset.
+    pub(crate) fn open(path: &Path, offset: u64, length: Option<u64>) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let end = file.metadata()?.len();
+        let start = offset.min(end);
+        let end = length.map_or(end, |length| start.saturating_add(length).min(end));
+        Ok(Self {
+            file,
+            part: start..end,
+        })
+    }
+
+    /// The response that the target library sends without copying it.
+    pub(crate) fn into_send_file(self) -> io::Result<SendFile> {
+        SendFile::part(self.file, self.part)
+    }
+
+    /// The rest of a response whose head has gone.
+    pub(crate) fn into_body(mut self) -> io::Result<FileBody> {
+        self.file.seek(SeekFrom::Start(self.part.start))?;
+        Ok(FileBody {
+            left: self.part.end - self.part.start,
+            reading: Reading::Idle(Some(self.file)),
+        })
+    }
+}
 
 /// A part of a file, read on the runtime's blocking threads as the client takes it.
 #[derive(Debug)]
@@ -26,24 +64,6 @@ enum Reading {
 }
 
 impl FileBody {
-    /// Opens a file; without a length, all that is behind the offset.
-    pub(crate) fn open(path: &Path, offset: u64, length: Option<u64>) -> io::Result<Self> {
-        let mut file = File::open(path)?;
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            let text = format!("{} is no file", path.display());
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-        }
-        if offset > 0 {
-            file.seek(SeekFrom::Start(offset))?;
-        }
-        let there = metadata.len().saturating_sub(offset);
-        Ok(Self {
-            left: length.map_or(there, |length| length.min(there)),
-            reading: Reading::Idle(Some(file)),
-        })
-    }
-
     /// Bytes to come.
     pub(crate) fn left(&self) -> u64 {
         self.left

@@ -170,6 +170,8 @@ def test_a_file_is_sent_by_its_path(app, web, tmp_path):
     response = web.get(f"/{app}/file", params={"path": str(path)})
     assert response.content == path.read_bytes()
     assert response.headers["content-length"] == str(path.stat().st_size)
+    part = web.get(f"/{app}/file", params={"path": str(path)}, headers={"Range": "bytes=5-14"})
+    assert (part.status_code, part.content) == (206, path.read_bytes()[5:15])
     assert web.get(f"/{app}/file", params={"path": "/no/such/file"}).status_code == 500
 
 

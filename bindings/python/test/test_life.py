@@ -48,7 +48,7 @@ class Asking:
         assert not self.failures, self.failures[:3]
 
 
-def holding(raw, folder, pid=None):
+def holding(folder, pid=None):
     """Waits until an application is in a request that it holds."""
     pattern = "entered-*" if pid is None else f"entered-{pid}*"
     eventually(lambda: list(folder.glob(pattern)))
@@ -58,7 +58,7 @@ def test_what_has_begun_is_finished_when_an_instance_stops(program, start, queue
     app = start(program)
     request = f"GET /{queue}/pid?hold={tmp_path} HTTP/1.1\r\nHost: a\r\n\r\n"
     with Raw(clear_front.address, request) as raw:
-        holding(raw, tmp_path, app.pid)
+        holding(tmp_path, app.pid)
         app.process.terminate()
         eventually(lambda: app.said("Stopping"))
         (tmp_path / "go").touch()
@@ -89,10 +89,10 @@ def test_a_request_of_an_instance_that_is_killed_goes_to_another(program, start,
     first = start(program)
     request = f"GET /{queue}/pid?hold={tmp_path} HTTP/1.1\r\nHost: a\r\n\r\n"
     with Raw(clear_front.address, request) as raw:
-        holding(raw, tmp_path, first.pid)
+        holding(tmp_path, first.pid)
         second = start(program)
         first.process.kill()
-        holding(raw, tmp_path, second.pid)
+        holding(tmp_path, second.pid)
         (tmp_path / "go").touch()
         assert raw.until(str(second.pid).encode()).startswith(b"HTTP/1.1 200 ")
 
@@ -126,6 +126,20 @@ def test_workers_are_replaced_one_by_one_without_a_request_lost(program, start, 
         new = set(app.serving()[2:])
         eventually(lambda: new <= set(asking.pids))
         eventually(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in old))
+
+
+def test_an_interrupt_from_the_terminal_is_no_second_one(program, start, queue, clear_front, tmp_path):
+    app = start(program, "--workers", "2", processes=2)
+    request = f"GET /{queue}/pid?hold={tmp_path} HTTP/1.1\r\nHost: a\r\n\r\n"
+    with Raw(clear_front.address, request) as raw:
+        holding(tmp_path)
+        # A terminal's goes to every process.
+        for pid in [*app.serving(), app.pid]:
+            os.kill(pid, signal.SIGINT)
+        eventually(lambda: sum("Stopping" in line for line in list(app.errors)) == 2)
+        (tmp_path / "go").touch()
+        assert raw.until(b"\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+    assert app.wait() == 0
 
 
 def test_workers_become_more_and_less(start):
@@ -169,7 +183,7 @@ def test_too_many_requests_at_a_time_are_a_503(start, queue, clear_front, plain_
     app = start("asgi_app:app", "--limit-concurrency", "1")
     request = f"GET /{queue}/pid?hold={tmp_path} HTTP/1.1\r\nHost: a\r\n\r\n"
     with Raw(clear_front.address, request) as raw:
-        holding(raw, tmp_path, app.pid)
+        holding(tmp_path, app.pid)
         assert plain_web.get(f"/{queue}/pid").status_code == 503
         (tmp_path / "go").touch()
         raw.until(str(app.pid).encode())
@@ -186,7 +200,7 @@ def test_what_does_not_end_is_cut_off_in_time(program, start, queue, clear_front
     app = start(program, "--timeout-graceful-shutdown", "0.2")
     request = f"GET /{queue}/pid?hold={tmp_path} HTTP/1.1\r\nHost: a\r\n\r\n"
     with Raw(clear_front.address, request) as raw:
-        holding(raw, tmp_path, app.pid)
+        holding(tmp_path, app.pid)
         app.process.terminate()
         assert app.wait() == 0
     eventually(lambda: app.said("before everything was answered"))
@@ -209,6 +223,12 @@ def test_an_application_need_not_know_of_its_lifespan(start, queue, plain_web):
     assert second.said("Serving")
     refused = start("asgi_app:fail", "--lifespan", "on", processes=0)
     assert refused.wait() == 3
+
+
+def test_a_file_of_variables_is_read_first(start, tmp_path):
+    (tmp_path / "variables").write_text("FAIL_STARTUP=1\n")
+    app = start("asgi_app:app", "--env-file", tmp_path / "variables", processes=0)
+    assert app.wait() == 3
 
 
 def test_what_cannot_be_imported_is_said(start):

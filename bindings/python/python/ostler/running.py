@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -21,6 +21,9 @@ from .options import Interface, QueueOptions, ServeOptions
 from .queue import Queue
 
 logger = logging.getLogger("ostler.error")
+
+# What stops a process that somebody has started; one that a supervisor has started stops when that says so.
+STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 # The status of a process that did not come to serve, as uvicorn's.
 STARTUP_FAILURE = 3
@@ -84,7 +87,11 @@ def run_settings(settings: Settings) -> int:
     return run_worker(settings, lambda: None)
 
 
-def run_worker(settings: Settings, ready: Callable[[], None]) -> int:
+def run_worker(
+    settings: Settings,
+    ready: Callable[[], None],
+    stopping: Sequence[signal.Signals] = STOPPING,
+) -> int:
     """Serves an application in this process; `ready` is called once it does."""
     log.configure(settings.log_level, settings.log_config)
     if settings.env_file is not None:
@@ -99,21 +106,24 @@ def run_worker(settings: Settings, ready: Callable[[], None]) -> int:
         interface = settings.interface
         if interface == "auto":
             interface = interface_of(app)
-        if interface == "asgi3":
-            run_asgi(settings, app, ready)
-        else:
-            run_wsgi(settings, app, ready)
+        run_interface = run_asgi if interface == "asgi3" else run_wsgi
+        run_interface(settings, app, ready, stopping)
     except (ImportFailed, LifespanFailed, QueueError) as error:
         logger.error("%s", error, exc_info=error.__cause__)
         return STARTUP_FAILURE
     return 0
 
 
-def run_asgi(settings: Settings, app: Any, ready: Callable[[], None]) -> None:
+def run_asgi(
+    settings: Settings,
+    app: Any,
+    ready: Callable[[], None],
+    stopping: Sequence[signal.Signals],
+) -> None:
     loop = loop_factory(settings.loop)()
     asyncio.set_event_loop(loop)
     try:
-        loop.run_until_complete(serve_asgi(settings, app, ready))
+        loop.run_until_complete(serve_asgi(settings, app, ready, stopping))
     finally:
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.run_until_complete(loop.shutdown_default_executor())
@@ -121,7 +131,12 @@ def run_asgi(settings: Settings, app: Any, ready: Callable[[], None]) -> None:
         loop.close()
 
 
-async def serve_asgi(settings: Settings, app: Any, ready: Callable[[], None]) -> None:
+async def serve_asgi(
+    settings: Settings,
+    app: Any,
+    ready: Callable[[], None],
+    stopping: Sequence[signal.Signals],
+) -> None:
     options = settings.serve_options
     lifespan = Lifespan(app, options.lifespan)
     await lifespan.start()
@@ -131,7 +146,7 @@ async def serve_asgi(settings: Settings, app: Any, ready: Callable[[], None]) ->
         loop = asyncio.get_running_loop()
         serving = loop.create_task(queue.serve(app, options, lifespan.state))
         stop = stopper(queue, options, loop.call_later, serving.cancel)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in stopping:
             loop.add_signal_handler(number, stop)
         announce(settings)
         ready()
@@ -143,7 +158,12 @@ async def serve_asgi(settings: Settings, app: Any, ready: Callable[[], None]) ->
         await lifespan.stop()
 
 
-def run_wsgi(settings: Settings, app: Any, ready: Callable[[], None]) -> None:
+def run_wsgi(
+    settings: Settings,
+    app: Any,
+    ready: Callable[[], None],
+    stopping: Sequence[signal.Signals],
+) -> None:
     options = settings.serve_options
     queue = Queue(settings.queue, options=settings.queue_options)
 
@@ -160,7 +180,7 @@ def run_wsgi(settings: Settings, app: Any, ready: Callable[[], None]) -> None:
         timer.start()
 
     stop = stopper(queue, options, later, abort)
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in stopping:
         signal.signal(number, lambda *_: stop())
     announce(settings)
     ready()

@@ -236,4 +236,4 @@ def run_if_worker() -> int | None:
     def ready() -> None:
         os.write(descriptor, b"!")
 
-    return run_worker(Settings.from_json(settings), ready)
+    return run_worker(Settings.from_json(settings), ready, [signal.SIGTERM])

@@ -8,7 +8,7 @@ use pyo3::PyResult;
 use pyo3::exceptions::PyRuntimeError;
 
 use super::HIGH_WATER;
-use crate::file::FileBody;
+use crate::file::{FileBody, FilePart};
 
 /// How far a response has come.
 #[derive(Debug, Default)]
@@ -39,6 +39,7 @@ pub(crate) enum Content {
     Whole(Bytes),
     /// Comes by `HttpExchange::poll_piece`.
     Pieces,
+    /// What the pieces have turned out to be.
     File(FileBody),
 }
 
@@ -116,24 +117,25 @@ impl Outgoing {
     }
 
     /// Takes a file for the whole body.
-    pub(super) fn file(&mut self, file: FileBody) -> PyResult<()> {
-        match std::mem::take(self) {
+    pub(super) fn file(&mut self, file: FilePart) -> PyResult<()> {
+        match self {
             Self::Head(head) => {
-                *self = Self::Ready(head.with(Content::File(file)), None);
+                let file = file.into_send_file()?;
+                // Nothing stands behind a file.
+                head.trailers = false;
+                self.begin(Bytes::new(), false);
+                if let Self::Ready(response, None) = self {
+                    response.extensions_mut().insert(file);
+                }
                 Ok(())
             }
-            Self::Ready(response, Some(mut pieces)) if pieces.is_untouched => {
-                pieces.give(file);
-                *self = Self::Ready(response, Some(pieces));
+            Self::Ready(_, Some(pieces)) | Self::Sending(pieces) if pieces.is_untouched => {
+                pieces.file = Some(file.into_body()?);
+                pieces.is_untouched = false;
+                pieces.is_whole = true;
                 Ok(())
             }
-            Self::Sending(mut pieces) if pieces.is_untouched => {
-                pieces.give(file);
-                *self = Self::Sending(pieces);
-                Ok(())
-            }
-            other => {
-                *self = other;
+            _ => {
                 let text = "a file follows the response's start and is its whole body";
                 Err(PyRuntimeError::new_err(text))
             }
@@ -271,12 +273,6 @@ impl Head {
 }
 
 impl Pieces {
-    fn give(&mut self, file: FileBody) {
-        self.file = Some(file);
-        self.is_untouched = false;
-        self.is_whole = true;
-    }
-
     fn push(&mut self, data: Bytes, more: bool) -> bool {
         self.is_untouched = false;
         self.expected = self

@@ -14,7 +14,7 @@ use super::incoming::{Progress, Received, joined};
 use super::outgoing::{Head, Outgoing};
 use super::waiting::sleep;
 use super::{HttpExchange, gone};
-use crate::file::FileBody;
+use crate::file::FilePart;
 use crate::from_python::{bytes_of, fields_of, status_of};
 
 /// A request that an application answers.
@@ -110,7 +110,7 @@ impl PyHttpExchange {
     /// Sends a file, or a part of it, as the whole body.
     #[pyo3(signature = (path, offset = 0, length = None))]
     fn file(&self, path: PathBuf, offset: u64, length: Option<u64>) -> PyResult<()> {
-        let file = FileBody::open(&path, offset, length)?;
+        let file = FilePart::open(&path, offset, length)?;
         let mut state = self.0.lock();
         if state.over {
             return Err(gone());
