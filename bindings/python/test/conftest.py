@@ -20,7 +20,7 @@ APPS = {
     "django-wsgi": ["django_app:wsgi"],
 }
 # Queues of tests that start and stop applications.
-OWN = [f"own-{number}" for number in range(40)]
+OWN = [f"own-{number}" for number in range(100)]
 
 
 @pytest.fixture(scope="session")

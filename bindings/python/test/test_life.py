@@ -75,13 +75,14 @@ def test_a_lifespan_ends_behind_the_last_request(start, queue, plain_web):
 
 
 def test_restarting_the_only_instance_loses_nothing(program, start, queue, plain):
-    app = start(program)
+    # The queue stays, so that requests wait for as long as it takes.
+    app = start(program, "--keep-queue")
     with Asking(plain, f"/{queue}/pid") as asking:
         for _ in range(2):
             eventually(lambda: app.pid in asking.pids)
             app.process.terminate()
             assert app.wait() == 0
-            app = start(program)
+            app = start(program, "--keep-queue")
         eventually(lambda: app.pid in asking.pids)
 
 
@@ -166,7 +167,7 @@ async def app(scope, receive, send):
         hidden.mkdir()
         (hidden / "watchfiles.py").write_text("raise ImportError")
     path = str(tmp_path / "hidden")
-    watched = ["--app-dir", tmp_path, "--reload", "--reload-dir", tmp_path]
+    watched = ["--app-dir", tmp_path, "--reload", "--reload-dir", tmp_path, "--keep-queue"]
     app = start("edited:app", *watched, PYTHONPATH=path)
     with Asking(plain, f"/{queue}/", threads=1) as asking:
         eventually(lambda: 1 in asking.pids)
