@@ -9,10 +9,10 @@ use ostler_config::schema::{MatchConfig, RouteConfig};
 use ostler_delegation::entry::{Completed, ExchangeKey};
 use ostler_delegation::{Disposition, Ending};
 use ostler_http1::{
-    BodyLength, HeadDecoder, HeadProgress, Limits, RequestFacts as HeadFacts, RequestHead,
-    ResponseHead, Version, encode_response_head,
+    BodyLength, HeadDecoder, HeadProgress, Limits, RequestFacts, RequestHead, ResponseHead,
+    Version, encode_response_head,
 };
-use ostler_model::{FastRandom, RandomSource, RequestFacts, RouteModel, RouteTable};
+use ostler_model::{FastRandom, RandomSource, RequestView, RouteModel, RouteTable};
 use ostler_shm::{Consumer, OwnRegion, Producer, RegionSpec};
 
 /// One of the hot paths.
@@ -111,7 +111,7 @@ fn response_head_written() -> Box<dyn FnMut()> {
     ] {
         fields.insert(name, HeaderValue::from_static(value));
     }
-    let request = HeadFacts {
+    let request = RequestFacts {
         version: Version::Http11,
         is_head: false,
         is_connect: false,
@@ -146,7 +146,7 @@ struct Request {
     path: String,
 }
 
-impl RequestFacts for Request {
+impl RequestView for Request {
     fn method(&self) -> &str {
         "GET"
     }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use ostler_config::schema::{MatchConfig, RouteConfig};
-use ostler_model::{FastRandom, Found, RandomSource, RequestFacts, RouteModel, RouteTable};
+use ostler_model::{FastRandom, Found, RandomSource, RequestView, RouteModel, RouteTable};
 
 struct Request {
     path: String,
     authority: String,
 }
 
-impl RequestFacts for Request {
+impl RequestView for Request {
     fn method(&self) -> &str {
         "GET"
     }

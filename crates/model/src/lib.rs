@@ -6,10 +6,10 @@
 //!
 //! ```
 //! use ostler_config::schema::{ClusterConfig, DestinationConfig, MatchConfig, ProxyConfig, RouteConfig};
-//! use ostler_model::{Found, ProxyModel, RequestFacts};
+//! use ostler_model::{Found, ProxyModel, RequestView};
 //!
 //! struct Request(&'static str);
-//! impl RequestFacts for Request {
+//! impl RequestView for Request {
 //!     fn method(&self) -> &str { "GET" }
 //!     fn path(&self) -> &str { self.0 }
 //!     fn query(&self) -> Option<&str> { None }
@@ -74,7 +74,7 @@ pub use proxy_model::ProxyModel;
 pub use random::{FastRandom, RandomSource};
 pub use registry::{DuplicatePolicy, PolicyRegistry};
 pub use route::{
-    ConfigurationRules, Found, HostError, HostPattern, PathTemplate, RequestFacts, RouteBuildError,
+    ConfigurationRules, Found, HostError, HostPattern, PathTemplate, RequestView, RouteBuildError,
     RouteModel, RouteRules, RouteTable, TemplateError,
 };
 pub use session_affinity::{AffinityFailurePolicy, SessionAffinity, SessionAffinityPolicy};

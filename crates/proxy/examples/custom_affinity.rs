@@ -15,7 +15,7 @@ use demonstration::{
 use ostler_config::schema::SessionAffinityConfig;
 use ostler_model::session_affinity::{Affinity, KeyField, UnixSeconds};
 use ostler_model::{
-    AffinityFailurePolicy, DestinationState, PolicyRegistry, ProxyModel, RequestFacts,
+    AffinityFailurePolicy, DestinationState, PolicyRegistry, ProxyModel, RequestView,
     SessionAffinityPolicy,
 };
 use ostler_proxy::Pipeline;
@@ -30,7 +30,7 @@ impl SessionAffinityPolicy for ByInitial {
 
     fn find<'a>(
         &self,
-        request: &dyn RequestFacts,
+        request: &dyn RequestView,
         config: &SessionAffinityConfig,
         available: &'a [Arc<DestinationState>],
     ) -> Affinity<'a> {
@@ -50,7 +50,7 @@ impl SessionAffinityPolicy for ByInitial {
     /// The client knows who it is: there is nothing to tell it.
     fn key_field(
         &self,
-        _request: &dyn RequestFacts,
+        _request: &dyn RequestView,
         _config: &SessionAffinityConfig,
         _destination: &DestinationState,
         _now: UnixSeconds,

@@ -7,7 +7,7 @@ use ostler_model::session_affinity::{Affinity, UnixSeconds};
 use ostler_model::{DestinationState, SessionAffinity};
 
 use crate::context::ExchangeContext;
-use crate::facts::Facts;
+use crate::head_view::HeadView;
 
 /// Narrows the available destinations to the one the client belongs to. False when the failure
 /// policy has the request answered 503.
@@ -16,7 +16,7 @@ use crate::facts::Facts;
 pub(crate) fn find(context: &mut ExchangeContext<'_>, affinity: Arc<SessionAffinity>) -> bool {
     let found = {
         let available = context.available_destinations();
-        let request = Facts(context.head(), context.is_https());
+        let request = HeadView(context.head(), context.is_https());
         let found = affinity.policy.find(&request, &affinity.config, available);
         match found {
             Affinity::Found(destination) => Ok(Arc::clone(destination)),
@@ -71,7 +71,7 @@ pub(crate) fn issue_key(context: &mut ExchangeContext<'_>, destination: &Destina
     };
     context.bind_from_here(Arc::clone(&affinity));
     let now = UnixSeconds(crate::clock::seconds_since_1970());
-    let request = Facts(context.head(), context.is_https());
+    let request = HeadView(context.head(), context.is_https());
     let field = affinity
         .policy
         .key_field(&request, &affinity.config, destination, now);

@@ -12,7 +12,7 @@ use ostler_config::schema::{
 use ostler_model::provider::{ConfigManager, InMemoryConfigProvider, ReloadError};
 use ostler_model::transforms::TransformProvider;
 use ostler_model::{
-    ClusterState, DestinationState, Found, PolicyRegistry, ProxyModel, RequestFacts, RouteModel,
+    ClusterState, DestinationState, Found, PolicyRegistry, ProxyModel, RequestView, RouteModel,
 };
 
 /// How clusters are called that stand in no configuration.
@@ -207,7 +207,7 @@ fn missing(provider: String) -> ReloadError {
 /// The one route is for every path.
 struct AnyRequest;
 
-impl RequestFacts for AnyRequest {
+impl RequestView for AnyRequest {
     fn method(&self) -> &str {
         "GET"
     }

@@ -14,9 +14,9 @@ use crate::client_side::{AfterExchange, ClientSide};
 use crate::context::ExchangeContext;
 use crate::delegation::{Delegated, Lost, Search, delegate, make_delegable, transformed};
 use crate::exchange_state::{Arrived, Exchange};
-use crate::facts::Facts;
 use crate::failing::Asked;
 use crate::forwarder::{self, GivenBack};
+use crate::head_view::HeadView;
 use crate::outcome::{ForwarderError, Mode};
 use crate::pipeline::{Flow, Step};
 use crate::queues::Rule;
@@ -58,7 +58,7 @@ pub(crate) async fn exchange(
         return arrived.answer(Why::File(file)).await;
     }
     let snapshot = worker.snapshot();
-    let facts = Facts(head, arrived.client_side.is_https());
+    let facts = HeadView(head, arrived.client_side.is_https());
     let route = match snapshot.routes.find(&facts) {
         Found::Route(route) => Arc::clone(route),
         other => {

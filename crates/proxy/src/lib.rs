@@ -28,7 +28,6 @@ mod endpoint;
 mod error_chain;
 mod exchange;
 mod exchange_state;
-mod facts;
 mod failing;
 mod forwarder;
 mod front;
@@ -36,6 +35,7 @@ mod front_options;
 mod front_thread;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod head_view;
 mod health;
 mod heartbeats;
 mod http2;

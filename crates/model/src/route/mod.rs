@@ -31,7 +31,7 @@ pub use template::{PathTemplate, TemplateError};
 pub use validate::{ConfigurationRules, RouteRules};
 
 /// What route matching reads of a request. Implemented by the proxy for its heads.
-pub trait RequestFacts {
+pub trait RequestView {
     /// The method as it was sent, case included.
     fn method(&self) -> &str;
 

@@ -1,6 +1,6 @@
 //! Requests made up for tests.
 
-use super::RequestFacts;
+use super::RequestView;
 
 /// A request that says what its parts say; to be changed by the methods named after them.
 #[derive(Debug, Clone)]
@@ -57,7 +57,7 @@ impl Request {
     }
 }
 
-impl RequestFacts for Request {
+impl RequestView for Request {
     fn method(&self) -> &str {
         &self.method
     }

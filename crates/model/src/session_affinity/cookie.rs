@@ -6,7 +6,7 @@ use ostler_config::schema::{CookieSameSite, CookieSecurePolicy, SessionAffinityC
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 
 use super::{KeyField, UnixSeconds};
-use crate::route::RequestFacts;
+use crate::route::RequestView;
 
 /// What .NET's `Uri.EscapeDataString` leaves alone (RFC 3986 section 2.3).
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
@@ -16,7 +16,7 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// The value of a cookie, decoded: the last of that name, compared without case. Empty is absent.
-pub(super) fn cookie(request: &dyn RequestFacts, name: &str) -> Option<String> {
+pub(super) fn cookie(request: &dyn RequestView, name: &str) -> Option<String> {
     let mut found = None;
     request.for_each_field_value("cookie", &mut |line| {
         for pair in line.split(|byte| matches!(byte, b';' | b',')) {
@@ -35,7 +35,7 @@ pub(super) fn cookie(request: &dyn RequestFacts, name: &str) -> Option<String> {
 
 /// The field that sets a cookie to a key.
 pub(super) fn key_cookie(
-    request: &dyn RequestFacts,
+    request: &dyn RequestView,
     config: &SessionAffinityConfig,
     key: &str,
     now: UnixSeconds,

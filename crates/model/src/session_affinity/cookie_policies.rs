@@ -8,7 +8,7 @@ use super::cookie::{cookie, key_cookie};
 use super::hash::DestinationHashes;
 use super::{Affinity, KeyField, SessionAffinityPolicy, UnixSeconds};
 use crate::destination::DestinationState;
-use crate::route::RequestFacts;
+use crate::route::RequestView;
 
 /// A cookie with a hash of the destination's id.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +43,7 @@ impl SessionAffinityPolicy for HashedCookie {
     /// Hashes compare exactly; the ids behind them do not (reference A6.1).
     fn find<'a>(
         &self,
-        request: &dyn RequestFacts,
+        request: &dyn RequestView,
         config: &SessionAffinityConfig,
         available: &'a [Arc<DestinationState>],
     ) -> Affinity<'a> {
@@ -58,7 +58,7 @@ impl SessionAffinityPolicy for HashedCookie {
 
     fn key_field(
         &self,
-        request: &dyn RequestFacts,
+        request: &dyn RequestView,
         config: &SessionAffinityConfig,
         destination: &DestinationState,
         now: UnixSeconds,

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use ostler_config::schema::SessionAffinityConfig;
 
 use crate::destination::DestinationState;
-use crate::route::RequestFacts;
+use crate::route::RequestView;
 
 pub use cookie_policies::HashedCookie;
 pub use failure::{Redistribute, Return503Error};
@@ -48,7 +48,7 @@ pub trait SessionAffinityPolicy: Send + Sync {
     /// Finds the destination of a request among those available.
     fn find<'a>(
         &self,
-        request: &dyn RequestFacts,
+        request: &dyn RequestView,
         config: &SessionAffinityConfig,
         available: &'a [Arc<DestinationState>],
     ) -> Affinity<'a>;
@@ -57,7 +57,7 @@ pub trait SessionAffinityPolicy: Send + Sync {
     /// client need not be told, or cannot be.
     fn key_field(
         &self,
-        request: &dyn RequestFacts,
+        request: &dyn RequestView,
         config: &SessionAffinityConfig,
         destination: &DestinationState,
         now: UnixSeconds,

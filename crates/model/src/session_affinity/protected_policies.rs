@@ -8,7 +8,7 @@ use super::cookie::{cookie, key_cookie};
 use super::protection::KeyRing;
 use super::{Affinity, KeyField, SessionAffinityPolicy, UnixSeconds};
 use crate::destination::DestinationState;
-use crate::route::RequestFacts;
+use crate::route::RequestView;
 
 /// A cookie with the encrypted id.
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ impl SessionAffinityPolicy for Cookie {
 
     fn find<'a>(
         &self,
-        request: &dyn RequestFacts,
+        request: &dyn RequestView,
         config: &SessionAffinityConfig,
         available: &'a [Arc<DestinationState>],
     ) -> Affinity<'a> {
@@ -55,7 +55,7 @@ impl SessionAffinityPolicy for Cookie {
 
     fn key_field(
         &self,
-        request: &dyn RequestFacts,
+        request: &dyn RequestView,
         config: &SessionAffinityConfig,
         destination: &DestinationState,
         now: UnixSeconds,
@@ -72,7 +72,7 @@ impl SessionAffinityPolicy for CustomHeader {
 
     fn find<'a>(
         &self,
-        request: &dyn RequestFacts,
+        request: &dyn RequestView,
         config: &SessionAffinityConfig,
         available: &'a [Arc<DestinationState>],
     ) -> Affinity<'a> {
@@ -96,7 +96,7 @@ impl SessionAffinityPolicy for CustomHeader {
 
     fn key_field(
         &self,
-        _request: &dyn RequestFacts,
+        _request: &dyn RequestView,
         config: &SessionAffinityConfig,
         destination: &DestinationState,
         _now: UnixSeconds,

@@ -15,7 +15,7 @@ struct Request {
     https: bool,
 }
 
-impl RequestFacts for Request {
+impl RequestView for Request {
     fn method(&self) -> &str {
         "GET"
     }

@@ -20,7 +20,7 @@ use http::{Method, Response, StatusCode};
 use ostler_config::schema::RouteConfig;
 
 use crate::random::RandomSource;
-use crate::route::{PathTemplate, RequestFacts, RouteBuildError};
+use crate::route::{PathTemplate, RequestView, RouteBuildError};
 
 pub use build::TransformsBuilder;
 pub use lines::join_lines;
@@ -86,7 +86,7 @@ impl Transforms {
     /// says otherwise.
     pub fn request<'a>(
         &'a self,
-        original: &'a dyn RequestFacts,
+        original: &'a dyn RequestView,
         ends: ConnectionEnds<'a>,
         method: Method,
         host: &'a HeaderValue,
@@ -103,7 +103,7 @@ impl Transforms {
     fn run_request<'a>(
         &'a self,
         steps: &[request::Step],
-        original: &'a dyn RequestFacts,
+        original: &'a dyn RequestView,
         ends: ConnectionEnds<'a>,
         method: Method,
         host: &'a HeaderValue,
@@ -132,7 +132,7 @@ impl Transforms {
     )]
     pub fn delegated_request<'a>(
         &'a self,
-        original: &'a dyn RequestFacts,
+        original: &'a dyn RequestView,
         ends: ConnectionEnds<'a>,
         method: Method,
         host: &'a HeaderValue,

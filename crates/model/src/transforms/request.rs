@@ -17,7 +17,7 @@ use super::path::{self, Removable, Slashes};
 use super::query::QueryParameters;
 use crate::random::RandomSource;
 use crate::route::escape::decode_path;
-use crate::route::{PathBinder, PathTemplate, RequestFacts};
+use crate::route::{PathBinder, PathTemplate, RequestView};
 
 /// A request transform of one's own.
 pub trait RequestTransform: Send + Sync {
@@ -27,7 +27,7 @@ pub trait RequestTransform: Send + Sync {
 
 /// A request on its way to a destination.
 pub struct OutgoingRequest<'a> {
-    original: &'a dyn RequestFacts,
+    original: &'a dyn RequestView,
     remote: Option<SocketAddr>,
     local: Option<SocketAddr>,
     client_certificate: Option<&'a [u8]>,
@@ -74,7 +74,7 @@ impl fmt::Debug for OutgoingRequest<'_> {
 
 impl<'a> OutgoingRequest<'a> {
     pub(super) fn new(
-        original: &'a dyn RequestFacts,
+        original: &'a dyn RequestView,
         ends: ConnectionEnds<'a>,
         template: Option<&'a PathTemplate>,
         method: Method,
@@ -107,7 +107,7 @@ impl<'a> OutgoingRequest<'a> {
     }
 
     /// The request as the client sent it.
-    pub fn original(&self) -> &dyn RequestFacts {
+    pub fn original(&self) -> &dyn RequestView {
         self.original
     }
 

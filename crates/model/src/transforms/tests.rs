@@ -18,7 +18,7 @@ struct Client {
     is_https: bool,
 }
 
-impl RequestFacts for Client {
+impl RequestView for Client {
     fn method(&self) -> &str {
         "GET"
     }

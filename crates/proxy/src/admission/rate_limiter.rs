@@ -18,7 +18,7 @@ use ostler_model::policies::{Acquired, Permit, Rejected, Waiting};
 use super::not_admitted::NotAdmitted;
 use crate::client_side::ClientSide;
 use crate::context::ExchangeContext;
-use crate::facts::Facts;
+use crate::head_view::HeadView;
 use crate::permits::Permits;
 
 /// Gets the exchange its permits.
@@ -39,7 +39,8 @@ pub(super) async fn acquire(
             client_side.worker().settle();
         }
         let client = context.client_address().map(|client| client.ip());
-        let acquired = limiter.acquire(now(), client, &Facts(context.head(), context.is_https()));
+        let acquired =
+            limiter.acquire(now(), client, &HeadView(context.head(), context.is_https()));
         let acquired = match acquired {
             Acquired::Permit(permit) => Ok(permit),
             Acquired::Rejected(rejected) => Err(rejected),

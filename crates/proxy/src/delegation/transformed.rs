@@ -10,7 +10,7 @@ use super::canonical::{canonical, decode_like, says_who_it_is, write_field, writ
 use crate::answer::Why;
 use crate::connection_fields::{is_hop_by_hop, is_listed_in_connection};
 use crate::exchange_state::Exchange;
-use crate::facts::Facts;
+use crate::head_view::HeadView;
 
 /// Applies the transforms of the exchange's route to its head: another head, whose body is delimited
 /// in the same way, or `None` where it stays as it is.
@@ -32,7 +32,7 @@ pub(crate) fn transformed(exchange: &Exchange<'_, '_>) -> Result<Option<Box<Requ
     let Ok(host) = HeaderValue::from_str(head.authority()) else {
         return Err(Why::NotTransformed);
     };
-    let facts = Facts(head, ends.is_https);
+    let facts = HeadView(head, ends.is_https);
     let made = exchange.worker().with_random(|random| {
         let copied = || copied(head);
         let says_who = says_who_it_is(head);

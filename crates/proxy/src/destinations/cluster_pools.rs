@@ -11,12 +11,13 @@ use ostler_config::schema::{
     HttpVersion, HttpVersionPolicy,
 };
 
-use super::connect::{Connector, Protocols};
+use super::connect::Connector;
 use super::connection_key::ConnectionKey;
 use super::connection_limit::ConnectionLimits;
 use super::destination::Destination;
 use super::messages::Messages;
 use super::pool::{Pool, PoolOptions};
+use super::protocols::Protocols;
 use super::request_error::RequestError;
 use super::tls::{self, TlsConfigs};
 use super::web_proxy::{Via, WebProxy};

@@ -13,23 +13,13 @@ use tokio_rustls::TlsConnector;
 use super::connection_key::ConnectionKey;
 use super::http1::{Http1, Stream};
 use super::http2::Http2;
+use super::protocols::Protocols;
 use super::send_error::SendError;
 use super::tls::{HandshakeError, TlsConfigs};
 use super::web_proxy::Via;
 
 /// How long opening a connection may take (YARP's fixed connect timeout).
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// What a connection may speak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Protocols {
-    /// HTTP/1.1.
-    Http1,
-    /// HTTP/2: by prior knowledge in clear text, by ALPN over TLS.
-    Http2,
-    /// What ALPN agrees on.
-    Either,
-}
 
 /// Opens connections to one endpoint.
 #[derive(Debug)]

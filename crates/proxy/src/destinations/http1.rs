@@ -25,7 +25,7 @@ use ostler_http1::{ResponseBodyDecoder, ResponseHead, ResponseHeadDecoder};
 
 use super::connection_limit::Permit;
 use super::interim::Interim;
-use super::pool::may_be_repeated;
+use super::retries::may_be_repeated;
 
 use body::Behind;
 pub(crate) use body::Http1Body;

@@ -15,9 +15,11 @@ mod http2;
 mod interim;
 mod messages;
 mod pool;
+mod protocols;
 mod relayed;
 mod request_error;
 mod response_body;
+mod retries;
 mod send_error;
 #[cfg(test)]
 mod testing;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use http::header::HOST;
 use http::request::Parts;
 use http::uri::{PathAndQuery, Scheme};
-use http::{Method, Request, Response, Uri, Version};
+use http::{Request, Response, Uri, Version};
 use http_body::Body as _;
 use tokio::sync::{Notify, oneshot};
 
@@ -21,19 +21,9 @@ use super::http2::{self, Http2};
 use super::interim::Interim;
 use super::relayed::Left;
 use super::response_body::ResponseBody;
+use super::retries::{IDLE_TIMEOUT, MOST_RETRIES, may_be_repeated};
 use super::send_error::SendError;
 use super::tunnel::Http2Tunnel;
-
-/// How long an unused connection is kept (reference B16.4).
-pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// How often a request is sent again that a destination has not processed (reference B10.3).
-pub(super) const MOST_RETRIES: u32 = 3;
-
-/// Whether a request without a body may be sent again that a destination may have processed (RFC 9110
-/// section 9.2.2). A PUT without one has said that there is nothing, and that has been sent.
-pub(super) fn may_be_repeated(method: &Method) -> bool {
-    method.is_safe() || *method == Method::DELETE
-}
 
 /// Connections to one endpoint.
 #[derive(Debug)]

@@ -12,8 +12,8 @@ use http_body::Body as _;
 use super::forward_body::ForwardBody;
 use super::http1::{Home, Http1, Http1Body};
 use super::interim::Interim;
-use super::pool::{IDLE_TIMEOUT, MOST_RETRIES, may_be_repeated};
 use super::response_body::ResponseBody;
+use super::retries::{IDLE_TIMEOUT, MOST_RETRIES, may_be_repeated};
 use super::send_error::SendError;
 
 /// How many unused ones are kept: each is a descriptor here and one in the target.

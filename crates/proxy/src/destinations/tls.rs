@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 
-use super::connect::Protocols;
+use super::protocols::Protocols;
 use crate::trust::{ServerVerifier, TrustStore, verify_tls12, verify_tls13};
 
 /// Settings for each choice of protocols; they differ in what ALPN offers.

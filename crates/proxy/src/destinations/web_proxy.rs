@@ -23,10 +23,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
-use super::connect::Protocols;
 use super::connection_key::{ConnectionKey, without_brackets};
 use super::forward_body::ForwardBody;
 use super::http1::{Http1, Stream};
+use super::protocols::Protocols;
 use super::request_error::RequestError;
 use super::send_error::SendError;
 use super::tls::TlsConfigs;

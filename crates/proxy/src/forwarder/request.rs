@@ -10,7 +10,7 @@ use ostler_model::transforms::{ConnectionEnds, Transforms, join_lines, path};
 
 use crate::connection_fields::{is_hop_by_hop, is_listed_in_connection};
 use crate::destinations::{Destination, LongTarget, RequestError};
-use crate::facts::Facts;
+use crate::head_view::HeadView;
 
 /// The request for a destination's address, and whether it asks for an upgrade.
 ///
@@ -104,7 +104,7 @@ pub(crate) fn transformed(
     // Checked here so that copying cannot fail later.
     let copied = copied(head, version)?;
     let method = method(head)?;
-    let facts = Facts(head, ends.is_https);
+    let facts = HeadView(head, ends.is_https);
     let made = transforms.request(&facts, ends, method, &destination.host, || copied, random);
     let outgoing = match made {
         Ok(outgoing) => outgoing,

@@ -18,7 +18,7 @@ use ostler_config::schema::{
 };
 
 use crate::ordinal;
-use crate::route::RequestFacts;
+use crate::route::RequestView;
 use partition::Partition;
 use partitions::Partitions;
 
@@ -53,7 +53,7 @@ impl RateLimiter {
     }
 
     /// Asks for a permit for a request.
-    pub fn acquire<R: RequestFacts + ?Sized>(
+    pub fn acquire<R: RequestView + ?Sized>(
         &self,
         now: Duration,
         client: Option<IpAddr>,

@@ -3,7 +3,7 @@
 use ostler_config::schema::{HeaderMatchConfig, HeaderMatchMode};
 
 use super::{Emptiness, Wanted};
-use crate::route::RequestFacts;
+use crate::route::RequestView;
 
 /// One entry of `Match:Headers`.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ impl HeaderRule {
     }
 
     /// Whether the request satisfies the rule.
-    pub(crate) fn holds<R: RequestFacts + ?Sized>(&self, request: &R) -> bool {
+    pub(crate) fn holds<R: RequestView + ?Sized>(&self, request: &R) -> bool {
         let mut emptiness = Emptiness::default();
         let mut found = false;
         request.for_each_field_value(&self.name, &mut |line| {

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use super::host_index::{HostClass, HostKey};
 use super::path_index::Leaf;
 use super::{CompiledRoute, Entry, Found, Index};
-use crate::route::RequestFacts;
+use crate::route::RequestView;
 use crate::route::host::RequestHost;
 use crate::route::method::MethodSet;
 use crate::route::path::RequestPath;
@@ -23,7 +23,7 @@ enum Kept {
 }
 
 impl Index {
-    pub(super) fn find<R: RequestFacts + ?Sized>(&self, request: &R) -> Found<'_> {
+    pub(super) fn find<R: RequestView + ?Sized>(&self, request: &R) -> Found<'_> {
         // Step 1: S, the routes whose templates fit the path by structure.
         let path = RequestPath::new(request.path());
         let mut leaves = Leaves::new();
@@ -42,7 +42,7 @@ impl Index {
         self.rank(&leaves, kept, key, request, &path)
     }
 
-    fn keep_by_method<R: RequestFacts + ?Sized>(
+    fn keep_by_method<R: RequestView + ?Sized>(
         &self,
         leaves: &[Leaf],
         request: &R,
@@ -81,7 +81,7 @@ impl Index {
 
     /// The host key whose routes stay, besides those without hosts. `None` when no key of a route
     /// that is left matches: then only those without hosts stay, if there are any.
-    fn choose_host_key<R: RequestFacts + ?Sized>(
+    fn choose_host_key<R: RequestView + ?Sized>(
         &self,
         leaves: &[Leaf],
         kept: Kept,
@@ -120,7 +120,7 @@ impl Index {
         Some((first.route, first.host_position))
     }
 
-    fn rank<R: RequestFacts + ?Sized>(
+    fn rank<R: RequestView + ?Sized>(
         &self,
         leaves: &[Leaf],
         kept: Kept,
@@ -195,7 +195,7 @@ impl Kept {
 }
 
 /// The method that a CORS preflight request asks for; `None` when the request is none.
-fn preflight_method<R: RequestFacts + ?Sized>(request: &R) -> Option<MethodSet> {
+fn preflight_method<R: RequestView + ?Sized>(request: &R) -> Option<MethodSet> {
     if !request.method().eq_ignore_ascii_case("OPTIONS") {
         return None;
     }

@@ -26,7 +26,7 @@ use super::path::RequestPath;
 use super::rules::{HeaderRule, QueryRule};
 use super::template::PathTemplate;
 use crate::ordinal;
-use crate::route::RequestFacts;
+use crate::route::RequestView;
 
 pub use build::RouteBuildError;
 use host_index::{HostIndex, HostKey};
@@ -74,7 +74,7 @@ impl RouteTable {
     ///
     /// Allocates nothing for an ordinary request: a path and a host in ASCII, without escapes and
     /// dot segments, that lead to few candidates without regular expressions.
-    pub fn find<R: RequestFacts + ?Sized>(&self, request: &R) -> Found<'_> {
+    pub fn find<R: RequestView + ?Sized>(&self, request: &R) -> Found<'_> {
         self.index.find(request)
     }
 
@@ -184,7 +184,7 @@ fn group_hash(leaf: Leaf, key: HostKey) -> u64 {
 
 impl CompiledRoute {
     /// Step 4: whether a request that came this far satisfies the rest.
-    fn accepts<R: RequestFacts + ?Sized>(&self, request: &R, path: &RequestPath<'_>) -> bool {
+    fn accepts<R: RequestView + ?Sized>(&self, request: &R, path: &RequestPath<'_>) -> bool {
         let Some(filters) = &self.filters else {
             return true;
         };

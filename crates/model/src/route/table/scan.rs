@@ -8,7 +8,7 @@ use crate::route::host::{HostName, HostPattern};
 use crate::route::path::RequestPath;
 use crate::route::rules::{HeaderRule, QueryRule};
 use crate::route::template::{Guard, PathTemplate, Segment};
-use crate::route::{RequestFacts, RouteModel};
+use crate::route::{RequestView, RouteModel};
 
 pub(super) struct Scan {
     routes: Vec<Route>,
@@ -84,7 +84,7 @@ impl Scan {
     }
 
     /// The outcome in words, as the tests write it.
-    pub(super) fn find<R: RequestFacts>(&self, request: &R) -> String {
+    pub(super) fn find<R: RequestView>(&self, request: &R) -> String {
         // Step 1.
         let path = RequestPath::new(request.path());
         let s = self.fitting(&path);
@@ -184,7 +184,7 @@ impl Route {
         !self.methods().is_empty() && !policy.is_empty()
     }
 
-    fn passes_filters<R: RequestFacts>(&self, request: &R, path: &RequestPath<'_>) -> bool {
+    fn passes_filters<R: RequestView>(&self, request: &R, path: &RequestPath<'_>) -> bool {
         let matches = &self.model.config.matches;
         let query = request.query().unwrap_or_default();
         self.template.matches(path)
@@ -226,7 +226,7 @@ fn class(key: &HostPattern) -> u8 {
     }
 }
 
-fn preflight<R: RequestFacts>(request: &R) -> Option<String> {
+fn preflight<R: RequestView>(request: &R) -> Option<String> {
     let values = |name| {
         let mut values = Vec::new();
         request.for_each_field_value(name, &mut |value| {

@@ -6,9 +6,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::destinations::connect::Protocols;
 use crate::destinations::connection_key::ConnectionKey;
 use crate::destinations::connection_limit::ConnectionLimits;
+use crate::destinations::protocols::Protocols;
 use crate::destinations::testing::{next, on_a_thread};
 
 /// What a destination does with one request.

@@ -1,12 +1,12 @@
 //! A request's head as route matching reads it.
 
 use ostler_http1::RequestHead;
-use ostler_model::RequestFacts;
+use ostler_model::RequestView;
 
 /// The view: the head, and whether it came over TLS.
-pub(crate) struct Facts<'a>(pub(crate) &'a RequestHead, pub(crate) bool);
+pub(crate) struct HeadView<'a>(pub(crate) &'a RequestHead, pub(crate) bool);
 
-impl RequestFacts for Facts<'_> {
+impl RequestView for HeadView<'_> {
     fn method(&self) -> &str {
         self.0.method()
     }
