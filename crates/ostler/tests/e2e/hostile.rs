@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ostler_shm::{ControlSocket, OwnRegion, RegionSpec};
 
 mod strangers;
+mod streams;
 mod targets;
 
 fn region(spec: RegionSpec) -> Arc<OwnRegion> {

@@ -72,7 +72,7 @@ impl Neighbours {
     }
 }
 
-struct Stop<'a>(&'a HostileQueue);
+pub(super) struct Stop<'a>(pub(super) &'a HostileQueue);
 
 impl Drop for Stop<'_> {
     fn drop(&mut self) {

@@ -12,7 +12,8 @@ use ostler_delegation::entry::{Completed, ExchangeKey, FrontEntry};
 use ostler_delegation::queue::{OpenOptions, QueueInstance};
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_delegation::{
-    Disposition, Ending, QueueName, QueueProperties, RequestQueueMode, Stage, UrlPrefix,
+    Disposition, Ending, PROTOCOL_MINOR, QueueName, QueueProperties, RequestQueueMode, Stage,
+    UrlPrefix,
 };
 use ostler_shm::{
     Consumer, ControlSocket, OwnRegion, PeerRegion, Producer, ReceiveError, RegionSpec, Waker,
@@ -137,8 +138,21 @@ impl<'a> Hello<'a> {
         }
     }
 
-    /// Answers as a right target does.
+    /// Answers as a right target does that takes no streams.
     pub(crate) fn accept(self) -> HostileChannel<'a> {
+        self.accept_by(&Self::welcome())
+    }
+
+    /// Answers as a right target of this build does.
+    pub(crate) fn accept_streams(self) -> HostileChannel<'a> {
+        let mut welcome = Self::welcome();
+        if let TargetMessage::Welcome { minor, .. } = &mut welcome {
+            *minor = PROTOCOL_MINOR;
+        }
+        self.accept_by(&welcome)
+    }
+
+    fn accept_by(self, welcome: &TargetMessage) -> HostileChannel<'a> {
         static REGIONS: AtomicU32 = AtomicU32::new(0);
         let name = format!("hostile-{}", REGIONS.fetch_add(1, Ordering::Relaxed));
         let own = OwnRegion::create(&name, self.spec).unwrap();
@@ -147,9 +161,7 @@ impl<'a> Hello<'a> {
         let peer = PeerRegion::map(descriptors.next().unwrap()).unwrap();
         let [_wake_target, wake_front] = [(); 2].map(|()| descriptors.next().unwrap());
         // A front that has lost interest says so by its end of the socket, at the next look.
-        let _ = self
-            .control
-            .send(&Self::welcome().encode(), &[own.descriptor()]);
+        let _ = self.control.send(&welcome.encode(), &[own.descriptor()]);
         HostileChannel {
             queue: self.queue,
             control: self.control,
@@ -197,7 +209,9 @@ impl HostileChannel<'_> {
             if !self.consumer.try_pop(&mut entry).unwrap() {
                 continue;
             }
-            if let Ok(FrontEntry::Request(key, _)) = FrontEntry::decode(&mut entry, &mut fields) {
+            if let Ok(FrontEntry::Request(key, _) | FrontEntry::Stream(key, _)) =
+                FrontEntry::decode(&mut entry, &mut fields)
+            {
                 return Some(key);
             }
         }
