@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
+use http::header::CONTENT_LENGTH;
+use hyper::upgrade::OnUpgrade;
 use ostler_delegation::entry::{Completed, ExchangeKey, ExchangeLimits, RequestEntry, directives};
 use ostler_delegation::target::TargetShared;
 use ostler_delegation::{Disposition, Ending};
@@ -205,8 +207,8 @@ fn deadline_of(limits: &ExchangeLimits, now_ns: u64) -> Option<(Instant, StatusC
     Some((clock::now().checked_add(left)?, status))
 }
 
-/// Calls a service as soon as it is ready; its errors and panics are a 500. Of a response that is a
-/// file, it makes the part that was asked for.
+/// Calls a service as soon as it is ready; its errors and panics are a 500, and so is a response that
+/// is none. Of a response that is a file, it makes the part that was asked for.
 pub(crate) async fn call<S, B>(
     service: &mut S,
     request: http::Request<Body>,
@@ -227,14 +229,41 @@ where
         .await
         .map_err(|error| failed(error.into()))?;
     let asked = AskedRange::of(&request);
+    let may_switch = request.extensions().get::<OnUpgrade>().is_some();
     let future = contain(|| service.call(request)).map_err(panicked)?;
     let future = std::pin::pin!(future);
     match Contained(future).await.map_err(panicked)? {
         Ok(mut response) => {
+            if is_interim(response.status(), may_switch) {
+                let status = response.status().as_u16();
+                return Err(failed(
+                    format!("it answers with {status}, behind which the response is still to come")
+                        .into(),
+                ));
+            }
+            forget_empty_length(&mut response);
             apply_range(asked.as_ref(), &mut response);
             Ok(response)
         }
         Err(error) => Err(failed(error.into())),
+    }
+}
+
+/// Whether a client that is sent this goes on waiting for its response, or takes it for a switch to a
+/// protocol that it has not asked for: it could not tell the next response from this one's (RFC 9110
+/// section 15.2).
+fn is_interim(status: StatusCode, may_switch: bool) -> bool {
+    status.is_informational() && !(may_switch && status == StatusCode::SWITCHING_PROTOCOLS)
+}
+
+/// Takes the length of the empty body from a 304, which states what GET would give or nothing (RFC
+/// 9110 section 8.6): axum says of every response how long its own body is.
+fn forget_empty_length<B>(response: &mut http::Response<B>) {
+    let is_empty = |length: &http::HeaderValue| length == "0";
+    if response.status() == StatusCode::NOT_MODIFIED
+        && response.headers().get(CONTENT_LENGTH).is_some_and(is_empty)
+    {
+        response.headers_mut().remove(CONTENT_LENGTH);
     }
 }
 

@@ -149,6 +149,42 @@ async fn a_small_response_is_one_entry_and_the_end() {
     }
 }
 
+/// Of what an application may say, what no response says.
+#[tokio::test]
+async fn a_response_is_final_and_says_no_length_that_is_not_get_s() {
+    let interim = async |status: &str| {
+        let status: http::StatusCode = status.parse().unwrap();
+        status
+    };
+    let app = Router::new()
+        .route("/103", get(move || interim("103")))
+        .route("/101", get(move || interim("101")))
+        .route("/304", get(async || http::StatusCode::NOT_MODIFIED))
+        .route(
+            "/known",
+            get(async || (http::StatusCode::NOT_MODIFIED, [("content-length", "7")])),
+        );
+    let mut front = Front::of(app).await;
+    let expected = [
+        ("/103", 500, None),
+        ("/101", 500, None),
+        ("/304", 304, None),
+        ("/known", 304, Some("7")),
+    ];
+    for (path, status, length) in expected {
+        let key = front.open(
+            &format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n"),
+            b"",
+            true,
+        );
+        let head = front.head(key).await;
+        let said = head.fields.get("content-length");
+        let said = said.map(|length| length.to_str().unwrap());
+        assert_eq!((head.status, said), (status, length), "{path}");
+        front.completed(key).await;
+    }
+}
+
 #[tokio::test]
 async fn trailers_go_both_ways() {
     let echo = async |body: Body| http::Response::new(body);

@@ -62,6 +62,14 @@ fn head_and_bodiless_statuses() {
         let response = client.ask("GET", &format!("/status/{status}"));
         assert_eq!(response.status, status);
         assert!(response.field("date").is_some());
+        // RFC 9110 section 8.6: it would be what GET gives.
+        let stated = response.field("content-length");
+        assert_eq!(stated.is_some(), status >= 400, "{status}: {stated:?}");
+    }
+    // A client would wait for the response itself behind these, or speak something else.
+    for status in [100, 101, 103] {
+        let response = client.ask("GET", &format!("/fields/{status}"));
+        assert_eq!((response.status, response.body.len()), (500, 0));
     }
     // RFC 9110 section 15.3.6: what the application gives all the same is not sent.
     let reset = client.ask("GET", "/fields/205");
