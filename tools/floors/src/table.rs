@@ -132,7 +132,15 @@ const DELEGATION: Crate = Crate {
         },
         Floor {
             title: "queues, and who serves them",
-            modules: &["queue", "status", "runtime", "properties", "rule", "folder"],
+            modules: &[
+                "queue",
+                "replacement",
+                "status",
+                "runtime",
+                "properties",
+                "rule",
+                "folder",
+            ],
         },
         Floor {
             title: "names and errors",
@@ -140,6 +148,10 @@ const DELEGATION: Crate = Crate {
         },
     ],
     standing: &[
+        Standing {
+            modules: &["replacement", "status"],
+            reason: "one socket, over which a front answers both how many requests wait and for its sockets",
+        },
         Standing {
             modules: &["front", "front::streams"],
             reason: "one end of a channel, in two files",
@@ -157,7 +169,7 @@ pub const PROXY: Crate = Crate {
     floors: &[
         Floor {
             title: "a front, from its start to its end",
-            modules: &["in_memory", "fuzzing", "front", "under_way"],
+            modules: &["in_memory", "fuzzing", "front", "listening", "under_way"],
         },
         Floor {
             title: "its threads at work",
@@ -242,6 +254,7 @@ pub const PROXY: Crate = Crate {
                 "clock",
                 "error_chain",
                 "descriptors",
+                "heartbeats",
                 "readiness",
                 "linger",
                 "runtime_thread",
@@ -267,6 +280,10 @@ pub const PROXY: Crate = Crate {
             ],
             reason: "a queue opens channels and relayed targets, and each tells its queue that it has room, \
                      or hands back what it was given",
+        },
+        Standing {
+            modules: &["endpoint::inherited", "endpoint::sockets"],
+            reason: "a socket that is bound here may have been inherited, and is handed on in the same form",
         },
         Standing {
             modules: &["answer", "answer::log", "answer::say"],
@@ -312,7 +329,14 @@ const OSTLER: Crate = Crate {
     floors: &[
         Floor {
             title: "commands",
-            modules: &["run", "check", "sample_target", "queues", "demo"],
+            modules: &[
+                "run",
+                "replacement",
+                "check",
+                "sample_target",
+                "queues",
+                "demo",
+            ],
         },
         Floor {
             title: "a configuration in force",
@@ -329,7 +353,14 @@ const OSTLER: Crate = Crate {
         },
         Floor {
             title: "arguments, logs, exit codes",
-            modules: &["args", "sample_target::tls", "logging", "exit"],
+            modules: &[
+                "args",
+                "sample_target::tls",
+                "logging",
+                "exit",
+                "readiness",
+                "service_manager",
+            ],
         },
     ],
     standing: &[],
