@@ -334,6 +334,7 @@ const OSTLER: Crate = Crate {
                 "replacement",
                 "check",
                 "sample_target",
+                "manual",
                 "queues",
                 "demo",
             ],
