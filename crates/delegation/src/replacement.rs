@@ -7,12 +7,12 @@
 //!    |<-- waiting requests (see `status`) -----|
 //!    |--- Replace { version } ---------------->|   same user only
 //!    |<-- Sockets { sockets, more } + them ----|   a packet for some of them each
-//!    |    starts, but accepts nothing yet      |   goes on as before
+//!    |    starts, and accepts beside it        |   goes on as before
 //!    |--- Ready { addresses } ---------------->|
 //!    |<-- Released ----------------------------|   accepts nothing more, and drains
 //! ```
 //!
-//! Packets are JSON. Whichever of the two ends before `Ready`: nothing has happened.
+//! Packets are JSON. Whichever of the two ends before `Ready`: the other serves on.
 
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -38,7 +38,7 @@ pub enum Request {
         /// Of the conversation.
         version: u32,
     },
-    /// Accepts connections from now on.
+    /// Accepts connections.
     Ready {
         /// Where, as [`OfferedSocket`]s' front says it of its own: `127.0.0.1:80`, `unix:/path`.
         addresses: Vec<String>,

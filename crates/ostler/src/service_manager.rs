@@ -17,8 +17,9 @@ const FIRST: usize = 3;
 ///
 /// # Errors
 ///
-/// When one of them is no socket that is listened on.
+/// When one of them is no socket that is listened on, or their number is none.
 pub(crate) fn passed_sockets() -> anyhow::Result<InheritedSockets> {
+    check_count()?;
     let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
     let mut names = names.split(':');
     let mut passed = ListenFd::from_env();
@@ -39,6 +40,25 @@ pub(crate) fn passed_sockets() -> anyhow::Result<InheritedSockets> {
             })?;
     }
     Ok(sockets)
+}
+
+/// Checks how many sockets are passed to this process, which a list is about to be made of.
+fn check_count() -> anyhow::Result<()> {
+    let own = std::process::id().to_string();
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    // Those of another process are inherited by mistake, and mean nothing.
+    let is_meant = variable("LISTEN_PID").is_none_or(|meant| meant == own);
+    let Some(said) = variable("LISTEN_FDS").filter(|_| is_meant) else {
+        return Ok(());
+    };
+    let most = ostler_shm::open_file_limit();
+    let count = said.parse::<u64>().ok();
+    count
+        .filter(|count| *count < most)
+        .map(drop)
+        .with_context(|| {
+            format!("LISTEN_FDS is {said:?}: this process can have {most} descriptors at most")
+        })
 }
 
 fn take(passed: &mut ListenFd, number: usize) -> anyhow::Result<OwnedFd> {

@@ -167,6 +167,21 @@ fn a_descriptor_that_is_of_no_use_is_an_error() {
 }
 
 #[test]
+fn a_number_of_descriptors_that_no_process_has_is_an_error() {
+    let sandbox = Sandbox::new();
+    let json = r#"{ "Urls": "http://127.0.0.1:0", "ReverseProxy": {} }"#;
+    let file = sandbox.configuration(json);
+    let arguments = ["run", "--config", file.to_str().unwrap()];
+    for count in ["2000000000", "99999999999999999999", "-1", "two"] {
+        let environment = [("LISTEN_FDS", count)];
+        let failed = activated_in(&sandbox, &[], &arguments, &environment);
+        assert!(!failed.wait().success(), "{count}");
+        let said = failed.errors().join("\n");
+        assert!(said.contains("LISTEN_FDS"), "{count}: {said}");
+    }
+}
+
+#[test]
 fn the_service_manager_is_told_how_the_front_is() {
     let sandbox = Sandbox::new();
     let _target = sandbox.target(QUEUE, &[]);
