@@ -14,7 +14,7 @@ use crate::client_side::{AfterExchange, ClientSide};
 use crate::context::ExchangeContext;
 use crate::delegation::{Delegated, Lost, Search, delegate, make_delegable, transformed};
 use crate::exchange_state::{Arrived, Exchange};
-use crate::failing::Asked;
+use crate::failing::MethodAndPath;
 use crate::forwarder::{self, GivenBack};
 use crate::head_view::HeadView;
 use crate::outcome::{ForwarderError, Mode};
@@ -231,7 +231,7 @@ async fn to_queue(
             tracing::warn!(
                 queue = %rule.queue.name(),
                 destination = destination.id(),
-                request = %Asked(head),
+                request = %MethodAndPath(head),
                 "a target died while it answered: the response is cut short"
             );
             exchange.account.goes(Mode::Delegated);

@@ -14,7 +14,7 @@ macro_rules! warn_of_failure {
             cluster = context.cluster().id(),
             destination = destination.map(|destination| destination.id()),
             address = model.as_ref().map(|model| model.config.address.as_str()),
-            request = %$crate::failing::Asked(context.head()),
+            request = %$crate::failing::MethodAndPath(context.head()),
             $($rest)+
         );
     }};
@@ -23,9 +23,9 @@ macro_rules! warn_of_failure {
 pub(crate) use warn_of_failure;
 
 /// A request's method and path, for the log: a query may hold what is nobody's business.
-pub(crate) struct Asked<'a>(pub(crate) &'a RequestHead);
+pub(crate) struct MethodAndPath<'a>(pub(crate) &'a RequestHead);
 
-impl fmt::Display for Asked<'_> {
+impl fmt::Display for MethodAndPath<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.0.method(), self.0.path())
     }

@@ -6,7 +6,7 @@ use http::request::Parts;
 use ostler_http1::{Limits, RequestHead};
 
 use crate::accept::proxy_protocol::{HeaderDecoder, Progress};
-use crate::static_files::range::{Asked, asked};
+use crate::static_files::range::{AskedRange, asked};
 use crate::tls::RecordBoundary;
 
 /// An HTTP/2 request as a head, with the limits that are the default; `None` where it has no form.
@@ -48,8 +48,8 @@ pub fn proxy_header<'p>(
 /// What a `Range` field asks for of so many bytes: all, none that are there, or from one to another.
 pub fn byte_range(value: &[u8], length: u64) -> Option<Option<(u64, u64)>> {
     match asked(value, length) {
-        Asked::Whole => None,
-        Asked::Unsatisfiable => Some(None),
-        Asked::Bytes { first, last } => Some(Some((first, last))),
+        AskedRange::Whole => None,
+        AskedRange::Unsatisfiable => Some(None),
+        AskedRange::Bytes { first, last } => Some(Some((first, last))),
     }
 }

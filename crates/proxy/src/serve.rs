@@ -58,20 +58,22 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
         let next = connection.next_head(&mut head, begins_with).await;
         begins_with = HttpProtocols::Http1;
         match next {
-            Next::Head => match exchange(&mut ClientSide::Http1(&mut connection), &head).await {
-                AfterExchange::Keep => connection.last_used = Some(connection.worker.now()),
-                // What the client sends before it has heard of the end would destroy the response on
-                // its way.
-                AfterExchange::Close => break connection.watch.is_ending(),
-                AfterExchange::Linger => break true,
-                AfterExchange::Detached => return connection.let_go(),
-            },
-            Next::Over => break false,
-            Next::Refused(why) => {
+            NextHead::Head => {
+                match exchange(&mut ClientSide::Http1(&mut connection), &head).await {
+                    AfterExchange::Keep => connection.last_used = Some(connection.worker.now()),
+                    // What the client sends before it has heard of the end would destroy the response on
+                    // its way.
+                    AfterExchange::Close => break connection.watch.is_ending(),
+                    AfterExchange::Linger => break true,
+                    AfterExchange::Detached => return connection.let_go(),
+                }
+            }
+            NextHead::Over => break false,
+            NextHead::Refused(why) => {
                 answer::refuse(&mut ClientSide::Http1(&mut connection), why).await;
                 break true;
             }
-            Next::Http2 => return connection.serve_http2().await,
+            NextHead::Http2 => return connection.serve_http2().await,
         }
     };
     if lingers {
@@ -80,7 +82,8 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
     connection.close().await;
 }
 
-enum Next {
+/// What comes where a request's head is waited for.
+enum NextHead {
     Head,
     /// The connection is over, with nothing to say.
     Over,
@@ -92,10 +95,10 @@ enum Next {
 
 impl Connection {
     /// Reads until a whole head is here, or HTTP/2's preface where that may come.
-    async fn next_head(&mut self, head: &mut RequestHead, begins_with: HttpProtocols) -> Next {
+    async fn next_head(&mut self, head: &mut RequestHead, begins_with: HttpProtocols) -> NextHead {
         self.decoder.reset();
         if self.client.set_interest(self.reading_interest()).is_err() {
-            return Next::Over;
+            return NextHead::Over;
         }
         let limits = self.worker.limits();
         self.watch.data_rates.end();
@@ -110,11 +113,13 @@ impl Connection {
             let progress = match preface {
                 Preface::Whole => {
                     self.watch.set_deadline(None);
-                    return Next::Http2;
+                    return NextHead::Http2;
                 }
                 Preface::Begun => Ok(HeadProgress::Incomplete),
                 Preface::Not if self.input.is_empty() => Ok(HeadProgress::Incomplete),
-                Preface::Not if !begins_with.has_http1() => return Next::Refused(Why::NotHttp2),
+                Preface::Not if !begins_with.has_http1() => {
+                    return NextHead::Refused(Why::NotHttp2);
+                }
                 Preface::Not => self.decoder.decode(&self.input, head),
             };
             match progress {
@@ -122,7 +127,7 @@ impl Connection {
                     self.consume(consumed);
                     self.watch.set_deadline(None);
                     self.watch.data_rates.begin();
-                    return Next::Head;
+                    return NextHead::Head;
                 }
                 Ok(HeadProgress::Incomplete) if !begun && !self.input.is_empty() => {
                     // The clock of the head starts with its first byte.
@@ -131,20 +136,20 @@ impl Connection {
                     self.watch.set_deadline(Some(deadline));
                 }
                 Ok(HeadProgress::Incomplete) => {}
-                Err(error) => return Next::Refused(Why::MalformedHead(error)),
+                Err(error) => return NextHead::Refused(Why::MalformedHead(error)),
             }
             if self.read_closed {
-                return Next::Over;
+                return NextHead::Over;
             }
             // Nothing has been asked yet where HTTP/2 begins.
             let is_http2 = preface == Preface::Begun && self.input.starts_with(b"PRI");
             match self.recv_or_deadline(begun && !is_http2).await {
-                Some(Ok(0)) | Some(Err(_)) => return Next::Over,
+                Some(Ok(0)) | Some(Err(_)) => return NextHead::Over,
                 Some(Ok(_)) => {}
                 None if begun && !(is_http2 && self.watch.is_ending()) => {
-                    return Next::Refused(Why::HeadTooSlow);
+                    return NextHead::Refused(Why::HeadTooSlow);
                 }
-                None => return Next::Over,
+                None => return NextHead::Over,
             }
         }
     }

@@ -6,7 +6,7 @@ use ostler_delegation::QueueName;
 use super::{Request, Respond, Unanswered, Why};
 use crate::context::ExchangeContext;
 use crate::error_chain::Chain;
-use crate::failing::{Asked, warn_of_failure};
+use crate::failing::{MethodAndPath, warn_of_failure};
 
 /// Tells the log. What a policy, a step or a transform answers is theirs to tell.
 pub(super) fn tell(why: &Why, respond: &Respond<'_, '_>) {
@@ -16,7 +16,7 @@ pub(super) fn tell(why: &Why, respond: &Respond<'_, '_>) {
             tracing::error!(?routes, "several routes match a request equally well");
         }
         (Why::NoCluster, Request::Read(head, _)) => {
-            let (route, request) = (respond.account.route_id(), Asked(head));
+            let (route, request) = (respond.account.route_id(), MethodAndPath(head));
             tracing::info!(route, %request, "the route has no cluster");
         }
         (Why::TooManyUpgrades, _) => {
@@ -86,7 +86,7 @@ fn unanswered(
 ) {
     const TEXT: &str = "a delegated request is answered here";
     let destination = context.chosen().map(|destination| destination.id());
-    let (request, status) = (Asked(context.head()), status.as_u16());
+    let (request, status) = (MethodAndPath(context.head()), status.as_u16());
     let text = reason.reason();
     if reason.is_of_the_queue() {
         tracing::debug!(%queue, destination, %request, status, reason = text, "{TEXT}");

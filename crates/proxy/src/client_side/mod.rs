@@ -16,7 +16,7 @@ use ostler_delegation::control::ConnectionFacts;
 use ostler_http1::RequestHead;
 
 pub(crate) use piece::{BodyFailure, Piece};
-use request_body::Ahead;
+use request_body::ReadAhead;
 pub(crate) use request_body::RequestBody;
 pub(crate) use response_head::{Head, WriteError};
 pub(crate) use response_writer::ResponseWriter;
@@ -177,7 +177,8 @@ impl ClientSide<'_> {
                 if !*read_closed && client.set_interest(Interest::Reads).is_err() {
                     return;
                 }
-                if let Ahead::Gone = request_body::read_ahead(client, input, read_closed).await {
+                if let ReadAhead::Gone = request_body::read_ahead(client, input, read_closed).await
+                {
                     return;
                 }
                 // What it says next stays with it; that it breaks is told all the same.

@@ -69,8 +69,8 @@ impl RequestBody<'_> {
         match self {
             Self::Http1(body) => {
                 match read_ahead(body.client, body.input, body.read_closed).await {
-                    Ahead::Gone => {}
-                    Ahead::Enough => std::future::pending().await,
+                    ReadAhead::Gone => {}
+                    ReadAhead::Enough => std::future::pending().await,
                 }
             }
             // That a stream is reset is for its response to see.
@@ -85,24 +85,24 @@ pub(super) async fn read_ahead(
     client: &ClientSocket,
     input: &mut Vec<u8>,
     read_closed: &mut bool,
-) -> Ahead {
+) -> ReadAhead {
     while !*read_closed {
         let room = READ.saturating_sub(input.len());
         if room == 0 {
-            return Ahead::Enough;
+            return ReadAhead::Enough;
         }
         match client.recv(input, room).await {
             Ok(0) => *read_closed = true,
             Ok(_) => {}
-            Err(_) => return Ahead::Gone,
+            Err(_) => return ReadAhead::Gone,
         }
     }
     client.left().await;
-    Ahead::Gone
+    ReadAhead::Gone
 }
 
 /// What ends reading ahead.
-pub(super) enum Ahead {
+pub(super) enum ReadAhead {
     /// As much is here as is read.
     Enough,
     /// Nobody is there any more.

@@ -95,7 +95,7 @@ impl Drop for Permit {
 
 /// Whether a connection may be opened.
 #[derive(Debug)]
-pub(super) enum Asked {
+pub(super) enum MayOpen {
     Now(Permit),
     Later(Ticket, oneshot::Receiver<Permit>),
 }
@@ -115,12 +115,12 @@ impl ConnectionLimit {
     }
 
     /// Asks for a place.
-    pub(super) fn ask(self: &Arc<Self>, pool: PoolId) -> Asked {
+    pub(super) fn ask(self: &Arc<Self>, pool: PoolId) -> MayOpen {
         let mut state = self.state();
         state.waiting.retain(|waiting| !waiting.turn.is_closed());
         if state.open < self.most && state.waiting.is_empty() {
             state.open += 1;
-            return Asked::Now(Permit(Arc::clone(self)));
+            return MayOpen::Now(Permit(Arc::clone(self)));
         }
         let (turn, receiver) = oneshot::channel();
         let ticket = Ticket(state.next_ticket);
@@ -131,7 +131,7 @@ impl ConnectionLimit {
                 others_wait.notify_one();
             }
         }
-        Asked::Later(ticket, receiver)
+        MayOpen::Later(ticket, receiver)
     }
 
     /// The wait is over: its pool had a connection.
@@ -218,17 +218,17 @@ mod tests {
         limit
     }
 
-    fn now(asked: Asked) -> Permit {
+    fn now(asked: MayOpen) -> Permit {
         match asked {
-            Asked::Now(permit) => permit,
-            Asked::Later(..) => panic!("there is no place"),
+            MayOpen::Now(permit) => permit,
+            MayOpen::Later(..) => panic!("there is no place"),
         }
     }
 
-    fn later(asked: Asked) -> oneshot::Receiver<Permit> {
+    fn later(asked: MayOpen) -> oneshot::Receiver<Permit> {
         match asked {
-            Asked::Later(_, turn) => turn,
-            Asked::Now(_) => panic!("there is a place"),
+            MayOpen::Later(_, turn) => turn,
+            MayOpen::Now(_) => panic!("there is a place"),
         }
     }
 

@@ -14,7 +14,7 @@ use http_body::Body as _;
 use tokio::sync::{Notify, oneshot};
 
 use super::connect::{Connector, Opened};
-use super::connection_limit::{Asked, ConnectionLimit, Permit, PoolId, Ticket};
+use super::connection_limit::{ConnectionLimit, MayOpen, Permit, PoolId, Ticket};
 use super::forward_body::ForwardBody;
 use super::http1::{self, Home, Http1, Http1Body, LongTarget};
 use super::http2::{self, Http2};
@@ -488,8 +488,8 @@ impl Limited {
     /// Waits for a place among the connections, or for one of this pool's own to become free.
     async fn turn(&self) -> Result<Turn, SendError> {
         let (ticket, mut turn) = match self.limit.ask(self.id) {
-            Asked::Now(permit) => return Ok(Turn::Open(permit)),
-            Asked::Later(ticket, turn) => (ticket, turn),
+            MayOpen::Now(permit) => return Ok(Turn::Open(permit)),
+            MayOpen::Later(ticket, turn) => (ticket, turn),
         };
         let mut given = self.wait(ticket);
         tokio::select! {

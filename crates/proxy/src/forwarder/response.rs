@@ -228,23 +228,25 @@ impl Passing<'_, '_> {
                 None => self.next(body.as_mut(), is_flushed).await,
             };
             match piece {
-                Next::Data(data) => {
+                NextPiece::Data(data) => {
                     if !is_flushed {
                         // A body that is known to be broken by now is an answer of the front's own
                         // yet.
                         ahead = self.soon(body.as_mut()).await;
-                        if let Some(Next::Failed(error)) = ahead {
+                        if let Some(NextPiece::Failed(error)) = ahead {
                             return Err(self.broken(error.as_ref()));
                         }
                     }
                     let most = self.activity.at_most(SEND_TIMEOUT);
                     match ahead {
-                        Some(Next::End | Next::Trailers(_)) => self.writer.last(data, most).await?,
+                        Some(NextPiece::End | NextPiece::Trailers(_)) => {
+                            self.writer.last(data, most).await?;
+                        }
                         _ => self.writer.data(data, most).await?,
                     }
                     is_flushed = true;
                 }
-                Next::Later => {
+                NextPiece::Later => {
                     if let Some(piece) = self.soon(body.as_mut()).await {
                         ahead = Some(piece);
                         continue;
@@ -253,28 +255,28 @@ impl Passing<'_, '_> {
                     self.writer.flush(most).await?;
                     is_flushed = true;
                 }
-                Next::Trailers(mut sent) => {
+                NextPiece::Trailers(mut sent) => {
                     if let Some(encoding) = encoding {
                         header_encoding::decode(&mut sent, encoding);
                     }
                     trailers = sent;
                 }
-                Next::End => return Ok(trailers),
-                Next::ClientGone => return Err(PassError::of_client_body(Side::ClientGone)),
-                Next::Failed(error) => return Err(self.broken(error.as_ref())),
+                NextPiece::End => return Ok(trailers),
+                NextPiece::ClientGone => return Err(PassError::of_client_body(Side::ClientGone)),
+                NextPiece::Failed(error) => return Err(self.broken(error.as_ref())),
             }
             self.activity.happened();
         }
     }
 
     /// What comes next of the body without waiting for it: what has arrived by now is taken in first.
-    async fn soon<B>(&mut self, mut body: Pin<&mut B>) -> Option<Next>
+    async fn soon<B>(&mut self, mut body: Pin<&mut B>) -> Option<NextPiece>
     where
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let piece = match self.next(body.as_mut(), false).await {
-            Next::Later => {
+            NextPiece::Later => {
                 // The runtime asks the kernel before this goes on.
                 tokio::task::yield_now().await;
                 self.next(body.as_mut(), false).await
@@ -282,14 +284,14 @@ impl Passing<'_, '_> {
             piece => piece,
         };
         match piece {
-            Next::Later => None,
+            NextPiece::Later => None,
             piece => Some(piece),
         }
     }
 
     /// The next piece of the body. With a head still to be sent (`may_wait` is false) a body that has
     /// nothing yet does not hold it back.
-    async fn next<B>(&mut self, mut body: Pin<&mut B>, may_wait: bool) -> Next
+    async fn next<B>(&mut self, mut body: Pin<&mut B>, may_wait: bool) -> NextPiece
     where
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -300,24 +302,26 @@ impl Passing<'_, '_> {
         }
         poll_fn(|cx| {
             match body.as_mut().poll_frame(cx) {
-                Poll::Ready(None) => return Poll::Ready(Next::End),
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Next::Failed(error.into())),
+                Poll::Ready(None) => return Poll::Ready(NextPiece::End),
+                Poll::Ready(Some(Err(error))) => {
+                    return Poll::Ready(NextPiece::Failed(error.into()));
+                }
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) if data.is_empty() => cx.waker().wake_by_ref(),
-                    Ok(data) => return Poll::Ready(Next::Data(data)),
+                    Ok(data) => return Poll::Ready(NextPiece::Data(data)),
                     Err(frame) => match frame.into_trailers() {
-                        Ok(trailers) => return Poll::Ready(Next::Trailers(trailers)),
+                        Ok(trailers) => return Poll::Ready(NextPiece::Trailers(trailers)),
                         Err(_) => cx.waker().wake_by_ref(),
                     },
                 },
-                Poll::Pending if !may_wait => return Poll::Ready(Next::Later),
+                Poll::Pending if !may_wait => return Poll::Ready(NextPiece::Later),
                 Poll::Pending => {}
             }
             if self.writer.poll_gone(cx).is_ready() {
-                return Poll::Ready(Next::ClientGone);
+                return Poll::Ready(NextPiece::ClientGone);
             }
             ceased.as_mut().poll(cx).map(|why| match why {
-                Ceased::Silent => Next::Failed("the destination is silent".into()),
+                Ceased::Silent => NextPiece::Failed("the destination is silent".into()),
                 Ceased::Over(_) => over(),
             })
         })
@@ -334,7 +338,7 @@ impl Passing<'_, '_> {
 }
 
 /// What comes next of a response's body.
-enum Next {
+enum NextPiece {
     Data(Bytes),
     /// Nothing yet, and the head should not wait for it.
     Later,
@@ -345,8 +349,8 @@ enum Next {
 }
 
 /// The response has begun, so all that is left is to cut it off.
-fn over() -> Next {
-    Next::Failed("the route's timeout is over".into())
+fn over() -> NextPiece {
+    NextPiece::Failed("the route's timeout is over".into())
 }
 
 /// The fields for the client.

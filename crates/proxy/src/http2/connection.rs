@@ -61,33 +61,33 @@ where
     let ended = loop {
         let next = poll_fn(|cx| {
             if unanswered.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Next::Over(None));
+                return Poll::Ready(NextEvent::Over(None));
             }
             poll_next(&mut connection, &shared, &mut pace, cx)
         });
         match next.await {
-            Next::Request(request, response) => begin(&shared, *request, response),
-            Next::Step(Step::Announce) => {
+            NextEvent::Request(request, response) => begin(&shared, *request, response),
+            NextEvent::Step(Step::Announce) => {
                 shared.close();
                 pace.announced(shared.worker.now());
                 connection.graceful_shutdown();
             }
-            Next::Step(Step::Refuse) => {
+            NextEvent::Step(Step::Refuse) => {
                 pace.refused(Taking::new(shared.watch.data_rates.socket()));
                 connection.graceful_shutdown_without_pong();
             }
-            Next::Step(Step::Over) => break None,
-            Next::Step(Step::TooLate(due)) => {
+            NextEvent::Step(Step::Over) => break None,
+            NextEvent::Step(Step::TooLate(due)) => {
                 let (reason, what) = too_late(due);
                 cut_off(&mut connection, &shared, reason, what).await;
                 break None;
             }
-            Next::Flood => {
+            NextEvent::Flood => {
                 let what = "fewer streams that it resets";
                 cut_off(&mut connection, &shared, Reason::ENHANCE_YOUR_CALM, what).await;
                 break None;
             }
-            Next::Over(error) => break error,
+            NextEvent::Over(error) => break error,
         }
     };
     if let Some(error) = ended {
@@ -226,7 +226,8 @@ async fn keep_alive(pings: Option<PingPong>, limits: Http2Limits) {
     }
 }
 
-enum Next {
+/// What happens next on a connection of HTTP/2.
+enum NextEvent {
     Request(Box<Request<RecvStream>>, SendResponse<Bytes>),
     Step(Step),
     Flood,
@@ -238,20 +239,20 @@ fn poll_next<T>(
     shared: &Http2Connection,
     pace: &mut Pace,
     cx: &mut Context<'_>,
-) -> Poll<Next>
+) -> Poll<NextEvent>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
     let (watch, worker) = (&shared.watch, &shared.worker);
     if shared.resets.is_flood() {
-        return Poll::Ready(Next::Flood);
+        return Poll::Ready(NextEvent::Flood);
     }
     match connection.poll_accept(cx) {
         Poll::Ready(Some(Ok((request, response)))) => {
-            return Poll::Ready(Next::Request(Box::new(request), response));
+            return Poll::Ready(NextEvent::Request(Box::new(request), response));
         }
-        Poll::Ready(Some(Err(error))) => return Poll::Ready(Next::Over(Some(error))),
-        Poll::Ready(None) => return Poll::Ready(Next::Over(None)),
+        Poll::Ready(Some(Err(error))) => return Poll::Ready(NextEvent::Over(Some(error))),
+        Poll::Ready(None) => return Poll::Ready(NextEvent::Over(None)),
         Poll::Pending => {}
     }
     let (now, limits) = (worker.now(), worker.limits());
@@ -269,7 +270,7 @@ where
     };
     let ends = watch.is_ending() || watch.is_expired(now);
     pace.poll(now, &limits, due, ends, is_unused, cx)
-        .map(Next::Step)
+        .map(NextEvent::Step)
 }
 
 /// An exchange that is under way on a stream.

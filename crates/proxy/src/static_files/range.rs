@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue};
 
 /// What is asked for of so many bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub(crate) enum AskedRange {
     /// All: nothing is asked for, nothing that is understood, or several ranges, which ASP.NET does
     /// not send.
     Whole,
@@ -25,27 +25,27 @@ pub(super) fn plain(headers: &HeaderMap, length: u64) -> Option<HeaderValue> {
         return None;
     };
     let text = match asked(value.as_bytes(), length) {
-        Asked::Whole => return None,
-        Asked::Bytes { first, last } => format!("bytes={first}-{last}"),
-        Asked::Unsatisfiable => format!("bytes={}-", length.max(1)),
+        AskedRange::Whole => return None,
+        AskedRange::Bytes { first, last } => format!("bytes={first}-{last}"),
+        AskedRange::Unsatisfiable => format!("bytes={}-", length.max(1)),
     };
     HeaderValue::try_from(text).ok()
 }
 
 /// Reads a field's value.
-pub(crate) fn asked(value: &[u8], length: u64) -> Asked {
+pub(crate) fn asked(value: &[u8], length: u64) -> AskedRange {
     match parse(value) {
         // Of nothing no byte can be sent. A suffix of it could be (section 14.1.2), as 200; ASP.NET
         // sends 416.
-        Some(_) if length == 0 => Asked::Unsatisfiable,
-        None => Asked::Whole,
-        Some(Spec::Suffix(0)) => Asked::Unsatisfiable,
-        Some(Spec::Suffix(bytes)) => Asked::Bytes {
+        Some(_) if length == 0 => AskedRange::Unsatisfiable,
+        None => AskedRange::Whole,
+        Some(Spec::Suffix(0)) => AskedRange::Unsatisfiable,
+        Some(Spec::Suffix(bytes)) => AskedRange::Bytes {
             first: length.saturating_sub(bytes),
             last: length - 1,
         },
-        Some(Spec::From(first, _)) if first >= length => Asked::Unsatisfiable,
-        Some(Spec::From(first, last)) => Asked::Bytes {
+        Some(Spec::From(first, _)) if first >= length => AskedRange::Unsatisfiable,
+        Some(Spec::From(first, last)) => AskedRange::Bytes {
             first,
             last: last.map_or(length - 1, |last| last.min(length - 1)),
         },
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_range_is_read_as_the_rfc_has_it() {
-        use Asked::{Bytes, Unsatisfiable, Whole};
+        use AskedRange::{Bytes, Unsatisfiable, Whole};
         let bytes = |first, last| Bytes { first, last };
         let huge = "99999999999999999999999";
         for (value, wanted) in [
