@@ -8,7 +8,9 @@ use ostler_http1::{RequestHead, ResponseTransforms};
 
 fuzz_target!(|input: &[u8]| {
     let mut fields = Vec::new();
-    if let Ok(FrontEntry::Request(_, request)) = FrontEntry::decode(&mut input.to_vec(), &mut fields) {
+    if let Ok(FrontEntry::Request(_, request)) =
+        FrontEntry::decode(&mut input.to_vec(), &mut fields)
+    {
         let named: usize = [
             request.head.raw,
             request.prefix,
