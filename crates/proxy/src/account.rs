@@ -16,7 +16,7 @@ use crate::outcome::{ForwarderError, Mode, Outcome, of_ending};
 use crate::permits::Permits;
 use crate::pipeline::{Pipeline, Step};
 
-/// An exchange's account. It moves to the target's [`Handoff`](crate::delegation::Handoff) while a
+/// An exchange's account. It moves to the target's [`Handoff`](crate::queues::Handoff) while a
 /// target has the request, and leaves an empty one behind: closing that does nothing, so that no
 /// exchange is told of twice. One that is dropped open belongs to an exchange that was given up, and
 /// is told of as that.
