@@ -6,7 +6,11 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use ostler_target::{RequestQueueMode, Verbosity503};
 
+use crate::proxy_addresses::{ListenAt, ProxyTo};
 use crate::sample_target::CertificateFiles;
+
+/// Where YARP's documentation has routes and clusters.
+pub(crate) const DEFAULT_SECTION: &str = "ReverseProxy";
 
 /// A reverse proxy that delegates requests to the processes that answer them.
 #[derive(Debug, Parser)]
@@ -42,6 +46,10 @@ pub(crate) enum LogFormat {
 pub(crate) enum Command {
     /// Run the front.
     Run(RunArgs),
+    /// Run a front without a configuration file: all requests to these destinations.
+    Proxy(ProxyArgs),
+    /// Write a first configuration, with a comment for each of its keys.
+    Init(InitArgs),
     /// Report every error and warning of a configuration.
     Check(CheckArgs),
     /// Print the JSON schema of a configuration, for editors, or the reference of its keys.
@@ -67,11 +75,21 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) environment: Option<String>,
     /// The section with routes and clusters, such as `Yarp` or `App:Gateway`.
-    #[arg(long, value_name = "NAME", default_value = "ReverseProxy")]
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_SECTION)]
     pub(crate) section: String,
     /// Where to listen, separated by `;`; overrides the configuration's `Urls`, not its endpoints.
     #[arg(long, value_name = "URL;URL")]
     pub(crate) urls: Option<String>,
+    #[command(flatten)]
+    pub(crate) process: ProcessArgs,
+    /// Settings over the files', as `ReverseProxy:Clusters:c1:...=value`, with or without `--`.
+    #[arg(value_name = "KEY=VALUE")]
+    pub(crate) settings: Vec<String>,
+}
+
+/// How the process of a front runs, whatever its configuration is.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ProcessArgs {
     /// How many threads; 0 is one a CPU. Overrides `Ostler:Threads`.
     #[arg(long)]
     pub(crate) threads: Option<usize>,
@@ -85,9 +103,34 @@ pub(crate) struct RunArgs {
     /// as usual.
     #[arg(long, value_name = "PID", num_args = 0..=1, require_equals = true)]
     pub(crate) replace: Option<Option<u32>>,
-    /// Settings over the files', as `ReverseProxy:Clusters:c1:...=value`, with or without `--`.
-    #[arg(value_name = "KEY=VALUE")]
-    pub(crate) settings: Vec<String>,
+}
+
+/// A front that the command line describes whole.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ProxyArgs {
+    /// Where to listen: `:PORT`, `HOST:PORT`, `unix:/PATH` or a URL, https where there is a certificate.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) from: ListenAt,
+    /// Who answers: a URL, `HOST:PORT`, `:PORT` of this host, `unix:/PATH` of a socket, or `queue:NAME`, to
+    /// delegate to the request queue of that name; can be repeated.
+    #[arg(long, value_name = "DESTINATION", required = true)]
+    pub(crate) to: Vec<ProxyTo>,
+    /// Listen with TLS: PEM files of the certificate, with those that lead to its authority, and of its
+    /// private key.
+    #[arg(long, value_name = "CERT,KEY")]
+    pub(crate) tls: Option<CertificateFiles>,
+    /// Print the configuration that this is, for a file, instead of running.
+    #[arg(long)]
+    pub(crate) print_config: bool,
+    #[command(flatten)]
+    pub(crate) process: ProcessArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct InitArgs {
+    /// The file to write, which must not exist.
+    #[arg(value_name = "FILE", default_value = "ostler.json")]
+    pub(crate) file: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]

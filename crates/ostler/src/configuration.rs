@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use ostler_config::{ConfigurationTree, Diagnostics, Loaded, host_variable, load_section};
 use ostler_proxy::StepRegistry;
 
-use crate::args::RunArgs;
+use crate::args::{DEFAULT_SECTION, RunArgs};
 use crate::rules::Rules;
 use crate::{endpoints, files};
 
@@ -19,10 +19,20 @@ const DEFAULT_ENVIRONMENT: &str = "Production";
 /// Where a configuration comes from, and what it is checked against.
 #[derive(Debug, Clone)]
 pub(crate) struct Sources {
+    /// What stands in no file, laid under the files.
+    made: Option<Made>,
     files: Vec<SourceFile>,
     section: String,
     settings: Vec<String>,
     rules: Rules,
+}
+
+/// A configuration that this program has written for itself.
+#[derive(Debug, Clone)]
+struct Made {
+    /// What messages call it.
+    origin: &'static str,
+    json: String,
 }
 
 /// A file, and the one of the environment beside it, which need not exist.
@@ -45,11 +55,30 @@ impl Sources {
             settings.push(format!("Urls={urls}"));
         }
         Self {
+            made: None,
             files: files.collect(),
             section: args.section.clone(),
             settings,
             rules,
         }
+    }
+
+    /// JSON that stands in no file, which messages call `origin`.
+    pub(crate) fn of_json(origin: &'static str, json: String, rules: Rules) -> Self {
+        Self {
+            made: Some(Made { origin, json }),
+            files: Vec::new(),
+            section: DEFAULT_SECTION.to_owned(),
+            settings: Vec::new(),
+            rules,
+        }
+    }
+
+    /// The folder that relative ones of the configuration are in: the first file's.
+    pub(crate) fn folder(&self) -> &Path {
+        let first = self.files.first();
+        let folder = first.and_then(|source| source.file.parent());
+        folder.unwrap_or(Path::new(""))
     }
 
     /// The files, whether or not they exist, in the order in which they are read.
@@ -67,7 +96,10 @@ impl Sources {
             .iter()
             .map(|source| source.file.display().to_string())
             .collect();
-        names.join(", ")
+        match &self.made {
+            Some(made) => made.origin.to_owned(),
+            None => names.join(", "),
+        }
     }
 
     /// The pipeline steps there are.
@@ -82,6 +114,9 @@ impl Sources {
         let variables = environment_variables();
         let mut tree = ConfigurationTree::new();
         tree.add_host_environment(&variables);
+        if let Some(made) = &self.made {
+            tree.add_json(made.origin, &made.json)?;
+        }
         for source in &self.files {
             let name = source.file.display().to_string();
             let text =

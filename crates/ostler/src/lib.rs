@@ -47,9 +47,12 @@ mod exit;
 mod files;
 mod front_configuration;
 mod in_force;
+mod init;
 mod logging;
 mod manual;
 mod protection_keys;
+mod proxy;
+mod proxy_addresses;
 mod queues;
 mod readiness;
 mod reload;
@@ -79,6 +82,8 @@ pub fn run_with(steps: StepRegistry) -> ExitCode {
     logging::start(&args.log);
     let done = match args.command {
         Command::Run(arguments) => run::run(&arguments, &steps),
+        Command::Proxy(arguments) => proxy::run(&arguments, &steps),
+        Command::Init(arguments) => init::write(&arguments),
         Command::Check(arguments) => check::check(&arguments, &steps),
         Command::Schema(arguments) => print_schema(arguments.format),
         Command::SampleTarget(arguments) => sample_target::run(arguments),

@@ -16,7 +16,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::args::RunArgs;
+use crate::args::ProcessArgs;
 use crate::readiness::readable;
 
 /// The socket of the front that a process replaces which that front has started.
@@ -29,7 +29,7 @@ const REPLACES: &str = "OSTLER_REPLACES";
 ///
 /// When it does not give them.
 pub(crate) fn predecessor(
-    args: &RunArgs,
+    args: &ProcessArgs,
     runtime: &RuntimeFolder,
     sockets: &mut InheritedSockets,
 ) -> anyhow::Result<Option<RunningFront>> {

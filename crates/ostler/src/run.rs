@@ -18,7 +18,7 @@ use ostler_proxy::{
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::args::RunArgs;
+use crate::args::{ProcessArgs, RunArgs};
 use crate::configuration::{self, Sources};
 use crate::endpoints::{self, Endpoints};
 use crate::exit::EXIT_CONFIGURATION;
@@ -36,15 +36,19 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Runs the front until a signal stops it.
 pub(crate) fn run(args: &RunArgs, steps: &StepRegistry) -> anyhow::Result<ExitCode> {
-    // First of all, while there is one thread.
+    run_by(Sources::new(args, Rules::new(steps)), &args.process)
+}
+
+/// The same, wherever the configuration comes from.
+pub(crate) fn run_by(sources: Sources, args: &ProcessArgs) -> anyhow::Result<ExitCode> {
+    // Before anything else that takes a descriptor, while there is one thread.
     let sockets = service_manager::passed_sockets()?;
-    let sources = Sources::new(args, Rules::new(steps));
     // Made before the files are read, it misses no change.
     let changes = FileChanges::new(&sources.files());
     let Some(ready) = Ready::read(sources)? else {
         return Ok(ExitCode::from(EXIT_CONFIGURATION));
     };
-    let pipeline = pipeline(&ready.settings, steps)?;
+    let pipeline = pipeline(&ready.settings, ready.sources.steps())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -152,7 +156,7 @@ impl Running {
 }
 
 async fn serve(
-    args: &RunArgs,
+    args: &ProcessArgs,
     ready: Ready,
     pipeline: Pipeline,
     start: Start,
@@ -257,7 +261,7 @@ async fn say_what_keeps(under_way: &UnderWay) {
 /// Starts the front, and what looks after it on the runtime that calls; in the place of a front that runs,
 /// if it is to be replaced.
 fn running(
-    args: &RunArgs,
+    args: &ProcessArgs,
     ready: Ready,
     pipeline: Pipeline,
     mut sockets: InheritedSockets,
@@ -269,10 +273,11 @@ fn running(
         endpoints,
         certificate_changes,
     } = ready;
+    let folder = sources.folder().to_owned();
     let in_force = InForce::start(sources, settings.clone(), &model)?;
     // What reading took and nobody needs any more.
     ostler_shm::release_free_memory();
-    let options = options(args, &settings, endpoints)?;
+    let options = options(args, &settings, endpoints, &folder)?;
     let mut keys = SigningKeys::default();
     keys.follow(model.bearer_scheme());
     let predecessor = replacement::predecessor(args, &options.runtime, &mut sockets)?;
@@ -328,9 +333,10 @@ fn policies(settings: &Settings) -> PolicyRegistry {
 }
 
 fn options(
-    args: &RunArgs,
+    args: &ProcessArgs,
     settings: &Settings,
     endpoints: Vec<Endpoint>,
+    folder: &Path,
 ) -> anyhow::Result<FrontOptions> {
     let ostler = &settings.ostler;
     let trusted_uids: Result<Vec<_>, _> = ostler
@@ -349,19 +355,17 @@ fn options(
             default_interval: ostler.health_checks.active_default_interval,
             default_timeout: ostler.health_checks.active_default_timeout,
         },
-        static_files: static_files(args, settings),
+        static_files: static_files(folder, settings),
     })
 }
 
 /// Files beside the proxy. Relative folders are the content root's, which is by default the
 /// first configuration file's folder, as in YARP's container application.
-fn static_files(args: &RunArgs, settings: &Settings) -> Option<StaticFileOptions> {
+fn static_files(folder: &Path, settings: &Settings) -> Option<StaticFileOptions> {
     let files = &settings.static_files;
     if !files.enabled && files.navigation_fallback.is_none() {
         return None;
     }
-    let first = args.config.first().and_then(|file| file.parent());
-    let folder = first.unwrap_or(Path::new(""));
     let content_root = folder.join(files.content_root.as_deref().unwrap_or_default());
     let root = content_root.join(files.web_root.as_deref().unwrap_or("wwwroot"));
     if !root.is_dir() {

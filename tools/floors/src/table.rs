@@ -330,8 +330,10 @@ const OSTLER: Crate = Crate {
         Floor {
             title: "commands",
             modules: &[
+                "proxy",
                 "run",
                 "replacement",
+                "init",
                 "check",
                 "sample_target",
                 "manual",
@@ -356,6 +358,7 @@ const OSTLER: Crate = Crate {
             title: "arguments, logs, exit codes",
             modules: &[
                 "args",
+                "proxy_addresses",
                 "sample_target::tls",
                 "logging",
                 "exit",

@@ -1,7 +1,7 @@
 //! Serves the sample application over TLS with HTTP/2 and HTTP/1.1, as a program does that nothing stands before.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,6 +47,16 @@ impl std::str::FromStr for CertificateFiles {
 }
 
 impl CertificateFiles {
+    /// The file of the certificate.
+    pub(crate) fn certificate(&self) -> &Path {
+        &self.chain
+    }
+
+    /// The file of its private key.
+    pub(crate) fn key(&self) -> &Path {
+        &self.key
+    }
+
     /// What a TLS server with this certificate needs; it offers HTTP/2 and HTTP/1.1.
     pub(super) fn acceptor(&self) -> anyhow::Result<TlsAcceptor> {
         let chain = self.chain.display();

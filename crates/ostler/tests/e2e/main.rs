@@ -25,6 +25,7 @@ mod endpoints;
 mod environment;
 mod failures;
 mod first_bytes;
+mod first_steps;
 mod forwarder_errors;
 mod forwarding;
 mod gone_clients;
