@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use ostler_target::{RequestQueueMode, Verbosity503};
 
 use crate::proxy_addresses::{ListenAt, ProxyTo};
+use crate::route_test::{FieldLine, RequestUrl};
 use crate::sample_target::CertificateFiles;
 
 /// Where YARP's documentation has routes and clusters.
@@ -52,6 +53,9 @@ pub(crate) enum Command {
     Init(InitArgs),
     /// Report every error and warning of a configuration.
     Check(CheckArgs),
+    /// Look at the routes of a configuration.
+    #[command(subcommand)]
+    Routes(RoutesCommand),
     /// Print the JSON schema of a configuration, for editors, or the reference of its keys.
     Schema(SchemaArgs),
     /// Run a target process with paths to try things on.
@@ -67,6 +71,29 @@ pub(crate) enum Command {
 /// What a front runs by, which is also what is checked.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) configuration: ConfigurationArgs,
+    /// Where to listen, separated by `;`; overrides the configuration's `Urls`, not its endpoints.
+    #[arg(long, value_name = "URL;URL")]
+    pub(crate) urls: Option<String>,
+    #[command(flatten)]
+    pub(crate) process: ProcessArgs,
+    /// Settings over the files', as `ReverseProxy:Clusters:c1:...=value`, with or without `--`.
+    #[arg(value_name = "KEY=VALUE")]
+    pub(crate) settings: Vec<String>,
+}
+
+impl RunArgs {
+    /// Everything that is laid over the files.
+    pub(crate) fn all_settings(&self) -> Vec<String> {
+        let urls = self.urls.iter().map(|urls| format!("Urls={urls}"));
+        self.settings.iter().cloned().chain(urls).collect()
+    }
+}
+
+/// Where a configuration is.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ConfigurationArgs {
     /// The configuration: JSON as YARP reads it. `NAME.ENVIRONMENT.json` beside `NAME.json` is laid
     /// over it. Several are laid over each other in their order.
     #[arg(long, value_name = "FILE", required = true)]
@@ -77,14 +104,6 @@ pub(crate) struct RunArgs {
     /// The section with routes and clusters, such as `Yarp` or `App:Gateway`.
     #[arg(long, value_name = "NAME", default_value = DEFAULT_SECTION)]
     pub(crate) section: String,
-    /// Where to listen, separated by `;`; overrides the configuration's `Urls`, not its endpoints.
-    #[arg(long, value_name = "URL;URL")]
-    pub(crate) urls: Option<String>,
-    #[command(flatten)]
-    pub(crate) process: ProcessArgs,
-    /// Settings over the files', as `ReverseProxy:Clusters:c1:...=value`, with or without `--`.
-    #[arg(value_name = "KEY=VALUE")]
-    pub(crate) settings: Vec<String>,
 }
 
 /// How the process of a front runs, whatever its configuration is.
@@ -154,6 +173,34 @@ pub(crate) enum CheckFormat {
     Human,
     /// One JSON object, to standard output.
     Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RoutesCommand {
+    /// Say which route, cluster and destinations a request would go to, and why; nothing is sent. Fails
+    /// with 1 where no route matches.
+    Test(RouteTestArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RouteTestArgs {
+    #[command(flatten)]
+    pub(crate) configuration: ConfigurationArgs,
+    /// The request's URL, or its path.
+    #[arg(value_name = "URL")]
+    pub(crate) url: RequestUrl,
+    /// The request's method.
+    #[arg(long, default_value = "GET")]
+    pub(crate) method: http::Method,
+    /// A field of the request's head; can be repeated.
+    #[arg(long, value_name = "NAME: VALUE")]
+    pub(crate) header: Vec<FieldLine>,
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Settings over the files', as `ReverseProxy:Clusters:c1:...=value`, with or without `--`.
+    #[arg(value_name = "KEY=VALUE")]
+    pub(crate) settings: Vec<String>,
 }
 
 #[derive(Debug, Clone, clap::Args)]

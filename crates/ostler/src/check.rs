@@ -15,7 +15,7 @@ use crate::rules::Rules;
 /// Prints what is wrong and what has no effect; succeeds when the front would start.
 pub(crate) fn check(args: &CheckArgs, steps: &StepRegistry) -> anyhow::Result<ExitCode> {
     let rules = Rules::new(steps).with_steps_elsewhere(&args.step);
-    let sources = Sources::new(&args.run, rules);
+    let sources = Sources::new(&args.run.configuration, args.run.all_settings(), rules);
     let read = sources.read();
     let code = match &read {
         Ok(loaded) => exit_code(loaded, args.strict),

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use ostler_config::{ConfigurationTree, Diagnostics, Loaded, host_variable, load_section};
 use ostler_proxy::StepRegistry;
 
-use crate::args::{DEFAULT_SECTION, RunArgs};
+use crate::args::{ConfigurationArgs, DEFAULT_SECTION};
 use crate::rules::Rules;
 use crate::{endpoints, files};
 
@@ -43,17 +43,13 @@ struct SourceFile {
 }
 
 impl Sources {
-    /// What the command line names.
-    pub(crate) fn new(args: &RunArgs, rules: Rules) -> Self {
-        let environment = OsString::from(environment(args));
+    /// Files, and settings over them.
+    pub(crate) fn new(args: &ConfigurationArgs, settings: Vec<String>, rules: Rules) -> Self {
+        let environment = OsString::from(environment(args, &settings));
         let files = args.config.iter().map(|file| SourceFile {
             file: file.clone(),
             of_environment: environment_file(file, &environment),
         });
-        let mut settings = args.settings.clone();
-        if let Some(urls) = &args.urls {
-            settings.push(format!("Urls={urls}"));
-        }
         Self {
             made: None,
             files: files.collect(),
@@ -149,9 +145,9 @@ fn environment_variables() -> Vec<(String, String)> {
 }
 
 /// The environment's name: the command line's, or that of ASP.NET's variables.
-fn environment(args: &RunArgs) -> String {
+fn environment(args: &ConfigurationArgs, settings: &[String]) -> String {
     let said = args.environment.clone().or_else(|| {
-        let mut settings = args.settings.iter().rev();
+        let mut settings = settings.iter().rev();
         let setting = settings.find(|setting| is_environment(setting))?;
         Some(setting.split_once('=')?.1.to_owned())
     });

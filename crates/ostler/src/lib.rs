@@ -57,6 +57,7 @@ mod queues;
 mod readiness;
 mod reload;
 mod replacement;
+mod route_test;
 mod rules;
 mod run;
 mod sample_target;
@@ -71,7 +72,7 @@ pub use ostler_proxy::{
     DuplicateStep, ExchangeContext, Flow, Outcome, PipelineStep, StepFuture, StepRegistry,
 };
 
-use crate::args::{Args, Command, SchemaFormat};
+use crate::args::{Args, Command, RoutesCommand, SchemaFormat};
 
 /// Does what the process' arguments say, with pipeline steps of one's own beside YARP's. They run where
 /// `ReverseProxy:Pipeline` names them.
@@ -84,6 +85,7 @@ pub fn run_with(steps: StepRegistry) -> ExitCode {
         Command::Run(arguments) => run::run(&arguments, &steps),
         Command::Proxy(arguments) => proxy::run(&arguments, &steps),
         Command::Init(arguments) => init::write(&arguments),
+        Command::Routes(RoutesCommand::Test(arguments)) => route_test::test(&arguments, &steps),
         Command::Check(arguments) => check::check(&arguments, &steps),
         Command::Schema(arguments) => print_schema(arguments.format),
         Command::SampleTarget(arguments) => sample_target::run(arguments),

@@ -36,7 +36,9 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Runs the front until a signal stops it.
 pub(crate) fn run(args: &RunArgs, steps: &StepRegistry) -> anyhow::Result<ExitCode> {
-    run_by(Sources::new(args, Rules::new(steps)), &args.process)
+    let settings = args.all_settings();
+    let sources = Sources::new(&args.configuration, settings, Rules::new(steps));
+    run_by(sources, &args.process)
 }
 
 /// The same, wherever the configuration comes from.

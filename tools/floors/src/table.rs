@@ -335,6 +335,7 @@ const OSTLER: Crate = Crate {
                 "replacement",
                 "init",
                 "check",
+                "route_test",
                 "sample_target",
                 "manual",
                 "queues",
@@ -359,6 +360,7 @@ const OSTLER: Crate = Crate {
             modules: &[
                 "args",
                 "proxy_addresses",
+                "route_test::request",
                 "sample_target::tls",
                 "logging",
                 "exit",

@@ -14,6 +14,7 @@ mod table;
 mod template;
 #[cfg(test)]
 pub(crate) mod testing;
+mod unmet;
 mod validate;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub use host::{HostError, HostPattern};
 pub use table::{Found, RouteBuildError, RouteTable};
 pub(crate) use template::PathBinder;
 pub use template::{PathTemplate, TemplateError};
+pub use unmet::MatchPart;
 pub use validate::{ConfigurationRules, RouteRules};
 
 /// What route matching reads of a request. Implemented by the proxy for its heads.

@@ -63,6 +63,7 @@ mod replacement;
 mod request_targets;
 mod reset_queue;
 mod response_transforms;
+mod routes_test;
 mod routing;
 mod send_file;
 mod service_manager;

@@ -79,7 +79,7 @@ impl RouteTable {
     }
 
     /// The routes, in the order they were given in.
-    pub(crate) fn models(&self) -> &[Arc<RouteModel>] {
+    pub fn models(&self) -> &[Arc<RouteModel>] {
         &self.index.models
     }
 }
