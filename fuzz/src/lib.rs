@@ -1,6 +1,6 @@
 //! What several targets need: a request for whoever asks what a client has said.
 
-use ostler_model::RequestFacts;
+use ostler_model::RequestView;
 
 /// A request as the model sees it.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl Default for Request<'_> {
     }
 }
 
-impl RequestFacts for Request<'_> {
+impl RequestView for Request<'_> {
     fn method(&self) -> &str {
         self.method
     }
