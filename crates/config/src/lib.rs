@@ -48,10 +48,10 @@ pub use load::{Loaded, RouteValidator, load, load_section, load_with};
 pub use policy_kind::PolicyKind;
 pub use reference::configuration_page;
 pub use settings::{
-    AllowedHosts, CertificateConfig, ClientCertificateMode, DataProtectionConfig, DataRate,
-    EndpointConfig, HealthCheckDefaults, Http2Limits, HttpProtocols, KernelTls, LimitsConfig,
-    OstlerConfig, Password, ProtectionKeyConfig, Settings, StaticFilesConfig, TlsConfig,
-    TlsHostConfig, TrustedNetworks,
+    AccessLogConfig, AccessLogFormat, AllowedHosts, CertificateConfig, ClientCertificateMode,
+    DataProtectionConfig, DataRate, EndpointConfig, HealthCheckDefaults, Http2Limits,
+    HttpProtocols, KernelTls, LimitsConfig, OstlerConfig, Password, ProtectionKeyConfig, Settings,
+    StaticFilesConfig, TlsConfig, TlsHostConfig, TrustedNetworks,
 };
 pub use tree::{ConfigurationTree, Section, host_variable};
 pub use validate::{Items, Sourced, validate};

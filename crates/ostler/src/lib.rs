@@ -38,6 +38,7 @@
 //! The example `own_program` of this crate is such a program.
 #![forbid(unsafe_code)]
 
+mod access_log;
 mod args;
 mod check;
 mod configuration;

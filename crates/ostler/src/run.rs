@@ -18,6 +18,7 @@ use ostler_proxy::{
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::access_log::AccessLogFile;
 use crate::args::{ProcessArgs, RunArgs};
 use crate::configuration::{self, Sources};
 use crate::endpoints::{self, Endpoints};
@@ -144,9 +145,16 @@ struct Running {
     endpoints: Endpoints,
     keys: SigningKeys,
     model: Arc<ProxyModel>,
+    access_log: Option<Arc<AccessLogFile>>,
 }
 
 impl Running {
+    fn reopen_access_log(&self) {
+        if let Some(access_log) = &self.access_log {
+            access_log.reopen();
+        }
+    }
+
     fn reload(&mut self, runtime: &RuntimeFolder) {
         service_manager::telling_of_reload(|| {
             self.in_force.reload(&self.front, runtime);
@@ -169,6 +177,8 @@ async fn serve(
         interrupt: signal(SignalKind::interrupt())?,
     };
     let mut hang_up = signal(SignalKind::hangup())?;
+    // Whoever rotates logs sends it, whether there is an access log or not.
+    let mut reopen = signal(SignalKind::user_defined1())?;
     let mut replace = signal(SignalKind::user_defined2())?;
     let mut changes = watch_files(start.changes);
     let (mut running, runtime) = running(args, ready, pipeline, start.sockets)?;
@@ -185,6 +195,7 @@ async fn serve(
             () = ends.recv() => break None,
             _ = hang_up.recv() => running.reload(&runtime),
             Some(()) = changes.recv() => running.reload(&runtime),
+            _ = reopen.recv() => running.reopen_access_log(),
             _ = replace.recv() => successor.start(),
             other = successor.ready(&running.front) => break Some(other),
         }
@@ -205,7 +216,12 @@ async fn serve(
             Some(patience)
         }
     };
-    drain(running.front, patience, ends).await
+    let access_log = running.access_log;
+    let drained = drain(running.front, patience, ends).await;
+    if let Some(access_log) = access_log {
+        access_log.close();
+    }
+    drained
 }
 
 /// Lets another front serve in this one's place.
@@ -279,7 +295,10 @@ fn running(
     let in_force = InForce::start(sources, settings.clone(), &model)?;
     // What reading took and nobody needs any more.
     ostler_shm::release_free_memory();
-    let options = options(args, &settings, endpoints, &folder)?;
+    let mut options = options(args, &settings, endpoints, &folder)?;
+    let access_log = settings.ostler.access_log.as_ref();
+    let access_log = access_log.map(AccessLogFile::open).transpose()?;
+    options.access_log = access_log.clone().map(|log| log as _);
     let mut keys = SigningKeys::default();
     keys.follow(model.bearer_scheme());
     let predecessor = replacement::predecessor(args, &options.runtime, &mut sockets)?;
@@ -300,6 +319,7 @@ fn running(
         endpoints,
         keys,
         model,
+        access_log,
     };
     Ok((running, options.runtime))
 }
@@ -358,6 +378,7 @@ fn options(
             default_timeout: ostler.health_checks.active_default_timeout,
         },
         static_files: static_files(folder, settings),
+        access_log: None,
     })
 }
 

@@ -1,5 +1,5 @@
 //! The account of an exchange: begun when the request's head is there, closed once, by whoever ends
-//! the exchange. The log's line `ostler::exchange`, [`PipelineStep::ended`], passive health checks and
+//! the exchange. The log's line `ostler::exchange`, the access log, [`PipelineStep::ended`], passive health checks and
 //! the destination's count of requests are told from here, and nowhere else.
 //!
 //! [`PipelineStep::ended`]: crate::pipeline::PipelineStep::ended
@@ -11,6 +11,7 @@ use http::StatusCode;
 use ostler_delegation::entry::Completed;
 use ostler_model::{DestinationState, RequestGuard, RouteModel};
 
+use crate::access_log::{LoggedRequest, Noted};
 use crate::health::Watched;
 use crate::outcome::{ForwarderError, Mode, Outcome, of_ending};
 use crate::permits::Permits;
@@ -37,6 +38,8 @@ struct Open {
     /// The passive health check that is told how the exchange ended.
     watched: Option<Box<Watched>>,
     first_byte_ns: Option<u64>,
+    /// What the access log will need, if there is one.
+    noted: Option<Box<Noted>>,
 }
 
 /// What a client has been given of a response.
@@ -67,8 +70,8 @@ impl Given {
 }
 
 impl Account {
-    /// An exchange begins: its head is there.
-    pub(crate) fn begin(pipeline: Arc<Pipeline>) -> Self {
+    /// An exchange begins: its head is there, and noted where there is an access log.
+    pub(crate) fn begin(pipeline: Arc<Pipeline>, noted: Option<Box<Noted>>) -> Self {
         Self(Some(Open {
             pipeline,
             head_received_ns: ostler_shm::monotonic_nanoseconds(),
@@ -79,7 +82,16 @@ impl Account {
             permits: Permits::default(),
             watched: None,
             first_byte_ns: None,
+            noted,
         }))
+    }
+
+    /// What came is no request, and this is how it begins.
+    pub(crate) fn is_malformed(&mut self, input: &[u8]) {
+        let noted = self.0.as_mut().and_then(|open| open.noted.as_mut());
+        if let Some(noted) = noted {
+            noted.set_request(LoggedRequest::malformed(input));
+        }
     }
 
     /// A route has matched.
@@ -224,7 +236,7 @@ impl Open {
         if let (Some(watched), Some(destination)) = (self.watched, &self.destination) {
             watched.report(destination, status, error);
         }
-        if !is_told(&self.pipeline) {
+        if self.noted.is_none() && !is_told(&self.pipeline) {
             return;
         }
         let outcome = measured(self.head_received_ns);
@@ -240,6 +252,9 @@ impl Open {
             ..outcome
         };
         log(&outcome);
+        if let Some(noted) = &self.noted {
+            noted.write(&outcome);
+        }
         for step in self.pipeline.steps.iter().rev() {
             if let Step::Custom(step) = step {
                 step.ended(&outcome);
@@ -248,7 +263,7 @@ impl Open {
     }
 }
 
-/// Whether anybody listens: making an outcome costs.
+/// Whether anybody listens beside the access log: making an outcome costs.
 fn is_told(pipeline: &Pipeline) -> bool {
     let is_custom = |step: &Step| matches!(step, Step::Custom(_));
     is_logged() || pipeline.steps.iter().any(is_custom)

@@ -12,13 +12,18 @@ pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// The wall clock's time, for what others have dated.
+/// The wall clock's time.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place that reads the wall clock"
 )]
-pub(crate) fn seconds_since_1970() -> u64 {
+pub(crate) fn wall_clock() -> SystemTime {
     SystemTime::now()
+}
+
+/// The same in seconds, for what others have dated.
+pub(crate) fn seconds_since_1970() -> u64 {
+    wall_clock()
         .duration_since(UNIX_EPOCH)
         .unwrap_or(Duration::ZERO)
         .as_secs()

@@ -46,9 +46,9 @@ pub(crate) async fn exchange(
     let worker = Rc::clone(client_side.worker());
     let pipeline = worker.pipeline();
     let mut arrived = Arrived {
+        account: Account::begin(Arc::clone(&pipeline), client_side.noted(head)),
         client_side,
         head,
-        account: Account::begin(Arc::clone(&pipeline)),
     };
     let limits = worker.limits();
     if !limits.allowed_hosts.are_any() && !limits.allowed_hosts.allow(head.authority()) {

@@ -1,7 +1,10 @@
 //! How a front is set up.
 
+use std::sync::Arc;
+
 use ostler_delegation::runtime::RuntimeFolder;
 
+use crate::access_log::AccessLog;
 use crate::endpoint::{Endpoint, ListenUrl};
 use crate::health::ActiveHealthOptions;
 use crate::limits::FrontLimits;
@@ -27,6 +30,8 @@ pub struct FrontOptions {
     /// Whether the kernel may encrypt for clients whose sockets are handed to targets. Where it
     /// cannot, or may not, exchanges over TLS are relayed.
     pub kernel_tls: bool,
+    /// Told of every exchange when it is over, if anybody is.
+    pub access_log: Option<Arc<dyn AccessLog>>,
 }
 
 impl Default for FrontOptions {
@@ -41,6 +46,7 @@ impl Default for FrontOptions {
             active_health: ActiveHealthOptions::default(),
             static_files: None,
             kernel_tls: true,
+            access_log: None,
         }
     }
 }

@@ -40,7 +40,9 @@ pub(crate) async fn run(
     // answer to that tells them that the connection ends. If they do not take too long.
     let patience = clock::now() + crate::watch::NEXT_REQUEST;
     let may_ask = || worker.has_connections() && clock::now() < patience;
-    while (worker.is_busy() || may_ask()) && *phase.borrow() != Phase::Stopping {
+    // What a target is about to say of an exchange is a line of the access log.
+    let may_tell = || worker.awaits_log_lines() && clock::now() < patience;
+    while (worker.is_busy() || may_ask() || may_tell()) && *phase.borrow() != Phase::Stopping {
         tokio::select! {
             () = tokio::time::sleep(TICK / 4) => worker.check(true),
             _ = phase.changed() => {}

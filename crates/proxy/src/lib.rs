@@ -7,6 +7,7 @@
 #![warn(clippy::too_many_lines)]
 
 mod accept;
+mod access_log;
 mod account;
 mod admission;
 mod affinity;
@@ -64,6 +65,7 @@ mod under_way;
 mod watch;
 mod worker;
 
+pub use access_log::{AccessLog, AccessRecord, LoggedRequest};
 pub use context::ExchangeContext;
 pub use direct_forwarder::{DirectForwarder, DirectForwarderBuilder};
 pub use endpoint::{Endpoint, InheritedSockets, ListenUrl, ListenUrlError, SocketOrigin};

@@ -37,7 +37,7 @@ pub struct Outcome {
 
 impl Outcome {
     /// Of an answer of the front's own.
-    pub(crate) fn local(status: u16, bytes_sent: u64, duration: Duration) -> Self {
+    pub fn local(status: u16, bytes_sent: u64, duration: Duration) -> Self {
         Self {
             route: None,
             destination: None,

@@ -9,6 +9,7 @@ use ostler_http1::ResponseTransforms;
 use ostler_model::ProxyModel;
 use ostler_shm::kernel_tls::KernelTls;
 
+use crate::access_log::AccessLog;
 use crate::connection_counts::ConnectionCounts;
 use crate::descriptors::Descriptors;
 use crate::destinations::ConnectionLimits;
@@ -43,6 +44,7 @@ pub(crate) struct Shared {
     pub(crate) health: HealthSignal,
     pub(crate) connection_limits: Arc<ConnectionLimits>,
     pub(crate) static_files: Option<StaticFiles>,
+    pub(crate) access_log: Option<Arc<dyn AccessLog>>,
     /// What the kernel does of TLS, once somebody has asked; `None` if nothing, or if it may not.
     kernel_tls: OnceLock<Option<KernelTls>>,
     pipeline: ArcSwap<Pipeline>,
@@ -73,6 +75,7 @@ impl Shared {
             heartbeats: Arc::default(),
             connection_limits: Arc::default(),
             static_files: options.static_files.clone().map(StaticFiles::new),
+            access_log: options.access_log.clone(),
             kernel_tls: OnceLock::new(),
             pipeline: ArcSwap::from_pointee(pipeline),
             pipeline_revision: AtomicU64::new(0),

@@ -13,6 +13,7 @@ use ostler_model::{ClusterState, DestinationModel, DestinationState, FastRandom,
 use ostler_shm::kernel_tls::KernelTls;
 use tokio::task::AbortHandle;
 
+use crate::access_log::AccessLog;
 use crate::connection_counts::{Begins, ConnectionCounts};
 use crate::descriptors::Descriptors;
 use crate::destinations::{Destination, Destinations, RequestError};
@@ -125,6 +126,11 @@ impl Worker {
     /// The files to answer from, if there are any.
     pub(crate) fn static_files(&self) -> Option<&StaticFiles> {
         self.shared.static_files.as_ref()
+    }
+
+    /// The log of exchanges, if there is one.
+    pub(crate) fn access_log(&self) -> Option<&Arc<dyn AccessLog>> {
+        self.shared.access_log.as_ref()
     }
 
     /// What the kernel does of TLS, for clients whose sockets are handed over; `None` if nothing.
@@ -297,6 +303,16 @@ impl Worker {
         }
         let connections = self.connections.borrow();
         connections.iter().any(|(_, watch)| watch.needs_front())
+    }
+
+    /// Whether there is an access log, and exchanges whose targets have not said how they ended.
+    pub(crate) fn awaits_log_lines(&self) -> bool {
+        if self.access_log().is_none() {
+            return false;
+        }
+        self.settle();
+        let queues = self.queues.borrow();
+        queues.values().any(|queue| queue.outstanding() > 0)
     }
 
     async fn tick(self: Rc<Self>) {

@@ -46,6 +46,7 @@ pub(crate) static OSTLER: Object = Object::new(
             "What the affinity policies `Cookie` and `CustomHeader` encrypt with.",
         ),
         Key::new("HealthChecks", Section(&HEALTH_CHECKS), "Defaults of health checks."),
+        Key::new("AccessLog", Section(&ACCESS_LOG), "A line for each exchange."),
     ],
 );
 
@@ -116,6 +117,28 @@ pub(crate) static HEALTH_CHECKS: Object = Object::new(
     &[
         Key::new("Active", Section(&ACTIVE_DEFAULTS), "Of probes."),
         Key::new("Passive", Section(&PASSIVE_DEFAULTS), "Of passive checks."),
+    ],
+);
+
+pub(crate) static ACCESS_LOG: Object = Object::new(
+    Origin::Ostler,
+    "A line for each exchange, when it is over. A change takes a restart, or SIGUSR2.",
+    &[
+        Key::new(
+            "Format",
+            Choice(&["Off", "Combined", "Json", "W3C"]),
+            "`Combined` is Apache's and nginx's, `Json` an object a line with all that is known, `W3C` has the \
+             columns of ASP.NET's W3CLogger and more. See [operating](operating.md#the-access-log).",
+        )
+        .default(r#""Off""#)
+        .example(r#""Json""#),
+        Key::new(
+            "Path",
+            Text,
+            "The file that lines are appended to, from the working folder on. SIGUSR1 has it opened anew.",
+        )
+        .default("standard output")
+        .example(r#""/var/log/ostler/access.log""#),
     ],
 );
 

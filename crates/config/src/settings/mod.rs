@@ -1,5 +1,6 @@
 //! Settings outside `ReverseProxy`: where to listen, limits, and our own section.
 
+mod access_log;
 mod allowed_hosts;
 mod data_protection;
 mod data_rate;
@@ -13,6 +14,7 @@ mod kestrel;
 mod limits;
 mod static_files;
 
+pub use access_log::{AccessLogConfig, AccessLogFormat};
 pub use allowed_hosts::AllowedHosts;
 pub use data_protection::{DataProtectionConfig, ProtectionKeyConfig};
 pub use data_rate::DataRate;
@@ -79,6 +81,8 @@ pub struct OstlerConfig {
     /// `Ostler:Tls:ClientCertificateAuthorities`: a PEM file of those who vouch for clients. Absent is
     /// what the system trusts.
     pub client_certificate_authorities: Option<String>,
+    /// `Ostler:AccessLog`; absent is no log.
+    pub access_log: Option<AccessLogConfig>,
     /// `Ostler:KernelTls`.
     pub kernel_tls: KernelTls,
     /// `Kestrel:Limits`, `HttpSys` and `Ostler:Limits`.
@@ -116,6 +120,7 @@ fn ostler(
     kestrel::warn(&tree.section("Kestrel"), diagnostics);
     let allowed_hosts = allowed_hosts::read(&tree.section("AllowedHosts"), diagnostics);
     let health_checks = health_checks::read(tree.section("Ostler:HealthChecks"), diagnostics);
+    let access_log = access_log::read(tree.section("Ostler:AccessLog"), diagnostics);
     let mut reader = Reader::new(tree.section("Ostler:Tls"), &keys::TLS, diagnostics);
     let client_certificate_authorities = reader.text("ClientCertificateAuthorities");
     reader.finish();
@@ -143,6 +148,7 @@ fn ostler(
         data_protection,
         health_checks,
         client_certificate_authorities,
+        access_log,
         kernel_tls,
         limits,
         allowed_hosts,

@@ -4,6 +4,7 @@
 
 mod support;
 
+mod access_log;
 mod affinity;
 mod authorization;
 mod basics;

@@ -558,6 +558,7 @@ fn a_response_transform_that_is_code_makes_exchanges_relayed() {
             ListenUrl::parse("http://127.0.0.1:0").unwrap(),
         )],
         kernel_tls: false,
+        access_log: None,
         threads: 1,
         limits: FrontLimits::default(),
         runtime: RuntimeFolder::new(sandbox.runtime()),

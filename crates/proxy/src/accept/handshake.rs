@@ -15,6 +15,7 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::plain_http;
+use crate::access_log::{LoggedRequest, Noted};
 use crate::account::Account;
 use crate::connection_counts::Counted;
 use crate::error_chain::Chain;
@@ -92,7 +93,7 @@ pub(crate) async fn serve(
         return;
     };
     let limit = worker.limits().head_timeout;
-    let handshake = tokio::time::timeout(limit, handshake(stream, &worker, &endpoint));
+    let handshake = tokio::time::timeout(limit, handshake(stream, &worker, &endpoint, &connection));
     let shaken = match handshake.await {
         Ok(shaken) => shaken,
         Err(_elapsed) => Err(HandshakeError::TimedOut),
@@ -137,9 +138,14 @@ async fn handshake(
     stream: TcpStream,
     worker: &Worker,
     endpoint: &TlsEndpoint,
+    connection: &ConnectionFacts,
 ) -> Result<(TlsStream<Followed<TcpStream>>, bool), HandshakeError> {
     if plain_http::is_spoken(&stream).await {
-        plain_http::answer(stream, Account::begin(worker.pipeline())).await;
+        let noted = worker.access_log().map(|log| {
+            let unread = LoggedRequest::malformed(&[]);
+            Noted::new(log, connection, unread)
+        });
+        plain_http::answer(stream, Account::begin(worker.pipeline(), noted)).await;
         return Err(HandshakeError::PlainHttp);
     }
     let stream = Followed::new(stream);

@@ -28,6 +28,7 @@ pub(super) async fn answer(mut stream: TcpStream, mut account: Account) {
     let answered = async {
         let mut bytes = vec![0; 16 * 1024];
         let read = stream.read(&mut bytes).await?;
+        account.is_malformed(&bytes[..read]);
         let facts = RequestFacts {
             is_head: bytes[..read].starts_with(b"HEAD "),
             is_connect: false,

@@ -167,7 +167,8 @@ impl Respond<'_, '_> {
 
 /// Answers what could not be read as a request.
 pub(crate) async fn refuse(client_side: &mut ClientSide<'_>, why: Why) {
-    let mut account = Account::begin(client_side.worker().pipeline());
+    let noted = client_side.noted_malformed();
+    let mut account = Account::begin(client_side.worker().pipeline(), noted);
     let respond = Respond {
         client_side,
         request: Request::Malformed,

@@ -21,6 +21,7 @@ pub(crate) use request_body::RequestBody;
 pub(crate) use response_head::{Head, WriteError};
 pub(crate) use response_writer::ResponseWriter;
 
+use crate::access_log::{LoggedRequest, Noted};
 use crate::client_socket::Interest;
 use crate::connection::Connection;
 use crate::connection_counts::Upgraded;
@@ -116,6 +117,27 @@ impl ClientSide<'_> {
             (Self::Http1(_), ostler_http1::Version::Http11) => http::Version::HTTP_11,
             (Self::Http1(_), ostler_http1::Version::Http10) => http::Version::HTTP_10,
         }
+    }
+
+    /// What the access log will need of this request, if there is a log.
+    pub(crate) fn noted(&self, head: &RequestHead) -> Option<Box<Noted>> {
+        let log = self.worker().access_log()?;
+        let request = LoggedRequest::Read(Box::new(head.clone()), self.version(head));
+        Some(Noted::new(log, self.facts(), request))
+    }
+
+    /// What it will need of something that is no request.
+    pub(crate) fn noted_malformed(&self) -> Option<Box<Noted>> {
+        let log = self.worker().access_log()?;
+        let input = match self {
+            Self::Http1(connection) => &connection.input[..],
+            Self::Http2(_) => &[],
+        };
+        Some(Noted::new(
+            log,
+            self.facts(),
+            LoggedRequest::malformed(input),
+        ))
     }
 
     /// The connections to relayed targets that were opened for this client.

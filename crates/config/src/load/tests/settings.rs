@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use super::*;
 use crate::settings::DataProtectionConfig;
-use crate::settings::{AllowedHosts, HealthCheckDefaults, KernelTls, LimitsConfig, OstlerConfig};
+use crate::settings::{
+    AccessLogConfig, AccessLogFormat, AllowedHosts, HealthCheckDefaults, KernelTls, LimitsConfig,
+    OstlerConfig,
+};
 
 #[test]
 fn our_own_section_and_the_limits_are_read() {
     let loaded = load_text(
         r#"{ "Ostler": { "Threads": 3, "RuntimeFolder": "/run/x", "TrustedUsers": [ "app", 1000 ], "QueueGroup": "www-data", "KernelTls": "OFF",
+                "AccessLog": { "Format": "w3c", "Path": "access.log" },
                 "Tls": { "ClientCertificateAuthorities": "roots.pem" },
                 "HealthChecks": { "Active": { "DefaultInterval": "00:00:01", "DefaultTimeout": "00:00:02" },
                     "Passive": { "DetectionWindow": "00:00:03", "MinimalTotalCount": 4 } } },
@@ -32,6 +36,10 @@ fn our_own_section_and_the_limits_are_read() {
                 passive_detection_window: Duration::from_secs(3),
                 passive_minimal_total_count: 4,
             },
+            access_log: Some(AccessLogConfig {
+                format: AccessLogFormat::W3C,
+                path: Some("access.log".into()),
+            }),
             kernel_tls: KernelTls::Off,
             limits: LimitsConfig {
                 request_line: 100,
@@ -59,6 +67,7 @@ fn the_defaults() {
         (0, None, 0)
     );
     assert_eq!(ostler.kernel_tls, KernelTls::Auto);
+    assert_eq!(ostler.access_log, None);
     let limits = ostler.limits;
     assert_eq!(
         (limits.request_line, limits.field_lines, limits.fields),
@@ -100,6 +109,12 @@ fn wrong_limits_are_errors() {
         ("Threads", "-1", "Threads", "not from 0 to 1024"),
         ("Threads", "1025", "Threads", "not from 0 to 1024"),
         ("KernelTls", "\"on\"", "KernelTls", "neither \"auto\""),
+        (
+            "AccessLog",
+            "{ \"Format\": \"Common\" }",
+            "AccessLog:Format",
+            "none of \"Off\", \"Combined\"",
+        ),
         (
             "TrustedUsers",
             "[ \"\" ]",
