@@ -4,7 +4,7 @@ use ostler_delegation::Disposition;
 use ostler_proxy::{ForwarderError, Mode};
 use ostler_test_support::{End, Harness, Taken, Target};
 
-use crate::{A_LITTLE, GET, seconds};
+use crate::{A_LITTLE, GET, seconds, unanswered};
 
 /// What is told: the way, the status that the client was given (0 for nothing), and the error.
 type Told = (Mode, u16, Option<ForwarderError>);
@@ -111,11 +111,7 @@ fn a_client_that_leaves_the_line_is_told_of() {
 #[test]
 fn a_forwarded_exchange_is_told_of_with_the_time_of_its_first_byte() {
     let harness = Harness::forwarding();
-    let destination = harness.destination("first");
-    let mut client = harness.client();
-    client.say(GET);
-    let mut connection = destination.accept();
-    connection.hears();
+    let (_destination, mut client, mut connection) = unanswered(&harness);
     connection.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     assert!(client.hears().ends_with("ok"));
     let told = harness.told();

@@ -2,7 +2,7 @@
 
 use ostler_test_support::{Harness, Setup};
 
-use crate::{A_LITTLE, GET, seconds, status};
+use crate::{A_LITTLE, GET, seconds, status, unanswered};
 
 /// What a destination has said when it closes, and the status of what the client hears of that; 0 where a
 /// response has begun and breaks off.
@@ -59,11 +59,7 @@ fn a_destination_that_closes_is_answered_for_until_its_response_begins() {
 #[test]
 fn a_request_on_a_used_connection_that_closes_unanswered_goes_out_again() {
     let harness = Harness::forwarding();
-    let destination = harness.destination("first");
-    let mut client = harness.client();
-    client.say(GET);
-    let mut connection = destination.accept();
-    connection.hears();
+    let (destination, mut client, mut connection) = unanswered(&harness);
     connection.say("HTTP/1.1 204 No Content\r\n\r\n");
     assert_eq!(status(&client.hears()), 204);
     // The destination closes in the very moment in which the next request is on its way.
@@ -79,11 +75,7 @@ fn a_request_on_a_used_connection_that_closes_unanswered_goes_out_again() {
 #[test]
 fn what_could_be_done_twice_does_not_go_out_again() {
     let harness = Harness::forwarding();
-    let destination = harness.destination("first");
-    let mut client = harness.client();
-    client.say(GET);
-    let mut connection = destination.accept();
-    connection.hears();
+    let (destination, mut client, mut connection) = unanswered(&harness);
     connection.say("HTTP/1.1 204 No Content\r\n\r\n");
     assert_eq!(status(&client.hears()), 204);
     client.say("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab");
@@ -97,11 +89,7 @@ fn what_could_be_done_twice_does_not_go_out_again() {
 #[test]
 fn a_destination_may_be_silent_for_a_hundred_seconds() {
     let harness = Harness::forwarding();
-    let destination = harness.destination("first");
-    let mut client = harness.client();
-    client.say(GET);
-    let mut connection = destination.accept();
-    connection.hears();
+    let (_destination, mut client, mut connection) = unanswered(&harness);
     harness.advance(seconds(100) - A_LITTLE);
     assert_eq!(client.hears(), "");
     harness.advance(A_LITTLE * 3);
@@ -113,11 +101,7 @@ fn a_destination_may_be_silent_for_a_hundred_seconds() {
 #[test]
 fn an_interim_response_gives_a_destination_no_more_time() {
     let harness = Harness::forwarding();
-    let destination = harness.destination("first");
-    let mut client = harness.client();
-    client.say(GET);
-    let mut connection = destination.accept();
-    connection.hears();
+    let (_destination, mut client, mut connection) = unanswered(&harness);
     harness.advance(seconds(90));
     connection.say("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
     assert_eq!(status(&client.hears()), 103);
@@ -194,11 +178,7 @@ fn a_routes_timeout_before_a_response_is_said_with_its_status() {
         ..Setup::default()
     };
     let harness = setup.start();
-    let destination = harness.destination("first");
-    let mut client = harness.client();
-    client.say(GET);
-    let mut connection = destination.accept();
-    connection.hears();
+    let (_destination, mut client, mut connection) = unanswered(&harness);
     harness.advance(seconds(30) - A_LITTLE);
     assert_eq!(client.hears(), "");
     harness.advance(A_LITTLE * 2);
@@ -213,11 +193,7 @@ fn a_pooled_connection_is_kept_for_its_idle_time() {
         ..Setup::default()
     };
     let harness = setup.start();
-    let destination = harness.destination("first");
-    let mut client = harness.client();
-    client.say(GET);
-    let mut connection = destination.accept();
-    connection.hears();
+    let (_destination, mut client, mut connection) = unanswered(&harness);
     connection.say("HTTP/1.1 204 No Content\r\n\r\n");
     assert_eq!(status(&client.hears()), 204);
     // A minute (SocketsHttpHandler's PooledConnectionIdleTimeout), looked at once a second.
@@ -231,11 +207,7 @@ fn a_pooled_connection_is_kept_for_its_idle_time() {
 fn a_client_that_leaves_takes_its_request_with_it() {
     for said in ["", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345"] {
         let harness = Harness::forwarding();
-        let destination = harness.destination("first");
-        let mut client = harness.client();
-        client.say(GET);
-        let mut connection = destination.accept();
-        connection.hears();
+        let (_destination, mut client, mut connection) = unanswered(&harness);
         connection.say(said);
         client.hears();
         client.leave();
@@ -247,11 +219,7 @@ fn a_client_that_leaves_takes_its_request_with_it() {
 #[test]
 fn a_client_that_takes_nothing_holds_the_response_and_then_loses_it() {
     let harness = Harness::forwarding();
-    let destination = harness.destination("first");
-    let mut client = harness.client();
-    client.say(GET);
-    let mut connection = destination.accept();
-    connection.hears();
+    let (_destination, mut client, mut connection) = unanswered(&harness);
     connection.say("HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n");
     let piece = vec![b'x'; 1 << 20];
     let mut held = 0;

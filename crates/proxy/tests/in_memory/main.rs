@@ -6,11 +6,14 @@ mod accounts;
 mod clients;
 mod failure_table;
 mod forwarding;
+mod stage;
 mod streams;
 mod uploads;
 mod waiting;
 
 use std::time::Duration;
+
+use ostler_test_support::{Destination, End, Harness};
 
 /// So many seconds.
 const fn seconds(seconds: u64) -> Duration {
@@ -36,4 +39,15 @@ fn status(heard: &str) -> u16 {
     );
     assert_eq!(heard.matches("HTTP/1.1 ").count(), 1, "{heard:?}");
     rest[..3].parse().unwrap()
+}
+
+/// A destination, a client, and the connection over which the destination has got the client's request, which it has
+/// not answered.
+fn unanswered(harness: &Harness) -> (Destination, End, End) {
+    let destination = harness.destination("first");
+    let mut client = harness.client();
+    client.say(GET);
+    let mut connection = destination.accept();
+    connection.hears();
+    (destination, client, connection)
 }

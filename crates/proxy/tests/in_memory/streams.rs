@@ -6,6 +6,7 @@
 use ostler_delegation::Disposition;
 use ostler_test_support::{End, Harness, Setup, Taken, Target};
 
+use crate::stage::Stage;
 use crate::{A_LITTLE, GET, seconds, status};
 
 const POST: &str = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab";
@@ -24,31 +25,11 @@ fn streaming(keys: &str) -> Harness {
     setup.start()
 }
 
-/// How far the target is.
-#[derive(Debug, Clone, Copy)]
-enum Stage {
-    Queued,
-    Received,
-    BodyRead,
-    Responding,
-}
-
 /// A request that a target is that far with.
 fn with_a_target(harness: &Harness, request: &str, stage: Stage) -> (End, Target, Taken) {
-    let mut target = harness.target("shop");
-    let mut client = harness.client();
-    client.say(request);
-    assert!(target.welcome(), "the front comes to the queue's instance");
-    let taken = match stage {
-        Stage::Queued => target.try_pop().unwrap(),
-        _ => target.take(),
-    };
-    match stage {
-        Stage::BodyRead => target.reads_body(&taken),
-        Stage::Responding => target.streams_head(&taken, 200, "begun", false),
-        Stage::Queued | Stage::Received => {}
-    }
-    (client, target, taken)
+    stage.reach(harness, request, |target, taken| {
+        target.streams_head(taken, 200, "begun", false);
+    })
 }
 
 /// What a client is told when the target dies: by another target, or the status of the front.
