@@ -1,6 +1,5 @@
 //! Addresses as `ostler proxy` takes them, short, and the URLs that a configuration has in their place.
 
-use std::convert::Infallible;
 use std::str::FromStr;
 
 /// Where to listen, as `--from` says it.
@@ -13,11 +12,12 @@ pub(crate) enum ListenAt {
 }
 
 impl FromStr for ListenAt {
-    type Err = Infallible;
+    type Err = &'static str;
 
     /// Whether it can be listened on is said where URLs of a configuration are checked.
-    fn from_str(text: &str) -> Result<Self, Infallible> {
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
         Ok(match text {
+            _ if is_number(text) => return Err("a port has a colon before it, as in :8080"),
             _ if text.contains("://") => Self::Url(text.to_owned()),
             _ if text.starts_with(':') => Self::Authority(format!("*{text}")),
             _ => Self::Authority(text.to_owned()),
@@ -46,6 +46,10 @@ impl ListenAt {
     }
 }
 
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 fn scheme(url: &str) -> &str {
     url.split_once("://").map_or("", |(scheme, _)| scheme)
 }
@@ -70,8 +74,7 @@ impl FromStr for ProxyTo {
                 name => Ok(Self::Queue(name.to_owned())),
             };
         }
-        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        if is_number {
+        if is_number(text) {
             return Err("a port has a colon before it, as in :3000");
         }
         Ok(Self::Url(match text {

@@ -1,6 +1,7 @@
 //! `ostler run`: starts the front, reloads it, stops it.
 
 use std::path::Path;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -203,25 +204,24 @@ async fn serve(
     watchdog.abort();
     successor.close().await;
     let given = args.drain_timeout.map(Duration::from_secs);
-    let patience = match &replaced_by {
+    let configured = running.in_force.settings().shutdown_timeout;
+    let patience = given.or(configured).unwrap_or(DRAIN_TIMEOUT);
+    let drain = Drain {
+        front: running.front,
+        access_log: running.access_log,
+        patience,
+    };
+    match replaced_by {
         // Nobody waits for the end of this process.
         Some(other) => {
-            give_way(&running.front, other);
-            given
+            give_way(&drain.front, &other);
+            drain.when_asked(given, ends, reopen).await
         }
         None => {
-            let configured = running.in_force.settings().shutdown_timeout;
-            let patience = given.or(configured).unwrap_or(DRAIN_TIMEOUT);
             service_manager::tell_stopping(patience);
-            Some(patience)
+            drain.now(ends, reopen).await
         }
-    };
-    let access_log = running.access_log;
-    let drained = drain(running.front, patience, ends).await;
-    if let Some(access_log) = access_log {
-        access_log.close();
     }
-    drained
 }
 
 /// Lets another front serve in this one's place.
@@ -238,25 +238,81 @@ fn give_way(front: &Front, other: &replacement::Ready) {
     other.release();
 }
 
-/// Ends what is under way, within a time if there is one.
-async fn drain(front: Front, patience: Option<Duration>, mut ends: Ends) -> anyhow::Result<()> {
-    tracing::info!("draining");
-    let under_way = front.under_way();
-    front.drain();
-    let time_is_up = async {
-        match patience {
-            Some(patience) => tokio::time::sleep(patience).await,
-            None => std::future::pending().await,
+/// A front that ends with what it has begun.
+struct Drain {
+    front: Front,
+    access_log: Option<Arc<AccessLogFile>>,
+    /// How long it may take from when it was asked to end.
+    patience: Duration,
+}
+
+impl Drain {
+    /// It has been asked to end; whoever asks again ends it at once.
+    async fn now(self, ends: Ends, reopen: Signal) -> anyhow::Result<()> {
+        let limit = Some(self.patience);
+        self.run(limit, true, ends, reopen).await
+    }
+
+    /// Another front serves: it takes its time, within `limit` if there is one, until it is asked to end.
+    async fn when_asked(
+        self,
+        limit: Option<Duration>,
+        ends: Ends,
+        reopen: Signal,
+    ) -> anyhow::Result<()> {
+        self.run(limit, false, ends, reopen).await
+    }
+
+    async fn run(
+        self,
+        limit: Option<Duration>,
+        mut is_asked: bool,
+        mut ends: Ends,
+        mut reopen: Signal,
+    ) -> anyhow::Result<()> {
+        tracing::info!("draining");
+        let under_way = self.front.under_way();
+        self.front.drain();
+        let mut time_is_up = pin!(after(limit));
+        let mut keeps = pin!(say_what_keeps(&under_way));
+        let mut ended = pin!(join(self.front));
+        let drained = loop {
+            tokio::select! {
+                joined = &mut ended => break joined,
+                () = &mut keeps => {}
+                () = &mut time_is_up => {
+                    tracing::warn!(%under_way, "exchanges are cut short: the drain timeout is over");
+                    break Ok(());
+                }
+                () = ends.recv() => {
+                    if is_asked {
+                        tracing::warn!(%under_way, "exchanges are cut short: asked to end again");
+                        break Ok(());
+                    }
+                    is_asked = true;
+                    if limit.is_none() {
+                        time_is_up.set(after(Some(self.patience)));
+                    }
+                }
+                _ = reopen.recv() => {
+                    if let Some(access_log) = &self.access_log {
+                        access_log.reopen();
+                    }
+                }
+            }
+        };
+        if let Some(access_log) = self.access_log {
+            access_log.close();
         }
-    };
-    tokio::select! {
-        joined = join(front) => joined,
-        () = say_what_keeps(&under_way) => Ok(()),
-        () = time_is_up => {
-            tracing::warn!(%under_way, "exchanges are cut short: the drain timeout is over");
-            Ok(())
-        }
-        () = ends.recv() => Ok(()),
+        drained
+    }
+}
+
+/// Completes after this time, never without one.
+async fn after(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -49,7 +49,8 @@ impl FromStr for RequestUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let uri: Uri = text.parse().map_err(|error| format!("{error}"))?;
+        let what = "it is an http or https URL, or a path that begins with /";
+        let uri: Uri = text.parse().map_err(|error| format!("{error}: {what}"))?;
         let authority = match (uri.scheme_str(), uri.authority()) {
             (None, None) => "localhost",
             (Some("http" | "https"), Some(authority)) => authority.as_str(),

@@ -135,14 +135,14 @@ fn sockets_are_the_endpoints_by_name_or_address() {
     }
     let stream = std::os::unix::net::UnixStream::connect(&path).unwrap();
     assert_eq!(Client::over(stream).ask("GET", "/").status, 200);
+    front.signal("TERM");
+    assert!(front.wait().success());
     let lines = front.errors();
     let warned = |line: &&String| line.contains("no endpoint is for") && line.contains("WARN");
     let warnings: Vec<_> = lines.iter().filter(warned).collect();
     assert_eq!(warnings.len(), 1, "{lines:#?}");
     assert!(warnings[0].contains(&format!("127.0.0.1:{nobodys_port}")));
     assert!(warnings[0].contains("forgotten"));
-    front.signal("TERM");
-    assert!(front.wait().success());
     assert!(path.exists(), "the file is the service manager's");
 }
 
@@ -241,6 +241,8 @@ fn the_installed_configuration_has_no_mistake_and_its_endpoint_is_the_socket_uni
     let names = unit
         .lines()
         .filter_map(|line| line.strip_prefix("FileDescriptorName="));
+    let names: Vec<_> = names.collect();
+    assert_eq!(names.len(), 1, "{unit}");
     for name in names {
         assert!(
             configuration.contains(&format!("\"{name}\": {{ \"Url\"")),
