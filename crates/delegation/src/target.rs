@@ -11,8 +11,8 @@ use std::task;
 
 use ostler_http1::FieldRange;
 use ostler_shm::{
-    Consumer, ControlSocket, OwnRegion, PaceKeeper, Pacer, PeerRegion, Producer, PushError,
-    ReceiveError, Sleeper, Waker, full_fence,
+    Consumer, ControlSocket, OwnRegion, PaceKeeper, PeerRegion, Producer, ReceiveError, RoomMark,
+    Sleeper, Waker, full_fence,
 };
 
 use crate::control::{ConnectionFacts, FrontMessage, TargetMessage, TlsFacts};
@@ -237,7 +237,8 @@ struct Completions {
     /// Completions, and other short entries, that the ring had no room for, oldest first.
     deferred: VecDeque<Vec<u8>>,
     scratch: Vec<u8>,
-    pacer: Pacer,
+    /// The front tells of room by waking this end, so what it writes is read by this end's loop alone.
+    room_mark: RoomMark,
     /// Whoever waits for room in the ring.
     room: Vec<task::Waker>,
 }
@@ -250,10 +251,8 @@ impl TargetChannel {
         wakes: Wakes,
         front_pid: u32,
     ) -> io::Result<Self> {
-        // The front tells of room by waking this end.
-        let told = wakes.wake_target.try_clone()?;
         let completions = Completions {
-            pacer: Pacer::new(Arc::clone(&own), Arc::clone(&peer), told),
+            room_mark: RoomMark::new(Arc::clone(&own), Arc::clone(&peer)),
             room: Vec::new(),
             producer: Producer::new(Arc::clone(&own), Arc::clone(&peer)),
             waker: Waker::new(Arc::clone(&peer), wakes.wake_front),
@@ -528,29 +527,14 @@ impl TargetShared {
         // Before the lock: whoever puts an entry in behind this flush sees it.
         self.holds_wakes.store(false, Ordering::Relaxed);
         let mut completions = self.lock();
-        let Completions {
-            producer,
-            deferred,
-            waker,
-            pacer,
-            room,
-            ..
-        } = &mut *completions;
-        while let Some(entry) = deferred.front() {
-            match producer.try_push(&[entry]) {
-                Ok(()) => deferred.pop_front(),
-                Err(PushError::Full) => {
-                    let _ = waker.wake_if_asleep();
-                    return false;
-                }
-                // The channel is dead; its driver finds out.
-                Err(_) => return true,
-            };
-        }
-        let _ = waker.wake_if_asleep();
-        if !room.is_empty() {
-            pacer.answered();
-            room.drain(..).for_each(task::Waker::wake);
+        let sent = completions.send_deferred();
+        // A front that cannot be woken is dead, which the control socket says.
+        let _ = completions.waker.wake_if_asleep();
+        match sent {
+            Ok(true) => completions.call_for_room(),
+            Ok(false) => return false,
+            // The channel is dead; its driver finds out.
+            Err(_) => {}
         }
         true
     }

@@ -113,7 +113,7 @@ pub use heap::release_free_memory;
 pub use inotify::WatchedFolder;
 pub use layout::RegionSpec;
 #[cfg(not(loom))]
-pub use pace::{PaceKeeper, Pacer};
+pub use pace::{PaceKeeper, Pacer, RoomMark};
 #[cfg(not(loom))]
 pub use peer_credentials::PeerCredentials;
 #[cfg(not(loom))]

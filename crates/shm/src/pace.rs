@@ -20,13 +20,20 @@ use crate::mark;
 use crate::region::{OwnRegion, PeerRegion};
 use crate::wake::drain_event;
 
-/// The producer's side.
+/// The producer's side, where it is told by an eventfd of its own.
 #[derive(Debug)]
 pub struct Pacer {
+    room: RoomMark,
+    eventfd: OwnedFd,
+}
+
+/// What a producer waits for without sleeping. It is told by the consumer's [`PaceKeeper`], by whatever that
+/// writes to; an eventfd that tells of other things too is not read here.
+#[derive(Debug)]
+pub struct RoomMark {
     own: Arc<OwnRegion>,
     peer: Arc<PeerRegion>,
-    eventfd: OwnedFd,
-    /// The mark that somebody waits for without sleeping; [`mark::NONE`] when nobody does.
+    /// The mark that is waited for; [`mark::NONE`] when nobody waits.
     asked: u64,
 }
 
@@ -34,10 +41,8 @@ impl Pacer {
     /// A pacer that is told by `eventfd`. One per region.
     pub fn new(own: Arc<OwnRegion>, peer: Arc<PeerRegion>, eventfd: OwnedFd) -> Self {
         Self {
-            own,
-            peer,
+            room: RoomMark::new(own, peer),
             eventfd,
-            asked: mark::NONE,
         }
     }
 
@@ -49,13 +54,14 @@ impl Pacer {
     /// Sleeps until the consumer has taken `entries` more, `longest` at most. False when it had
     /// nothing to sleep for, or when something else is asked for already.
     pub fn wait(&self, entries: u64, longest: Duration) -> bool {
-        let taken = self.peer.entries_consumed();
+        let taken = self.room.peer.entries_consumed();
         let mark = taken.wrapping_add(entries);
-        if entries == 0 || mark > self.own.entries_produced() || self.asked != mark::NONE {
+        if entries == 0 || mark > self.room.own.entries_produced() || self.room.asked != mark::NONE
+        {
             return false;
         }
-        mark::set(&self.own, mark);
-        if self.peer.entries_consumed().wrapping_sub(taken) < entries {
+        mark::set(&self.room.own, mark);
+        if self.room.peer.entries_consumed().wrapping_sub(taken) < entries {
             let mut watched = [PollFd::new(&self.eventfd, PollFlags::IN)];
             let timeout = Timespec {
                 tv_sec: 0,
@@ -66,12 +72,39 @@ impl Pacer {
                 drain_event(self.eventfd.as_fd());
             }
         }
-        mark::clear(&self.own);
+        mark::clear(&self.room.own);
         true
     }
 
     /// Has the eventfd written once the consumer has taken `entries` more, or less where less has
     /// been asked for before. False when it has taken that much meanwhile: then nothing is asked for.
+    pub fn ask(&mut self, entries: u64) -> bool {
+        let is_asked = self.room.ask(entries);
+        if !is_asked {
+            drain_event(self.eventfd.as_fd());
+        }
+        is_asked
+    }
+
+    /// What was asked for has been told of, or is no longer waited for.
+    pub fn answered(&mut self) {
+        drain_event(self.eventfd.as_fd());
+        self.room.answered();
+    }
+}
+
+impl RoomMark {
+    /// Nothing is waited for yet. One per region, a [`Pacer`]'s included.
+    pub fn new(own: Arc<OwnRegion>, peer: Arc<PeerRegion>) -> Self {
+        Self {
+            own,
+            peer,
+            asked: mark::NONE,
+        }
+    }
+
+    /// Has the producer told once the consumer has taken `entries` more, or less where less has been
+    /// asked for before. False when it has taken that much meanwhile: then nothing is asked for.
     pub fn ask(&mut self, entries: u64) -> bool {
         let taken = self.peer.entries_consumed();
         let mark = taken.saturating_add(entries);
@@ -90,7 +123,6 @@ impl Pacer {
 
     /// What was asked for has been told of, or is no longer waited for.
     pub fn answered(&mut self) {
-        drain_event(self.eventfd.as_fd());
         self.asked = mark::NONE;
         mark::clear(&self.own);
     }

@@ -113,10 +113,12 @@ impl TargetShared {
         }
         // The front tells by waking this end, which flushes then.
         let half = completions.producer.pending_entries().div_ceil(2);
-        if completions.pacer.ask(half) {
+        if completions.room_mark.ask(half) {
             return false;
         }
+        // Nothing is marked any more, so those that wait beside this one try again too.
         completions.room.retain(|known| !known.will_wake(waker));
+        completions.call_for_room();
         true
     }
 
@@ -132,12 +134,32 @@ impl TargetShared {
 }
 
 impl Completions {
+    /// Puts what waits for room into the ring. False when there is no room for all of it.
+    pub(super) fn send_deferred(&mut self) -> Result<bool, PushError> {
+        while let Some(entry) = self.deferred.front() {
+            match self.producer.try_push(&[entry]) {
+                Ok(()) => self.deferred.pop_front(),
+                Err(PushError::Full) => return Ok(false),
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(true)
+    }
+
+    /// Has all who wait for room try again.
+    pub(super) fn call_for_room(&mut self) {
+        if !self.room.is_empty() {
+            self.room_mark.answered();
+            self.room.drain(..).for_each(Waker::wake);
+        }
+    }
+
     /// Puts an entry into the ring: what `write` leaves in the buffer, and the data it gives.
     fn push<'d, D>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> &'d D) -> Result<(), PushError>
     where
         D: AsRef<[u8]> + ?Sized + 'd,
     {
-        if !self.deferred.is_empty() {
+        if !self.send_deferred()? {
             return Err(PushError::Full);
         }
         let data = write(&mut self.scratch);
@@ -146,12 +168,64 @@ impl Completions {
 
     /// Puts a short entry into the ring, or behind those that wait for room.
     pub(super) fn push_or_defer(&mut self, entry: &[u8]) {
-        let pushed = self
-            .deferred
-            .is_empty()
-            .then(|| self.producer.try_push(&[entry]));
-        if !matches!(pushed, Some(Ok(()))) {
+        let is_next = matches!(self.send_deferred(), Ok(true));
+        if !is_next || self.producer.try_push(&[entry]).is_err() {
             self.deferred.push_back(entry.to_vec());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::Arc;
+
+    use ostler_shm::{Consumer, OwnRegion, Producer, RegionSpec, RoomMark, event_descriptor};
+
+    use super::*;
+
+    /// What a target says, and the front's end of the ring.
+    fn ends() -> (Completions, Consumer) {
+        let spec = RegionSpec {
+            ring_capacity: 4096,
+            slots: 1,
+        };
+        let (target, front) = (OwnRegion::heap(spec), OwnRegion::heap(spec));
+        let peer = front.peer_view();
+        let completions = Completions {
+            producer: Producer::new(Arc::clone(&target), Arc::clone(&peer)),
+            waker: ostler_shm::Waker::new(Arc::clone(&peer), event_descriptor().unwrap()),
+            deferred: VecDeque::new(),
+            scratch: Vec::new(),
+            room_mark: RoomMark::new(Arc::clone(&target), peer),
+            room: Vec::new(),
+        };
+        (completions, Consumer::new(front, target.peer_view()))
+    }
+
+    #[test]
+    fn what_waited_for_room_goes_first_and_does_not_hold_up_what_comes_behind_it() {
+        let (mut completions, mut consumer) = ends();
+        let push = |completions: &mut Completions, data: &'static [u8]| {
+            completions.push(|scratch| {
+                scratch.clear();
+                data
+            })
+        };
+        while push(&mut completions, b"before").is_ok() {}
+        completions.push_or_defer(b"deferred");
+        let full = push(&mut completions, b"behind");
+        assert!(matches!(full, Err(PushError::Full)), "{full:?}");
+
+        let mut entry = Vec::new();
+        while consumer.try_pop(&mut entry).unwrap() {
+            assert_eq!(entry, b"before");
+        }
+        // Nobody has flushed: whoever sends next does not wait for that.
+        push(&mut completions, b"behind").unwrap();
+        for expected in [&b"deferred"[..], b"behind"] {
+            assert!(consumer.try_pop(&mut entry).unwrap());
+            assert_eq!(entry, expected);
         }
     }
 }
