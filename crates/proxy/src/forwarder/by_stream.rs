@@ -59,9 +59,13 @@ impl Way for ToStream<'_> {
         };
         loop {
             let heard = poll_fn(|cx| {
-                // Whether it is over by now is for others to ask.
-                let _ = uploading.poll(cx, &stream);
-                stream.poll_heard(cx)
+                // First: a stream that is over takes no body, and another one may need what is kept of it.
+                let heard = stream.poll_heard(cx);
+                if heard.is_pending() {
+                    // Whether it is over by now is for others to ask.
+                    let _ = uploading.poll(cx, &stream);
+                }
+                heard
             });
             let event = match heard.await {
                 Heard::Head(head) => {

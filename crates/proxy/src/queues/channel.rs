@@ -357,11 +357,14 @@ impl Channel {
         if self.dead.get() {
             return;
         }
-        let mut has_streams = false;
+        // Taking any entry makes room, be it of an exchange that nobody waits for any more.
+        let has_streams = self.streams.are_there();
+        let mut has_taken = false;
         loop {
             let entry = self.front.borrow_mut().poll_entry();
             match entry {
                 Ok(Some(TargetEntry::Completed(completed))) => {
+                    has_taken = true;
                     self.slot_is_free();
                     let handoff = self.handoffs.borrow_mut().take(completed.key.slot);
                     // A withdrawn exchange that comes back has been settled already.
@@ -373,10 +376,10 @@ impl Channel {
                     }
                 }
                 Ok(Some(entry)) => {
-                    has_streams = true;
+                    has_taken = true;
                     self.take_stream_entry(entry);
                 }
-                Ok(None) if has_streams => return self.tell_of_room(),
+                Ok(None) if has_streams && has_taken => return self.tell_of_room(),
                 Ok(None) => return,
                 Err(error) => return self.die(&error),
             }
@@ -475,7 +478,10 @@ impl Channel {
         }
         drop((front, handoffs));
         self.check_streams(now, wait_timeout);
-        let _ = self.front.borrow_mut().flush_deferred();
+        let flushed = self.front.borrow_mut().flush_deferred();
+        if let Err(error) = flushed {
+            return self.die(&error);
+        }
         if self.instance.is_room_wanted() && self.release_idle() {
             self.instance.room_is_made();
         }

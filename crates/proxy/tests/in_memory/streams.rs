@@ -122,6 +122,35 @@ fn a_request_that_is_given_back_goes_to_another_target() {
 }
 
 #[test]
+fn a_request_whose_body_is_half_sent_goes_to_another_target_with_all_that_was_sent() {
+    const HALF: &str = "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nab";
+    for dies in [false, true] {
+        let harness = streaming("");
+        let (mut client, mut target, taken) = with_a_target(&harness, HALF, Stage::Received);
+        assert_eq!(target.body(&taken), b"ab");
+        let mut other = harness.target("shop");
+        let mut first = None;
+        if dies {
+            target.dies();
+        } else {
+            target.completes(&taken, Disposition::Returned);
+            first = Some(target);
+        }
+        harness.advance(A_LITTLE);
+        let (taken, mut by) = match (other.try_take(), first) {
+            (Some(taken), _) => (taken, other),
+            (None, Some(mut first)) => (first.take(), first),
+            (None, None) => panic!("no target has it"),
+        };
+        client.say("cd");
+        harness.advance(A_LITTLE);
+        assert_eq!(by.body(&taken), b"abcd");
+        by.streams_whole(&taken, "once");
+        assert!(client.hears().contains("once"));
+    }
+}
+
+#[test]
 fn a_client_that_leaves_is_withdrawn_or_cancelled() {
     for stage in [Stage::Received, Stage::BodyRead, Stage::Responding] {
         let harness = streaming("");

@@ -49,6 +49,10 @@ impl Streams {
         self.by_slot.borrow_mut()[key.slot as usize].take()
     }
 
+    pub(super) fn are_there(&self) -> bool {
+        self.count.get() > 0
+    }
+
     fn all(&self) -> Vec<Rc<Stream>> {
         self.by_slot.borrow().iter().flatten().cloned().collect()
     }
@@ -122,8 +126,7 @@ impl Channel {
         is_last: bool,
     ) -> Result<(), PushError> {
         let sent = self.front.borrow_mut().send_data(key, data, is_last);
-        self.mark_dirty();
-        sent
+        self.is_put(sent)
     }
 
     /// Ends a request's body with trailers.
@@ -133,7 +136,15 @@ impl Channel {
         trailers: &HeaderMap,
     ) -> Result<(), PushError> {
         let sent = self.front.borrow_mut().send_trailers(key, trailers);
-        self.mark_dirty();
+        self.is_put(sent)
+    }
+
+    /// A ring that takes nothing, though it has room, is broken.
+    fn is_put(self: &Rc<Self>, sent: Result<(), PushError>) -> Result<(), PushError> {
+        match &sent {
+            Ok(()) | Err(PushError::Full | PushError::TooLarge) => self.mark_dirty(),
+            Err(error) => self.die(error),
+        }
         sent
     }
 
@@ -223,7 +234,7 @@ impl Channel {
 
     /// Looks at every stream: those that have waited too long.
     pub(super) fn check_streams(&self, now: Instant, wait_timeout: Duration) {
-        if self.streams.count.get() == 0 {
+        if !self.streams.are_there() {
             return;
         }
         for stream in self.streams.all() {
@@ -248,7 +259,7 @@ impl Channel {
     /// The thread is about to wait: the target is asked to wake it where a stream waits for something,
     /// and what is here already is taken in. False when there is no need to be called again.
     pub(in crate::queues) fn before_waiting(self: &Rc<Self>) -> bool {
-        let has_streams = self.streams.count.get() > 0;
+        let has_streams = self.streams.are_there();
         if self.dead.get() || !(has_streams || self.streams.asks_again.take()) {
             return false;
         }
@@ -259,7 +270,7 @@ impl Channel {
 
     /// The thread is awake: what the target says now is found before it waits again.
     pub(in crate::queues) fn after_waiting(self: &Rc<Self>) {
-        if self.dead.get() || self.streams.count.get() == 0 {
+        if self.dead.get() || !self.streams.are_there() {
             return;
         }
         self.front.borrow().cancel_wake();

@@ -278,7 +278,8 @@ impl StreamHandle {
     /// end of it.
     fn poll_send(&self, cx: &Context<'_>, data: &mut Bytes, is_last: bool) -> Poll<()> {
         loop {
-            if !self.takes_body() {
+            // A piece of a body has bytes, or is the last.
+            if !self.takes_body() || (data.is_empty() && !is_last) {
                 return Poll::Ready(());
             }
             let most = self.channel.may_send(self.stream.key);

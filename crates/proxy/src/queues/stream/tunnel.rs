@@ -66,9 +66,13 @@ impl AsyncWrite for StreamTunnel {
         if !self.stream.takes_body() {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
+        if bytes.is_empty() {
+            // A piece of a body has bytes, or is the last.
+            return Poll::Ready(Ok(0));
+        }
         let channel = self.stream.channel();
         let most = channel.may_send(self.stream.stream.key);
-        if most == 0 && !bytes.is_empty() {
+        if most == 0 {
             self.stream.stream.keep(cx);
             return Poll::Pending;
         }
