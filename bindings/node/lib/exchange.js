@@ -33,7 +33,7 @@ class Exchange {
       localPort: localPort ? Number(localPort) : undefined,
       encrypted: this.#has(Flag.ENCRYPTED),
       serverName,
-      arrival: this.#has(Flag.RELAYED) ? 'relayed' : 'delegated',
+      arrival: this.#arrival(),
     });
     // Nobody has to listen for a client's going.
     this.socket.on('error', () => {});
@@ -86,6 +86,12 @@ class Exchange {
   }
 
   #has(flag) { return (this.flags & flag) !== 0; }
+
+  /** How the request came. */
+  #arrival() {
+    if (this.#has(Flag.STREAMED)) return 'streamed';
+    return this.#has(Flag.RELAYED) ? 'relayed' : 'delegated';
+  }
 
   #incoming(method, target, rawHeaders) {
     const request = new http.IncomingMessage(this.socket);

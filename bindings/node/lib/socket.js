@@ -27,7 +27,7 @@ class ExchangeSocket extends Duplex {
   get localFamily() { return family(this.facts.localAddress); }
   get encrypted() { return this.facts.encrypted ? true : undefined; }
   get servername() { return this.facts.serverName || undefined; }
-  /** How the request came: `delegated`, over the client's own socket, or `relayed` by the front. */
+  /** How the request came: `delegated`, over the client's own socket; `streamed` or `relayed` by the front. */
   get arrival() { return this.facts.arrival; }
   get connecting() { return false; }
   get pending() { return false; }

@@ -70,7 +70,7 @@ function upload(request, response) {
 function about(request, response) {
   const { socket } = request;
   const length = request.headers['content-length'] ?? (request.headers['transfer-encoding'] ? -1 : 0);
-  const way = socket.arrival === 'delegated' ? 1 : 2;
+  const way = { delegated: 1, relayed: 2, streamed: 3 }[socket.arrival];
   const version = request.httpVersionMajor * 10 + request.httpVersionMinor;
   const lines = [`${request.method} ${request.url} ${version} way ${way} length ${length}`];
   lines.push(`client ${socket.remoteAddress}:${socket.remotePort}`);

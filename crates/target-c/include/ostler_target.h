@@ -121,8 +121,10 @@ typedef enum OSTLER_VERBOSITY {
 typedef enum OSTLER_WAY {
   // The client's own socket was handed over.
   OSTLER_WAY_DELEGATED = 1,
-  // The front passes the bytes on.
+  // The front passes the bytes on over a socket.
   OSTLER_WAY_RELAYED = 2,
+  // The front passes the bytes on through memory that it shares with this process.
+  OSTLER_WAY_STREAMED = 3,
 } OSTLER_WAY;
 
 // How a queue is opened. `OSTLER_QUEUE_OPTIONS_INIT` sets `size`, and all others to 0 or NULL, which stands for the

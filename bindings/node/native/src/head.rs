@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{StatusCode, Version, header};
-use ostler_target::Arrival;
+use ostler_target::{Arrival, RequestInfo};
 use ostler_target_c::{Exchange, Head};
 
 /// Bits of what is known of a request beyond its head.
@@ -14,6 +14,7 @@ mod flags {
     pub(super) const ENCRYPTED: u32 = 4;
     pub(super) const HTTP_1_0: u32 = 8;
     pub(super) const RELAYED: u32 = 16;
+    pub(super) const STREAMED: u32 = 32;
 }
 
 /// The text of a request's head: flags, method, target, the client's address and port, the local ones, the
@@ -55,12 +56,11 @@ fn flags_of(exchange: &Exchange, encrypted: bool) -> u32 {
     if encrypted {
         all |= flags::ENCRYPTED;
     }
-    if exchange
-        .info()
-        .is_none_or(|info| info.arrival() != Arrival::Delegated)
-    {
-        all |= flags::RELAYED;
-    }
+    all |= match exchange.info().map(RequestInfo::arrival) {
+        Some(Arrival::Delegated) => 0,
+        Some(Arrival::Streamed) => flags::STREAMED,
+        _ => flags::RELAYED,
+    };
     if request.version == Version::HTTP_10 {
         all |= flags::HTTP_1_0;
     }

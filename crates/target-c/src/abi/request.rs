@@ -20,8 +20,10 @@ use crate::exchange::Exchange;
 pub enum Way {
     /// The client's own socket was handed over.
     Delegated = 1,
-    /// The front passes the bytes on.
+    /// The front passes the bytes on over a socket.
     Relayed = 2,
+    /// The front passes the bytes on through memory that it shares with this process.
+    Streamed = 3,
 }
 
 /// A request's head and what is known beyond it. What it points to is the exchange's, and stays until
@@ -146,6 +148,7 @@ impl View {
         let time = |of: fn(&RequestInfo) -> u64| info.map_or(0, of);
         let way = match info.map(RequestInfo::arrival) {
             Some(Arrival::Delegated) => Way::Delegated,
+            Some(Arrival::Streamed) => Way::Streamed,
             _ => Way::Relayed,
         };
         RequestRecord {
