@@ -1,10 +1,13 @@
 //! The command line, which others script against.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
-use ostler_target::{RequestQueueMode, Verbosity503};
+use ostler_target::{RequestQueue, RequestQueueMode, Verbosity503};
 
 use crate::proxy_addresses::{ListenAt, ProxyTo};
 use crate::route_test::{FieldLine, RequestUrl};
@@ -58,6 +61,10 @@ pub(crate) enum Command {
     Routes(RoutesCommand),
     /// Print the JSON schema of a configuration, for editors, or the reference of its keys.
     Schema(SchemaArgs),
+    /// Start a program that knows nothing of queues, and serve a request queue through it.
+    Exec(ExecArgs),
+    #[command(hide = true)]
+    Become(BecomeArgs),
     /// Run a target process with paths to try things on.
     SampleTarget(SampleTargetArgs),
     /// List the request queues on this host.
@@ -205,15 +212,8 @@ pub(crate) struct RouteTestArgs {
 
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct SampleTargetArgs {
-    /// The request queue's name.
-    #[arg(long)]
-    pub(crate) queue: String,
-    /// A URL prefix to register; can be repeated.
-    #[arg(long, value_name = "PREFIX", default_value = "http://*:80/")]
-    pub(crate) url_prefix: Vec<String>,
-    /// Whether to make the queue, join it, or either.
-    #[arg(long, value_enum, default_value_t = Mode::CreateOrAttach)]
-    pub(crate) mode: Mode,
+    #[command(flatten)]
+    pub(crate) queue: QueueArgs,
     /// What `/` and `ostler queues` call this process.
     #[arg(long, default_value = "sample")]
     pub(crate) label: String,
@@ -224,6 +224,23 @@ pub(crate) struct SampleTargetArgs {
     /// that lead to its authority, and of its private key.
     #[arg(long, value_name = "CERT,KEY", requires = "listen")]
     pub(crate) tls: Option<CertificateFiles>,
+    /// How many threads; 0 is one a CPU.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) threads: usize,
+}
+
+/// A request queue that is opened.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct QueueArgs {
+    /// The request queue's name.
+    #[arg(long = "queue", value_name = "NAME")]
+    pub(crate) name: String,
+    /// A URL prefix to register; can be repeated.
+    #[arg(long, value_name = "PREFIX", default_value = "http://*:80/")]
+    pub(crate) url_prefix: Vec<String>,
+    /// Whether to make the queue, join it, or either.
+    #[arg(long, value_enum, default_value_t = Mode::CreateOrAttach)]
+    pub(crate) mode: Mode,
     /// Most requests that may wait in the queue.
     #[arg(long, default_value_t = 1000)]
     pub(crate) queue_limit: u32,
@@ -239,9 +256,110 @@ pub(crate) struct SampleTargetArgs {
     /// Leave the queue in place when stopped, so that requests wait for the next instance.
     #[arg(long)]
     pub(crate) keep_queue: bool,
-    /// How many threads; 0 is one a CPU.
-    #[arg(long, default_value_t = 0)]
+}
+
+impl QueueArgs {
+    /// Opens the queue; `label` is what `ostler queues` calls this process.
+    pub(crate) fn open(&self, label: &str) -> anyhow::Result<RequestQueue> {
+        let permissions = u32::from_str_radix(&self.permissions, 8)
+            .with_context(|| format!("--permissions {:?} is no octal number", self.permissions))?;
+        let mut builder = RequestQueue::builder(&self.name)
+            .mode(self.mode.into())
+            .label(label)
+            .limit(self.queue_limit)
+            .verbosity(self.verbosity.into())
+            .wait_timeout(Duration::from_secs(self.wait_timeout))
+            .permissions(permissions)
+            .keep_queue(self.keep_queue);
+        for prefix in &self.url_prefix {
+            builder = builder.url_prefix(prefix);
+        }
+        builder
+            .bind()
+            .with_context(|| format!("cannot open queue {}", self.name))
+    }
+}
+
+/// A program that is served through a queue.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ExecArgs {
+    #[command(flatten)]
+    pub(crate) queue: QueueArgs,
+    /// What `ostler queues` calls this process; the program's name by default.
+    #[arg(long)]
+    pub(crate) label: Option<String>,
+    /// Pass the program a socket that listens, as descriptor 3 with LISTEN_FDS and LISTEN_PID
+    /// (sd_listen_fds(3)). This is the default.
+    #[arg(long, value_enum, value_name = "FAMILY", num_args = 0..=1,
+          default_missing_value = "unix", group = "listening")]
+    pub(crate) listen_fd: Option<PassedFamily>,
+    /// Have the program listen on a port of this host, told by $PORT and in place of `${PORT}` in its
+    /// arguments; a free one, if none is given.
+    #[arg(long, value_name = "PORT", num_args = 0..=1, group = "listening")]
+    pub(crate) port: Option<Option<u16>>,
+    /// Have the program listen on a Unix socket, told by $SOCKET and in place of `${SOCKET}` in its
+    /// arguments; in a folder of its own, if none is given.
+    #[arg(long, value_name = "PATH", num_args = 0..=1, group = "listening")]
+    pub(crate) unix: Option<Option<PathBuf>>,
+    /// Open the queue when the program answers this path with a status below 500, instead of when it
+    /// accepts connections.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) ready_path: Option<http::uri::PathAndQuery>,
+    /// How many seconds the program may take until it is ready.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub(crate) start_timeout: u64,
+    /// How many seconds what is under way may take when this is stopped, and then the program until it
+    /// has ended.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub(crate) stop_timeout: u64,
+    /// How the program is told of clients.
+    #[arg(long, value_enum, default_value_t = ForwardedFields::Fill)]
+    pub(crate) forwarded: ForwardedFields,
+    /// Speak HTTP/2 with the program, without TLS and without asking (h2c by prior knowledge), as gRPC
+    /// servers do. WebSockets are not passed on then.
+    #[arg(long)]
+    pub(crate) http2: bool,
+    /// How many seconds a connection to the program is kept for the next request; 0 is a connection for
+    /// each, for programs that answer one connection at a time.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1)]
+    pub(crate) keep_alive: u64,
+    /// How many threads pass bytes on; 0 is one a CPU.
+    #[arg(long, default_value_t = 1)]
     pub(crate) threads: usize,
+    /// The program and its arguments.
+    #[arg(last = true, required = true, value_name = "PROGRAM")]
+    pub(crate) program: Vec<OsString>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PassedFamily {
+    /// A Unix socket, which nobody else can connect to.
+    Unix,
+    /// A port of 127.0.0.1, for programs that take no other.
+    Tcp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ForwardedFields {
+    /// By X-Forwarded-For, -Proto and -Host; those that are there are the front's word, and stay.
+    Fill,
+    /// By these, whatever is there.
+    Set,
+    /// By Forwarded (RFC 7239) instead, whatever is there.
+    Forwarded,
+    /// Nothing is added or taken away.
+    Off,
+}
+
+/// What `exec` starts in the program's place, to become the program.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct BecomeArgs {
+    /// Who has started this, and at whose end the program ends.
+    #[arg(long, value_name = "PID")]
+    pub(crate) parent: u32,
+    /// The program and its arguments.
+    #[arg(last = true, required = true, value_name = "PROGRAM")]
+    pub(crate) program: Vec<OsString>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -194,8 +194,14 @@ pub(crate) fn settings_as_values(
     arguments: impl IntoIterator<Item = OsString>,
 ) -> impl Iterator<Item = OsString> {
     let mut arguments = arguments.into_iter();
+    // What stands behind `--` is another program's.
+    let mut are_own = true;
     std::iter::from_fn(move || {
         let argument = arguments.next()?;
+        are_own &= argument != "--";
+        if !are_own {
+            return Some(argument);
+        }
         let setting = argument.to_str().and_then(|text| text.strip_prefix("--"));
         let is_key = |key: &str| {
             let mut of_host = HOST_SETTINGS.iter();

@@ -44,6 +44,7 @@ mod check;
 mod configuration;
 mod demo;
 mod endpoints;
+mod exec;
 mod exit;
 mod files;
 mod front_configuration;
@@ -89,6 +90,8 @@ pub fn run_with(steps: StepRegistry) -> ExitCode {
         Command::Routes(RoutesCommand::Test(arguments)) => route_test::test(&arguments, &steps),
         Command::Check(arguments) => check::check(&arguments, &steps),
         Command::Schema(arguments) => print_schema(arguments.format),
+        Command::Exec(arguments) => exec::run(&arguments),
+        Command::Become(arguments) => exec::become_program(&arguments),
         Command::SampleTarget(arguments) => sample_target::run(arguments),
         Command::Queues(arguments) => queues::list(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),

@@ -76,6 +76,12 @@ pub(crate) fn tell_ready(urls: &[String]) {
     tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
 }
 
+/// A queue is served.
+pub(crate) fn tell_serving(queue: &str) {
+    let status = format!("serving queue {queue}");
+    tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
+}
+
 /// Runs a reload between telling that it begins and that it is over.
 pub(crate) fn telling_of_reload(reload: impl FnOnce()) {
     if let Ok(now) = NotifyState::monotonic_usec_now() {
@@ -85,7 +91,7 @@ pub(crate) fn telling_of_reload(reload: impl FnOnce()) {
     tell(&[NotifyState::Ready]);
 }
 
-/// The front stops, which may take so long.
+/// What runs here stops, which may take so long.
 pub(crate) fn tell_stopping(patience: Duration) {
     let patience = patience.saturating_add(Duration::from_secs(5));
     let patience = u32::try_from(patience.as_micros()).unwrap_or(u32::MAX);
@@ -103,7 +109,7 @@ pub(crate) fn tell_main_process(pid: u32) {
 
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!(%error, "the service manager cannot be told how the front is");
+        tracing::warn!(%error, "the service manager cannot be told how it goes");
     }
 }
 

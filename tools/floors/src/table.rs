@@ -338,6 +338,7 @@ const OSTLER: Crate = Crate {
                 "check",
                 "route_test",
                 "sample_target",
+                "exec",
                 "manual",
                 "queues",
                 "demo",

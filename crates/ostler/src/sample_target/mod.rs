@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use ostler_target::RequestQueue;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -42,22 +41,7 @@ pub(crate) fn run(args: SampleTargetArgs) -> anyhow::Result<ExitCode> {
 async fn serve(args: SampleTargetArgs) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let permissions = u32::from_str_radix(&args.permissions, 8)
-        .with_context(|| format!("--permissions {:?} is no octal number", args.permissions))?;
-    let mut builder = RequestQueue::builder(&args.queue)
-        .mode(args.mode.into())
-        .label(&args.label)
-        .limit(args.queue_limit)
-        .verbosity(args.verbosity.into())
-        .wait_timeout(Duration::from_secs(args.wait_timeout))
-        .permissions(permissions)
-        .keep_queue(args.keep_queue);
-    for prefix in &args.url_prefix {
-        builder = builder.url_prefix(prefix);
-    }
-    let queue = builder
-        .bind()
-        .with_context(|| format!("cannot open queue {}", args.queue))?;
+    let queue = args.queue.open(&args.label)?;
     let app = app::app(&args.label);
     let stop = watch::Sender::new(false);
     let stopped = |mut stop: watch::Receiver<bool>| async move {
