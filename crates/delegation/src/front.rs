@@ -471,14 +471,19 @@ impl FrontChannel {
         self.waker.wake_if_asleep()
     }
 
-    /// Sleeps until the target has taken three quarters of what waits in the ring, if that is enough to sleep
-    /// for and at most `longest`: what arrives meanwhile shares one wake-up. True when it slept.
+    /// Sleeps until the target has taken three quarters of the requests that wait in the ring, if that is enough
+    /// to sleep for and at most `longest`: what arrives meanwhile shares one wake-up. True when it slept.
+    /// Pieces of bodies are no reason to: whoever sends them is to be read from.
     pub fn pace(&self, longest: Duration) -> bool {
         /// Fewer are gone before the sleep has paid for itself.
         const LEAST: u64 = 4;
         /// More would let the target run dry before what arrives meanwhile is in the ring.
         const MOST: u64 = 48;
-        match self.waiting() {
+        // Nearly always that many entries are that many requests, and asking costs less.
+        if self.waiting() < LEAST {
+            return false;
+        }
+        match self.untaken.requests() {
             waiting if waiting < LEAST => false,
             waiting => self.pacer.wait((waiting * 3 / 4).min(MOST), longest),
         }
@@ -627,11 +632,6 @@ impl FrontChannel {
             (SlotState::Free | SlotState::Idle, _) => return Err(unknown),
         }
         Ok(())
-    }
-
-    /// Whether the target has said something; one atomic load.
-    pub fn has_completed(&mut self) -> bool {
-        !self.consumer.is_empty()
     }
 
     /// Asks to be woken by the next completion. Look once more before sleeping.

@@ -35,6 +35,7 @@ mod folder;
 pub mod front;
 pub mod handover;
 pub mod name;
+pub mod pieces;
 mod properties;
 mod protocol;
 pub mod queue;

@@ -301,6 +301,17 @@ pub(crate) fn put_head(
     put_fields(out, fields);
 }
 
+/// What [`put_head`] writes, in bytes.
+pub(crate) fn head_length(fields: &HeaderMap) -> usize {
+    /// The head in front of its fields, their number included.
+    const FIXED: usize = 28;
+    /// What a field has beside its bytes.
+    const FIELD: usize = 8;
+    let fields = fields.iter();
+    let fields = fields.map(|(name, value)| FIELD + name.as_str().len() + value.len());
+    FIXED + fields.sum::<usize>()
+}
+
 /// Writes a data entry up to its data.
 pub(crate) fn put_data(out: &mut Vec<u8>, key: ExchangeKey, is_last: bool) {
     out.clear();

@@ -5,7 +5,7 @@ mod streams;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task;
 
@@ -26,7 +26,7 @@ use crate::relayed_client::RelayedClient;
 use crate::stream_entry::{BodyEntry, StreamRequest};
 use crate::{PROTOCOL_MINOR, SHARED_RELAY_MINOR};
 
-pub use streams::HeadToSend;
+pub use streams::{HeadToSend, HeldWakes};
 
 /// What this instance tells a front that connects.
 #[derive(Debug, Clone)]
@@ -226,8 +226,6 @@ pub struct TargetShared {
     completions: Mutex<Completions>,
     active: AtomicU64,
     completed: AtomicU64,
-    /// The front is woken by the next flush, and not before.
-    holds_wakes: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -271,7 +269,6 @@ impl TargetChannel {
                 completions: Mutex::new(completions),
                 active: AtomicU64::new(0),
                 completed: AtomicU64::new(0),
-                holds_wakes: AtomicBool::new(false),
             }),
             front_pid,
             generations: Vec::new(),
@@ -524,8 +521,6 @@ impl TargetShared {
     /// Sends what the ring had no room for, and has whoever waits for room try; false while it still
     /// has none.
     pub fn flush(&self) -> bool {
-        // Before the lock: whoever puts an entry in behind this flush sees it.
-        self.holds_wakes.store(false, Ordering::Relaxed);
         let mut completions = self.lock();
         let sent = completions.send_deferred();
         // A front that cannot be woken is dead, which the control socket says.

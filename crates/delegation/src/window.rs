@@ -55,11 +55,52 @@ impl Window {
     }
 }
 
+/// Entries of a stream's body that hold few bytes and have not been taken out of the ring: a window of bytes
+/// does not bound what a ring spends on each. The sender waits for them where they are many.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SmallEntries {
+    count: u32,
+    /// The number of the last one.
+    last: u64,
+}
+
+impl SmallEntries {
+    /// Beyond this what an entry costs beside its bytes is little.
+    const LARGE: usize = 1024;
+
+    fn is_small(bytes: usize, ring_capacity: usize) -> bool {
+        bytes < Self::LARGE.min(ring_capacity / 16)
+    }
+
+    /// As many as a quarter of a ring has room for.
+    fn most(ring_capacity: usize) -> u32 {
+        let entry = Self::LARGE.min(ring_capacity / 16) + 32;
+        u32::try_from(ring_capacity / 4 / entry).unwrap_or(u32::MAX)
+    }
+
+    /// Whether another entry of so many bytes is to wait. `taken`: entries of any kind that the other side
+    /// has taken out of the ring.
+    pub(crate) fn is_to_wait(&mut self, bytes: usize, taken: u64, ring_capacity: usize) -> bool {
+        if taken >= self.last {
+            self.count = 0;
+        }
+        Self::is_small(bytes, ring_capacity) && self.count >= Self::most(ring_capacity)
+    }
+
+    /// One of so many bytes is in the ring, by this number.
+    pub(crate) fn sent(&mut self, bytes: usize, entry: u64, ring_capacity: usize) {
+        if Self::is_small(bytes, ring_capacity) {
+            self.count += 1;
+            self.last = entry;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    use crate::stream_entry::FIRST_WINDOW;
+    use crate::stream_entry::{DATA_FIXED, FIRST_WINDOW};
 
     const LARGEST: u32 = 2 * FIRST_WINDOW;
     const RING: usize = 2 * LARGEST as usize;
@@ -92,6 +133,25 @@ mod tests {
         let mut window = Window::new(RING);
         for _ in 0..8 {
             assert_eq!(window.take(FIRST_WINDOW as usize), Some(FIRST_WINDOW));
+        }
+    }
+
+    #[test]
+    fn single_bytes_fill_no_more_than_a_quarter_of_a_ring() {
+        for capacity in [4096, 16 * 1024, 256 * 1024, 64 * 1024 * 1024] {
+            let (mut small, mut sent) = (SmallEntries::default(), 0);
+            // The longest that count as small.
+            let bytes = (0..).take_while(|bytes| SmallEntries::is_small(*bytes, capacity));
+            let bytes = bytes.last().unwrap();
+            while !small.is_to_wait(bytes, 0, capacity) {
+                sent += 1;
+                small.sent(bytes, sent, capacity);
+            }
+            let entry = bytes.next_multiple_of(8) + 8 + DATA_FIXED;
+            assert!((1..=capacity / 4).contains(&(sent as usize * entry)));
+            assert!(!small.is_to_wait(capacity / 4, 0, capacity), "a large one");
+            assert!(small.is_to_wait(bytes, sent - 1, capacity));
+            assert!(!small.is_to_wait(bytes, sent, capacity), "all are taken");
         }
     }
 }

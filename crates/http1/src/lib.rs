@@ -29,7 +29,7 @@ pub use fields::{Field, FieldRange, is_set_once};
 pub use framing::{BodyLength, Framing, RequestFacts, ResponseBody, ResponseFraming, Version};
 pub use head::date::format_date;
 pub use head::decode::{HeadDecoder, HeadProgress};
-pub use head::encode::{CONTINUE, encode_response_head, encode_simple_response};
+pub use head::encode::{CONTINUE, encode_response_head, encode_simple_response, stated_length};
 pub use head::encode_request::{RequestHeadParts, SameName, encode_request_head};
 pub use head::field_section::keep_trailers;
 pub use head::parts::{HeadIndex, HeadParts, to_http_request_parts};

@@ -156,7 +156,7 @@ where
     B: ResponseBody,
 {
     // What is said meanwhile wakes the front once, when the channel is flushed.
-    context.shared.hold_wakes();
+    let _held = context.shared.hold_wakes();
     for _ in 0..BURST {
         match channel.poll_event()? {
             None => return Ok(false),

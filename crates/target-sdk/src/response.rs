@@ -52,8 +52,16 @@ pub(crate) enum ResponseError {
     Panicked(#[from] Panicked),
     #[error("the response body is not as long as its content-length")]
     Length(#[from] BodyLengthError),
-    #[error("the response's head is longer than an entry of the ring may be")]
-    HeadTooLarge,
+    #[error(
+        "the fields of the response take more than the {0} bytes that there are for them where clients \
+         speak HTTP/2, or TLS that the kernel does not encrypt"
+    )]
+    HeadTooLarge(usize),
+    #[error(
+        "the trailers take more than the {0} bytes that there are for them where clients speak HTTP/2, or \
+         TLS that the kernel does not encrypt"
+    )]
+    TrailersTooLarge(usize),
     #[error("the client's socket failed")]
     Io(#[source] io::Error),
 }

@@ -1,6 +1,8 @@
 //! Streams, with the front's end of a channel driven by hand.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -360,4 +362,126 @@ async fn a_response_whose_body_breaks_is_not_taken_for_whole() {
     let completed = front.completed(key).await;
     assert_eq!(completed.ending, Ending::HandlerFailed);
     assert_eq!(completed.status, 200);
+}
+
+/// Pieces of one byte take more of a ring than credit counts.
+#[tokio::test]
+async fn many_small_pieces_leave_room_for_other_streams() {
+    /// A quarter of the ring, in entries of up to 1,024 bytes.
+    const MOST: usize = RING / 4 / (1024 + 32);
+    let given = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&given);
+    let drip = async move || {
+        let pieces = (0..10_000).map(move |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+            Ok::<_, std::io::Error>(Bytes::from_static(b"."))
+        });
+        Body::from_stream(futures_util::stream::iter(pieces))
+    };
+    let app = Router::new()
+        .route("/", get(drip))
+        .route("/other", get(async || "hello"));
+    let mut front = Front::of(app).await;
+    let key = front.open(GET, b"", true);
+    // One goes with the head, and the last one waits.
+    while given.load(Ordering::Relaxed) < MOST + 2 {
+        tokio::time::sleep(MOMENT).await;
+    }
+    let other = front.open("GET /other HTTP/1.1\r\nhost: x\r\n\r\n", b"", true);
+    while front.channel.stage(other) != Stage::Responding {
+        tokio::time::sleep(MOMENT).await;
+    }
+    let (mut bytes, mut before) = (front.head(key).await.data.len(), 0);
+    let mut count = |entry: TargetEntry| match entry {
+        TargetEntry::Body(of, BodyEntry::Data { data, .. }) if of == key => bytes += data.len(),
+        other => panic!("{other:?}"),
+    };
+    loop {
+        match front.next().await {
+            TargetEntry::Head(of, head) if of == other => {
+                assert_eq!(head.data, "hello");
+                break;
+            }
+            entry => count(entry),
+        }
+        before += 1;
+    }
+    assert_eq!(before, MOST);
+    loop {
+        match front.next().await {
+            TargetEntry::Completed(completed) if completed.key == key => break,
+            TargetEntry::Completed(_) => {}
+            entry => count(entry),
+        }
+    }
+    assert_eq!(bytes, 10_000);
+}
+
+#[tokio::test]
+async fn small_pieces_of_a_request_leave_room_for_other_requests() {
+    let mut front = Front::of(Router::new().route("/", any(async |_: Bytes| "read"))).await;
+    let key = front.open(POST, b"", false);
+    let mut sent = 0;
+    // The target has no turn meanwhile.
+    while front.channel.send_data(key, b".", false).is_ok() {
+        sent += 1;
+    }
+    assert_eq!(sent, RING / 4 / (1024 + 32));
+    front.channel.send_data(key, &[b'.'; 1024], false).unwrap();
+    let other = front.open(POST, b"", true);
+    let mut is_over = false;
+    while !is_over {
+        match front.next().await {
+            TargetEntry::Head(of, head) => assert_eq!((of, head.data), (other, "read".into())),
+            TargetEntry::Completed(completed) => is_over = completed.key == other,
+            other => panic!("{other:?}"),
+        }
+    }
+    front.channel.send_data(key, b".", true).unwrap();
+    front.channel.wake().unwrap();
+    assert_eq!(front.head(key).await.data, "read");
+    assert_eq!(front.completed(key).await.body_received, sent as u64 + 1025);
+}
+
+/// Else an upload would hold up all that the front's thread has to do.
+#[tokio::test]
+async fn pieces_of_a_body_are_no_reason_for_a_front_to_sleep() {
+    let mut front = Front::of(Router::new()).await;
+    let key = front.open(POST, b"", false);
+    for _ in 0..10 {
+        front.channel.send_data(key, b"piece", false).unwrap();
+    }
+    assert!(front.channel.waiting() > 10);
+    assert!(!front.channel.pace(MOMENT));
+    for _ in 0..3 {
+        front.open(GET, b"", true);
+    }
+    assert!(front.channel.pace(MOMENT));
+}
+
+/// As long as an entry may be, which .NET's own limit is too.
+#[tokio::test]
+async fn fields_that_no_entry_holds_end_the_exchange() {
+    let long = "x".repeat(RING / 4);
+    let fields = long.clone();
+    let long_head = async move || [("x-long", fields)];
+    let long_trailers = async move || {
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x-long", long.parse().unwrap());
+        let frames = [Frame::data(Bytes::from("body")), Frame::trailers(trailers)];
+        let frames = frames.map(Ok::<_, std::io::Error>);
+        Body::new(StreamBody::new(futures_util::stream::iter(frames)))
+    };
+    let app = Router::new()
+        .route("/head", get(long_head))
+        .route("/trailers", get(long_trailers));
+    let mut front = Front::of(app).await;
+    let failed = (Disposition::Close, Ending::HandlerFailed);
+    let key = front.open("GET /head HTTP/1.1\r\nhost: x\r\n\r\n", b"", true);
+    let completed = front.completed(key).await;
+    assert_eq!((completed.disposition, completed.ending), failed);
+    let key = front.open("GET /trailers HTTP/1.1\r\nhost: x\r\n\r\n", b"", true);
+    assert_eq!(front.head(key).await.data, "body");
+    let completed = front.completed(key).await;
+    assert_eq!((completed.disposition, completed.ending), failed);
 }

@@ -12,6 +12,7 @@ use ostler_delegation::queue::{OpenOptions, QueueInstance};
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_delegation::stream_entry::BodyEntry;
 use ostler_delegation::target::{Accepted, Event, Greeting, HeadToSend, TargetChannel, accept};
+use ostler_delegation::window::SmallEntries;
 use ostler_delegation::{
     ChannelError, Disposition, Ending, QueueName, QueueProperties, RequestQueueMode, UrlPrefix,
 };
@@ -225,7 +226,7 @@ impl Target {
     /// room.
     pub fn streams(&self, taken: &Taken, data: &[u8], is_last: bool) -> bool {
         let shared = self.channel().shared();
-        let sent = shared.send_data(taken.key, data, is_last);
+        let sent = shared.send_data(taken.key, data, is_last, &mut SmallEntries::default());
         shared.wake();
         self.front.settle();
         sent.is_ok()

@@ -127,6 +127,7 @@ const DELEGATION: Crate = Crate {
                 "handover",
                 "capacity",
                 "untaken",
+                "pieces",
                 "protocol",
             ],
         },

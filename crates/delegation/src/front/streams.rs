@@ -11,6 +11,7 @@ use crate::entry::{ExchangeKey, client_gone};
 use crate::error::ChannelError;
 use crate::handover::Stage;
 use crate::stream_entry::{self, BodyEntry, DATA_FIXED, StreamRequest, TargetEntry, first_window};
+use crate::window::SmallEntries;
 
 /// How many bytes of a body each side may send.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +20,7 @@ pub(super) struct Windows {
     may_send: u32,
     /// Of the response's body: the target has been told of so many.
     may_receive: u32,
+    small: SmallEntries,
 }
 
 impl FrontChannel {
@@ -86,6 +88,7 @@ impl FrontChannel {
             stream: Some(Windows {
                 may_send: first.saturating_sub(prefix as u32),
                 may_receive: first,
+                small: SmallEntries::default(),
             }),
         };
         Ok(key)
@@ -109,10 +112,14 @@ impl FrontChannel {
         data: &[u8],
         is_last: bool,
     ) -> Result<(), PushError> {
-        if self.stream(key).is_none() {
+        debug_assert!(self.stream(key).is_none() || data.len() <= self.may_send(key));
+        let (taken, capacity) = (self.peer.entries_consumed(), self.ring_capacity());
+        let Some(windows) = self.stream_mut(key) else {
             return Ok(());
+        };
+        if windows.small.is_to_wait(data.len(), taken, capacity) {
+            return Err(PushError::Full);
         }
-        debug_assert!(data.len() <= self.may_send(key));
         stream_entry::put_data(&mut self.scratch, key, is_last);
         let scratch = std::mem::take(&mut self.scratch);
         let pushed = self.push_piece(&[&scratch, data]);
@@ -120,6 +127,8 @@ impl FrontChannel {
         pushed?;
         if let Some(windows) = self.slots[key.slot as usize].stream.as_mut() {
             windows.may_send = windows.may_send.saturating_sub(data.len() as u32);
+            let entry = self.own.entries_produced();
+            windows.small.sent(data.len(), entry, capacity);
         }
         Ok(())
     }

@@ -103,6 +103,7 @@ fn a_stream_s_request_says_whose_it_is() {
 fn what_a_target_says_arrives() {
     let (mut bytes, data) = (Vec::new(), Bytes::from_static(b"hello"));
     put_head(&mut bytes, KEY, 200, Some(5), &fields(), true);
+    assert_eq!(bytes.len(), head_length(&fields()));
     bytes.extend_from_slice(&data);
     let head = StreamHead {
         status: 200,

@@ -1,6 +1,7 @@
 //! Streams of a channel, the target's end: what exchanges say of their responses and bodies.
 
-use std::sync::atomic::Ordering;
+use std::cell::Cell;
+use std::marker::PhantomData;
 use std::task::Waker;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use ostler_shm::PushError;
 use super::{Completions, TargetShared};
 use crate::entry::ExchangeKey;
 use crate::stream_entry::{self, DATA_FIXED};
+use crate::window::SmallEntries;
 
 /// What a stream's response begins with.
 #[derive(Debug)]
@@ -26,10 +28,36 @@ pub struct HeadToSend<'a> {
     pub is_last: bool,
 }
 
+thread_local! {
+    /// The channel whose front this thread does not wake for now, by its address; 0 is none.
+    static HELD_FOR: Cell<usize> = const { Cell::new(0) };
+}
+
+/// While this lasts, its thread leaves waking a front to the next flush.
+#[derive(Debug)]
+pub struct HeldWakes(PhantomData<*const ()>);
+
+impl Drop for HeldWakes {
+    fn drop(&mut self) {
+        HELD_FOR.set(0);
+    }
+}
+
 impl TargetShared {
     /// The most of a body that one entry holds.
     pub fn longest_data(&self) -> usize {
-        self.lock().producer.max_entry() - DATA_FIXED
+        self.longest_entry() - DATA_FIXED
+    }
+
+    /// The longest entry that the ring takes.
+    pub fn longest_entry(&self) -> usize {
+        self.lock().producer.max_entry()
+    }
+
+    /// How much of a body goes along with a response's head, whose fields these are.
+    pub fn room_beside(&self, fields: &HeaderMap) -> usize {
+        let head = stream_entry::head_length(fields);
+        self.longest_entry().saturating_sub(head)
     }
 
     /// Bytes that each ring has room for.
@@ -51,16 +79,30 @@ impl TargetShared {
         })
     }
 
-    /// Sends a piece of a response's body; `is_last`: nothing of it follows.
+    /// Sends a piece of a response's body; `is_last`: nothing of it follows. `small` counts this stream's
+    /// entries.
     ///
     /// # Errors
     ///
     /// As [`send_head`](Self::send_head).
-    pub fn send_data(&self, key: ExchangeKey, data: &[u8], is_last: bool) -> Result<(), PushError> {
-        self.lock().push(|scratch| {
+    pub fn send_data(
+        &self,
+        key: ExchangeKey,
+        data: &[u8],
+        is_last: bool,
+        small: &mut SmallEntries,
+    ) -> Result<(), PushError> {
+        let capacity = self.ring_capacity();
+        let mut completions = self.lock();
+        if small.is_to_wait(data.len(), self.peer.entries_consumed(), capacity) {
+            return Err(PushError::Full);
+        }
+        completions.push(|scratch| {
             stream_entry::put_data(scratch, key, is_last);
             data
-        })
+        })?;
+        small.sent(data.len(), self.own.entries_produced(), capacity);
+        Ok(())
     }
 
     /// Ends a response's body with trailers.
@@ -85,20 +127,26 @@ impl TargetShared {
         self.say(|scratch| stream_entry::put_stop(scratch, key));
     }
 
-    /// Wakes the front if it sleeps, unless that is left to the next [`flush`](Self::flush).
+    /// Wakes the front if it sleeps, unless [`hold_wakes`](Self::hold_wakes) leaves that to the next
+    /// [`flush`](Self::flush).
     pub fn wake(&self) {
         self.wake_unless_held(&mut self.lock());
     }
 
-    /// Leaves waking the front to the next [`flush`](Self::flush), so that several entries share one
-    /// wake-up.
-    pub fn hold_wakes(&self) {
-        self.holds_wakes.store(true, Ordering::Relaxed);
+    /// Leaves waking the front to the next [`flush`](Self::flush), of what this thread says while the value
+    /// lasts: several entries share one wake-up. Whoever says something on another thread wakes at once, since
+    /// a handler may stand still here.
+    pub fn hold_wakes(&self) -> HeldWakes {
+        HELD_FOR.set(self.address());
+        HeldWakes(PhantomData)
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     pub(super) fn wake_unless_held(&self, completions: &mut Completions) {
-        // Relaxed: a flush that has gone by released the lock that is held here.
-        if !self.holds_wakes.load(Ordering::Relaxed) {
+        if HELD_FOR.get() != self.address() {
             // A front that cannot be woken is dead, which the control socket says.
             let _ = completions.waker.wake_if_asleep();
         }
@@ -180,9 +228,13 @@ mod tests {
     use std::collections::VecDeque;
     use std::sync::Arc;
 
-    use ostler_shm::{Consumer, OwnRegion, Producer, RegionSpec, RoomMark, event_descriptor};
+    use ostler_shm::{
+        Consumer, ControlSocket, OwnRegion, Producer, RegionSpec, RoomMark, Sleeper,
+        event_descriptor,
+    };
 
     use super::*;
+    use crate::target::{TargetChannel, Wakes};
 
     /// What a target says, and the front's end of the ring.
     fn ends() -> (Completions, Consumer) {
@@ -201,6 +253,45 @@ mod tests {
             room: Vec::new(),
         };
         (completions, Consumer::new(front, target.peer_view()))
+    }
+
+    #[test]
+    fn what_other_threads_say_is_not_held_back() {
+        let spec = RegionSpec {
+            ring_capacity: 4096,
+            slots: 1,
+        };
+        let (front, own) = (OwnRegion::heap(spec), OwnRegion::heap(spec));
+        let (ours, theirs) = ControlSocket::pair().unwrap();
+        let wakes = Wakes {
+            wake_target: event_descriptor().unwrap(),
+            wake_front: event_descriptor().unwrap(),
+            pace_front: event_descriptor().unwrap(),
+        };
+        let peer = front.peer_view();
+        let channel = TargetChannel::new(ours, own, peer, wakes, 0).unwrap();
+        let shared = channel.shared();
+        let key = ExchangeKey {
+            slot: 0,
+            generation: 1,
+            exchange: 1,
+        };
+        let is_woken_by = |say: &dyn Fn()| {
+            Sleeper::new(Arc::clone(&front)).announce();
+            say();
+            !shared.lock().waker.wake_if_asleep().unwrap()
+        };
+        let held = shared.hold_wakes();
+        assert!(!is_woken_by(&|| shared.give_credit(key, 1)));
+        let on_another = || {
+            std::thread::scope(|scope| {
+                scope.spawn(|| shared.give_credit(key, 1));
+            });
+        };
+        assert!(is_woken_by(&on_another));
+        drop(held);
+        assert!(is_woken_by(&|| shared.give_credit(key, 1)));
+        drop(theirs);
     }
 
     #[test]

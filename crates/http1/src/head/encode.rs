@@ -108,7 +108,7 @@ fn frame(
 }
 
 /// A Content-Length that stands once and is a number.
-pub(crate) fn stated_length(fields: &HeaderMap) -> Option<u64> {
+pub fn stated_length(fields: &HeaderMap) -> Option<u64> {
     let mut values = fields.get_all(CONTENT_LENGTH).iter();
     let (value, None) = (values.next()?, values.next()) else {
         return None;

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
+use ostler_delegation::pieces::Pieces;
 use ostler_http1::Framing;
 use tokio::sync::mpsc;
 
@@ -43,30 +44,56 @@ pub(crate) enum SentPart {
 #[derive(Debug)]
 enum Taken {
     Nothing,
-    /// It is kept, so many bytes.
-    Kept {
-        all: Vec<SentPart>,
-        bytes: usize,
-        most: usize,
-    },
+    /// It is kept.
+    Kept(Box<Kept>),
     /// It is not.
     Lost,
 }
 
+/// A body's beginning.
+#[derive(Debug)]
+struct Kept {
+    pieces: Pieces,
+    /// What ended it.
+    end: Option<SentPart>,
+    /// So many bytes are kept, and none of one that is longer.
+    most: usize,
+}
+
 impl Taken {
     fn add(&mut self, sent: &SentPart) {
-        match self {
-            Self::Kept { all, bytes, most } => {
-                if let SentPart::Data { data, .. } = sent {
-                    *bytes += data.len();
-                }
-                match *bytes <= *most {
-                    true => all.push(sent.clone()),
-                    false => *self = Self::Lost,
-                }
+        let Self::Kept(kept) = self else {
+            *self = Self::Lost;
+            return;
+        };
+        match sent {
+            SentPart::Data { data, .. } if kept.pieces.bytes() + data.len() > kept.most => {
+                *self = Self::Lost;
             }
-            Self::Nothing | Self::Lost => *self = Self::Lost,
+            SentPart::Data { data, is_last } => {
+                kept.pieces.push(data.clone());
+                kept.end = is_last.then_some(SentPart::End);
+            }
+            SentPart::Trailers(_) | SentPart::End => kept.end = Some(sent.clone()),
         }
+    }
+}
+
+impl Kept {
+    fn is_empty(&self) -> bool {
+        self.pieces.is_empty() && self.end.is_none()
+    }
+
+    /// Everything once more, in front of what waits to be given again.
+    fn put_before(mut self, again: &mut VecDeque<SentPart>) {
+        let waiting = std::mem::take(again);
+        while let Some(data) = self.pieces.pop() {
+            let is_last = self.pieces.is_empty() && matches!(self.end, Some(SentPart::End));
+            again.push_back(SentPart::Data { data, is_last });
+        }
+        let ends_with_data = matches!(again.back(), Some(SentPart::Data { is_last: true, .. }));
+        again.extend(self.end.filter(|_| !ends_with_data));
+        again.extend(waiting);
     }
 }
 
@@ -114,10 +141,20 @@ impl ForwardBody {
     /// The same where `most` bytes are little.
     pub(crate) fn remember_up_to(&mut self, most: usize) {
         if let Taken::Nothing = self.taken {
-            self.taken = Taken::Kept {
-                all: Vec::new(),
-                bytes: 0,
+            self.taken = Taken::Kept(Box::new(Kept {
+                pieces: Pieces::default(),
+                end: None,
                 most,
+            }));
+        }
+    }
+
+    /// It is not sent again: whoever has been sent it has begun.
+    pub(crate) fn forget(&mut self) {
+        if let Taken::Kept(kept) = &self.taken {
+            self.taken = match kept.is_empty() {
+                true => Taken::Nothing,
+                false => Taken::Lost,
             };
         }
     }
@@ -126,7 +163,7 @@ impl ForwardBody {
     pub(crate) fn is_untouched(&self) -> bool {
         let is_taken = match &self.taken {
             Taken::Nothing => false,
-            Taken::Kept { all, .. } => !all.is_empty(),
+            Taken::Kept(kept) => !kept.is_empty(),
             Taken::Lost => true,
         };
         let is_here = self
@@ -140,11 +177,9 @@ impl ForwardBody {
     pub(crate) fn rewind(&mut self) -> bool {
         match std::mem::replace(&mut self.taken, Taken::Nothing) {
             Taken::Nothing => true,
-            Taken::Kept { all, .. } => {
-                self.is_whole &= all.is_empty();
-                for sent in all.into_iter().rev() {
-                    self.again.push_front(sent);
-                }
+            Taken::Kept(kept) => {
+                self.is_whole &= kept.is_empty();
+                kept.put_before(&mut self.again);
                 true
             }
             Taken::Lost => {
@@ -243,6 +278,52 @@ mod tests {
             assert_eq!(next(&mut body).await.unwrap(), expected);
         }
         assert!(body.is_end_stream());
+    }
+
+    #[tokio::test]
+    async fn how_a_body_ended_is_given_again_too() {
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x-sum", http::HeaderValue::from_static("1"));
+        for end in [SentPart::End, SentPart::Trailers(trailers.clone())] {
+            let has_trailers = matches!(end, SentPart::Trailers(_));
+            let (sender, mut body) = ForwardBody::channel(Framing::Chunked);
+            let sender = sender.unwrap();
+            body.remember();
+            for piece_of in ["one", "two"] {
+                sender.try_send(piece(piece_of.as_bytes(), false)).unwrap();
+                assert_eq!(next(&mut body).await.unwrap(), piece_of);
+            }
+            sender.try_send(end).unwrap();
+            for _ in 0..2 {
+                let frame = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
+                let given = frame.map(|frame| frame.unwrap().into_trailers().unwrap());
+                assert_eq!(given, has_trailers.then(|| trailers.clone()));
+                assert!(body.is_end_stream());
+                assert!(body.rewind());
+                body.remember();
+                for piece_of in ["one", "two"] {
+                    assert!(!body.is_end_stream());
+                    assert_eq!(next(&mut body).await.unwrap(), piece_of);
+                }
+                if !has_trailers {
+                    assert!(body.is_end_stream());
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_forgotten_is_not_given_again() {
+        let (sender, mut body) = ForwardBody::channel(Framing::Chunked);
+        let sender = sender.unwrap();
+        body.remember();
+        body.forget();
+        assert!(body.rewind(), "nothing has been taken");
+        body.remember();
+        sender.try_send(piece(b"one", false)).unwrap();
+        next(&mut body).await.unwrap();
+        body.forget();
+        assert!(!body.rewind());
     }
 
     #[tokio::test]

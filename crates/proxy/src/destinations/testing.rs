@@ -63,6 +63,8 @@ impl Rewind for Pieces {
     fn rewind(&mut self) -> bool {
         false
     }
+
+    fn forget(&mut self) {}
 }
 
 impl Body for Pieces {

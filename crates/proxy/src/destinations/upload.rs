@@ -29,11 +29,18 @@ pub(super) struct Upload<B> {
 pub(super) trait Rewind {
     /// Goes back to its beginning; false where that is not there any more.
     fn rewind(&mut self) -> bool;
+
+    /// It is not sent again.
+    fn forget(&mut self);
 }
 
 impl Rewind for ForwardBody {
     fn rewind(&mut self) -> bool {
         self.rewind()
+    }
+
+    fn forget(&mut self) {
+        self.forget();
     }
 }
 
@@ -150,10 +157,14 @@ where
     }
 
     /// Uploads the rest in a task of its own, so that neither direction waits for the other.
-    pub(super) fn go_on(mut self) -> Option<Uploading> {
+    pub(super) fn go_on(mut self) -> Option<Uploading>
+    where
+        B: Rewind,
+    {
         if self.ended {
             return None;
         }
+        self.body.forget();
         let rest = async move {
             if let Uploaded::ClientBroke(error) = poll_fn(|cx| self.poll(cx)).await {
                 tracing::debug!(%error, "a request's body broke off behind its response");

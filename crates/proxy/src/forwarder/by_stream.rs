@@ -186,7 +186,8 @@ impl ToStream<'_> {
 }
 
 /// A response whose head has come.
-fn reply(head: StreamHead, stream: StreamHandle, uploading: Uploading) -> Reply {
+fn reply(head: StreamHead, stream: StreamHandle, mut uploading: Uploading) -> Reply {
+    uploading.forget_start();
     // It has been checked where it was read: from 100 to 999.
     let status = StatusCode::from_u16(head.status).unwrap_or(StatusCode::BAD_GATEWAY);
     let (mut parts, ()) = Response::new(()).into_parts();

@@ -12,7 +12,9 @@ use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
-use ostler_http1::{BodyEncoder, BodyLength, RequestHead, ResponseBody, is_set_once};
+use ostler_http1::{
+    BodyEncoder, BodyLength, RequestHead, ResponseBody, is_set_once, stated_length,
+};
 
 use super::shared::Http2Connection;
 use crate::client_side::{BodyFailure, Head, Piece, WriteError};
@@ -409,12 +411,4 @@ fn add(fields: &mut HeaderMap, name: &[u8], value: &[u8]) {
             fields.append(field, value);
         }
     }
-}
-
-fn stated_length(fields: &HeaderMap) -> Option<u64> {
-    let mut values = fields.get_all(header::CONTENT_LENGTH).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return None;
-    };
-    value.to_str().ok()?.parse().ok()
 }

@@ -7,7 +7,6 @@ mod respond;
 mod table;
 mod upgrade;
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -15,9 +14,11 @@ use bytes::Bytes;
 use http::HeaderMap;
 use ostler_delegation::ChannelError;
 use ostler_delegation::entry::ExchangeKey;
+use ostler_delegation::pieces::Pieces;
 use ostler_delegation::stream_entry::{BodyEntry, first_window};
-use ostler_delegation::target::TargetShared;
-use ostler_delegation::window::Window;
+use ostler_delegation::target::{HeadToSend, TargetShared};
+use ostler_delegation::window::{SmallEntries, Window};
+use ostler_shm::PushError;
 
 pub(crate) use body::StreamedBody;
 pub(crate) use exchange::begin;
@@ -34,7 +35,7 @@ pub(crate) struct Stream {
 #[derive(Debug)]
 struct State {
     /// Of the request's body: arrived and not yet read.
-    arrived: VecDeque<Bytes>,
+    arrived: Pieces,
     /// Nothing more of it arrives.
     ended: bool,
     trailers: Option<HeaderMap>,
@@ -53,6 +54,7 @@ struct State {
     /// Bytes of the response's body that may be sent.
     may_send: u32,
     writer: Option<Waker>,
+    small: SmallEntries,
     /// The front wants nothing more.
     broken: bool,
     /// The exchange is over: nothing more is said of it.
@@ -71,13 +73,24 @@ enum Read {
     Over,
 }
 
+/// An entry has not been put into the ring, and never will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NotPut {
+    /// The front wants nothing more of the exchange, or is gone.
+    Unwanted,
+    /// No entry holds it.
+    TooLarge,
+}
+
 impl Stream {
     /// `prefix` is the start of the body, and all of it if `is_whole`.
     fn new(shared: &Arc<TargetShared>, key: ExchangeKey, prefix: Bytes, is_whole: bool) -> Self {
         let first = first_window(shared.ring_capacity());
         let before = u32::try_from(prefix.len()).unwrap_or(u32::MAX);
+        let mut arrived = Pieces::default();
+        arrived.push(prefix);
         let state = State {
-            arrived: VecDeque::from_iter(Some(prefix).filter(|prefix| !prefix.is_empty())),
+            arrived,
             ended: is_whole,
             trailers: None,
             may_arrive: first.saturating_sub(before),
@@ -89,6 +102,7 @@ impl Stream {
             reader: None,
             may_send: first,
             writer: None,
+            small: SmallEntries::default(),
             broken: false,
             over: false,
         };
@@ -108,8 +122,8 @@ impl Stream {
                 let len = u32::try_from(data.len()).ok();
                 let left = len.and_then(|len| state.may_arrive.checked_sub(len));
                 state.may_arrive = left.ok_or(ChannelError::BeyondCredit { slot, exchange })?;
-                if !data.is_empty() && !state.stopped {
-                    state.arrived.push_back(data);
+                if !state.stopped {
+                    state.arrived.push(data);
                 }
                 state.ended |= is_last;
             }
@@ -143,7 +157,7 @@ impl Stream {
     /// The next of the request's body.
     fn poll_read(&self, cx: &Context<'_>) -> Poll<Read> {
         let mut state = self.lock();
-        if let Some(data) = state.arrived.pop_front() {
+        if let Some(data) = state.arrived.pop() {
             self.taken(&mut state, data.len());
             return Poll::Ready(Read::Data(data));
         }
@@ -216,14 +230,65 @@ impl Stream {
         self.lock().may_send as usize
     }
 
-    fn spend(&self, bytes: usize) {
+    /// Sends a head with the start of its body, within the credit there is.
+    fn send_head(&self, head: &HeadToSend<'_>) -> Result<(), PushError> {
+        self.shared.send_head(self.key, head)?;
+        self.lock().spend(head.data.len());
+        Ok(())
+    }
+
+    /// Sends a piece of the response's body, within the credit there is.
+    fn send_data(&self, data: &[u8], is_last: bool) -> Result<(), PushError> {
         let mut state = self.lock();
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        state.may_send = state.may_send.saturating_sub(bytes);
+        let sent = self
+            .shared
+            .send_data(self.key, data, is_last, &mut state.small);
+        if sent.is_ok() {
+            state.spend(data.len());
+        }
+        sent
+    }
+
+    /// Has `send` put an entry into the ring once there is room for it, and the front told.
+    fn poll_push(
+        &self,
+        cx: &Context<'_>,
+        send: impl Fn() -> Result<(), PushError>,
+    ) -> Poll<Result<(), NotPut>> {
+        loop {
+            match send() {
+                Ok(()) => {
+                    self.shared.wake();
+                    return Poll::Ready(Ok(()));
+                }
+                Err(PushError::TooLarge) => return Poll::Ready(Err(NotPut::TooLarge)),
+                Err(PushError::Full) => {}
+                // The channel ends, and the front with it.
+                Err(_) => return Poll::Ready(Err(NotPut::Unwanted)),
+            }
+            let mut state = self.lock();
+            if state.broken || state.over {
+                return Poll::Ready(Err(NotPut::Unwanted));
+            }
+            // Nobody tells of room in a channel that has ended.
+            keep(&mut state.writer, cx);
+            drop(state);
+            if !self.shared.poll_room(cx.waker()) {
+                self.shared.wake();
+                return Poll::Pending;
+            }
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn spend(&mut self, bytes: usize) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.may_send = self.may_send.saturating_sub(bytes);
     }
 }
 

@@ -10,10 +10,10 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode};
 use http_body::Body;
 use ostler_delegation::target::HeadToSend;
-use ostler_http1::RequestFacts;
+use ostler_http1::{RequestFacts, stated_length};
 use ostler_shm::PushError;
 
-use super::Stream;
+use super::{NotPut, Stream};
 use crate::BoxError;
 use crate::panics::contain;
 use crate::response::ResponseError;
@@ -156,15 +156,6 @@ where
     }
 }
 
-/// The length that a handler states, where its body does not know it.
-fn stated_length(fields: &HeaderMap) -> Option<u64> {
-    let mut values = fields.get_all(CONTENT_LENGTH).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return None;
-    };
-    value.to_str().ok()?.parse().ok()
-}
-
 struct Sender<'a> {
     stream: &'a Stream,
     timeout: Duration,
@@ -180,12 +171,7 @@ impl Sender<'_> {
         fields: &HeaderMap,
         first: Piece,
     ) -> Result<(), ResponseError> {
-        let room = self.stream.shared.longest_data();
-        let head: usize = fields
-            .iter()
-            .map(|(name, value)| name.as_str().len() + value.len() + PER_FIELD)
-            .sum();
-        let room = room.saturating_sub(head + HEAD_FIXED);
+        let room = self.stream.shared.room_beside(fields);
         let (mut data, ends, trailers) = match first {
             Piece::Data(data) => (data, false, None),
             Piece::Last(data) => (data, true, None),
@@ -201,11 +187,13 @@ impl Sender<'_> {
             is_last,
         };
         self.stream.shared.responding_beside_body(self.stream.key);
-        self.push(|stream| stream.shared.send_head(stream.key, &entry))
-            .await?;
+        self.push(ResponseError::HeadTooLarge, |stream| {
+            stream.send_head(&entry)
+        })
+        .await?;
         self.sent.status = status.as_u16();
         self.sent.first_byte_ns = ostler_shm::monotonic_nanoseconds();
-        self.spend(along.len());
+        self.sent.bytes += along.len() as u64;
         match trailers {
             Some(trailers) => self.piece(Piece::Trailers(trailers)).await,
             None if data.is_empty() => Ok(()),
@@ -220,7 +208,9 @@ impl Sender<'_> {
             Piece::Last(data) => (data, true),
             Piece::Trailers(trailers) => {
                 return self
-                    .push(|stream| stream.shared.send_trailers(stream.key, &trailers))
+                    .push(ResponseError::TrailersTooLarge, |stream| {
+                        stream.shared.send_trailers(stream.key, &trailers)
+                    })
                     .await;
             }
         };
@@ -232,9 +222,11 @@ impl Sender<'_> {
             };
             let part = data.split_to(data.len().min(credit).min(longest));
             let is_last = ends && data.is_empty();
-            self.push(|stream| stream.shared.send_data(stream.key, &part, is_last))
-                .await?;
-            self.spend(part.len());
+            self.push(ResponseError::HeadTooLarge, |stream| {
+                stream.send_data(&part, is_last)
+            })
+            .await?;
+            self.sent.bytes += part.len() as u64;
             if data.is_empty() {
                 return Ok(());
             }
@@ -244,7 +236,7 @@ impl Sender<'_> {
     /// Waits until something may be sent.
     async fn credit(&self) -> Result<usize, ResponseError> {
         let mut first = true;
-        let credit = poll_fn(|cx| {
+        let credit = self.in_time(|cx| {
             let credit = self.stream.poll_credit(cx);
             if credit.is_pending() && std::mem::take(&mut first) {
                 // What has been said so far is what credit will be given for.
@@ -252,53 +244,36 @@ impl Sender<'_> {
             }
             credit
         });
-        match tokio::time::timeout(self.timeout, credit).await {
-            Ok(Some(credit)) => Ok(credit as usize),
-            Ok(None) => Err(ResponseError::ClientGone),
-            Err(_elapsed) => Err(ResponseError::TimedOut(self.timeout)),
+        match credit.await? {
+            Some(credit) => Ok(credit as usize),
+            None => Err(ResponseError::ClientGone),
         }
     }
 
     /// Puts an entry into the ring once there is room for it.
     async fn push(
         &self,
+        too_large: fn(usize) -> ResponseError,
         send: impl Fn(&Stream) -> Result<(), PushError>,
     ) -> Result<(), ResponseError> {
         let stream = self.stream;
-        poll_fn(|cx| {
-            loop {
-                match send(stream) {
-                    Ok(()) => {
-                        stream.shared.wake();
-                        return Poll::Ready(Ok(()));
-                    }
-                    Err(PushError::Full) if stream.shared.poll_room(cx.waker()) => {}
-                    Err(PushError::Full) => {
-                        stream.shared.wake();
-                        return Poll::Pending;
-                    }
-                    Err(error) => return Poll::Ready(Err(of_push(error))),
-                }
-            }
+        let pushed = self.in_time(|cx| stream.poll_push(cx, || send(stream)));
+        pushed.await?.map_err(|not_put| match not_put {
+            NotPut::TooLarge => too_large(stream.shared.longest_entry()),
+            NotPut::Unwanted => ResponseError::ClientGone,
         })
-        .await
     }
 
-    fn spend(&mut self, bytes: usize) {
-        self.stream.spend(bytes);
-        self.sent.bytes += bytes as u64;
-    }
-}
-
-/// What a field takes in an entry beside its bytes.
-const PER_FIELD: usize = 8;
-/// And the head beside its fields.
-const HEAD_FIXED: usize = 32;
-
-fn of_push(error: PushError) -> ResponseError {
-    match error {
-        PushError::TooLarge => ResponseError::HeadTooLarge,
-        // The ring is broken: the channel ends, and the front with it.
-        _ => ResponseError::ClientGone,
+    /// Waits no longer than a client may take. Usually there is nothing to wait for, and no timer.
+    async fn in_time<T>(
+        &self,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Result<T, ResponseError> {
+        let now = poll_fn(|cx| Poll::Ready(poll(cx))).await;
+        if let Poll::Ready(value) = now {
+            return Ok(value);
+        }
+        let value = tokio::time::timeout(self.timeout, poll_fn(poll)).await;
+        value.map_err(|_elapsed| ResponseError::TimedOut(self.timeout))
     }
 }

@@ -8,17 +8,16 @@ use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use http::StatusCode;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use ostler_delegation::target::HeadToSend;
 use ostler_delegation::{Disposition, Ending};
-use ostler_shm::PushError;
 
 use super::exchange::StreamExchange;
-use super::{Read as StreamRead, Stream};
+use super::{NotPut, Read as StreamRead, Stream};
 use crate::body::Body;
 use crate::exchange::{Handler, ResponseBody, call};
 use crate::response::{Either, bare};
@@ -86,7 +85,7 @@ pub(super) async fn run<S, B>(
 
 impl StreamExchange {
     /// Tells the front that the protocol is switched.
-    async fn switch(&mut self, fields: &http::HeaderMap) -> Result<(), PushError> {
+    async fn switch(&mut self, fields: &http::HeaderMap) -> Result<(), NotPut> {
         let status = StatusCode::SWITCHING_PROTOCOLS.as_u16();
         let stream = &self.stream;
         stream.shared.responding(stream.key);
@@ -97,35 +96,10 @@ impl StreamExchange {
             data: &Bytes::new(),
             is_last: false,
         };
-        std::future::poll_fn(|cx| {
-            poll_push(stream, cx.waker(), || {
-                stream.shared.send_head(stream.key, &head)
-            })
-        })
-        .await?;
+        std::future::poll_fn(|cx| stream.poll_push(cx, || stream.send_head(&head))).await?;
         self.sent.status = status;
         self.sent.first_byte_ns = ostler_shm::monotonic_nanoseconds();
         Ok(())
-    }
-}
-
-/// Puts an entry into the ring once there is room for it.
-fn poll_push(
-    stream: &Stream,
-    waker: &Waker,
-    send: impl Fn() -> Result<(), PushError>,
-) -> Poll<Result<(), PushError>> {
-    loop {
-        match send() {
-            Err(PushError::Full) if stream.shared.poll_room(waker) => {}
-            pushed => {
-                stream.shared.wake();
-                return match pushed {
-                    Err(PushError::Full) => Poll::Pending,
-                    pushed => Poll::Ready(pushed),
-                };
-            }
-        }
     }
 }
 
@@ -168,11 +142,9 @@ impl StreamIo {
         };
         let longest = self.stream.shared.longest_data();
         let part = &bytes[..bytes.len().min(credit).min(longest)];
-        let pushed = ready!(poll_push(&self.stream, cx.waker(), || {
-            self.stream.shared.send_data(self.stream.key, part, false)
-        }));
+        let send = || self.stream.send_data(part, false);
+        let pushed = ready!(self.stream.poll_push(cx, send));
         pushed.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
-        self.stream.spend(part.len());
         let mut exchange = self.exchange.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(exchange) = exchange.as_mut() {
             exchange.sent.bytes += part.len() as u64;
@@ -247,9 +219,8 @@ impl Write for StreamIo {
         if self.ended {
             return Poll::Ready(Ok(()));
         }
-        let pushed = ready!(poll_push(&self.stream, cx.waker(), || {
-            self.stream.shared.send_data(self.stream.key, &[], true)
-        }));
+        let send = || self.stream.send_data(&[], true);
+        let pushed = ready!(self.stream.poll_push(cx, send));
         self.ended = true;
         Poll::Ready(pushed.map_err(|_| io::ErrorKind::BrokenPipe.into()))
     }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::HeaderMap;
 use ostler_delegation::entry::ExchangeKey;
+use ostler_delegation::pieces::Pieces;
 use ostler_delegation::stream_entry::{BodyEntry, StreamHead};
 use ostler_delegation::window::Window;
 use ostler_delegation::{Ending, Stage};
@@ -43,7 +44,7 @@ struct State {
     /// Of the final response.
     head: Option<StreamHead>,
     /// Arrived and not yet taken.
-    body: VecDeque<Bytes>,
+    body: Pieces,
     trailers: Option<HeaderMap>,
     /// All of the response is here.
     is_whole: bool,
@@ -62,7 +63,7 @@ impl Stream {
         let state = State {
             interim: VecDeque::new(),
             head: None,
-            body: VecDeque::new(),
+            body: Pieces::default(),
             trailers: None,
             is_whole: false,
             stopped: false,
@@ -86,10 +87,7 @@ impl Stream {
                 state.interim.push_back(head);
             }
         } else if state.head.is_none() && !state.is_whole {
-            let data = std::mem::take(&mut head.data);
-            if !data.is_empty() {
-                state.body.push_back(data);
-            }
+            state.body.push(std::mem::take(&mut head.data));
             state.is_whole = head.is_last;
             state.head = Some(head);
         }
@@ -102,9 +100,7 @@ impl Stream {
         let mut state = self.state.borrow_mut();
         match entry {
             BodyEntry::Data { data, is_last } => {
-                if !data.is_empty() {
-                    state.body.push_back(data);
-                }
+                state.body.push(data);
                 state.is_whole |= is_last;
             }
             BodyEntry::Trailers(trailers) => {
@@ -191,6 +187,14 @@ impl StreamHandle {
         self.channel.stage(self.stream.key)
     }
 
+    /// Whether no other target can begin with the request any more.
+    fn is_committed(&self) -> bool {
+        matches!(
+            self.stage(),
+            Stage::Received { body_read: true } | Stage::Responding
+        )
+    }
+
     /// Takes the request back; false when the target has it.
     pub(crate) fn withdraw(&self) -> bool {
         let withdrawn = self.channel.withdraw_stream(&self.stream);
@@ -218,7 +222,7 @@ impl StreamHandle {
     /// The next piece of the response's body; `None` is its end, behind which trailers may be.
     fn poll_data(&self, cx: &Context<'_>) -> Poll<Option<Result<Bytes, StreamError>>> {
         let mut state = self.stream.state.borrow_mut();
-        if let Some(data) = state.body.pop_front() {
+        if let Some(data) = state.body.pop() {
             let credit = match state.is_whole {
                 true => None,
                 false => state.window.take(data.len()),

@@ -12,7 +12,7 @@ use super::StreamHandle;
 use crate::destinations::ForwardBody;
 
 /// What can be sent before the target commits itself, and the longest piece that waits behind it.
-const MOST_KEPT: usize = 2 * FIRST_WINDOW as usize;
+const MOST_BEFORE_COMMITMENT: usize = 2 * FIRST_WINDOW as usize;
 
 /// What is still to be sent of a body.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ enum Waiting {
 impl Uploading {
     /// What is sent of the body is kept for as long as another target may have to begin with it.
     pub(crate) fn new(mut body: ForwardBody) -> Self {
-        body.remember_up_to(MOST_KEPT);
+        body.remember_up_to(MOST_BEFORE_COMMITMENT);
         Self {
             is_sent: body.is_end_stream(),
             body: Some(body),
@@ -51,6 +51,13 @@ impl Uploading {
     pub(crate) fn again(self) -> Option<Self> {
         let mut body = self.body?;
         body.rewind().then(|| Self::new(body))
+    }
+
+    /// The target has begun with the body, or to answer: no other one does.
+    pub(crate) fn forget_start(&mut self) {
+        if let Some(body) = &mut self.body {
+            body.forget();
+        }
     }
 
     /// Whether some of it is still to be sent.
@@ -93,6 +100,9 @@ impl Uploading {
         let Some(body) = &mut self.body else {
             return Poll::Ready(None);
         };
+        if stream.is_committed() {
+            body.forget();
+        }
         let frame = Pin::new(&mut *body).poll_frame(cx);
         if frame.is_pending() {
             // That it is not wanted is heard of as well.
