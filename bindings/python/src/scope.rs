@@ -54,9 +54,9 @@ impl ScopeMaker {
         is_websocket: bool,
     ) -> PyResult<Bound<'py, PyDict>> {
         let info = head.extensions.get::<RequestInfo>();
-        let is_tls = info.is_some_and(|info| info.tls().is_some());
+        let is_https = info.is_some_and(|info| info.scheme() == "https");
         let scope = PyDict::new(py);
-        let (kind, scheme, extensions) = match (is_websocket, is_tls) {
+        let (kind, scheme, extensions) = match (is_websocket, is_https) {
             (false, false) => (
                 intern!(py, "http"),
                 intern!(py, "http"),

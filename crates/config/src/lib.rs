@@ -49,9 +49,10 @@ pub use policy_kind::PolicyKind;
 pub use reference::configuration_page;
 pub use settings::{
     AccessLogConfig, AccessLogFormat, AllowedHosts, CertificateConfig, ClientCertificateMode,
-    DataProtectionConfig, DataRate, EndpointConfig, HealthCheckDefaults, Http2Limits,
-    HttpProtocols, KernelTls, LimitsConfig, OstlerConfig, Password, ProtectionKeyConfig, Settings,
-    StaticFilesConfig, TlsConfig, TlsHostConfig, TrustedNetworks,
+    DataProtectionConfig, DataRate, EndpointConfig, ForwardedField, ForwardedHeadersConfig,
+    HealthCheckDefaults, Http2Limits, HttpProtocols, KernelTls, LimitsConfig, OstlerConfig,
+    Password, ProtectionKeyConfig, Settings, StaticFilesConfig, TlsConfig, TlsHostConfig,
+    TrustedNetworks,
 };
 pub use tree::{ConfigurationTree, Section, host_variable};
 pub use validate::{Items, Sourced, validate};

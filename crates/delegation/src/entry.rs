@@ -2,10 +2,13 @@
 //!
 //! Kinds from 16 upward are kept for leases.
 
+use std::net::SocketAddr;
+
 use ostler_http1::{
     FieldRange, Framing, HeadIndex, HeadParts, RequestFacts, ResponseTransforms, Version,
 };
 
+use crate::address;
 use crate::error::WireError;
 use crate::handover::{Disposition, Ending};
 use crate::stream_entry::{self, BodyEntry, StreamRequest};
@@ -15,6 +18,7 @@ const REQUEST: u8 = 1;
 const CLIENT_GONE: u8 = 2;
 const CLOSED: u8 = 3;
 const STREAM: u8 = 4;
+const FORWARDED_REQUEST: u8 = 10;
 const COMPLETED: u8 = 1;
 
 const HTTP_11: u8 = 1;
@@ -81,6 +85,40 @@ impl ExchangeLimits {
 
 const _: () = assert!(ExchangeLimits::LEN == 8 + 8 + 2 + 6);
 
+/// Who has asked, where something that stands before the front says it in place of the connection: a load
+/// balancer's connection carries the requests of many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ForwardedClient {
+    /// Its address; port 0 where nothing is said of the port.
+    pub address: Option<SocketAddr>,
+    /// Whether it has asked by https.
+    pub is_https: bool,
+}
+
+impl ForwardedClient {
+    /// Bytes it takes in an entry that has it.
+    pub const LEN: usize = 32;
+
+    fn put(self, out: &mut Vec<u8>) {
+        out.put_u8(self.is_https.into());
+        out.put(&[0; 7]);
+        address::put(out, self.address);
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        let is_https = match reader.u8()? {
+            0 => false,
+            1 => true,
+            _ => return Err(WireError::Invalid("a forwarded client")),
+        };
+        reader.bytes(7)?;
+        let address = address::read(reader)?;
+        Ok(Self { address, is_https })
+    }
+}
+
+const _: () = assert!(ForwardedClient::LEN == 8 + 24);
+
 /// A request on its way to the target.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestEntry<'a> {
@@ -100,6 +138,9 @@ pub struct RequestEntry<'a> {
     pub queued_ns: u64,
     /// What bounds the exchange.
     pub limits: ExchangeLimits,
+    /// Who has asked, where the connection does not say it. Only for channels whose target
+    /// [knows of that](crate::front::FrontChannel::tells_forwarded_clients); a stream says it otherwise.
+    pub forwarded: Option<ForwardedClient>,
     /// What the target's library does to the response first: [`ResponseTransforms`], encoded; empty
     /// where it stays as it is. Only for channels whose target
     /// [does that](crate::front::FrontChannel::transforms_responses).
@@ -116,10 +157,16 @@ impl RequestEntry<'_> {
     /// The longest head: offsets into it have 16 bits. What has a longer one takes another way.
     pub const LONGEST_HEAD: usize = u16::MAX as usize;
 
-    /// Writes the fixed part, the limits if any, and the index; the entry is this, the response
+    /// Writes the fixed part, the limits and the forwarded client if any, and the index; the entry is this, the response
     /// transforms, the directives, the raw head and the prefix, in this order.
     pub(crate) fn encode_fixed(&self, key: ExchangeKey, out: &mut Vec<u8>) {
-        self.put_fixed(REQUEST, key, out);
+        match self.forwarded {
+            None => self.put_fixed(REQUEST, key, out),
+            Some(client) => {
+                self.put_fixed(FORWARDED_REQUEST, key, out);
+                client.put(out);
+            }
+        }
         self.put_index(out);
     }
 
@@ -219,7 +266,7 @@ impl<'a> FrontEntry<'a> {
         }
         let mut reader = Reader::new(entry, "a request entry");
         match reader.u8()? {
-            kind @ (REQUEST | STREAM) => decode_request(kind, reader, fields),
+            kind @ (REQUEST | STREAM | FORWARDED_REQUEST) => decode_request(kind, reader, fields),
             CLIENT_GONE => {
                 reader.bytes(3)?;
                 let key = read_key(&mut reader)?;
@@ -265,6 +312,10 @@ fn decode_request<'a>(
     } else {
         ExchangeLimits::NONE
     };
+    let forwarded = match kind {
+        FORWARDED_REQUEST => Some(ForwardedClient::read(&mut reader)?),
+        _ => None,
+    };
     let client = match kind {
         STREAM => Some(StreamRequest::read_client(&mut reader)?),
         _ => None,
@@ -307,6 +358,7 @@ fn decode_request<'a>(
         head_received_ns,
         queued_ns,
         limits,
+        forwarded,
         transforms,
         directives,
         prefix,
@@ -346,7 +398,7 @@ fn read_index(
 /// Slot and generation of the connection a request entry speaks of; `None` for other entries.
 pub(crate) fn connection_of(entry: &[u8]) -> Option<(u32, u32)> {
     let mut reader = Reader::new(entry, "a request entry");
-    if reader.u8().ok()? != REQUEST {
+    if !matches!(reader.u8().ok()?, REQUEST | FORWARDED_REQUEST) {
         return None;
     }
     reader.bytes(3).ok()?;
@@ -531,6 +583,10 @@ mod tests {
             ..ResponseTransforms::default()
         };
         let transforms = transforms.encode().unwrap();
+        let client = ForwardedClient {
+            address: Some("[2001:db8::7]:0".parse().unwrap()),
+            is_https: true,
+        };
         let entry = RequestEntry {
             head: head.parts(),
             facts: RequestFacts::from(&head),
@@ -544,6 +600,7 @@ mod tests {
                 body: 14,
                 timeout_status: 504,
             },
+            forwarded: Some(client),
             transforms: &transforms,
             directives: &directives_bytes,
             prefix: b"first",
@@ -563,6 +620,7 @@ mod tests {
         assert_eq!(read.framing, Framing::Length(9));
         assert_eq!((read.head_received_ns, read.queued_ns), (11, 12));
         assert_eq!(read.limits, entry.limits);
+        assert_eq!(read.forwarded, Some(client));
         assert_eq!(read.transforms, &*transforms);
         assert_eq!(read.prefix, b"first");
         let found: Vec<_> = directives(read.directives).collect();
@@ -588,6 +646,7 @@ mod tests {
                 head_received_ns: 0,
                 queued_ns: 0,
                 limits: ExchangeLimits::NONE,
+                forwarded: None,
                 transforms,
                 directives: &[],
                 prefix: &[],
@@ -645,7 +704,20 @@ mod tests {
             body: 0,
             ..ExchangeLimits::NONE
         };
-        for (limits, len) in [(ExchangeLimits::NONE, 0), (limited, ExchangeLimits::LEN)] {
+        let client = ForwardedClient {
+            address: None,
+            is_https: false,
+        };
+        for (limits, forwarded, len) in [
+            (ExchangeLimits::NONE, None, 0),
+            (limited, None, ExchangeLimits::LEN),
+            (ExchangeLimits::NONE, Some(client), ForwardedClient::LEN),
+            (
+                limited,
+                Some(client),
+                ExchangeLimits::LEN + ForwardedClient::LEN,
+            ),
+        ] {
             let entry = RequestEntry {
                 head: head.parts(),
                 facts: RequestFacts::from(&head),
@@ -655,6 +727,7 @@ mod tests {
                 head_received_ns: 0,
                 queued_ns: 0,
                 limits,
+                forwarded,
                 transforms: &[],
                 directives: &[],
                 prefix: &[],
@@ -686,7 +759,7 @@ mod tests {
 
         #[test]
         fn garbage_after_a_valid_start_never_panics(
-            mut entry in proptest::collection::vec(any::<u8>(), 60..400), kind in 0u8..4
+            mut entry in proptest::collection::vec(any::<u8>(), 60..400), kind in 0u8..12
         ) {
             entry[0] = kind;
             let mut fields = Vec::new();

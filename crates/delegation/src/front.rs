@@ -23,7 +23,7 @@ use crate::error::{ChannelError, OpenConnectionError, WireError, is_busy, is_too
 use crate::handover::{Disposition, Stage, is_body_awaited, too_slow_byte};
 use crate::stream_entry::TargetEntry;
 use crate::untaken::Untaken;
-use crate::{PROTOCOL_MINOR, RESPONSE_TRANSFORMS_MINOR};
+use crate::{FORWARDED_CLIENTS_MINOR, PROTOCOL_MINOR, RESPONSE_TRANSFORMS_MINOR};
 use streams::Windows;
 
 /// Connections one channel can hold, unless the target holds fewer.
@@ -258,6 +258,11 @@ impl FrontChannel {
         self.welcome.minor >= RESPONSE_TRANSFORMS_MINOR
     }
 
+    /// Whether a request may say that its client is another than its connection's.
+    pub fn tells_forwarded_clients(&self) -> bool {
+        self.welcome.minor >= FORWARDED_CLIENTS_MINOR
+    }
+
     /// Entries in the ring that the target has not taken.
     pub fn waiting(&self) -> u64 {
         self.producer.pending_entries()
@@ -436,6 +441,7 @@ impl FrontChannel {
             return Err(PushError::Full);
         }
         debug_assert!(request.transforms.is_empty() || self.transforms_responses());
+        debug_assert!(request.forwarded.is_none() || self.tells_forwarded_clients());
         let slot = &mut self.slots[connection.slot as usize];
         debug_assert_eq!(
             (slot.generation, slot.state),

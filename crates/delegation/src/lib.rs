@@ -56,7 +56,8 @@ pub use handover::{Disposition, Ending, Stage};
 pub use name::QueueName;
 pub use properties::{QueueProperties, Verbosity503};
 pub use protocol::{
-    PROTOCOL_MINOR, PROTOCOL_VERSION, RESPONSE_TRANSFORMS_MINOR, SHARED_RELAY_MINOR, STREAMS_MINOR,
+    FORWARDED_CLIENTS_MINOR, PROTOCOL_MINOR, PROTOCOL_VERSION, RESPONSE_TRANSFORMS_MINOR,
+    SHARED_RELAY_MINOR, STREAMS_MINOR,
 };
 pub use queue::RequestQueueMode;
 pub use rule::{DelegationRule, RuleError};

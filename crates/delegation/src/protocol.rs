@@ -4,9 +4,9 @@
 pub const PROTOCOL_VERSION: u16 = 3;
 
 /// What this end speaks beyond that version's first form: 1 is response transforms in request
-/// entries, 2 is relayed requests that say whose they are, 3 is streams. A channel speaks the lower of
-/// its two ends' numbers.
-pub const PROTOCOL_MINOR: u8 = 3;
+/// entries, 2 is relayed requests that say whose they are, 3 is streams, 4 is requests of forwarded
+/// clients. A channel speaks the lower of its two ends' numbers.
+pub const PROTOCOL_MINOR: u8 = 4;
 
 /// From this minor version on, request entries may carry response transforms.
 pub const RESPONSE_TRANSFORMS_MINOR: u8 = 1;
@@ -17,3 +17,7 @@ pub const SHARED_RELAY_MINOR: u8 = 2;
 
 /// From this minor version on, exchanges may be streams, whose bytes travel in the rings.
 pub const STREAMS_MINOR: u8 = 3;
+
+/// From this minor version on, a request may say that its client is another than its connection's, and
+/// has asked by another scheme: what something that stands before the front says of it.
+pub const FORWARDED_CLIENTS_MINOR: u8 = 4;

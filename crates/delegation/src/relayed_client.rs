@@ -19,6 +19,8 @@ pub const CLIENT_FIELD: &str = "ostler-client";
 const HAS_TLS: u8 = 1;
 /// The client itself has sent `TE: trailers`.
 const SENT_TE: u8 = 2;
+/// The client has asked by the scheme that its connection does not show.
+const OTHER_SCHEME: u8 = 4;
 
 /// What the field says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +31,9 @@ pub struct RelayedClient {
     pub tls: Option<TlsFacts>,
     /// Whether the client has sent `TE: trailers`, as the front does with every relayed request.
     pub sent_te: bool,
+    /// Whether it has asked by https. Other than whether it speaks TLS only to targets of minor version
+    /// [`FORWARDED_CLIENTS_MINOR`](crate::FORWARDED_CLIENTS_MINOR).
+    pub is_https: bool,
 }
 
 impl RelayedClient {
@@ -37,7 +42,9 @@ impl RelayedClient {
         let mut out = Vec::with_capacity(80);
         let tls = if self.tls.is_some() { HAS_TLS } else { 0 };
         let te = if self.sent_te { SENT_TE } else { 0 };
-        out.put_u8(tls | te);
+        let differs = self.is_https != self.tls.is_some();
+        let scheme = if differs { OTHER_SCHEME } else { 0 };
+        out.put_u8(tls | te | scheme);
         put_facts(&mut out, &self.facts);
         if let Some(tls) = &self.tls {
             put_tls(&mut out, tls);
@@ -56,7 +63,7 @@ impl RelayedClient {
         let bytes = bytes.map_err(|_| WireError::Invalid(WHAT))?;
         let mut reader = Reader::new(&bytes, WHAT);
         let flags = reader.u8()?;
-        if flags & !(HAS_TLS | SENT_TE) != 0 {
+        if flags & !(HAS_TLS | SENT_TE | OTHER_SCHEME) != 0 {
             return Err(WireError::Invalid(WHAT));
         }
         let facts = read_facts(&mut reader)?;
@@ -67,6 +74,7 @@ impl RelayedClient {
         reader.end()?;
         Ok(Self {
             facts,
+            is_https: tls.is_some() != (flags & OTHER_SCHEME != 0),
             tls,
             sent_te: flags & SENT_TE != 0,
         })
@@ -80,7 +88,7 @@ mod tests {
 
     #[test]
     fn what_is_said_arrives() {
-        for sent_te in [false, true] {
+        for (sent_te, is_https) in [(false, false), (true, false), (true, true)] {
             for tls in [
                 None,
                 Some(TlsFacts {
@@ -100,6 +108,7 @@ mod tests {
                     },
                     tls,
                     sent_te,
+                    is_https,
                 };
                 let value = client.encode();
                 assert_eq!(RelayedClient::decode(value.as_bytes()), Ok(client));
@@ -112,7 +121,7 @@ mod tests {
 
     #[test]
     fn unknown_flags_are_refused() {
-        let mut bytes = vec![4];
+        let mut bytes = vec![8];
         bytes.extend([0; 56]);
         let value = STANDARD_NO_PAD.encode(bytes);
         assert!(RelayedClient::decode(value.as_bytes()).is_err());

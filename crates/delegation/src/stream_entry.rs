@@ -27,6 +27,8 @@ const LAST: u8 = 1;
 const HAS_TLS: u8 = 1;
 /// The prefix is all of the body.
 const WHOLE: u8 = 1 << 1;
+/// The client has asked by the scheme that its connection does not show.
+const OTHER_SCHEME: u8 = 1 << 2;
 
 const UNKNOWN_LENGTH: u64 = u64::MAX;
 
@@ -80,6 +82,9 @@ pub struct StreamClient {
     pub tls: Option<TlsFacts>,
     /// What it speaks.
     pub version: ClientVersion,
+    /// Whether it has asked by https. Other than whether it speaks TLS only on channels whose target
+    /// [knows of that](crate::front::FrontChannel::tells_forwarded_clients).
+    pub is_https: bool,
 }
 
 /// A request whose body and response travel in the rings.
@@ -102,7 +107,9 @@ impl StreamRequest<'_> {
             0
         };
         let whole = if self.is_whole { WHOLE } else { 0 };
-        out.put_u8(tls | whole);
+        let differs = self.client.is_https != self.client.tls.is_some();
+        let scheme = if differs { OTHER_SCHEME } else { 0 };
+        out.put_u8(tls | whole | scheme);
         out.put_u8(self.client.version as u8);
         out.put(&[0; 6]);
         put_facts(out, &self.client.facts);
@@ -115,7 +122,7 @@ impl StreamRequest<'_> {
     pub(crate) fn read_client(reader: &mut Reader<'_>) -> Result<(StreamClient, bool), WireError> {
         const WHAT: &str = "the client of a stream";
         let flags = reader.u8()?;
-        if flags & !(HAS_TLS | WHOLE) != 0 {
+        if flags & !(HAS_TLS | WHOLE | OTHER_SCHEME) != 0 {
             return Err(WireError::Invalid(WHAT));
         }
         let version = ClientVersion::from_byte(reader.u8()?).ok_or(WireError::Invalid(WHAT))?;
@@ -127,6 +134,7 @@ impl StreamRequest<'_> {
         };
         let client = StreamClient {
             facts,
+            is_https: tls.is_some() != (flags & OTHER_SCHEME != 0),
             tls,
             version,
         };

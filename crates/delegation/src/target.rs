@@ -616,6 +616,7 @@ impl RelayChannel {
         let client = match FrontMessage::decode(&self.packet)? {
             FrontMessage::RelayConnection { facts, tls } => Some(RelayedClient {
                 facts,
+                is_https: tls.is_some(),
                 tls,
                 // Such a front passes on what the client has sent, and adds nothing.
                 sent_te: true,

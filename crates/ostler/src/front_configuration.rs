@@ -14,6 +14,7 @@ pub(crate) fn pipeline(settings: &Settings, steps: &StepRegistry) -> anyhow::Res
 pub(crate) fn front_limits(ostler: &OstlerConfig) -> FrontLimits {
     FrontLimits {
         allowed_hosts: ostler.allowed_hosts.clone(),
+        forwarded_headers: ostler.forwarded_headers.clone(),
         ..FrontLimits::from(&ostler.limits)
     }
 }

@@ -117,6 +117,7 @@ fn takes_a_restart(settings: &Settings, started: &Settings) -> bool {
             data_protection: DataProtectionConfig::default(),
             client_certificate_authorities: None,
             allowed_hosts: AllowedHosts::default(),
+            forwarded_headers: None,
             limits: LimitsConfig {
                 request_line: limits.request_line,
                 field_lines: limits.field_lines,

@@ -8,6 +8,7 @@ use ostler_http1::{BodyDecoder, BodyProgress, Framing, HeadDecoder, RequestHead}
 
 use crate::client_socket::ClientSocket;
 use crate::queues::{Channel, Handoff, NotTaken, Place, PlaceKey, RelayPlaces};
+use crate::tls::ClientFacts;
 use crate::watch::Watch;
 use crate::worker::Worker;
 
@@ -23,6 +24,8 @@ pub(crate) struct Connection {
     pub(crate) handoff: Rc<Handoff>,
     /// Connections to relayed targets, opened for this client.
     pub(crate) relays: RelayPlaces,
+    /// Who the client of the exchange under way is said to be, where it is not the connection's.
+    pub(crate) claimed: Option<Box<ClientFacts>>,
     pub(crate) watch: Rc<Watch>,
     pub(crate) decoder: HeadDecoder,
     places: Vec<Place>,
@@ -39,6 +42,7 @@ impl Connection {
             read_closed: false,
             handoff: Rc::clone(&watch.handoff),
             relays: RelayPlaces::default(),
+            claimed: None,
             watch,
             decoder: HeadDecoder::new(worker.limits().http1),
             places: Vec::new(),

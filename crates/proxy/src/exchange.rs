@@ -15,6 +15,7 @@ use crate::context::ExchangeContext;
 use crate::delegation::{Delegated, Lost, Search, delegate, make_delegable, transformed};
 use crate::exchange_state::{Arrived, Exchange};
 use crate::failing::MethodAndPath;
+use crate::forwarded_headers::take_over;
 use crate::forwarder::{self, GivenBack};
 use crate::head_view::HeadView;
 use crate::outcome::{ForwarderError, Mode};
@@ -26,7 +27,7 @@ use crate::worker::Worker;
 
 /// Answers one request:
 ///
-/// 1. see to the host (400), and answer from a file, where there is one;
+/// 1. find out whose it is, see to the host (400), and answer from a file, where there is one;
 /// 2. take the configuration in force, which the exchange keeps, and match a route (404, 405, or 500
 ///    where routes are ambiguous);
 /// 3. find its cluster (503);
@@ -45,13 +46,19 @@ pub(crate) async fn exchange(
 ) -> AfterExchange {
     let worker = Rc::clone(client_side.worker());
     let pipeline = worker.pipeline();
+    let limits = worker.limits();
+    // What the connection's own peer has asked for, whatever it says of another.
+    let is_allowed = limits.allowed_hosts.allow(head.authority());
+    client_side.begin();
+    let believed = limits.forwarded_headers.as_ref();
+    let taken_over = believed.and_then(|options| take_over(options, client_side, head));
+    let head = taken_over.as_deref().unwrap_or(head);
     let mut arrived = Arrived {
         account: Account::begin(Arc::clone(&pipeline), client_side.noted(head)),
         client_side,
         head,
     };
-    let limits = worker.limits();
-    if !limits.allowed_hosts.are_any() && !limits.allowed_hosts.allow(head.authority()) {
+    if !is_allowed {
         return arrived.answer(Why::HostNotAllowed).await;
     }
     if let Some(file) = static_files::find(&worker, head).await {

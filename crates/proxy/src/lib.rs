@@ -30,6 +30,7 @@ mod error_chain;
 mod exchange;
 mod exchange_state;
 mod failing;
+mod forwarded_headers;
 mod forwarder;
 mod front;
 mod front_options;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ostler_config::{AllowedHosts, DataRate, Http2Limits, LimitsConfig};
+use ostler_config::{AllowedHosts, DataRate, ForwardedHeadersConfig, Http2Limits, LimitsConfig};
 use ostler_delegation::entry::RequestEntry;
 use ostler_http1::Limits;
 
@@ -34,6 +34,8 @@ pub struct FrontLimits {
     pub max_connections_per_address: Option<usize>,
     /// The hosts that requests may name; another is answered 400.
     pub allowed_hosts: AllowedHosts,
+    /// Whom the front believes who the client is; `None` is nobody.
+    pub forwarded_headers: Option<ForwardedHeadersConfig>,
     /// What a client may ask of an HTTP/2 connection.
     pub http2: Http2Limits,
     /// How long requests wait for a queue whose last instance has left, be it that nobody says whether
@@ -67,6 +69,7 @@ impl From<&LimitsConfig> for FrontLimits {
             max_concurrent_upgraded_connections: limits.max_concurrent_upgraded_connections,
             max_connections_per_address: limits.max_connections_per_address,
             allowed_hosts: AllowedHosts::default(),
+            forwarded_headers: None,
             http2: limits.http2,
             queue_retention: limits.queue_retention,
         }

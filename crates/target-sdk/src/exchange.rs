@@ -153,7 +153,8 @@ where
         entry.head_received_ns,
         entry.queued_ns,
         received_ns,
-    );
+    )
+    .forwarded(entry.forwarded);
     tell_axum(&mut parts.extensions, &info);
     parts.extensions.insert(info);
     let mut service = service.clone();

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ostler_delegation::control::{ConnectionFacts, TlsFacts};
+use ostler_delegation::entry::ForwardedClient;
 
 /// How a request reached this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +53,7 @@ pub struct RequestInfo {
     local: Option<SocketAddr>,
     arrival: Arrival,
     tls: Option<Arc<TlsInfo>>,
+    is_https: bool,
     accepted_ns: u64,
     head_received_ns: u64,
     queued_ns: u64,
@@ -70,6 +72,7 @@ impl RequestInfo {
             client: facts.client,
             local: facts.local,
             arrival: Arrival::Delegated,
+            is_https: tls.is_some(),
             tls,
             accepted_ns: facts.accepted_ns,
             head_received_ns,
@@ -102,7 +105,25 @@ impl RequestInfo {
         }
     }
 
-    /// The client's address, as the front's socket has it.
+    /// What something that stands before the front says of who has asked.
+    pub(crate) fn forwarded(self, client: Option<ForwardedClient>) -> Self {
+        match client {
+            None => self,
+            Some(ForwardedClient { address, is_https }) => Self {
+                client: address,
+                is_https,
+                ..self
+            },
+        }
+    }
+
+    /// The same of one that says nothing more of the client's address.
+    pub(crate) fn asked_by_https(self, is_https: bool) -> Self {
+        Self { is_https, ..self }
+    }
+
+    /// The client's address: as the front's socket has it, or, where something that the front trusts
+    /// stands before it, as that one says.
     pub fn client_address(&self) -> Option<SocketAddr> {
         self.client
     }
@@ -122,11 +143,12 @@ impl RequestInfo {
         self.tls.as_deref()
     }
 
-    /// The scheme that the client asked by: `https` where it speaks TLS with the front.
+    /// The scheme that the client asked by: `https` where it speaks TLS with the front, or, where
+    /// something that the front trusts stands before it, if that one says so.
     pub fn scheme(&self) -> &'static str {
-        match self.tls {
-            Some(_) => "https",
-            None => "http",
+        match self.is_https {
+            true => "https",
+            false => "http",
         }
     }
 

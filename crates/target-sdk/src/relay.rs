@@ -97,7 +97,8 @@ async fn serve_connection<S, B>(
                     let response = bare(http::StatusCode::BAD_REQUEST);
                     return Ok::<_, Infallible>(response.map(|_nothing| Either::Library));
                 };
-                let info = RequestInfo::relayed(&client.facts, client.tls, now);
+                let info = RequestInfo::relayed(&client.facts, client.tls, now)
+                    .asked_by_https(client.is_https);
                 let left_unread = Arc::<AtomicBool>::default();
                 let mut request = request.map(|body| Body::relayed(body, Arc::clone(&left_unread)));
                 tell_axum(request.extensions_mut(), &info);
@@ -145,12 +146,14 @@ pub(crate) const MOST_FIELDS: usize = 16 * 1024;
 struct Client {
     facts: ConnectionFacts,
     tls: Option<Arc<TlsInfo>>,
+    is_https: bool,
 }
 
 impl From<RelayedClient> for Client {
     fn from(client: RelayedClient) -> Self {
         Self {
             facts: client.facts,
+            is_https: client.is_https,
             tls: client.tls.map(|tls| Arc::new(TlsInfo::new(tls))),
         }
     }
@@ -197,6 +200,7 @@ mod tests {
                     accepted_ns: 42,
                 },
                 tls: None,
+                is_https: false,
                 sent_te,
             };
             let mut fields = fields(&client.encode());

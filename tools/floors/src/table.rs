@@ -185,6 +185,10 @@ pub const PROXY: Crate = Crate {
             modules: &["exchange"],
         },
         Floor {
+            title: "whose it is",
+            modules: &["forwarded_headers"],
+        },
+        Floor {
             title: "the ways that it can go",
             modules: &["delegation", "forwarder", "rebalance"],
         },

@@ -24,7 +24,8 @@ pub(crate) fn request_text(exchange: &Exchange) -> Vec<u8> {
     let info = exchange.info();
     let tls = info.and_then(|info| info.tls());
     let mut text = Vec::with_capacity(512);
-    let flags = flags_of(exchange, tls.is_some());
+    let is_https = info.is_some_and(|info| info.scheme() == "https");
+    let flags = flags_of(exchange, is_https);
     push(&mut text, flags.to_string().as_bytes());
     push(&mut text, request.method.as_str().as_bytes());
     push(&mut text, exchange.target().as_bytes());

@@ -1,6 +1,6 @@
 //! The outermost level.
 
-use super::Value::{AnyText, Anything, Boolean, Integer, Object as Section, Text};
+use super::Value::{AnyText, Anything, Boolean, Integer, Object as Section, Text, Texts};
 use super::{
     AUTHENTICATION, AUTHORIZATION, CORS, HTTP_SYS, KESTREL, Key, OSTLER, OUTPUT_CACHE, Object,
     Origin, RATE_LIMITER, REQUEST_TIMEOUTS, REVERSE_PROXY,
@@ -50,6 +50,12 @@ pub(crate) static ROOT: Object = Object::new(
         )
         .default(r#""*""#)
         .example(r#""example.com;*.example.com""#),
+        Key::new(
+            "ForwardedHeaders",
+            Section(&FORWARDED_HEADERS),
+            "Whom the front believes who the client is.",
+        )
+        .origin(Origin::Code("ForwardedHeadersOptions")),
         Key::new("Kestrel", Section(&KESTREL), "Endpoints, certificates, limits."),
         Key::new("HttpSys", Section(&HTTP_SYS), "Limits by http.sys' names."),
         Key::new("Ostler", Section(&OSTLER), "What nobody else has a setting for.")
@@ -69,7 +75,13 @@ pub(crate) static ROOT: Object = Object::new(
             .default(r#""wwwroot""#)
             .example(r#""public""#),
         // Of the host, and of editors.
-        Key::new("FORWARDEDHEADERS_ENABLED", AnyText, "Not implemented yet; `true` is warned of.").idle(),
+        Key::new(
+            "FORWARDEDHEADERS_ENABLED",
+            AnyText,
+            "`true` is `ForwardedHeaders` of `XForwardedFor, XForwardedProto`, believed of whoever connects where \
+             nobody is named there, of which there is a warning. Mostly a variable.",
+        )
+        .example(r#""true""#),
         Key::new("HTTPS_PORT", AnyText, "Requests are not redirected to https; warned of.").idle(),
         Key::new("HostingStartupAssemblies", AnyText, "Without effect; warned of.").idle(),
         Key::new("PreferHostingUrls", AnyText, "Without effect; `true` is warned of.").idle(),
@@ -87,6 +99,77 @@ pub(crate) static ROOT: Object = Object::new(
     ],
 )
 .open();
+
+pub(crate) static FORWARDED_HEADERS: Object = Object::new(
+    Origin::Code("ForwardedHeadersOptions"),
+    "What is believed of what stands before the front, and whom. Of a connection from anybody else the fields \
+     mean nothing. The client's address, scheme, host and prefix are then those that are said: for routes, \
+     policies, transforms, logs and applications. See [behind a load balancer](behind-a-load-balancer.md).",
+    &[
+        Key::new(
+            "ForwardedHeaders",
+            AnyText,
+            "Which: `XForwardedFor`, `XForwardedHost`, `XForwardedProto`, `XForwardedPrefix`, several with commas \
+             between them, `All`, or `None`.",
+        )
+        .default(r#""None""#)
+        .example(r#""XForwardedFor, XForwardedProto""#),
+        Key::new(
+            "KnownProxies",
+            Texts,
+            "Addresses that are believed. A list that is written takes the default's place.",
+        )
+        .default(r#"["::1"]"#)
+        .example(r#"["10.0.0.1"]"#),
+        Key::new(
+            "KnownIPNetworks",
+            Texts,
+            "Networks that are believed; `unix` is whoever connects to a socket in the file system.",
+        )
+        .default(r#"["127.0.0.0/8", "unix"]"#)
+        .example(r#"["10.0.0.0/8"]"#),
+        Key::new("KnownNetworks", Texts, "The same; its name before ASP.NET 10.")
+            .example(r#"["10.0.0.0/8"]"#),
+        Key::new(
+            "ForwardLimit",
+            Integer,
+            "How many entries of a field are taken, from the last one on, each of which must have come from somebody \
+             who is believed; positive. `null` is any number.",
+        )
+        .default("1"),
+        Key::new(
+            "AllowedHosts",
+            Texts,
+            "Hosts that `XForwardedHost` may name; another one is not taken.",
+        )
+        .default("any host")
+        .example(r#"["example.com", "*.example.com"]"#),
+        Key::new(
+            "RequireHeaderSymmetry",
+            Boolean,
+            "Whether nothing is taken where the fields have not equally many entries.",
+        )
+        .default("false"),
+        Key::new("ForwardedForHeaderName", Text, "The field of the client's address.")
+            .default(r#""X-Forwarded-For""#),
+        Key::new("ForwardedHostHeaderName", Text, "The field of the host.")
+            .default(r#""X-Forwarded-Host""#),
+        Key::new("ForwardedProtoHeaderName", Text, "The field of the scheme.")
+            .default(r#""X-Forwarded-Proto""#),
+        Key::new("ForwardedPrefixHeaderName", Text, "The field of the prefix.")
+            .default(r#""X-Forwarded-Prefix""#),
+        Key::new(
+            "OriginalForHeaderName",
+            Text,
+            "The field that says the address of the connection, once another has been taken.",
+        )
+        .default(r#""X-Original-For""#),
+        Key::new("OriginalHostHeaderName", Text, "The same of the host.")
+            .default(r#""X-Original-Host""#),
+        Key::new("OriginalProtoHeaderName", Text, "The same of the scheme.")
+            .default(r#""X-Original-Proto""#),
+    ],
+);
 
 pub(crate) static HOST_BUILDER: Object = Object::new(
     Origin::AspNet,

@@ -60,7 +60,15 @@ fn without_port(authority: &str) -> &str {
 
 /// Reads the list, separated by `;`. Empty, or with a `*` in it, it allows any.
 pub(super) fn read(section: &Section<'_>, diagnostics: &mut Diagnostics) -> AllowedHosts {
-    let text = section.value().unwrap_or_default();
+    of_list(section.value().unwrap_or_default(), section, diagnostics)
+}
+
+/// Reads what a list says that stands in a section.
+pub(super) fn of_list(
+    text: &str,
+    section: &Section<'_>,
+    diagnostics: &mut Diagnostics,
+) -> AllowedHosts {
     let names = text.split(';').map(str::trim);
     let mut patterns = Vec::new();
     let mut any = true;

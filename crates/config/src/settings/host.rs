@@ -15,12 +15,6 @@ type Idle = (&'static str, fn(&str) -> bool, &'static str);
 /// What ASP.NET's host does for a setting and this program does not.
 const IDLE: &[Idle] = &[
     (
-        "FORWARDEDHEADERS_ENABLED",
-        is_true,
-        "this is not implemented yet: X-Forwarded-For and X-Forwarded-Proto of a request are not \
-         taken for the client's address and scheme",
-    ),
-    (
         "HTTPS_PORT",
         is_any,
         "this has no effect: requests are not redirected to https",
@@ -72,7 +66,7 @@ fn is_any(value: &str) -> bool {
     !value.trim().is_empty()
 }
 
-fn is_true(value: &str) -> bool {
+pub(super) fn is_true(value: &str) -> bool {
     same(value.trim(), "true") || value.trim() == "1"
 }
 
@@ -117,9 +111,6 @@ mod tests {
     #[test]
     fn a_setting_that_does_nothing_here_is_warned_of_in_every_spelling() {
         for (name, value) in [
-            ("ASPNETCORE_FORWARDEDHEADERS_ENABLED", "true"),
-            ("DOTNET_ForwardedHeaders_Enabled", "True"),
-            ("FORWARDEDHEADERS_ENABLED", "true"),
             ("ASPNETCORE_HTTPS_PORT", "443"),
             ("DOTNET_hostBuilder__reloadConfigOnChange", "false"),
         ] {
@@ -129,7 +120,6 @@ mod tests {
             assert!(said[0].contains(name), "{said:?}");
         }
         let (_, diagnostics) = read_variables(&[
-            ("ASPNETCORE_FORWARDEDHEADERS_ENABLED", "false"),
             ("DOTNET_RUNNING_IN_CONTAINER", "true"),
             ("ASPNETCORE_VERSION", "10.0.0"),
         ]);

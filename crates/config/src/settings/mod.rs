@@ -5,6 +5,7 @@ mod allowed_hosts;
 mod data_protection;
 mod data_rate;
 mod endpoints;
+mod forwarded_headers;
 mod health_checks;
 mod host;
 mod http2_limits;
@@ -22,6 +23,7 @@ pub use endpoints::{
     CertificateConfig, ClientCertificateMode, EndpointConfig, HttpProtocols, Password, TlsConfig,
     TlsHostConfig, TrustedNetworks,
 };
+pub use forwarded_headers::{ForwardedField, ForwardedHeadersConfig};
 pub use health_checks::HealthCheckDefaults;
 pub use http2_limits::Http2Limits;
 pub use kernel_tls::KernelTls;
@@ -89,6 +91,8 @@ pub struct OstlerConfig {
     pub limits: LimitsConfig,
     /// `AllowedHosts`.
     pub allowed_hosts: AllowedHosts,
+    /// `ForwardedHeaders`; absent where no field of a request is believed.
+    pub forwarded_headers: Option<ForwardedHeadersConfig>,
 }
 
 impl Settings {
@@ -119,6 +123,7 @@ fn ostler(
     let limits = limits(tree, diagnostics);
     kestrel::warn(&tree.section("Kestrel"), diagnostics);
     let allowed_hosts = allowed_hosts::read(&tree.section("AllowedHosts"), diagnostics);
+    let forwarded_headers = forwarded_headers::read(tree, diagnostics);
     let health_checks = health_checks::read(tree.section("Ostler:HealthChecks"), diagnostics);
     let access_log = access_log::read(tree.section("Ostler:AccessLog"), diagnostics);
     let mut reader = Reader::new(tree.section("Ostler:Tls"), &keys::TLS, diagnostics);
@@ -152,6 +157,7 @@ fn ostler(
         kernel_tls,
         limits,
         allowed_hosts,
+        forwarded_headers,
     }
 }
 

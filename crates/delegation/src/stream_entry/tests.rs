@@ -29,6 +29,7 @@ fn client(tls: Option<TlsFacts>) -> StreamClient {
             local: Some("[::1]:443".parse().unwrap()),
             accepted_ns: 42,
         },
+        is_https: tls.is_some(),
         tls,
         version: ClientVersion::Http2,
     }
@@ -48,6 +49,7 @@ fn request(head: &RequestHead, client: StreamClient) -> StreamRequest<'_> {
                 body: 14,
                 ..ExchangeLimits::NONE
             },
+            forwarded: None,
             transforms: &[],
             directives: &[],
             prefix: b"first",

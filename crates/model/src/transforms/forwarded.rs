@@ -51,8 +51,7 @@ impl Fact {
                 let client = request.remote()?;
                 Some(client.ip().to_canonical().to_string())
             }
-            // The part of the path that an application around the proxy has taken off: nobody does.
-            Self::Prefix => None,
+            Self::Prefix => request.path_base().map(str::to_owned),
             Self::Host => {
                 let host = request.original().authority();
                 (!host.is_empty()).then(|| host.to_owned())

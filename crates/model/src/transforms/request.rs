@@ -31,6 +31,7 @@ pub struct OutgoingRequest<'a> {
     remote: Option<SocketAddr>,
     local: Option<SocketAddr>,
     client_certificate: Option<&'a [u8]>,
+    prefix: Option<&'a str>,
     template: Option<&'a PathTemplate>,
     values: OnceCell<Vec<(&'a str, Option<String>)>>,
     /// What becomes of `%2F` in route values: the text is an encoded slash, unless the client
@@ -56,8 +57,12 @@ pub struct ConnectionEnds<'a> {
     pub remote: Option<SocketAddr>,
     /// The proxy's.
     pub local: Option<SocketAddr>,
-    /// Whether they speak TLS.
+    /// Whether the client has asked by https.
     pub is_https: bool,
+    /// What was taken from the path's beginning before it came here, by something that is believed.
+    pub prefix: Option<&'a str>,
+    /// Whether what is said of the client is what something before the proxy says.
+    pub is_claimed: bool,
     /// The client's certificate in DER, if it has shown one.
     pub client_certificate: Option<&'a [u8]>,
 }
@@ -88,6 +93,7 @@ impl<'a> OutgoingRequest<'a> {
             remote: ends.remote,
             local: ends.local,
             client_certificate: ends.client_certificate,
+            prefix: ends.prefix,
             template,
             values: OnceCell::new(),
             slashes: if doubly {
@@ -119,6 +125,11 @@ impl<'a> OutgoingRequest<'a> {
     /// The client's certificate in DER, if it has shown one.
     pub fn client_certificate(&self) -> Option<&[u8]> {
         self.client_certificate
+    }
+
+    /// What was taken from the path's beginning before the request came here.
+    pub fn path_base(&self) -> Option<&str> {
+        self.prefix
     }
 
     /// The address that the client connected to.

@@ -104,6 +104,8 @@ fn sent(client: &Client, items: &str) -> (String, Vec<String>) {
         local: "[2001:db8::1]:80".parse().ok(),
         is_https: client.is_https,
         client_certificate: client.is_https.then_some(&DER),
+        prefix: None,
+        is_claimed: false,
     };
     let host = HeaderValue::from_static("destination");
     let request = transforms

@@ -28,6 +28,7 @@ mod exec;
 mod failures;
 mod first_bytes;
 mod first_steps;
+mod forwarded_headers;
 mod forwarder_errors;
 mod forwarding;
 mod gone_clients;

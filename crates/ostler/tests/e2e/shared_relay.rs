@@ -21,6 +21,7 @@ fn forged() -> String {
             accepted_ns: 1,
         },
         tls: None,
+        is_https: false,
         sent_te: true,
     }
     .encode()

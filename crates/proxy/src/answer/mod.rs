@@ -167,6 +167,8 @@ impl Respond<'_, '_> {
 
 /// Answers what could not be read as a request.
 pub(crate) async fn refuse(client_side: &mut ClientSide<'_>, why: Why) {
+    // Of an exchange before it on the same connection something may have been said.
+    client_side.begin();
     let noted = client_side.noted_malformed();
     let mut account = Account::begin(client_side.worker().pipeline(), noted);
     let respond = Respond {

@@ -86,11 +86,30 @@ impl ClientSide<'_> {
         }
     }
 
-    /// The client's connection.
+    /// The client's connection, or, of an exchange whose client is said to be another, that client.
     pub(crate) fn client_facts(&self) -> &ClientFacts {
         match self {
-            Self::Http1(connection) => connection.client.client_facts(),
+            Self::Http1(connection) => {
+                let claimed = connection.claimed.as_deref();
+                claimed.unwrap_or_else(|| connection.client.client_facts())
+            }
             Self::Http2(stream) => stream.facts(),
+        }
+    }
+
+    /// The exchange is this client's. The next one of the connection is its own again.
+    pub(crate) fn claim(&mut self, facts: ClientFacts) {
+        let claimed = Some(Box::new(facts));
+        match self {
+            Self::Http1(connection) => connection.claimed = claimed,
+            Self::Http2(stream) => stream.claimed = claimed,
+        }
+    }
+
+    /// An exchange begins: nothing has been said of whose it is.
+    pub(crate) fn begin(&mut self) {
+        if let Self::Http1(connection) = self {
+            connection.claimed = None;
         }
     }
 

@@ -4,8 +4,8 @@
 //!
 //! Nearly every head has this form already and travels untouched. Else the same head is written anew:
 //! an absolute request-target in origin form with its authority as `Host`, the path as it would be
-//! forwarded (no dot segments, one spelling), and, where the client itself says who it is
-//! (`X-Forwarded-*`, `Forwarded`), what the front knows in place of that.
+//! forwarded (no dot segments, one spelling), and, where the client itself or something before the front
+//! says who it is (`X-Forwarded-*`, `Forwarded`), what the front knows in place of that.
 
 use http::Method;
 use ostler_http1::{HeadDecoder, HeadProgress, Limits, RequestHead, Version};
@@ -16,7 +16,7 @@ pub(super) fn canonical(
     head: &RequestHead,
     ends: ConnectionEnds<'_>,
 ) -> Option<Result<RequestHead, NotWritten>> {
-    let says_who = says_who_it_is(head);
+    let says_who = ends.is_claimed || says_who_it_is(head);
     let target = canonical_target(head);
     if target.is_none() && !says_who {
         return None;
@@ -95,7 +95,7 @@ fn canonical_target(head: &RequestHead) -> Option<String> {
     })
 }
 
-pub(super) fn write_request_line(
+pub(crate) fn write_request_line(
     bytes: &mut Vec<u8>,
     head: &RequestHead,
     method: &str,
@@ -141,6 +141,9 @@ fn write_who_it_is(bytes: &mut Vec<u8>, head: &RequestHead, ends: ConnectionEnds
     }
     if !head.authority().is_empty() {
         write_field(bytes, "X-Forwarded-Host", head.authority().as_bytes());
+    }
+    if let Some(prefix) = ends.prefix {
+        write_field(bytes, "X-Forwarded-Prefix", prefix.as_bytes());
     }
     let scheme = if ends.is_https { "https" } else { "http" };
     write_field(bytes, "X-Forwarded-Proto", scheme.as_bytes());

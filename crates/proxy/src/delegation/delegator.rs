@@ -162,10 +162,7 @@ impl Delegation<'_, '_, '_> {
                 return State::Over(Delegated::Elsewhere);
             }
             let is_delegable = self.client_side.delegable().is_some();
-            let reason = match self.is_too_long() {
-                true => Some(LONG_HEAD),
-                false => self.responses.relayed_by(&channel),
-            };
+            let reason = self.why_not_delegated(&channel);
             let taken = match (is_delegable, reason) {
                 (true, None) => self.hand_over(&channel),
                 (_, reason) => {
@@ -181,6 +178,20 @@ impl Delegation<'_, '_, '_> {
                 return state;
             }
         }
+    }
+
+    /// Why this channel's instance is not given the client's socket, whatever that is.
+    fn why_not_delegated(&self, channel: &Channel) -> Option<&'static str> {
+        if self.is_too_long() {
+            return Some(LONG_HEAD);
+        }
+        let is_forwarded = self.client_side.client_facts().forwarded().is_some();
+        if is_forwarded && !channel.tells_forwarded_clients() {
+            return Some(
+                "the target's library does not know that a connection carries requests of many clients",
+            );
+        }
+        self.responses.relayed_by(channel)
     }
 
     /// Nobody takes it now.
@@ -277,6 +288,7 @@ impl Delegation<'_, '_, '_> {
     /// Puts the request into the instance's ring, and the client's socket before it where the
     /// instance does not have it yet.
     fn put_into_ring(&mut self, channel: &Rc<Channel>) -> Result<(), NotTaken> {
+        let forwarded = self.client_side.client_facts().forwarded();
         let Some(connection) = self.client_side.delegable() else {
             // It was a moment ago, and who relays finds out.
             return Err(NotTaken::Dead);
@@ -296,6 +308,7 @@ impl Delegation<'_, '_, '_> {
             head_received_ns: self.account.head_received_ns(),
             queued_ns: ostler_shm::monotonic_nanoseconds(),
             limits: limits_of(context, head),
+            forwarded,
             transforms: self.responses.encoded(),
             directives: context.directives(),
             prefix: prefix_of(connection, head),

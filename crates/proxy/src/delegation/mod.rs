@@ -10,7 +10,7 @@ mod stream_asked;
 mod transformed;
 mod verdict;
 
-pub(crate) use canonical::{decode_like, write_field};
+pub(crate) use canonical::{decode_like, write_field, write_request_line};
 pub(crate) use delegator::{Delegated, delegate};
 pub(crate) use kernel_tls::{Lost, make_delegable};
 pub(crate) use search::Search;

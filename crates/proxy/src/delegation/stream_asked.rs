@@ -41,12 +41,14 @@ impl StreamAsked<'_> {
                 head_received_ns: self.head_received_ns,
                 queued_ns: ostler_shm::monotonic_nanoseconds(),
                 limits: ExchangeLimits::NONE,
+                forwarded: None,
                 transforms: &[],
                 directives: &[],
                 prefix: &[],
             },
             client: StreamClient {
                 facts: self.client.connection,
+                is_https: self.client.scheme_told(channel.tells_forwarded_clients()),
                 tls: self.client.tls.as_deref().map(TlsFacts::to_target),
                 version: match self.version {
                     Version::HTTP_2 => ClientVersion::Http2,

@@ -35,7 +35,7 @@ pub(crate) fn transformed(exchange: &Exchange<'_, '_>) -> Result<Option<Box<Requ
     let facts = HeadView(head, ends.is_https);
     let made = exchange.worker().with_random(|random| {
         let copied = || copied(head);
-        let says_who = says_who_it_is(head);
+        let says_who = ends.is_claimed || says_who_it_is(head);
         transforms.delegated_request(&facts, ends, method, &host, says_who, copied, random)
     });
     match made {

@@ -95,7 +95,7 @@ pub(crate) async fn relay(
     exchange.account.goes(Mode::Relayed);
     // Of its own, since the exchange goes on with the client's side.
     let facts = exchange.client_side.client_facts().clone();
-    let connections = exchange.client_side.relays().of(&target);
+    let connections = exchange.client_side.relays().of(&target, &facts);
     let version = exchange.context.client_version();
     let request = match way::relayed_request(head, version) {
         Ok(request) => request,

@@ -40,6 +40,10 @@ pub(crate) fn to_destination(
         let host = HeaderValue::from_str(head.authority()).map_err(http::Error::from)?;
         fields.insert(FORWARDED_HOST, host);
     }
+    if let Some(prefix) = ends.prefix {
+        let prefix = HeaderValue::from_str(prefix).map_err(http::Error::from)?;
+        fields.insert(FORWARDED_PREFIX, prefix);
+    }
     let scheme = if ends.is_https { "https" } else { "http" };
     fields.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
     join_lines(fields);
@@ -65,6 +69,7 @@ fn state_no_body(parts: &mut http::request::Parts, head: &RequestHead) {
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// What the client says of these the destination is not told.

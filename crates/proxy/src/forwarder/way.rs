@@ -183,7 +183,7 @@ impl Way for ToTarget<'_> {
             tracing::debug!(instance = self.target.id(), instead = other.id(), error = %Chain(error.source.as_ref()), "a request is relayed to another instance");
             others += 1;
             self.counted = other.begin();
-            self.connections = RelayPlaces::default().of(&other);
+            self.connections = RelayPlaces::default().of(&other, self.facts);
             self.target = other;
         }
     }

@@ -62,7 +62,7 @@ pub(super) async fn ask(
                 let (parts, body) = request.into_parts();
                 let facts = ClientFacts::clear(facts);
                 let make = || Some(parts.clone());
-                let connections = RelayPlaces::default().of(&target);
+                let connections = RelayPlaces::default().of(&target, &facts);
                 let interim = Interim::default();
                 let sent = target.send(&connections, &make, body, &facts, &interim);
                 let response = sent.await.map_err(|failed| failed.error)?;

@@ -32,6 +32,8 @@ pub(crate) struct Stream {
     body: RecvStream,
     response: SendResponse<Bytes>,
     taken_back: Cell<bool>,
+    /// Who the client is said to be, where it is not the connection's.
+    pub(crate) claimed: Option<Box<ClientFacts>>,
 }
 
 impl Stream {
@@ -45,6 +47,7 @@ impl Stream {
             body,
             response,
             taken_back: Cell::new(false),
+            claimed: None,
         }
     }
 
@@ -62,7 +65,7 @@ impl Stream {
     }
 
     pub(crate) fn facts(&self) -> &ClientFacts {
-        &self.connection.facts
+        self.claimed.as_deref().unwrap_or(&self.connection.facts)
     }
 
     pub(crate) fn relays(&self) -> &RelayPlaces {

@@ -202,6 +202,11 @@ impl Channel {
         self.front.borrow().transforms_responses()
     }
 
+    /// Whether a request may say that its client is another than its connection's.
+    pub(crate) fn tells_forwarded_clients(&self) -> bool {
+        self.front.borrow().tells_forwarded_clients()
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.front.borrow().welcome().pid
     }

@@ -14,7 +14,9 @@ use http::request::Parts;
 use ostler_delegation::control::{FrontMessage, TargetMessage};
 use ostler_delegation::handover::is_idempotent;
 use ostler_delegation::relayed_client::CLIENT_FIELD;
-use ostler_delegation::{ChannelError, PROTOCOL_MINOR, SHARED_RELAY_MINOR, WireError};
+use ostler_delegation::{
+    ChannelError, FORWARDED_CLIENTS_MINOR, PROTOCOL_MINOR, SHARED_RELAY_MINOR, WireError,
+};
 use ostler_shm::{ControlSocket, ReceiveError};
 
 use tokio::task::AbortHandle;
@@ -51,10 +53,17 @@ pub(crate) struct RelayPlaces(RefCell<Vec<(Rc<RelayTarget>, Rc<RelayedConnection
 
 impl RelayPlaces {
     /// The connections to this target that the client may use: everybody's where the target knows
-    /// shared ones.
-    pub(crate) fn of(&self, target: &Rc<RelayTarget>) -> Rc<RelayedConnections> {
+    /// shared ones. Else those of one whose connection carries requests of others are used once.
+    pub(crate) fn of(
+        &self,
+        target: &Rc<RelayTarget>,
+        facts: &ClientFacts,
+    ) -> Rc<RelayedConnections> {
         if target.is_shared() {
             return Rc::clone(&target.shared);
+        }
+        if facts.forwarded().is_some() {
+            return Rc::default();
         }
         let mut places = self.0.borrow_mut();
         places.retain(|(target, _)| !target.is_dead());
@@ -181,6 +190,11 @@ impl RelayTarget {
         self.minor.get() >= SHARED_RELAY_MINOR
     }
 
+    /// Whether a request may say that its client has asked by another scheme than its connection shows.
+    fn knows_schemes(&self) -> bool {
+        self.minor.get() >= FORWARDED_CLIENTS_MINOR
+    }
+
     /// Whether a request without a body that it has said nothing of may be given to another
     /// instance: one that stops does not begin it, and of one that died nobody knows (the failure
     /// table's row "target dies").
@@ -244,7 +258,9 @@ impl RelayTarget {
             let mut parts = make()?;
             if self.is_shared() {
                 let sent_te = parts.headers.contains_key(TE);
-                parts.headers.insert(CLIENT, facts.told(sent_te));
+                parts
+                    .headers
+                    .insert(CLIENT, facts.told(sent_te, self.knows_schemes()));
                 // What trailers the application sends can be passed on (RFC 9110 section 6.5.1).
                 parts
                     .headers

@@ -1,9 +1,11 @@
 //! What is known of a client's connection beside its socket.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use http::HeaderValue;
 use ostler_delegation::control::{ConnectionFacts, TlsFacts as ToldOfTls};
+use ostler_delegation::entry::ForwardedClient;
 use ostler_delegation::relayed_client::RelayedClient;
 use ostler_model::transforms::ConnectionEnds;
 use rustls::ServerConnection;
@@ -15,8 +17,18 @@ pub(crate) struct ClientFacts {
     pub(crate) connection: ConnectionFacts,
     /// Shared by the requests of a connection.
     pub(crate) tls: Option<Arc<TlsFacts>>,
+    /// What has been taken over of a request that says whose it is; of an exchange, never of a connection.
+    claimed: Option<Box<Claimed>>,
     /// What relayed targets are told; made once.
     told: OnceLock<HeaderValue>,
+}
+
+/// What something that stands before the front says of a client, beside its address.
+#[derive(Debug, Clone)]
+pub(crate) struct Claimed {
+    pub(crate) is_https: bool,
+    /// What was taken from the path's beginning.
+    pub(crate) prefix: Option<String>,
 }
 
 impl ClientFacts {
@@ -29,30 +41,64 @@ impl ClientFacts {
         Self {
             connection,
             tls,
+            claimed: None,
             told: OnceLock::new(),
         }
     }
 
-    /// What a relayed target is told of the client, with each of its requests.
-    pub(crate) fn told(&self, sent_te: bool) -> HeaderValue {
-        match sent_te {
-            true => self.tell(true),
-            false => self.told.get_or_init(|| self.tell(false)).clone(),
+    /// Those of an exchange whose client is said to be this one.
+    pub(crate) fn claimed(&self, client: Option<SocketAddr>, claimed: Claimed) -> Self {
+        let connection = ConnectionFacts {
+            client,
+            ..self.connection
+        };
+        Self {
+            claimed: Some(Box::new(claimed)),
+            ..Self::new(connection, self.tls.clone())
         }
     }
 
-    fn tell(&self, sent_te: bool) -> HeaderValue {
+    /// Who has asked, where the connection does not say it.
+    pub(crate) fn forwarded(&self) -> Option<ForwardedClient> {
+        self.claimed.as_ref().map(|claimed| ForwardedClient {
+            address: self.connection.client,
+            is_https: claimed.is_https,
+        })
+    }
+
+    /// What a relayed target is told of the client, with each of its requests.
+    /// Of the scheme it hears only if it
+    /// `knows_schemes`.
+    pub(crate) fn told(&self, sent_te: bool, knows_schemes: bool) -> HeaderValue {
+        match sent_te || self.claimed.is_some() {
+            true => self.tell(sent_te, knows_schemes),
+            false => self.told.get_or_init(|| self.tell(false, true)).clone(),
+        }
+    }
+
+    fn tell(&self, sent_te: bool, knows_schemes: bool) -> HeaderValue {
         let client = RelayedClient {
             facts: self.connection,
             tls: self.tls.as_deref().map(TlsFacts::to_target),
             sent_te,
+            is_https: self.scheme_told(knows_schemes),
         };
         // Base64 always is a value. Were it none, the target would refuse the request.
         HeaderValue::try_from(client.encode()).unwrap_or(HeaderValue::from_static(""))
     }
 
+    /// Whether the client has asked by https.
     pub(crate) fn is_https(&self) -> bool {
-        self.tls.is_some()
+        let claimed = self.claimed.as_ref();
+        claimed.map_or(self.tls.is_some(), |claimed| claimed.is_https)
+    }
+
+    /// The same, as a target hears it that may know no other than what TLS says.
+    pub(crate) fn scheme_told(&self, knows_schemes: bool) -> bool {
+        match knows_schemes {
+            true => self.is_https(),
+            false => self.tls.is_some(),
+        }
     }
 
     /// The connection's ends, as transforms speak of them.
@@ -62,6 +108,11 @@ impl ClientFacts {
             remote: self.connection.client,
             local: self.connection.local,
             is_https: self.is_https(),
+            prefix: self
+                .claimed
+                .as_ref()
+                .and_then(|claimed| claimed.prefix.as_deref()),
+            is_claimed: self.claimed.is_some(),
             client_certificate: tls.and_then(|tls| tls.client_certificate.as_deref()),
         }
     }

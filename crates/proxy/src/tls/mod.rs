@@ -11,7 +11,7 @@ mod session;
 
 pub use certificate::{Certificate, CertificateError, authorities};
 pub use endpoint::{TlsEndpoint, TlsHostOptions, TlsOptions, TlsSetupError};
-pub(crate) use facts::{ClientFacts, TlsFacts};
+pub(crate) use facts::{Claimed, ClientFacts, TlsFacts};
 pub(crate) use kernel::{SpentError, Stays, ToKernel};
 pub(crate) use kernel_socket::KernelSocket;
 pub(crate) use records::Followed;

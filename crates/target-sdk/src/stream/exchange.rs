@@ -78,7 +78,8 @@ where
     let tls = entry.client.tls.clone();
     let tls = tls.map(|tls| Arc::new(TlsInfo::new(tls)));
     let times = [request.head_received_ns, request.queued_ns, received_ns];
-    let info = RequestInfo::streamed(&entry.client.facts, tls, times);
+    let info = RequestInfo::streamed(&entry.client.facts, tls, times)
+        .asked_by_https(entry.client.is_https);
     tell_axum(&mut parts.extensions, &info);
     parts.extensions.insert(info);
     let mut service = service.clone();

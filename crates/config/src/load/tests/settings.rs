@@ -51,6 +51,7 @@ fn our_own_section_and_the_limits_are_read() {
                 ..LimitsConfig::default()
             },
             allowed_hosts: AllowedHosts::default(),
+            forwarded_headers: None,
         }
     );
 }

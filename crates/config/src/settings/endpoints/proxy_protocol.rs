@@ -30,7 +30,16 @@ impl TrustedNetworks {
         }
     }
 
-    fn add(&mut self, text: &str) -> Result<(), String> {
+    /// Whoever connects.
+    pub(in crate::settings) fn everybody() -> Self {
+        let networks = ["0.0.0.0/0", "::/0"];
+        Self {
+            networks: networks.iter().filter_map(|all| all.parse().ok()).collect(),
+            unix: true,
+        }
+    }
+
+    pub(in crate::settings) fn add(&mut self, text: &str) -> Result<(), String> {
         if text.eq_ignore_ascii_case("unix") {
             self.unix = true;
             return Ok(());

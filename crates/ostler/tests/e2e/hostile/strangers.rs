@@ -259,6 +259,7 @@ fn a_stranger_who_misuses_a_channel() {
                     body: 0,
                     timeout_status: offset() as u16,
                 },
+                forwarded: None,
                 // Malformed ones end the channel.
                 transforms: if at == 99 {
                     b"\x08\0\0\0\x01\x07\x01\0\x01\0 \n"
