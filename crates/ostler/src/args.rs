@@ -150,6 +150,9 @@ pub(crate) struct ProxyArgs {
     pub(crate) print_config: bool,
     #[command(flatten)]
     pub(crate) process: ProcessArgs,
+    /// Settings over what the options say, as `Kestrel:Limits:MaxRequestBodySize=value`, with or without `--`.
+    #[arg(value_name = "KEY=VALUE", conflicts_with = "print_config")]
+    pub(crate) settings: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -59,13 +59,18 @@ impl Sources {
         }
     }
 
-    /// JSON that stands in no file, which messages call `origin`.
-    pub(crate) fn of_json(origin: &'static str, json: String, rules: Rules) -> Self {
+    /// JSON that stands in no file, which messages call `origin`, and settings over it.
+    pub(crate) fn of_json(
+        origin: &'static str,
+        json: String,
+        settings: Vec<String>,
+        rules: Rules,
+    ) -> Self {
         Self {
             made: Some(Made { origin, json }),
             files: Vec::new(),
             section: DEFAULT_SECTION.to_owned(),
-            settings: Vec::new(),
+            settings,
             rules,
         }
     }

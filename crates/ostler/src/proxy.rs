@@ -31,7 +31,7 @@ pub(crate) fn run(args: &ProxyArgs, steps: &StepRegistry) -> anyhow::Result<Exit
     let json = format!("{:#}\n", configuration(args, &url));
     if !args.print_config {
         return run::run_by(
-            Sources::of_json(ORIGIN, json, Rules::new(steps)),
+            Sources::of_json(ORIGIN, json, args.settings.clone(), Rules::new(steps)),
             &args.process,
         );
     }

@@ -197,8 +197,12 @@ impl Successor {
     /// Starts this program anew, by the path and with the arguments that it was started with, to take this
     /// process' place.
     pub(crate) fn start(&mut self) {
-        if self.child.is_some() || self.starting.is_some() {
-            tracing::warn!("another front is starting to replace this one already");
+        let starting = self.starting.as_ref().map(|one| one.get_ref().pid());
+        if let Some(pid) = starting.or_else(|| self.child.as_ref().and_then(Child::id)) {
+            tracing::warn!(
+                pid,
+                "another front is starting to replace this one already; if it hangs, end that process and ask again"
+            );
             return;
         }
         if self.desk.is_none() {

@@ -61,6 +61,22 @@ fn a_proxy_forwards_without_a_configuration_and_drains_when_it_is_stopped() {
 }
 
 #[test]
+fn settings_are_laid_over_what_the_options_of_a_proxy_say() {
+    let sandbox = Sandbox::new();
+    let (_target, url) = sandbox.listening_target("q");
+    let settings = ["--to", &url, "AllowedHosts=shop.example"];
+    let (_front, port) = proxy(&sandbox, "127.0.0.1:0", &settings);
+    assert_eq!(Client::connect(port).ask("GET", "/").status, 400);
+
+    let printed = ["proxy", "--from", ":0", "--to", &url, "--print-config"];
+    let with_setting = [&printed[..], &settings[2..]].concat();
+    assert_eq!(
+        ostler(sandbox.path(), &with_setting).status.code(),
+        Some(EXIT_USAGE)
+    );
+}
+
+#[test]
 fn a_proxy_reaches_every_destination_that_it_is_given() {
     let sandbox = Sandbox::new();
     let targets = [

@@ -339,4 +339,18 @@ fn a_debian_package_has_what_a_service_needs() {
         .arg("conffiles")
         .output();
     assert_eq!(said.unwrap().stdout, b"/etc/ostler/ostler.json\n");
+
+    // What is in it, run where it would be installed.
+    let root = sandbox.path().join("root");
+    let unpacked = Command::new("dpkg-deb")
+        .arg("--extract")
+        .args([&package, &root])
+        .status();
+    assert!(unpacked.unwrap().success());
+    let checked = Command::new(root.join("usr/bin/ostler"))
+        .args(["check", "--config"])
+        .arg(root.join("etc/ostler/ostler.json"))
+        .output()
+        .unwrap();
+    assert!(checked.status.success(), "{checked:?}");
 }
