@@ -378,6 +378,7 @@ fn read_strings(reader: &mut Reader<'_>) -> Result<Vec<String>, WireError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::page;
     use proptest::prelude::*;
 
     fn facts() -> ConnectionFacts {
@@ -467,6 +468,35 @@ mod tests {
         ] {
             assert_eq!(TargetMessage::decode(&message.encode()), Ok(message));
         }
+    }
+
+    /// The bytes in `docs/delegation-protocol.md`, section 19.
+    #[test]
+    fn the_page_s_examples_are_what_is_written() {
+        let hello = FrontMessage::HelloRings {
+            minor: 3,
+            pid: 4711,
+            spec: RegionSpec {
+                ring_capacity: 256 * 1024,
+                slots: 65_536,
+            },
+        };
+        page::shows("HelloRings", &hello.encode());
+        let welcome = TargetMessage::Welcome {
+            minor: 3,
+            pid: 22610,
+            max_connections: 1024,
+            label: "shop".into(),
+            url_prefixes: vec!["http://*:80/".into()],
+        };
+        page::shows("Welcome", &welcome.encode());
+        let connection = FrontMessage::Connection {
+            slot: 7,
+            generation: 2,
+            facts: facts(),
+            tls: None,
+        };
+        page::shows("Connection", &connection.encode());
     }
 
     #[test]

@@ -554,6 +554,7 @@ pub(crate) fn read_key(reader: &mut Reader<'_>) -> Result<ExchangeKey, WireError
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Stage, page};
     use ostler_http1::{HeadDecoder, HeadProgress, Limits, RequestHead};
     use proptest::prelude::*;
 
@@ -743,6 +744,61 @@ mod tests {
                 );
             }
         }
+    }
+
+    /// The bytes in `docs/delegation-protocol.md`, section 19.
+    #[test]
+    fn the_page_s_examples_are_what_is_written() {
+        let head = head("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n");
+        let entry = RequestEntry {
+            head: head.parts(),
+            facts: RequestFacts::from(&head),
+            framing: head.framing(),
+            expects_continue: false,
+            upgrade: false,
+            head_received_ns: 1000,
+            queued_ns: 2000,
+            limits: ExchangeLimits::NONE,
+            forwarded: None,
+            transforms: &[],
+            directives: &[],
+            prefix: b"he",
+        };
+        let mut bytes = Vec::new();
+        entry.encode_fixed(KEY, &mut bytes);
+        bytes.extend_from_slice(entry.head.raw);
+        bytes.extend_from_slice(entry.prefix);
+        page::shows("a request", &bytes);
+        page::shows("ClientGone", &client_gone(KEY));
+        page::shows("Closed", &closed(KEY.slot, KEY.generation));
+        let mut completed = Completed {
+            key: KEY,
+            disposition: Disposition::Keep,
+            ending: Ending::Answered,
+            status: 200,
+            bytes_sent: 120,
+            body_received: 5,
+            received_ns: 3000,
+            first_byte_ns: 4000,
+            completed_ns: 5000,
+            leftover: Vec::new(),
+        };
+        completed.encode(&mut bytes);
+        page::shows("Completed", &bytes);
+        completed = Completed {
+            disposition: Disposition::Returned,
+            ending: Ending::NotBegun,
+            status: 0,
+            bytes_sent: 0,
+            body_received: 0,
+            received_ns: 0,
+            first_byte_ns: 0,
+            completed_ns: 0,
+            ..completed
+        };
+        completed.encode(&mut bytes);
+        page::shows("returned", &bytes);
+        assert_eq!(Stage::Received { body_read: false }.to_byte(9), 0x91);
     }
 
     proptest! {

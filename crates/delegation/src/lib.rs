@@ -35,6 +35,8 @@ mod folder;
 pub mod front;
 pub mod handover;
 pub mod name;
+#[cfg(test)]
+mod page;
 pub mod pieces;
 mod properties;
 mod protocol;

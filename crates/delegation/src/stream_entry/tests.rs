@@ -7,6 +7,7 @@ use super::*;
 use crate::Disposition;
 use crate::entry::{ExchangeLimits, FrontEntry};
 use crate::handover::Ending;
+use crate::page;
 
 const KEY: ExchangeKey = ExchangeKey {
     slot: 7,
@@ -223,17 +224,6 @@ fn every_truncation_is_an_error() {
 /// The bytes in `docs/delegation-protocol.md`, section 18.
 #[test]
 fn the_page_s_examples_are_what_is_written() {
-    let page = include_str!("../../../../docs/delegation-protocol.md");
-    let hex = |bytes: &[u8]| {
-        let bytes: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        bytes.join(" ")
-    };
-    let drawn = |what: &str, bytes: &[u8]| {
-        let lines: Vec<_> = bytes.chunks(16).map(hex).collect();
-        for line in lines {
-            assert!(page.contains(&line), "{what}: {line}");
-        }
-    };
     let mut bytes = Vec::new();
     put_head(
         &mut bytes,
@@ -248,17 +238,17 @@ fn the_page_s_examples_are_what_is_written() {
         true,
     );
     bytes.extend_from_slice(b"ok");
-    drawn("head", &bytes);
+    page::shows("head", &bytes);
     put_data(&mut bytes, KEY, true);
     bytes.extend_from_slice(b"ok");
-    drawn("data", &bytes);
+    page::shows("data", &bytes);
     put_credit(&mut bytes, KEY, 65_536);
-    drawn("credit", &bytes);
+    page::shows("credit", &bytes);
     put_stop(&mut bytes, KEY);
-    drawn("stop", &bytes);
+    page::shows("stop", &bytes);
     bytes.clear();
     request(&head(), client(None)).put_client(&mut bytes);
-    drawn("client", &bytes);
+    page::shows("client", &bytes);
 }
 
 proptest! {
