@@ -28,6 +28,19 @@ pub(crate) fn same_destination(left: &DestinationConfig, right: &DestinationConf
     left == right || folded_destination(left) == folded_destination(right)
 }
 
+/// Whether there are two that `is` calls the same, or none.
+pub(crate) fn same<T>(
+    left: &Option<T>,
+    right: &Option<T>,
+    is: impl FnOnce(&T, &T) -> bool,
+) -> bool {
+    match (left, right) {
+        (Some(left), Some(right)) => is(left, right),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
 fn folded_route(route: &RouteConfig) -> RouteConfig {
     let mut route = route.clone();
     fold_in_place(&mut route.route_id);

@@ -62,10 +62,8 @@ mod random;
 mod registry;
 mod snapshot;
 
-pub use cluster::{AvailableDestinationsPolicy, ClusterModel, ClusterState};
-pub use destination::{
-    DestinationHealth, DestinationModel, DestinationSnapshot, DestinationState, RequestGuard,
-};
+pub use cluster::{AvailableDestinationsPolicy, ClusterModel, ClusterState, DestinationSnapshot};
+pub use destination::{DestinationHealth, DestinationModel, DestinationState, RequestGuard};
 pub use error::{ApplyError, ApplyMistake};
 pub use health::{ActiveHealthCheckPolicy, PassiveHealthCheckPolicy};
 pub use load_balancing::LoadBalancingPolicy;

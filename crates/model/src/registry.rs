@@ -1,17 +1,18 @@
 //! The policies that a configuration may name: YARP's, and those an application adds.
 
+mod built_in;
+
 use std::sync::Arc;
 
 use ostler_config::PolicyKind;
 
-use crate::cluster::{AvailableDestinationsPolicy, built_in_available};
+use crate::cluster::AvailableDestinationsPolicy;
 use crate::health::{
     ActiveHealthCheckPolicy, PassiveHealthCheckPolicy, TransportFailureRateOptions,
-    built_in_active, built_in_passive,
 };
-use crate::load_balancing::{self, LoadBalancingPolicy};
+use crate::load_balancing::LoadBalancingPolicy;
 use crate::ordinal;
-use crate::session_affinity::{self, AffinityFailurePolicy, KeyRing, SessionAffinityPolicy};
+use crate::session_affinity::{AffinityFailurePolicy, KeyRing, SessionAffinityPolicy};
 use crate::transforms::TransformProvider;
 
 /// Policies by name, compared without case.
@@ -42,12 +43,12 @@ impl Default for PolicyRegistry {
     fn default() -> Self {
         let keys = KeyRing::default();
         Self {
-            load_balancing: load_balancing::built_in(),
-            available_destinations: built_in_available(),
-            active_health: built_in_active(),
-            passive_health: built_in_passive(TransportFailureRateOptions::default()),
-            session_affinity: session_affinity::built_in(&keys),
-            affinity_failure: session_affinity::built_in_failure_policies(),
+            load_balancing: built_in::load_balancing(),
+            available_destinations: built_in::available_destinations(),
+            active_health: built_in::active_health(),
+            passive_health: built_in::passive_health(TransportFailureRateOptions::default()),
+            session_affinity: built_in::session_affinity(&keys),
+            affinity_failure: built_in::affinity_failure(),
             keys,
             transform_providers: Vec::new(),
         }
@@ -172,7 +173,7 @@ impl PolicyRegistry {
     /// far: to be called first.
     #[must_use]
     pub fn with_transport_failure_rate(mut self, options: TransportFailureRateOptions) -> Self {
-        self.passive_health = built_in_passive(options);
+        self.passive_health = built_in::passive_health(options);
         self
     }
 

@@ -56,11 +56,6 @@ impl EnabledHealthChecks {
     }
 }
 
-/// YARP's policies.
-pub(crate) fn built_in() -> Vec<Arc<dyn AvailableDestinationsPolicy>> {
-    vec![Arc::new(HealthyOrPanic), Arc::new(HealthyAndUnknown)]
-}
-
 impl AvailableDestinationsPolicy for HealthyOrPanic {
     fn name(&self) -> &str {
         "HealthyOrPanic"

@@ -6,10 +6,9 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 
-use super::ClusterModel;
-use crate::destination::{
-    ConcurrentRequests, DestinationHealth, DestinationSnapshot, DestinationState,
-};
+use super::destinations::DestinationSnapshot;
+use super::model::ClusterModel;
+use crate::destination::{ConcurrentRequests, DestinationHealth, DestinationState};
 use crate::health::PassiveVerdict;
 use crate::session_affinity::SessionAffinity;
 

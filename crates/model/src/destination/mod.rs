@@ -1,86 +1,10 @@
 //! Destinations: where requests of a cluster may go, how busy and how healthy each is.
 
 mod health;
+mod model;
 mod state;
 
-use std::sync::Arc;
-
-use ostler_config::schema::DestinationConfig;
-
-use crate::health::PassiveHealthCheckPolicy;
-use crate::ordinal;
-
 pub use health::DestinationHealth;
+pub use model::DestinationModel;
 pub(crate) use state::ConcurrentRequests;
 pub use state::{DestinationState, RequestGuard};
-
-/// The metadata key that makes a destination a delegated one (YARP's name, compared without case).
-const QUEUE_KEY: &str = "HttpSysDelegationQueue";
-
-/// What the configuration says of a destination; replaced whole when that changes.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DestinationModel {
-    /// The destination as it is written.
-    pub config: DestinationConfig,
-    /// The request queue that requests are delegated to: the metadata `HttpSysDelegationQueue`.
-    /// `Some` whenever the key is there, even with an empty text, as for YARP; `None` means that
-    /// requests are forwarded.
-    pub queue: Option<String>,
-}
-
-impl DestinationModel {
-    /// Resolves what is written.
-    pub fn new(config: DestinationConfig) -> Self {
-        let named = config
-            .metadata
-            .iter()
-            .find(|(key, _)| ordinal::eq(key, QUEUE_KEY));
-        let queue = named.map(|(_, name)| name.clone());
-        Self { config, queue }
-    }
-}
-
-/// The destinations of a cluster at one moment; swapped whole, so the two lists fit together.
-#[derive(Debug, Clone)]
-pub struct DestinationSnapshot {
-    /// Every destination, in configuration order.
-    pub all: Arc<[Arc<DestinationState>]>,
-    /// Those that may be given requests, in the same order.
-    pub available: Arc<[Arc<DestinationState>]>,
-    /// What is told of the ends of exchanges; `None` where passive checks are off. It stands here
-    /// because each exchange looks at these lists anyway.
-    pub passive_health: Option<Arc<dyn PassiveHealthCheckPolicy>>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn model(metadata: &[(&str, &str)]) -> DestinationModel {
-        let metadata = metadata
-            .iter()
-            .map(|(key, value)| ((*key).into(), (*value).into()));
-        DestinationModel::new(DestinationConfig {
-            metadata: metadata.collect(),
-            ..DestinationConfig::default()
-        })
-    }
-
-    #[test]
-    fn the_queue_is_found_without_case_and_even_when_its_name_is_empty() {
-        assert_eq!(model(&[]).queue, None);
-        assert_eq!(model(&[("Other", "x")]).queue, None);
-        assert_eq!(
-            model(&[("HttpSysDelegationQueue", "Q")]).queue.as_deref(),
-            Some("Q")
-        );
-        assert_eq!(
-            model(&[("httpsysdelegationqueue", "Q")]).queue.as_deref(),
-            Some("Q")
-        );
-        assert_eq!(
-            model(&[("HttpSysDelegationQueue", "")]).queue.as_deref(),
-            Some("")
-        );
-    }
-}

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 
-use super::health::AtomicHealth;
-use super::{DestinationHealth, DestinationModel};
+use super::health::{AtomicHealth, DestinationHealth};
+use super::model::DestinationModel;
 use crate::health::{FailureHistory, Reactivation};
 use crate::session_affinity::DestinationHashes;
 

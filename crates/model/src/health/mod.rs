@@ -2,35 +2,23 @@
 //! when probes are due. Time is an argument.
 
 mod active;
+mod consecutive_failures;
+mod failure_history;
 mod passive;
 mod reactivation;
 mod schedule;
 mod threshold;
+mod transport_failure_rate;
 
-use std::sync::Arc;
-
-pub use active::{ActiveHealthCheckPolicy, ConsecutiveFailures, ProbingResult};
-pub use passive::{
-    PassiveHealthCheckPolicy, PassiveVerdict, ProxiedExchange, TransportFailureRate,
-    TransportFailureRateOptions,
-};
+pub use active::{ActiveHealthCheckPolicy, ProbingResult};
+pub use consecutive_failures::ConsecutiveFailures;
+pub use passive::{PassiveHealthCheckPolicy, PassiveVerdict, ProxiedExchange};
 pub use schedule::ProbeSchedule;
+pub use transport_failure_rate::{TransportFailureRate, TransportFailureRateOptions};
 
-pub(crate) use passive::FailureHistory;
+pub(crate) use failure_history::FailureHistory;
 pub(crate) use reactivation::Reactivation;
 pub(crate) use threshold::HealthThresholds;
-
-/// YARP's active policies.
-pub(crate) fn built_in_active() -> Vec<Arc<dyn ActiveHealthCheckPolicy>> {
-    vec![Arc::new(ConsecutiveFailures)]
-}
-
-/// YARP's passive policies.
-pub(crate) fn built_in_passive(
-    options: TransportFailureRateOptions,
-) -> Vec<Arc<dyn PassiveHealthCheckPolicy>> {
-    vec![Arc::new(TransportFailureRate::new(options))]
-}
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::LoadBalancingPolicy;
+use super::policy::LoadBalancingPolicy;
 use crate::cluster::ClusterState;
 use crate::destination::DestinationState;
 use crate::ordinal;

@@ -1,10 +1,14 @@
 //! The policies of reference A5, with numbers drawn by the test.
 
+use std::sync::Arc;
+
 use ostler_config::schema::{ClusterConfig, DestinationConfig};
 
 use super::*;
 use crate::registry::PolicyRegistry;
-use crate::{ClusterModel, DestinationModel, FastRandom};
+use crate::{
+    ClusterModel, ClusterState, DestinationModel, DestinationState, FastRandom, RandomSource,
+};
 
 /// Gives out what it is told to, in turn.
 struct Told(Vec<usize>);

@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use ostler_config::schema::{PoliciesConfig, RouteConfig};
 
+use crate::equality::same;
+
 pub use authorization::{
     Authorized, BearerScheme, Claims, JsonWebKeysError, KeySet, RouteAuthorization, TokenError,
     WeakKey,
@@ -88,13 +90,5 @@ impl RoutePolicies {
                 RouteLimiters::are,
             )
             && self.request_timeout == other.request_timeout
-    }
-}
-
-fn same<T>(left: &Option<T>, right: &Option<T>, is: impl FnOnce(&T, &T) -> bool) -> bool {
-    match (left, right) {
-        (Some(left), Some(right)) => is(left, right),
-        (None, None) => true,
-        _ => false,
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use ostler_config::schema::{CookieSameSite, CookieSecurePolicy, SessionAffinityConfig};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 
-use super::{KeyField, UnixSeconds};
+use super::policy::{KeyField, UnixSeconds};
 use crate::route::RequestView;
 
 /// What .NET's `Uri.EscapeDataString` leaves alone (RFC 3986 section 2.3).

@@ -6,7 +6,7 @@ use ostler_config::schema::SessionAffinityConfig;
 
 use super::cookie::{cookie, key_cookie};
 use super::hash::DestinationHashes;
-use super::{Affinity, KeyField, SessionAffinityPolicy, UnixSeconds};
+use super::policy::{Affinity, KeyField, SessionAffinityPolicy, UnixSeconds};
 use crate::destination::DestinationState;
 use crate::route::RequestView;
 

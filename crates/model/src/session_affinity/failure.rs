@@ -1,6 +1,6 @@
 //! What is done about a request whose destination cannot be used (reference A6.3).
 
-use super::{Affinity, AffinityFailurePolicy};
+use super::policy::{Affinity, AffinityFailurePolicy};
 
 /// The request goes to any destination, as if it had no key, and gets a new one.
 #[derive(Debug, Clone, Copy, Default)]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use ostler_config::schema::SessionAffinityConfig;
 
 use super::cookie::{cookie, key_cookie};
+use super::policy::{Affinity, KeyField, SessionAffinityPolicy, UnixSeconds};
 use super::protection::KeyRing;
-use super::{Affinity, KeyField, SessionAffinityPolicy, UnixSeconds};
 use crate::destination::DestinationState;
 use crate::route::RequestView;
 

@@ -1,12 +1,15 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use ostler_config::schema::{
-    CookieSameSite, CookieSecurePolicy, DestinationConfig, SessionAffinityCookieConfig,
+    CookieSameSite, CookieSecurePolicy, DestinationConfig, SessionAffinityConfig,
+    SessionAffinityCookieConfig,
 };
 
 use super::cookie::set_cookie;
 use super::*;
-use crate::destination::DestinationModel;
+use crate::destination::{DestinationModel, DestinationState};
+use crate::route::RequestView;
 
 const NOW: UnixSeconds = UnixSeconds(784_111_777);
 

@@ -7,14 +7,32 @@ use std::sync::Arc;
 use http::Method;
 use http::header::{FORWARDED, HeaderName, HeaderValue};
 
+use super::compiled::Transforms;
 use super::forwarded::{Action, Elements, Fact, NodeFormat};
 use super::path::{Removable, configured};
 use super::request::{FieldText, RequestTransform, Step, Text};
-use super::response::{DelegatedResponse, ResponseTransform, Step as ResponseStep};
-use super::{TransformProvider, Transforms};
+use super::response::{DelegatedResponse, ResponseSteps, ResponseTransform, Step as ResponseStep};
 use crate::route::{PathBinder, PathTemplate, RouteBuildError};
 use ostler_config::schema::RouteConfig;
 use ostler_http1::{FieldTransform, When};
+
+/// Adds transforms to routes from code, when a configuration is applied.
+pub trait TransformProvider: Send + Sync {
+    /// Adds what it likes to one route.
+    fn apply(&self, route: &RouteConfig, transforms: &mut TransformsBuilder);
+}
+
+impl std::fmt::Debug for dyn TransformProvider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TransformProvider")
+    }
+}
+
+impl<F: Fn(&RouteConfig, &mut TransformsBuilder) + Send + Sync> TransformProvider for F {
+    fn apply(&self, route: &RouteConfig, transforms: &mut TransformsBuilder) {
+        self(route, transforms);
+    }
+}
 
 /// A route's transforms while they are put together.
 pub struct TransformsBuilder {
@@ -41,7 +59,7 @@ impl TransformsBuilder {
     pub fn add_response_transform(&mut self, transform: impl ResponseTransform + 'static) {
         self.is_touched = true;
         let step = ResponseStep::Custom(Arc::new(transform));
-        self.transforms.response.push(step);
+        self.transforms.response.steps.push(step);
     }
 
     fn request(&mut self, step: Step) {
@@ -66,8 +84,19 @@ impl TransformsBuilder {
     }
 }
 
-/// The transforms of a route; `None` where nothing but the defaults applies.
-pub(super) fn build(
+impl Transforms {
+    /// Compiles what a route says and what providers add; puts what is wrong into `errors`. `None`
+    /// where nothing but the defaults applies.
+    pub(crate) fn build(
+        route: &RouteConfig,
+        providers: &[Arc<dyn TransformProvider>],
+        errors: &mut Vec<RouteBuildError>,
+    ) -> Option<Arc<Self>> {
+        build(route, providers, errors).map(Arc::new)
+    }
+}
+
+fn build(
     route: &RouteConfig,
     providers: &[Arc<dyn TransformProvider>],
     errors: &mut Vec<RouteBuildError>,
@@ -85,11 +114,9 @@ pub(super) fn build(
                 .and_then(|path| PathTemplate::parse(path).ok()),
             request: Vec::new(),
             configured: 0,
-            response: Vec::new(),
-            trailers: Vec::new(),
             copies_request_headers: true,
-            copies_response_headers: true,
-            copies_trailers: true,
+            response: ResponseSteps::default(),
+            trailers: ResponseSteps::default(),
             delegated_response: DelegatedResponse::Unchanged,
         },
         has_host: false,
@@ -125,7 +152,8 @@ pub(super) fn build(
         });
     }
     let mut transforms = builder.transforms;
-    transforms.delegated_response = DelegatedResponse::of(&transforms);
+    transforms.delegated_response =
+        DelegatedResponse::of(&transforms.response, &transforms.trailers);
     Some(transforms)
 }
 
@@ -213,11 +241,11 @@ impl<'a> Item<'a> {
 
     fn response(&self, transforms: &mut Transforms) -> Result<(), String> {
         if let Some(copy) = self.value("ResponseHeadersCopy") {
-            transforms.copies_response_headers = flag(copy)?;
+            transforms.response.copies = flag(copy)?;
             return Ok(());
         }
         if let Some(copy) = self.value("ResponseTrailersCopy") {
-            transforms.copies_trailers = flag(copy)?;
+            transforms.trailers.copies = flag(copy)?;
             return Ok(());
         }
         let get = |key, list: &str| self.value(&format!("{key}{list}"));
@@ -237,8 +265,8 @@ impl<'a> Item<'a> {
                 FieldTransform::Remove { name, when }
             } else if let Some(list) = get(key, "sAllowed") {
                 match is_trailer {
-                    true => transforms.copies_trailers = false,
-                    false => transforms.copies_response_headers = false,
+                    true => transforms.trailers.copies = false,
+                    false => transforms.response.copies = false,
                 }
                 FieldTransform::Allow(names(list)?)
             } else {
@@ -246,8 +274,8 @@ impl<'a> Item<'a> {
             };
             let step = ResponseStep::Fields(transform);
             match is_trailer {
-                true => transforms.trailers.push(step),
-                false => transforms.response.push(step),
+                true => transforms.trailers.steps.push(step),
+                false => transforms.response.steps.push(step),
             }
             return Ok(());
         }

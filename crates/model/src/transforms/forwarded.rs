@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::request::OutgoingRequest;
+use super::outgoing_request::OutgoingRequest;
 use crate::random::RandomSource;
 
 /// What is done with a field.

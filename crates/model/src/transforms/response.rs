@@ -8,8 +8,6 @@ use http::StatusCode;
 use http::header::HeaderMap;
 use ostler_http1::{FieldTransform, ResponseTransforms};
 
-use super::Transforms;
-
 /// A response transform of one's own.
 pub trait ResponseTransform: Send + Sync {
     /// Changes the response's fields.
@@ -24,7 +22,7 @@ pub struct OutgoingResponse<'a> {
     pub headers: &'a mut HeaderMap,
     /// The destination's fields, if it has answered.
     pub destination: Option<&'a HeaderMap>,
-    pub(super) headers_copied: bool,
+    headers_copied: bool,
 }
 
 impl fmt::Debug for OutgoingResponse<'_> {
@@ -44,14 +42,14 @@ pub(super) enum Step {
 
 impl Step {
     /// Whether it reads the destination's fields.
-    pub(super) fn reads_destination(&self) -> bool {
+    fn reads_destination(&self) -> bool {
         match self {
             Self::Fields(transform) => transform.reads_original(),
             Self::Custom(_) => true,
         }
     }
 
-    pub(super) fn apply(&self, response: &mut OutgoingResponse<'_>) {
+    fn apply(&self, response: &mut OutgoingResponse<'_>) {
         match self {
             Self::Fields(transform) => transform.apply(
                 response.status,
@@ -61,6 +59,65 @@ impl Step {
             ),
             Self::Custom(transform) => transform.apply(response),
         }
+    }
+}
+
+/// What is done to the fields of responses, or to their trailers.
+pub(super) struct ResponseSteps {
+    pub(super) steps: Vec<Step>,
+    /// Whether the destination's are passed on.
+    pub(super) copies: bool,
+}
+
+impl Default for ResponseSteps {
+    fn default() -> Self {
+        Self {
+            steps: Vec::new(),
+            copies: true,
+        }
+    }
+}
+
+impl ResponseSteps {
+    /// The fields for the client, made of the destination's; `pass` takes out what is not passed on.
+    pub(super) fn run(
+        &self,
+        status: StatusCode,
+        destination: HeaderMap,
+        pass: impl FnOnce(HeaderMap) -> HeaderMap,
+    ) -> HeaderMap {
+        let mut steps = self.steps.iter();
+        let original = steps
+            .any(Step::reads_destination)
+            .then(|| destination.clone());
+        let headers = match self.copies {
+            true => pass(destination),
+            false => HeaderMap::new(),
+        };
+        self.apply(status, headers, original.as_ref())
+    }
+
+    /// The fields of an answer in a destination's place.
+    pub(super) fn run_without_destination(&self, status: StatusCode) -> HeaderMap {
+        self.apply(status, HeaderMap::new(), None)
+    }
+
+    fn apply(
+        &self,
+        status: StatusCode,
+        mut headers: HeaderMap,
+        destination: Option<&HeaderMap>,
+    ) -> HeaderMap {
+        let mut response = OutgoingResponse {
+            status,
+            headers: &mut headers,
+            destination,
+            headers_copied: self.copies,
+        };
+        for step in &self.steps {
+            step.apply(&mut response);
+        }
+        headers
     }
 }
 
@@ -96,23 +153,23 @@ impl RelayReason {
 
 impl DelegatedResponse {
     /// Writes the transforms of a route down, if that can be.
-    pub(super) fn of(transforms: &Transforms) -> Self {
+    pub(super) fn of(response: &ResponseSteps, trailers: &ResponseSteps) -> Self {
         let relayed = |text| {
             Self::Relayed(RelayReason {
                 text,
                 is_told: AtomicBool::new(false),
             })
         };
-        let (Some(fields), Some(trailers)) =
-            (written(&transforms.response), written(&transforms.trailers))
+        let (Some(fields), Some(trailer_fields)) =
+            (written(&response.steps), written(&trailers.steps))
         else {
             return relayed("a response transform is code");
         };
         let made = ResponseTransforms {
-            copies_fields: transforms.copies_response_headers,
-            copies_trailers: transforms.copies_trailers,
+            copies_fields: response.copies,
+            copies_trailers: trailers.copies,
             fields,
-            trailers,
+            trailers: trailer_fields,
         };
         if made.is_empty() {
             return Self::Unchanged;

@@ -1,6 +1,7 @@
 //! Each kind of transform, from a configured item to what is sent.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Response, StatusCode};
@@ -9,6 +10,7 @@ use ostler_http1::{FieldTransform, ResponseTransforms};
 
 use super::*;
 use crate::random::FastRandom;
+use crate::route::RequestView;
 
 /// A client's request.
 struct Client {

@@ -7,10 +7,13 @@ use arc_swap::ArcSwap;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Validation, decode, decode_header};
 use ostler_config::schema::BearerConfig;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::key_set::KeySet;
-use super::{Claims, TokenError};
+use super::token_error::TokenError;
+
+/// What a token says of its bearer.
+pub type Claims = Map<String, Value>;
 
 /// How bearers of tokens are known. Kept across reloads that do not change it, and so are the keys
 /// that were fetched for it.

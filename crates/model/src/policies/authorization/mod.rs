@@ -7,16 +7,13 @@ mod token_error;
 use std::sync::Arc;
 
 use ostler_config::schema::{AuthorizationConfig, AuthorizationPolicyConfig, RouteConfig};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::ordinal;
 
-pub use bearer::BearerScheme;
+pub use bearer::{BearerScheme, Claims};
 pub use key_set::{JsonWebKeysError, KeySet, WeakKey};
 pub use token_error::TokenError;
-
-/// What a token says of its bearer.
-pub type Claims = Map<String, Value>;
 
 /// The policies of a configuration and what they are checked with.
 #[derive(Debug, Default)]

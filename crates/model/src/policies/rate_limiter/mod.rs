@@ -17,6 +17,7 @@ use ostler_config::schema::{
     LimiterAlgorithm, LimiterConfig, PartitionBy, RateLimiterConfig, RouteConfig,
 };
 
+use crate::equality;
 use crate::ordinal;
 use crate::route::RequestView;
 use partition::Partition;
@@ -110,7 +111,7 @@ pub struct RouteLimiters {
 impl RouteLimiters {
     /// Whether both are the very same.
     pub(super) fn are(&self, other: &Self) -> bool {
-        let same = |left: &Option<Arc<_>>, right| super::same(left, right, Arc::ptr_eq);
+        let same = |left: &Option<Arc<_>>, right| equality::same(left, right, Arc::ptr_eq);
         same(&self.global, &other.global)
             && same(&self.named, &other.named)
             && self.rejection_status == other.rejection_status

@@ -6,29 +6,17 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 
 use super::host_index::{HostIndex, HostKey};
+use super::index::{CompiledRoute, Entry, Filters, Group, Index, LeafRoutes, group_hash};
 use super::path_index::{Leaf, PathIndex};
-use super::{CompiledRoute, Entry, Filters, Group, Index, LeafRoutes, group_hash};
 use crate::ordinal;
-use crate::route::RouteModel;
 use crate::route::host::HostPattern;
 use crate::route::method::MethodSet;
 use crate::route::rules::{HeaderRule, QueryRule};
 use crate::route::template::PathTemplate;
+use crate::route::{RouteBuildError, RouteModel};
 
 /// What a route without a path matches (reference A3.5).
 const ANY_PATH: &str = "/{**catchall}";
-
-/// A part of a route cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("route {route_id:?}: {part}: {message}")]
-pub struct RouteBuildError {
-    /// The route.
-    pub route_id: String,
-    /// Which part of it, by its place in the configuration: `Match:Path`, `Match:Hosts:0`.
-    pub part: String,
-    /// What is wrong with it.
-    pub message: String,
-}
 
 /// A route whose parts are understood, before it has its place.
 struct ParsedRoute<'a> {

@@ -1,14 +1,35 @@
 //! The algorithm of reference A3.1 over the index.
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use super::host_index::{HostClass, HostKey};
+use super::index::{CompiledRoute, Entry, Index};
 use super::path_index::Leaf;
-use super::{CompiledRoute, Entry, Found, Index};
-use crate::route::RequestView;
 use crate::route::host::RequestHost;
 use crate::route::method::MethodSet;
 use crate::route::path::RequestPath;
+use crate::route::{RequestView, RouteModel};
+
+/// Which route a request belongs to.
+#[derive(Debug)]
+pub enum Found<'a> {
+    /// This one.
+    Route(&'a Arc<RouteModel>),
+    /// None: 404.
+    NotFound,
+    /// None, and only because of the method: 405.
+    MethodNotAllowed {
+        /// The value of the `Allow` field: every method of every route the path leads to, sorted.
+        allow: String,
+    },
+    /// Several, and nothing ranks one before the others: 500.
+    Ambiguous {
+        /// Their ids.
+        routes: Vec<String>,
+    },
+}
 
 /// The leaves of a path.
 type Leaves = SmallVec<[Leaf; 8]>;

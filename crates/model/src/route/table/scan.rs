@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use super::build::RouteBuildError;
 use crate::ordinal;
 use crate::route::host::{HostName, HostPattern};
 use crate::route::path::RequestPath;
 use crate::route::rules::{HeaderRule, QueryRule};
 use crate::route::template::{Guard, PathTemplate, Segment};
-use crate::route::{RequestView, RouteModel};
+use crate::route::{RequestView, RouteBuildError, RouteModel};
 
 pub(super) struct Scan {
     routes: Vec<Route>,

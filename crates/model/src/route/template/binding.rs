@@ -1,7 +1,9 @@
 //! The way back: a path made of a template and values (reference B3.1), after ASP.NET's
 //! `TemplateBinder`.
 
-use super::{Parameter, Part, Segment, TemplateError, parse};
+use super::error::TemplateError;
+use super::parse;
+use super::segment::{Parameter, Part, Segment};
 use crate::ordinal;
 use crate::transforms::path::{Slashes, encode_into};
 

@@ -4,7 +4,8 @@ use std::str::FromStr;
 
 use regex::{Regex, RegexBuilder};
 
-use super::{TemplateError, date_time, value};
+use super::error::TemplateError;
+use super::{date_time, value};
 
 /// What a value must be.
 #[derive(Debug, Clone, PartialEq)]

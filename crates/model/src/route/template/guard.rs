@@ -1,6 +1,8 @@
 //! What a segment that is no literal asks of a text beside it.
 
-use super::{Constraint, Part, Segment, mixed};
+use super::constraint::Constraint;
+use super::mixed;
+use super::segment::{Part, Segment};
 
 /// What a parameter or a mixed segment demands of a segment's text.
 ///

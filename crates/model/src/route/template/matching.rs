@@ -1,6 +1,8 @@
 //! Matching one path against one template, and the values it gives.
 
-use super::{Constraint, Parameter, PathTemplate, Segment, mixed};
+use super::constraint::Constraint;
+use super::segment::{Parameter, Segment};
+use super::{PathTemplate, mixed};
 use crate::ordinal;
 use crate::route::path::RequestPath;
 

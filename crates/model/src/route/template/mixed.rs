@@ -3,7 +3,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Parameter, Part};
+use super::segment::{Parameter, Part};
 use crate::ordinal;
 
 /// The parameters of a mixed segment with their values, from left to right.

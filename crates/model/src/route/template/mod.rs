@@ -10,16 +10,15 @@ mod matching;
 mod mixed;
 mod parameter;
 mod parse;
+mod segment;
 #[cfg(test)]
 mod tests;
 mod value;
 
-use crate::ordinal;
-
 pub(crate) use binding::PathBinder;
-use constraint::Constraint;
 pub use error::TemplateError;
 pub(crate) use guard::Guard;
+pub(crate) use segment::Segment;
 
 /// A path template, parsed.
 ///
@@ -35,58 +34,6 @@ pub(crate) use guard::Guard;
 pub struct PathTemplate {
     /// At most 28. A [`Segment::CatchAll`] is the last.
     segments: Vec<Segment>,
-}
-
-/// What one segment of a path must look like.
-#[derive(Debug, Clone)]
-pub(crate) enum Segment {
-    /// This text, without case; it is folded.
-    Literal(String),
-    /// One parameter, alone.
-    Parameter(Parameter),
-    /// Literals and parameters mixed: two parts at least, no two literals or parameters adjacent.
-    Mixed(Vec<Part>),
-    /// The rest of the path, which may be nothing.
-    CatchAll(Parameter),
-}
-
-/// A piece of a mixed segment.
-#[derive(Debug, Clone)]
-pub(crate) enum Part {
-    /// This text, without case; never empty.
-    Literal(String),
-    /// At least one character.
-    Parameter(Parameter),
-}
-
-/// A named hole of a template.
-#[derive(Debug, Clone)]
-pub(crate) struct Parameter {
-    name: String,
-    /// `{name?}`: it may be missing. Then `default` is `None`.
-    optional: bool,
-    /// `{name=default}`: it may be missing, and this is its value then.
-    default: Option<String>,
-    /// All must hold.
-    constraints: Vec<Constraint>,
-    /// `{**name}`: slashes of its value stay slashes when a path is made.
-    keeps_slashes: bool,
-}
-
-impl Segment {
-    /// Makes its literals ready to be compared without case.
-    fn fold(&mut self) {
-        let fold = |text: &mut String| *text = ordinal::fold(text);
-        match self {
-            Self::Literal(text) => fold(text),
-            Self::Mixed(parts) => parts.iter_mut().for_each(|part| {
-                if let Part::Literal(text) = part {
-                    fold(text);
-                }
-            }),
-            Self::Parameter(_) | Self::CatchAll(_) => {}
-        }
-    }
 }
 
 impl PathTemplate {

@@ -1,7 +1,9 @@
 //! Reading what stands between the braces of a parameter: name, constraints, default. After
 //! ASP.NET's `RouteParameterParser`, whose way with parentheses and colons is kept.
 
-use super::{Constraint, Parameter, TemplateError};
+use super::constraint::Constraint;
+use super::error::TemplateError;
+use super::segment::Parameter;
 
 /// Parses the inside of a parameter; the second value is whether it is a catch-all.
 pub(super) fn parse(inside: &str) -> Result<(Parameter, bool), TemplateError> {

@@ -1,6 +1,8 @@
 //! Reading a template's text: segments, their parts, braces. After ASP.NET's `RoutePatternParser`.
 
-use super::{Parameter, Part, Segment, TemplateError, parameter};
+use super::error::TemplateError;
+use super::parameter;
+use super::segment::{Parameter, Part, Segment};
 use crate::ordinal;
 
 /// The most segments that can be ranked.
