@@ -2,7 +2,7 @@
 //! [`Diagnostic`](crate::Diagnostic) instead.
 
 use crate::diagnostics::Place;
-use crate::tree::MAX_DEPTH;
+use crate::tree::key::MAX_DEPTH;
 
 /// A source that cannot be read. The fault is always in the source.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

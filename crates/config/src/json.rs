@@ -10,7 +10,8 @@ use jsonc_parser::common::Ranged;
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 
 use crate::error::SourceError;
-use crate::tree::{Leaf, MAX_DEPTH, Node, Position};
+use crate::tree::key::MAX_DEPTH;
+use crate::tree::{Leaf, Node, Position};
 
 /// What .NET's configuration reader allows beyond JSON (reference A1.1), and no more.
 const OPTIONS: ParseOptions = ParseOptions {

@@ -35,6 +35,7 @@ mod policy_kind;
 mod reader;
 mod reference;
 mod route;
+mod route_validator;
 pub mod schema;
 mod settings;
 pub mod socket_address;
@@ -44,9 +45,10 @@ mod validate;
 pub use diagnostics::{Diagnostic, Diagnostics, Place, Severity};
 pub use error::SourceError;
 pub use json_schema::json_schema;
-pub use load::{Loaded, RouteValidator, load, load_section, load_with};
+pub use load::{Loaded, load, load_section, load_with};
 pub use policy_kind::PolicyKind;
 pub use reference::configuration_page;
+pub use route_validator::RouteValidator;
 pub use settings::{
     AccessLogConfig, AccessLogFormat, AllowedHosts, CertificateConfig, ClientCertificateMode,
     DataProtectionConfig, DataRate, EndpointConfig, ForwardedField, ForwardedHeadersConfig,

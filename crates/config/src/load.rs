@@ -6,10 +6,10 @@ mod routes_alike;
 use std::collections::HashSet;
 
 use crate::diagnostics::{Diagnostics, Severity};
-use crate::keys;
+use crate::keys::{self, PROXY_SECTION};
 use crate::nearest::{nearest, suggestion};
-use crate::policy_kind::PolicyKind;
 use crate::reader::{Reader, note};
+use crate::route_validator::{AnyRoute, RouteValidator};
 use crate::schema::ProxyConfig;
 use crate::settings::Settings;
 use crate::tree::ConfigurationTree;
@@ -26,47 +26,6 @@ pub struct Loaded {
     pub diagnostics: Diagnostics,
 }
 
-/// Checks what is not this crate's business: grammars of routes, names of policies.
-pub trait RouteValidator {
-    /// Checks a path template (rule R8).
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with it, as a phrase.
-    fn validate_path(&self, template: &str) -> Result<(), String>;
-
-    /// Checks an entry of `Hosts` (reference A3.8).
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with it, as a phrase.
-    fn validate_host(&self, host: &str) -> Result<(), String>;
-
-    /// The policies that clusters may name (rules C3, C4, C5, C9, C10 and C11): YARP's own, unless
-    /// an application adds some.
-    fn policies(&self, kind: PolicyKind) -> Vec<&str> {
-        kind.built_in().to_vec()
-    }
-
-    /// Whether the pipeline may name a step that is not YARP's: one of the application's own.
-    fn has_step(&self, _name: &str) -> bool {
-        false
-    }
-}
-
-/// Takes every template and host.
-struct AnyRoute;
-
-impl RouteValidator for AnyRoute {
-    fn validate_path(&self, _template: &str) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn validate_host(&self, _host: &str) -> Result<(), String> {
-        Ok(())
-    }
-}
-
 /// Reads a tree. It never fails: everything that is wrong is in the result.
 ///
 /// Path templates and hosts are taken as they are; see [`load_with`].
@@ -77,7 +36,7 @@ pub fn load(tree: &ConfigurationTree) -> Loaded {
 /// Reads a tree and has `validator` check path templates and hosts. It never fails: everything that
 /// is wrong is in the result.
 pub fn load_with(tree: &ConfigurationTree, validator: &dyn RouteValidator) -> Loaded {
-    load_section(tree, REVERSE_PROXY, validator)
+    load_section(tree, PROXY_SECTION, validator)
 }
 
 /// The same, of a tree whose routes and clusters stand in the section `name` instead of
@@ -90,7 +49,7 @@ pub fn load_section(
     let mut diagnostics = Diagnostics::default();
     let section = tree.section(name);
     outermost::check(tree, name, &mut diagnostics);
-    if section.is_empty() && !same(name, REVERSE_PROXY) {
+    if section.is_empty() && !same(name, PROXY_SECTION) {
         let message = "there is no such section, and routes are to be read from it";
         note(&mut diagnostics, Severity::Error, &section, message, None);
     }
@@ -124,9 +83,6 @@ pub fn load_section(
         diagnostics,
     }
 }
-
-/// Where routes and clusters stand if nobody says otherwise.
-pub(crate) const REVERSE_PROXY: &str = "ReverseProxy";
 
 const DELEGATION: &str = "HttpSysDelegation";
 const LOAD_BALANCING: &str = "LoadBalancing";

@@ -5,8 +5,8 @@
 //! What asks for what happens anyway has no line.
 
 use crate::diagnostics::{Diagnostics, Severity};
+use crate::keys::PROXY_SECTION;
 use crate::leaf;
-use crate::load::REVERSE_PROXY;
 use crate::reader::note;
 use crate::schema::HttpVersion;
 use crate::tree::key::same;
@@ -57,7 +57,7 @@ const NOT_YET: &[Line] = &[
 /// `ReverseProxy`.
 pub(crate) fn warn(tree: &ConfigurationTree, proxy: &str, diagnostics: &mut Diagnostics) {
     for line in NOT_YET {
-        let owner = line.owner.replacen(REVERSE_PROXY, proxy, 1);
+        let owner = line.owner.replacen(PROXY_SECTION, proxy, 1);
         for owner in matching(tree.section(""), &owner) {
             let value = owner.section(line.key);
             let at = Use { owner, value };
@@ -126,7 +126,7 @@ mod tests {
         let mut tree = ConfigurationTree::new();
         tree.add_json("a.json", text).unwrap();
         let mut diagnostics = Diagnostics::default();
-        warn(&tree, REVERSE_PROXY, &mut diagnostics);
+        warn(&tree, PROXY_SECTION, &mut diagnostics);
         assert!(!diagnostics.has_errors());
         diagnostics
             .warnings()

@@ -5,8 +5,9 @@ mod write;
 
 use crate::diagnostics::Diagnostics;
 use crate::keys;
-use crate::load::{RouteValidator, delegates};
+use crate::load::delegates;
 use crate::reader::Reader;
+use crate::route_validator::RouteValidator;
 use crate::schema::{ClusterConfig, PoliciesConfig, RouteConfig};
 use crate::tree::{ConfigurationTree, Node, Position};
 use crate::{cluster, route};

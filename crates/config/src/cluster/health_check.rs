@@ -1,11 +1,12 @@
 //! `HealthCheck` of a cluster: reading, and the rules C9 to C11.
 
+use super::policy;
 use crate::diagnostics::Diagnostics;
 use crate::keys;
 use crate::leaf;
-use crate::load::RouteValidator;
 use crate::policy_kind::PolicyKind;
 use crate::reader::Reader;
+use crate::route_validator::RouteValidator;
 use crate::schema::{ActiveHealthCheckConfig, HealthCheckConfig, PassiveHealthCheckConfig};
 use crate::tree::Section;
 
@@ -19,7 +20,7 @@ pub(super) fn read(
     let active = reader.child("Active");
     let passive = reader.child("Passive");
     let config = HealthCheckConfig {
-        available_destinations_policy: super::policy(
+        available_destinations_policy: policy::read(
             &mut reader,
             "AvailableDestinationsPolicy",
             PolicyKind::AvailableDestinations,
@@ -84,7 +85,7 @@ fn policy(
     validator: &dyn RouteValidator,
 ) -> Option<String> {
     match enabled {
-        true => super::policy(reader, "Policy", kind, validator),
+        true => policy::read(reader, "Policy", kind, validator),
         false => reader.text("Policy"),
     }
 }

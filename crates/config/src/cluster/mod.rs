@@ -7,6 +7,7 @@ mod health_check;
 mod http_client;
 mod http_request;
 mod ostler;
+mod policy;
 mod session_affinity;
 mod web_proxy;
 
@@ -14,10 +15,10 @@ pub(crate) use http_client::ssl_protocols;
 
 use crate::diagnostics::Diagnostics;
 use crate::keys;
-use crate::load::RouteValidator;
 use crate::metadata;
 use crate::policy_kind::PolicyKind;
 use crate::reader::Reader;
+use crate::route_validator::RouteValidator;
 use crate::schema::ClusterConfig;
 use crate::tree::Section;
 
@@ -48,7 +49,7 @@ pub(crate) fn read(
     let destinations = destinations
         .map(|(name, item)| destination::read(id, name, item, delegates, reader.diagnostics))
         .collect();
-    let load_balancing_policy = policy(
+    let load_balancing_policy = policy::read(
         &mut reader,
         "LoadBalancingPolicy",
         PolicyKind::LoadBalancing,
@@ -80,14 +81,4 @@ pub(crate) fn read(
         ostler,
         metadata,
     }
-}
-
-/// The name of a policy, which must exist.
-fn policy(
-    reader: &mut Reader<'_, '_>,
-    key: &'static str,
-    kind: PolicyKind,
-    validator: &dyn RouteValidator,
-) -> Option<String> {
-    reader.name(key, kind.describe(), &validator.policies(kind))
 }

@@ -1,11 +1,12 @@
 //! `SessionAffinity` of a cluster: reading, and the rules C4 to C8.
 
+use super::policy;
 use crate::diagnostics::Diagnostics;
 use crate::keys;
 use crate::leaf::{self, Members};
-use crate::load::RouteValidator;
 use crate::policy_kind::PolicyKind;
 use crate::reader::Reader;
+use crate::route_validator::RouteValidator;
 use crate::schema::{
     CookieSameSite, CookieSecurePolicy, SessionAffinityConfig, SessionAffinityCookieConfig,
 };
@@ -37,9 +38,9 @@ pub(super) fn read(
         return None;
     }
     let kind = PolicyKind::SessionAffinity;
-    let policy = super::policy(&mut reader, "Policy", kind, validator); // C4
+    let policy = policy::read(&mut reader, "Policy", kind, validator); // C4
     let kind = PolicyKind::AffinityFailure;
-    let failure_policy = super::policy(&mut reader, "FailurePolicy", kind, validator); // C5
+    let failure_policy = policy::read(&mut reader, "FailurePolicy", kind, validator); // C5
     let affinity_key_name = reader.text("AffinityKeyName").unwrap_or_default();
     if affinity_key_name.is_empty() {
         let at = reader.section.child("AffinityKeyName");

@@ -4,13 +4,13 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::json;
 
-use crate::keys::{Key, Object, ROOT};
+use crate::keys::ROOT;
 
 /// The schema's text, as `ostler schema` prints it.
 pub fn json_schema() -> String {
-    let mut schema = object(&ROOT);
+    let mut schema = shape::object(&ROOT);
     if let Some(schema) = schema.as_object_mut() {
         let draft = "http://json-schema.org/draft-07/schema#";
         schema.insert("$schema".to_owned(), json!(draft));
@@ -22,31 +22,4 @@ pub fn json_schema() -> String {
     }
     // Values of strings and numbers can always be shown.
     format!("{schema:#}\n")
-}
-
-fn object(object: &Object) -> Json {
-    let properties: Map<_, _> = object
-        .keys
-        .iter()
-        .map(|key| (key.name.to_owned(), property(key)))
-        .collect();
-    let mut schema = json!({ "type": ["object", "null"], "description": object.doc,
-        "properties": properties });
-    if !object.is_open {
-        schema["additionalProperties"] = json!(false);
-    }
-    schema
-}
-
-fn property(key: &Key) -> Json {
-    let mut schema = shape::of(key.value);
-    let mut description = key.doc.to_owned();
-    if !key.default.is_empty() {
-        description.push_str(&format!(" Default: {}.", key.default));
-    }
-    schema["description"] = json!(description);
-    if let Ok(example) = serde_json::from_str::<Json>(key.own_example) {
-        schema["examples"] = json!([example]);
-    }
-    schema
 }

@@ -1,11 +1,39 @@
-//! The shapes of values, as .NET reads them (reference A1.2). Null is always as absent.
+//! The shapes of objects and values, as .NET reads them (reference A1.2). Null is always as absent.
 
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
-use crate::keys::Value;
+use crate::keys::{Key, Object, Value};
+
+/// What an object looks like.
+pub(super) fn object(object: &Object) -> Json {
+    let properties: Map<_, _> = object
+        .keys
+        .iter()
+        .map(|key| (key.name.to_owned(), property(key)))
+        .collect();
+    let mut schema = json!({ "type": ["object", "null"], "description": object.doc,
+        "properties": properties });
+    if !object.is_open {
+        schema["additionalProperties"] = json!(false);
+    }
+    schema
+}
+
+fn property(key: &Key) -> Json {
+    let mut schema = of(key.value);
+    let mut description = key.doc.to_owned();
+    if !key.default.is_empty() {
+        description.push_str(&format!(" Default: {}.", key.default));
+    }
+    schema["description"] = json!(description);
+    if let Ok(example) = serde_json::from_str::<Json>(key.own_example) {
+        schema["examples"] = json!([example]);
+    }
+    schema
+}
 
 /// What a value of a kind looks like.
-pub(super) fn of(value: Value) -> Json {
+fn of(value: Value) -> Json {
     match value {
         Value::Boolean => {
             let pattern = r"^\s*([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])\s*$";
@@ -27,9 +55,9 @@ pub(super) fn of(value: Value) -> Json {
         Value::Texts => array(text()),
         Value::Members(names) => array(member(names)),
         Value::Names(names) => array(name(names)),
-        Value::Object(object) => super::object(object),
-        Value::Objects(object) => array(super::object(object)),
-        Value::Map(object) => map(super::object(object)),
+        Value::Object(object) => self::object(object),
+        Value::Objects(object) => array(self::object(object)),
+        Value::Map(object) => map(self::object(object)),
         Value::TextMap => map(text()),
         Value::TextMaps => array(map(text())),
         Value::TextsMap => map(array(text())),

@@ -26,6 +26,9 @@ use crate::tree::key::same;
 /// The version that the first keys came with.
 pub(crate) const FIRST_VERSION: &str = "0.1";
 
+/// Where routes and clusters stand if nobody says otherwise.
+pub(crate) const PROXY_SECTION: &str = "ReverseProxy";
+
 /// Who else has a key of this name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {

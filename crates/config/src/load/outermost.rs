@@ -1,9 +1,8 @@
 //! Keys at the outermost level: what nobody reads is said, since a misspelt section would otherwise be
 //! none at all.
 
-use super::REVERSE_PROXY;
 use crate::diagnostics::{Diagnostic, Diagnostics, Severity};
-use crate::keys;
+use crate::keys::{self, PROXY_SECTION};
 use crate::nearest::nearest;
 use crate::reader::what_was_meant;
 use crate::tree::key::same;
@@ -47,7 +46,7 @@ pub(super) fn check(tree: &ConfigurationTree, proxy: &str, diagnostics: &mut Dia
             continue;
         }
         // Where another section stands for it, `ReverseProxy` is nobody's.
-        let is_read = known.is_some() && !same(name, REVERSE_PROXY) || same(name, of_proxy);
+        let is_read = known.is_some() && !same(name, PROXY_SECTION) || same(name, of_proxy);
         if !is_read {
             check_unread(name, &section, diagnostics);
         }
@@ -59,7 +58,7 @@ fn check_unread(name: &str, section: &Section<'_>, diagnostics: &mut Diagnostics
         let message = format!(
             "the section {path:?} looks like a proxy's, since it has routes or clusters, and is not read"
         );
-        let remedy = match same(&path, REVERSE_PROXY) {
+        let remedy = match same(&path, PROXY_SECTION) {
             true => "leave --section out of the command line".to_owned(),
             false => format!("add --section {path} to the command line"),
         };

@@ -1,6 +1,7 @@
 //! `Cors`: reading and validating. In ASP.NET this is code (`AddCors`); the keys are named after the
 //! properties of its `CorsPolicy`.
 
+use super::reserved_names;
 use crate::diagnostics::Diagnostics;
 use crate::keys;
 use crate::leaf::{self, TimeSpan};
@@ -15,7 +16,7 @@ pub(super) fn read(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) -> C
     let default_policy = (!default.is_empty()).then(|| policy(default, reader.diagnostics));
     let mut policies = Vec::new();
     for (name, section) in reader.entries("Policies") {
-        super::check_name(&mut reader, &section, name, &["Default", "Disable"]); // R22
+        reserved_names::check(&mut reader, &section, name, &["Default", "Disable"]); // R22
         policies.push((name.to_owned(), policy(section, reader.diagnostics)));
     }
     reader.finish();

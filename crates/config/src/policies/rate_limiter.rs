@@ -1,6 +1,7 @@
 //! `RateLimiter`: reading and validating. In ASP.NET this is code (`AddRateLimiter`); the keys are
 //! named after the properties of its options and of those of `System.Threading.RateLimiting`.
 
+use super::reserved_names;
 use crate::diagnostics::Diagnostics;
 use crate::keys;
 use crate::leaf::{self, Members, TimeSpan};
@@ -112,7 +113,7 @@ pub(super) fn read(tree: &ConfigurationTree, diagnostics: &mut Diagnostics) -> R
     };
     let mut policies = Vec::new();
     for (name, section) in reader.entries("Policies") {
-        super::check_name(&mut reader, &section, name, &["Default", "Disable"]); // R24
+        reserved_names::check(&mut reader, &section, name, &["Default", "Disable"]); // R24
         if let Some(limiter) = limiter(section, reader.diagnostics) {
             policies.push((name.to_owned(), limiter));
         }

@@ -6,9 +6,9 @@ use crate::diagnostics::Diagnostics;
 use crate::host_name;
 use crate::keys;
 use crate::leaf::{self, Members};
-use crate::load::RouteValidator;
 use crate::nearest::suggestion;
 use crate::reader::Reader;
+use crate::route_validator::RouteValidator;
 use crate::schema::{
     HeaderMatchConfig, HeaderMatchMode, MatchConfig, QueryParameterMatchConfig,
     QueryParameterMatchMode,

@@ -4,9 +4,9 @@
 
 use crate::diagnostics::{Diagnostics, Severity};
 use crate::leaf;
-use crate::load::RouteValidator;
 use crate::nearest::nearest;
 use crate::reader::note;
+use crate::route_validator::RouteValidator;
 use crate::schema::Metadata;
 use crate::tree::Section;
 use crate::tree::key::same;

@@ -1,12 +1,11 @@
 //! The configuration as it is written: one type an object of YARP's schema, defaults not applied.
 
-use std::collections::BTreeMap;
-
 mod cluster;
 mod header_encoding;
 mod health_check;
 mod http_client;
 mod http_request;
+mod metadata;
 mod policies;
 mod route;
 mod session_affinity;
@@ -16,6 +15,7 @@ pub use header_encoding::HeaderEncoding;
 pub use health_check::{ActiveHealthCheckConfig, HealthCheckConfig, PassiveHealthCheckConfig};
 pub use http_client::{HttpClientConfig, SslProtocols, WebProxyConfig};
 pub use http_request::{ActivityTimeout, HttpRequestConfig, HttpVersion, HttpVersionPolicy};
+pub use metadata::Metadata;
 pub use policies::{
     AuthorizationConfig, AuthorizationPolicyConfig, BearerConfig, CorsConfig, CorsPolicyConfig,
     JsonWebKeySource, LimiterAlgorithm, LimiterConfig, OutputCacheConfig, PartitionBy,
@@ -29,9 +29,6 @@ pub use route::{
 pub use session_affinity::{
     CookieSameSite, CookieSecurePolicy, SessionAffinityConfig, SessionAffinityCookieConfig,
 };
-
-/// Free-form settings of a route, cluster or destination; keys compare without case.
-pub type Metadata = BTreeMap<String, String>;
 
 /// The `ReverseProxy` section.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::Metadata;
+use super::metadata::Metadata;
 
 /// One entry of `Routes`.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::limits::{A_CENTURY, timeout};
+use super::timeout::{self, A_CENTURY};
 use crate::diagnostics::Diagnostics;
 use crate::keys;
 use crate::leaf::{self, TimeSpan};
@@ -89,7 +89,7 @@ pub(super) fn read(section: Section<'_>, diagnostics: &mut Diagnostics) -> Http2
             .parsed("KeepAlivePingDelay", ping_delay)
             .unwrap_or(defaults.keep_alive_ping_delay),
         keep_alive_ping_timeout: reader
-            .parsed("KeepAlivePingTimeout", timeout)
+            .parsed("KeepAlivePingTimeout", timeout::parse)
             .unwrap_or(defaults.keep_alive_ping_timeout),
     };
     let (connection, stream) = (

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::data_rate::{self, DataRate};
 use super::http2_limits::{self, Http2Limits};
+use super::timeout;
 use crate::diagnostics::Diagnostics;
 use crate::keys;
 use crate::leaf::{self, TimeSpan};
@@ -12,10 +13,6 @@ use crate::tree::Section;
 
 /// What is longer is no head, whatever Kestrel would let pass.
 const MOST_OF_A_HEAD: usize = 1024 * 1024;
-
-/// What stands for "no limit" where ASP.NET has an infinite time: so long that nobody waits for it,
-/// and no clock overflows.
-pub(super) const A_CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// What clients may send, and how long they may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,11 +94,11 @@ pub(super) fn read(section: Section<'_>, diagnostics: &mut Diagnostics) -> Limit
     );
     set(
         &mut limits.keep_alive_timeout,
-        reader.parsed("KeepAliveTimeout", timeout),
+        reader.parsed("KeepAliveTimeout", timeout::parse),
     );
     set(
         &mut limits.head_timeout,
-        reader.parsed("RequestHeadersTimeout", timeout),
+        reader.parsed("RequestHeadersTimeout", timeout::parse),
     );
     set(
         &mut limits.max_request_body_size,
@@ -203,15 +200,5 @@ fn head_size(text: &str) -> Result<usize, String> {
     match size(text)? {
         size if size > MOST_OF_A_HEAD => Err(format!("{text:?} is more than {MOST_OF_A_HEAD}")),
         size => Ok(size),
-    }
-}
-
-pub(super) fn timeout(text: &str) -> Result<Duration, String> {
-    match TimeSpan::parse(text)? {
-        TimeSpan::INFINITE => Ok(A_CENTURY),
-        span => span
-            .positive()
-            .map(|timeout| timeout.min(A_CENTURY))
-            .ok_or_else(|| format!("{text:?} is neither positive nor -00:00:00.001, no timeout")),
     }
 }

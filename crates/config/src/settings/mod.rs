@@ -14,6 +14,7 @@ mod kernel_tls;
 mod kestrel;
 mod limits;
 mod static_files;
+mod timeout;
 
 pub use access_log::{AccessLogConfig, AccessLogFormat};
 pub use allowed_hosts::AllowedHosts;

@@ -1,5 +1,9 @@
 //! How .NET compares and orders the names of settings.
 
+/// Most levels of a path, which is what .NET's JSON reader allows. No setting has near so many, and
+/// walking the tree needs no more stack than that.
+pub(crate) const MAX_DEPTH: usize = 64;
+
 /// The name of one level, compared as .NET's configuration does: without case (reference A1.1).
 ///
 /// The order is that of `ConfigurationKeyComparer`: whole numbers first, by their value, then the

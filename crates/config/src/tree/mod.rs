@@ -13,10 +13,7 @@ pub use section::Section;
 
 use crate::error::SourceError;
 use crate::json;
-
-/// Most levels of a path, which is what .NET's JSON reader allows. No setting has near so many, and
-/// walking the tree needs no more stack than that.
-pub(crate) const MAX_DEPTH: usize = 64;
+use key::MAX_DEPTH;
 
 /// The settings of several sources in one tree; keys compare without case, `:` separates levels.
 ///

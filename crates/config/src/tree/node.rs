@@ -69,7 +69,7 @@ impl Node {
     }
 
     /// Lays a later source over this one: its leaves win, one by one (reference A1.14). Recursion
-    /// is bounded by [`MAX_DEPTH`](super::MAX_DEPTH).
+    /// is bounded by [`MAX_DEPTH`](super::key::MAX_DEPTH).
     pub(crate) fn merge(&mut self, later: Self) {
         self.leaf = later.leaf.or(self.leaf.take());
         self.container = later.container.or(self.container.take());
