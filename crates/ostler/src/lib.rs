@@ -56,7 +56,6 @@ mod protection_keys;
 mod proxy;
 mod proxy_addresses;
 mod queues;
-mod readiness;
 mod reload;
 mod replacement;
 mod route_test;

@@ -11,13 +11,13 @@ use ostler_delegation::replacement::{OfferedSocket, Replacement, Request, Runnin
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_delegation::status::StatusListener;
 use ostler_proxy::{Front, InheritedSockets, SocketOrigin, UnderWay};
+use ostler_readiness::readable;
 use tokio::io::unix::AsyncFd;
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::args::ProcessArgs;
-use crate::readiness::readable;
 
 /// The socket of the front that a process replaces which that front has started.
 const REPLACES: &str = "OSTLER_REPLACES";

@@ -131,7 +131,7 @@ impl ClientSocket {
         }
         // One registration a descriptor: the old one goes first.
         self.registration = None;
-        let registration = crate::readiness::shared(Rc::clone(&self.socket), interest.to_tokio())?;
+        let registration = ostler_readiness::watched(Rc::clone(&self.socket), interest.to_tokio())?;
         self.registration = Some(registration);
         self.interest = interest;
         Ok(())

@@ -51,7 +51,6 @@ mod outcome;
 mod permits;
 mod pipeline;
 mod queues;
-mod readiness;
 mod rebalance;
 mod runtime_thread;
 mod serve;

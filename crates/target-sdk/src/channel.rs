@@ -13,16 +13,19 @@ use ostler_delegation::ChannelError;
 use ostler_delegation::control::TargetMessage;
 use ostler_delegation::entry::ExchangeKey;
 use ostler_delegation::target::{Event, TargetChannel};
+use ostler_readiness::readable;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use crate::begin::begin;
 use crate::builder::Timeouts;
 use crate::client::Client;
 use crate::clients::Clients;
-use crate::exchange::{ChannelContext, Handler, ResponseBody, begin};
+use crate::exchange::ChannelContext;
+use crate::handler::{Handler, ResponseBody};
 use crate::info::TlsInfo;
-use crate::readiness::readable;
+use crate::stop::told;
 use crate::stream::{self, Streams};
 
 /// Most events taken at a stretch before other tasks get their turn.
@@ -113,11 +116,6 @@ where
         tokio::time::sleep(RETRY).await;
     }
     Ok(())
-}
-
-/// Completes when the server stops; false when it is gone, which is no reason to stop.
-pub(crate) async fn told(stop: &mut watch::Receiver<bool>) -> bool {
-    stop.wait_for(|stop| *stop).await.is_ok()
 }
 
 enum Woken {

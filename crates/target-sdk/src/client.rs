@@ -240,7 +240,7 @@ impl Client {
         } else {
             Interest::WRITABLE
         };
-        let ready = Arc::new(crate::readiness::shared(
+        let ready = Arc::new(ostler_readiness::watched(
             Arc::clone(&self.socket),
             interest,
         )?);

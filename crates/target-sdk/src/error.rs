@@ -2,7 +2,8 @@
 
 use ostler_delegation::QueueError;
 
-use crate::BoxError;
+/// Any error of a service or of its bodies.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Opening a request queue failed.
 #[derive(Debug, thiserror::Error)]

@@ -1,67 +1,28 @@
-//! One exchange, from the entry that came out of the queue to the completion that goes back.
+//! One exchange of a handed-over connection, from its begin to the completion that goes back.
 
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::CONTENT_LENGTH;
-use hyper::upgrade::OnUpgrade;
 use ostler_delegation::entry::{Completed, ExchangeKey, ExchangeLimits, RequestEntry, directives};
 use ostler_delegation::target::TargetShared;
 use ostler_delegation::{Disposition, Ending};
-use ostler_http1::{BodyLength, Framing, RequestFacts, ResponseTransforms, to_http_request_parts};
+use ostler_http1::{BodyLength, Framing, RequestFacts, ResponseTransforms};
 use tokio::time::Instant;
-use tower_service::Service;
 
-use crate::application::tell_axum;
 use crate::body::{Body, Drained, RequestBody};
 use crate::builder::Timeouts;
 use crate::clients::Clients;
-use crate::info::RequestInfo;
-use crate::panics::{Contained, contain};
+use crate::clock;
+use crate::error::BoxError;
 use crate::response::{Responder, ResponseError, Sent, SharedClient, bare};
-use crate::send_file::{AskedRange, apply_range};
 use crate::stream::Streams;
-use crate::{BoxError, clock, upgrade};
 
 /// Most bytes of an unread body that are read so that the connection can carry another request.
 const DRAIN_MOST: u64 = 256 * 1024;
-
-/// What a service must be to answer delegated requests.
-pub(crate) trait Handler<B>:
-    Service<http::Request<Body>, Response = http::Response<B>, Future: Send, Error: Into<BoxError>>
-    + Clone
-    + Send
-    + 'static
-{
-}
-
-impl<S, B> Handler<B> for S where
-    S: Service<
-            http::Request<Body>,
-            Response = http::Response<B>,
-            Future: Send,
-            Error: Into<BoxError>,
-        > + Clone
-        + Send
-        + 'static
-{
-}
-
-/// What the body of its responses must be.
-pub(crate) trait ResponseBody:
-    http_body::Body<Data: Send, Error: Into<BoxError>> + Send + 'static
-{
-}
-
-impl<B> ResponseBody for B where
-    B: http_body::Body<Data: Send, Error: Into<BoxError>> + Send + 'static
-{
-}
 
 /// What the exchanges of one channel share.
 #[derive(Debug)]
@@ -100,175 +61,45 @@ pub(crate) struct Exchange {
     completed: bool,
 }
 
-/// Takes a request on and returns the future that answers it; `None` when the front has withdrawn
-/// it.
-pub(crate) fn begin<S, B>(
-    context: &Arc<ChannelContext>,
-    client: &SharedClient,
-    key: ExchangeKey,
-    entry: &RequestEntry<'_>,
-    service: &S,
-) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>>
-where
-    S: Handler<B>,
-    B: ResponseBody,
-{
-    if !context.shared.begin(key) {
-        return None;
-    }
-    let received_ns = ostler_shm::monotonic_nanoseconds();
-    let body = (entry.framing != Framing::None).then(|| {
-        Arc::new(RequestBody::new(
-            Arc::clone(client),
-            Arc::clone(&context.shared),
-            key,
-            entry,
-            context.timeouts.body,
-        ))
-    });
-    let exchange = Exchange {
-        context: Arc::clone(context),
-        client: Arc::clone(client),
-        key,
-        facts: entry.facts,
-        sent: Mutex::default(),
-        received_ns,
-        body,
-        directives: Bytes::copy_from_slice(entry.directives),
-        transforms: transforms_of(entry.transforms),
-        deadline: deadline_of(&entry.limits, received_ns),
-        completed: false,
-    };
-    if entry.limits.deadline_ns <= received_ns {
-        // Too late for a handler to begin.
-        return Some(Box::pin(exchange.time_out()));
-    }
-    let raw = Bytes::copy_from_slice(entry.head.raw);
-    let Ok(mut parts) = to_http_request_parts(&raw, &entry.head.index) else {
-        return Some(Box::pin(exchange.answer(bare(StatusCode::BAD_REQUEST))));
-    };
-    let info = RequestInfo::delegated(
-        client.facts(),
-        client.tls().cloned(),
-        entry.head_received_ns,
-        entry.queued_ns,
-        received_ns,
-    )
-    .forwarded(entry.forwarded);
-    tell_axum(&mut parts.extensions, &info);
-    parts.extensions.insert(info);
-    let mut service = service.clone();
-    if entry.upgrade {
-        let request = http::Request::from_parts(parts, Body::empty());
-        let prefix = Bytes::copy_from_slice(entry.prefix);
-        return Some(Box::pin(upgrade::run(
-            exchange, service, request, raw, prefix,
-        )));
-    }
-    let body = exchange
-        .body
-        .as_ref()
-        .map_or_else(Body::empty, |body| Body::delegated(Arc::clone(body)));
-    let request = http::Request::from_parts(parts, body);
-    if let Some((at, _)) = exchange.deadline {
-        return Some(Box::pin(async move {
-            match tokio::time::timeout_at(at, call(&mut service, request)).await {
-                Ok(Ok(response)) => exchange.answer(response).await,
-                Ok(Err(status)) => exchange.answer(bare(status)).await,
-                Err(_elapsed) => exchange.time_out().await,
-            }
-        }));
-    }
-    Some(Box::pin(async move {
-        match call(&mut service, request).await {
-            Ok(response) => exchange.answer(response).await,
-            Err(status) => exchange.answer(bare(status)).await,
-        }
-    }))
-}
-
-/// The response transforms of an entry; its decoder has checked them.
-fn transforms_of(encoded: &[u8]) -> Option<Box<ResponseTransforms>> {
-    if encoded.is_empty() {
-        return None;
-    }
-    ResponseTransforms::decode(encoded).ok().map(Box::new)
-}
-
-/// The deadline by this process' clock.
-fn deadline_of(limits: &ExchangeLimits, now_ns: u64) -> Option<(Instant, StatusCode)> {
-    if limits.deadline_ns == ExchangeLimits::NONE.deadline_ns {
-        return None;
-    }
-    let left = Duration::from_nanos(limits.deadline_ns.saturating_sub(now_ns));
-    let status = StatusCode::from_u16(limits.timeout_status);
-    // A front that names a status that is none, or only begins a response, gets the usual one.
-    let status = status.ok().filter(|status| !status.is_informational());
-    let status = status.unwrap_or(StatusCode::GATEWAY_TIMEOUT);
-    Some((clock::now().checked_add(left)?, status))
-}
-
-/// Calls a service as soon as it is ready; its errors and panics are a 500, and so is a response that
-/// is none. Of a response that is a file, it makes the part that was asked for.
-pub(crate) async fn call<S, B>(
-    service: &mut S,
-    request: http::Request<Body>,
-) -> Result<http::Response<B>, StatusCode>
-where
-    S: Service<http::Request<Body>, Response = http::Response<B>>,
-    S::Error: Into<BoxError>,
-{
-    let failed = |error: BoxError| {
-        tracing::error!(error, "the service failed");
-        StatusCode::INTERNAL_SERVER_ERROR
-    };
-    let panicked = |panicked: crate::panics::Panicked| {
-        tracing::error!("{panicked}");
-        StatusCode::INTERNAL_SERVER_ERROR
-    };
-    poll_fn(|cx| service.poll_ready(cx))
-        .await
-        .map_err(|error| failed(error.into()))?;
-    let asked = AskedRange::of(&request);
-    let may_switch = request.extensions().get::<OnUpgrade>().is_some();
-    let future = contain(|| service.call(request)).map_err(panicked)?;
-    let future = std::pin::pin!(future);
-    match Contained(future).await.map_err(panicked)? {
-        Ok(mut response) => {
-            if is_interim(response.status(), may_switch) {
-                let status = response.status().as_u16();
-                return Err(failed(
-                    format!("it answers with {status}, behind which the response is still to come")
-                        .into(),
-                ));
-            }
-            forget_empty_length(&mut response);
-            apply_range(asked.as_ref(), &mut response);
-            Ok(response)
-        }
-        Err(error) => Err(failed(error.into())),
-    }
-}
-
-/// Whether a client that is sent this goes on waiting for its response, or takes it for a switch to a
-/// protocol that it has not asked for: it could not tell the next response from this one's (RFC 9110
-/// section 15.2).
-fn is_interim(status: StatusCode, may_switch: bool) -> bool {
-    status.is_informational() && !(may_switch && status == StatusCode::SWITCHING_PROTOCOLS)
-}
-
-/// Takes the length of the empty body from a 304, which states what GET would give or nothing (RFC
-/// 9110 section 8.6): axum says of every response how long its own body is.
-fn forget_empty_length<B>(response: &mut http::Response<B>) {
-    let is_empty = |length: &http::HeaderValue| length == "0";
-    if response.status() == StatusCode::NOT_MODIFIED
-        && response.headers().get(CONTENT_LENGTH).is_some_and(is_empty)
-    {
-        response.headers_mut().remove(CONTENT_LENGTH);
-    }
-}
-
 impl Exchange {
+    /// One that the front has handed over, and not taken back.
+    pub(crate) fn new(
+        context: &Arc<ChannelContext>,
+        client: &SharedClient,
+        key: ExchangeKey,
+        entry: &RequestEntry<'_>,
+        received_ns: u64,
+    ) -> Self {
+        let body = (entry.framing != Framing::None).then(|| {
+            Arc::new(RequestBody::new(
+                Arc::clone(client),
+                Arc::clone(&context.shared),
+                key,
+                entry,
+                context.timeouts.body,
+            ))
+        });
+        Self {
+            context: Arc::clone(context),
+            client: Arc::clone(client),
+            key,
+            facts: entry.facts,
+            sent: Mutex::default(),
+            received_ns,
+            body,
+            directives: Bytes::copy_from_slice(entry.directives),
+            transforms: transforms_of(entry.transforms),
+            deadline: deadline_of(&entry.limits, received_ns),
+            completed: false,
+        }
+    }
+
+    /// The request's body, for the handler.
+    pub(crate) fn request_body(&self) -> Body {
+        let body = self.body.as_ref();
+        body.map_or_else(Body::empty, |body| Body::delegated(Arc::clone(body)))
+    }
+
     /// When it must be over.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.deadline.map(|(at, _)| at)
@@ -480,3 +311,24 @@ impl Drop for Exchange {
 /// How long a connection that is being closed is listened to: by time, since any number of bytes is
 /// on its way where the line is fast.
 const LINGER: Duration = Duration::from_secs(30);
+
+/// The response transforms of an entry; its decoder has checked them.
+fn transforms_of(encoded: &[u8]) -> Option<Box<ResponseTransforms>> {
+    if encoded.is_empty() {
+        return None;
+    }
+    ResponseTransforms::decode(encoded).ok().map(Box::new)
+}
+
+/// The deadline by this process' clock.
+fn deadline_of(limits: &ExchangeLimits, now_ns: u64) -> Option<(Instant, StatusCode)> {
+    if limits.deadline_ns == ExchangeLimits::NONE.deadline_ns {
+        return None;
+    }
+    let left = Duration::from_nanos(limits.deadline_ns.saturating_sub(now_ns));
+    let status = StatusCode::from_u16(limits.timeout_status);
+    // A front that names a status that is none, or only begins a response, gets the usual one.
+    let status = status.ok().filter(|status| !status.is_informational());
+    let status = status.unwrap_or(StatusCode::GATEWAY_TIMEOUT);
+    Some((clock::now().checked_add(left)?, status))
+}

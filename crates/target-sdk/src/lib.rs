@@ -26,6 +26,7 @@
 #![forbid(unsafe_code)]
 
 mod application;
+mod begin;
 mod body;
 mod builder;
 mod channel;
@@ -34,13 +35,16 @@ mod clients;
 mod clock;
 mod error;
 mod exchange;
+mod handler;
+mod head_limits;
+mod hyper_upgrade;
 mod info;
 mod panics;
-mod readiness;
 mod relay;
 mod response;
 mod send_file;
 mod serve;
+mod stop;
 mod stream;
 mod upgrade;
 
@@ -49,14 +53,11 @@ pub use application::{Application, ByRequest};
 pub use application::{ByConnection, PerConnection, QueueClient};
 pub use body::Body;
 pub use builder::{Builder, QueueHandle, RequestQueue};
-pub use error::{BindError, BodyError};
+pub use error::{BindError, BodyError, BoxError};
 pub use info::{Arrival, RequestInfo, TlsInfo};
 pub use ostler_delegation::{QueueError, RequestQueueMode, Verbosity503};
 pub use send_file::SendFile;
 pub use serve::{Serve, serve};
-
-/// Any error of a service or of its bodies.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The README's examples are compiled with this crate's.
 #[cfg(doctest)]

@@ -18,10 +18,11 @@ use tokio::task::JoinSet;
 
 use crate::application::tell_axum;
 use crate::body::Body;
-use crate::channel::told;
-use crate::exchange::{Handler, ResponseBody, call};
+use crate::handler::{Handler, ResponseBody, call};
+use crate::head_limits::{LONGEST_HEAD, MOST_FIELDS};
 use crate::info::{RequestInfo, TlsInfo};
 use crate::response::{Either, bare};
+use crate::stop::told;
 
 /// Serves the connections that come over a control socket until the front is gone or, once told
 /// to stop, until those under way are finished.
@@ -35,7 +36,7 @@ where
     B: ResponseBody,
 {
     let control = std::os::fd::AsFd::as_fd(channel.control()).try_clone_to_owned()?;
-    let control = crate::readiness::readable(control)?;
+    let control = ostler_readiness::readable(control)?;
     let mut connections = JoinSet::new();
     loop {
         match channel.poll_connection() {
@@ -134,12 +135,6 @@ async fn serve_connection<S, B>(
         tracing::debug!(error, "a relayed connection ended");
     }
 }
-
-/// Heads are bound by the front: by size, and by number as it is configured. Here there is room for
-/// whatever it lets pass.
-const LONGEST_HEAD: usize = 3 * 1024 * 1024;
-/// As many as fit into 64 KiB.
-pub(crate) const MOST_FIELDS: usize = 16 * 1024;
 
 /// Whose a request is.
 #[derive(Debug, Clone)]

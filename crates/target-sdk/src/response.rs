@@ -17,9 +17,9 @@ use ostler_http1::{
     encode_response_head,
 };
 
-use crate::BoxError;
 use crate::body::is_disconnect;
 use crate::client::Client;
+use crate::error::BoxError;
 use crate::panics::{Panicked, contain};
 use crate::send_file::{FileBody, SendFile, has_shrunk};
 

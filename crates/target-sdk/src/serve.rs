@@ -11,15 +11,16 @@ use std::time::Duration;
 use ostler_delegation::accounts::user_name;
 use ostler_delegation::control::TargetMessage;
 use ostler_delegation::target::{Accepted, Greeting, TargetShared, accept};
+use ostler_readiness::readable;
 use ostler_shm::{ControlSocket, ReceiveError};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::application::Application;
 use crate::builder::RequestQueue;
-use crate::exchange::{Handler, ResponseBody};
-use crate::readiness::readable;
-use crate::{BoxError, channel, relay};
+use crate::error::BoxError;
+use crate::handler::{Handler, ResponseBody};
+use crate::{channel, relay};
 
 /// How long whoever connects may take to say what it wants.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);

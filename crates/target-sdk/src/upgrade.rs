@@ -11,14 +11,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http::StatusCode;
 use hyper::rt::{Read, ReadBufCursor, Write};
-use tokio::sync::oneshot;
 
 use crate::body::Body;
-use crate::exchange::{Exchange, Handler, ResponseBody, call};
-use crate::response::{Nothing, SharedClient, bare};
+use crate::exchange::Exchange;
+use crate::handler::{Handler, ResponseBody, call};
+use crate::hyper_upgrade::{answered_by_hyper, put};
+use crate::response::{SharedClient, bare};
 
 /// Answers a request that asks for an upgrade.
 pub(crate) async fn run<S, B>(
@@ -81,51 +82,6 @@ pub(crate) async fn run<S, B>(
         exchange.detach();
     }
 }
-
-/// A connection to be driven, where the head of its answer goes, and where the upgrade comes from once
-/// hyper has the request.
-type AnsweredByHyper = (
-    Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>,
-    oneshot::Sender<http::response::Parts>,
-    oneshot::Receiver<hyper::upgrade::OnUpgrade>,
-);
-
-/// Has hyper serve one request, and what it is answered with be told from outside.
-pub(crate) fn answered_by_hyper<I>(io: I) -> AnsweredByHyper
-where
-    I: Read + Write + Unpin + Send + 'static,
-{
-    let (upgrade_sender, upgrade_receiver) = oneshot::channel();
-    let (answer_sender, answer_receiver) = oneshot::channel::<http::response::Parts>();
-    // hyper may call a service more than once; it sees one head, so here it calls once.
-    let channels = std::sync::Mutex::new(Some((upgrade_sender, answer_receiver)));
-    let hyper_service =
-        hyper::service::service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
-            let channels = channels
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take();
-            let upgrade = hyper::upgrade::on(&mut request);
-            async move {
-                let Some((upgrades, answer)) = channels else {
-                    return Err(Refused);
-                };
-                upgrades.send(upgrade).map_err(|_| Refused)?;
-                let parts = answer.await.map_err(|_| Refused)?;
-                Ok(http::Response::from_parts(parts, Nothing))
-            }
-        });
-    let connection = hyper::server::conn::http1::Builder::new()
-        .max_headers(crate::relay::MOST_FIELDS)
-        .serve_connection(io, hyper_service)
-        .with_upgrades();
-    (Box::pin(connection), answer_sender, upgrade_receiver)
-}
-
-/// The exchange ended otherwise.
-#[derive(Debug, thiserror::Error)]
-#[error("the exchange ended")]
-struct Refused;
 
 /// The client's socket as hyper sees it: the head, then nothing until the protocol is switched.
 struct ClientIo {
@@ -200,10 +156,4 @@ impl Write for ClientIo {
     ) -> Poll<std::io::Result<usize>> {
         self.client.poll_send(cx, parts, true)
     }
-}
-
-fn put(from: &mut Bytes, buffer: &mut ReadBufCursor<'_>) {
-    let count = from.len().min(buffer.remaining());
-    buffer.put_slice(&from[..count]);
-    from.advance(count);
 }

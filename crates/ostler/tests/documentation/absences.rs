@@ -100,7 +100,7 @@ fn a_target_does_not_look_for_the_end_of_a_request_itself() {
         r"(?i)transfer.encoding|content.length",
         // Those of responses.
         &[
-            "target-sdk/src/exchange.rs",
+            "target-sdk/src/handler.rs",
             "target-sdk/src/response.rs",
             "target-sdk/src/send_file.rs",
             "target-sdk/src/stream/respond.rs",

@@ -9,12 +9,16 @@ use crate::repository::{files, pattern, root, shown, text};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("http1", &[]),
     ("shm", &[]),
+    ("readiness", &[]),
     ("config", &[]),
     ("delegation", &["http1", "shm"]),
-    ("target-sdk", &["delegation", "http1", "shm"]),
+    ("target-sdk", &["delegation", "http1", "readiness", "shm"]),
     ("target-c", &["target-sdk"]),
     ("model", &["config", "http1"]),
-    ("proxy", &["config", "delegation", "http1", "model", "shm"]),
+    (
+        "proxy",
+        &["config", "delegation", "http1", "model", "readiness", "shm"],
+    ),
     (
         "ostler",
         &[
@@ -23,6 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "http1",
             "model",
             "proxy",
+            "readiness",
             "shm",
             "target-sdk",
         ],

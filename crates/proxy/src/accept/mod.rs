@@ -12,6 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ostler_delegation::control::ConnectionFacts;
+use ostler_readiness::readable;
 use rustix::net::{SocketFlags, acceptfrom_with, getsockname};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -19,7 +20,6 @@ use tokio::io::unix::AsyncFd;
 use crate::connection_counts::Counted;
 use crate::endpoint::Endpoint;
 use crate::error_chain::Chain;
-use crate::readiness::readable;
 use crate::serve::Accepted;
 use crate::tls::ClientFacts;
 use crate::worker::Worker;

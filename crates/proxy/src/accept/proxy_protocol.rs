@@ -8,10 +8,9 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
+use ostler_readiness::readable;
 use rustix::net::RecvFlags;
 use tokio::io::Interest;
-
-use crate::readiness::readable;
 
 /// Whose connection it is, and where it was meant to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

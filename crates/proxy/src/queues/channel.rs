@@ -17,6 +17,7 @@ use ostler_delegation::front::{FrontChannel, SlotKey};
 use ostler_delegation::stream_entry::TargetEntry;
 use ostler_delegation::untaken::Untaken;
 use ostler_delegation::{OpenConnectionError, Stage};
+use ostler_readiness::readable;
 use ostler_shm::PushError;
 use tokio::io::unix::AsyncFd;
 
@@ -30,7 +31,6 @@ use crate::account::Account;
 use crate::client_socket::ClientSocket;
 use crate::descriptors::OnceAMinute;
 use crate::error_chain::Chain;
-use crate::readiness::readable;
 use crate::tls::TlsFacts;
 use streams::Streams;
 

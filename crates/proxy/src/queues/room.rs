@@ -4,11 +4,10 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::OwnedFd;
 
+use ostler_readiness::{readable, writable};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::task::AbortHandle;
-
-use crate::readiness::{readable, writable};
 
 /// What a channel is waited for.
 #[derive(Debug, Default)]

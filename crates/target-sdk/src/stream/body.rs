@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::time::Sleep;
 
-use super::{Read, Stream};
+use super::halves::{Read, Stream};
 use crate::error::BodyError;
 
 /// The body of a stream's request. The front sends as much more as has been read here.

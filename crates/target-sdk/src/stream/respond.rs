@@ -13,8 +13,8 @@ use ostler_delegation::target::HeadToSend;
 use ostler_http1::{RequestFacts, stated_length};
 use ostler_shm::PushError;
 
-use super::{NotPut, Stream};
-use crate::BoxError;
+use super::halves::{NotPut, Stream};
+use crate::error::BoxError;
 use crate::panics::contain;
 use crate::response::ResponseError;
 
@@ -81,22 +81,6 @@ where
         is_over = piece.is_last();
         sender.piece(piece).await?;
     }
-    Ok(())
-}
-
-/// Sends an interim response, if there is room for it now.
-pub(super) fn send_interim(stream: &Stream, status: StatusCode) -> Result<(), PushError> {
-    stream.shared.send_head(
-        stream.key,
-        &HeadToSend {
-            status: status.as_u16(),
-            length: None,
-            fields: &HeaderMap::new(),
-            data: &Bytes::new(),
-            is_last: false,
-        },
-    )?;
-    stream.shared.wake();
     Ok(())
 }
 

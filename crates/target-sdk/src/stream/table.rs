@@ -7,7 +7,7 @@ use ostler_delegation::entry::ExchangeKey;
 use ostler_delegation::stream_entry::BodyEntry;
 use tokio::task::AbortHandle;
 
-use super::Stream;
+use super::halves::Stream;
 
 /// Streams that are under way.
 #[derive(Debug, Default)]

@@ -10,18 +10,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http::StatusCode;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use ostler_delegation::target::HeadToSend;
 use ostler_delegation::{Disposition, Ending};
 
 use super::exchange::StreamExchange;
-use super::{NotPut, Read as StreamRead, Stream};
+use super::halves::{NotPut, Read as StreamRead, Stream};
 use crate::body::Body;
-use crate::exchange::{Handler, ResponseBody, call};
+use crate::handler::{Handler, ResponseBody, call};
+use crate::hyper_upgrade::{answered_by_hyper, put};
 use crate::response::{Either, bare};
-use crate::upgrade::answered_by_hyper;
 
 /// Answers a request that asks for an upgrade.
 pub(super) async fn run<S, B>(
@@ -224,10 +224,4 @@ impl Write for StreamIo {
         self.ended = true;
         Poll::Ready(pushed.map_err(|_| io::ErrorKind::BrokenPipe.into()))
     }
-}
-
-fn put(from: &mut Bytes, buffer: &mut ReadBufCursor<'_>) {
-    let count = from.len().min(buffer.remaining());
-    buffer.put_slice(&from[..count]);
-    from.advance(count);
 }

@@ -5,12 +5,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Weak;
 
 use ostler_delegation::runtime::RuntimeFolder;
+use ostler_readiness::readable;
 use ostler_shm::WatchedFolder;
 use tokio::io::unix::AsyncFd;
 
 use super::Queue;
 use crate::error_chain::Chain;
-use crate::readiness::readable;
 
 /// Tells the queue of each change in its folder, for as long as it is polled.
 pub(super) async fn watch(queue: Weak<Queue>) {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use ostler_delegation::ChannelError;
 use ostler_delegation::front::{FrontChannel, Opening};
+use ostler_readiness::readable;
 use ostler_shm::ControlSocket;
 use tokio::io::unix::AsyncFd;
 
@@ -15,7 +16,6 @@ use crate::error_chain::Chain;
 use crate::queues::channel::Channel;
 use crate::queues::instance::Presence;
 use crate::queues::relay::RelayTarget;
-use crate::readiness::readable;
 
 /// When an instance that did not open a channel is asked again: at every turn would be a spin.
 const RETRY: Duration = Duration::from_secs(1);
