@@ -46,11 +46,6 @@ impl From<BodyError> for Error {
 }
 
 impl Error {
-    /// The number that C knows it by: one of [`ErrorCode`](crate::abi::ErrorCode).
-    pub fn code(&self) -> i32 {
-        crate::abi::ErrorCode::of(self) as i32
-    }
-
     /// Whether the queue exists already, is missing, or may not be opened by this user.
     pub(crate) fn queue_error(&self) -> Option<&QueueError> {
         match self {

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::Bytes;
 use http::header::HeaderMap;
-use http::{Request, Response, StatusCode, request};
+use http::{Request, StatusCode, request};
 use hyper::upgrade::OnUpgrade;
 use ostler_target::{Body, RequestInfo, SendFile};
 use tokio::runtime::Handle;
@@ -16,8 +16,7 @@ use tokio::sync::oneshot;
 use crate::error::Error;
 use crate::events::{EventKind, Events};
 use crate::incoming::Incoming;
-use crate::outgoing::{Outgoing, ResponseBody, Room};
-use crate::switched;
+use crate::outgoing::{Outgoing, Room};
 
 /// The beginning of a response.
 #[derive(Debug, Default, Clone)]
@@ -42,7 +41,7 @@ pub struct Exchange {
     /// Wakes whoever reads.
     readable: OnceLock<Waker>,
     outgoing: Arc<Outgoing>,
-    answer: Mutex<Option<oneshot::Sender<Response<ResponseBody>>>>,
+    answer: Mutex<Option<oneshot::Sender<Answer>>>,
     upgrade: Mutex<Option<OnUpgrade>>,
     /// The library has let go of it.
     over: AtomicBool,
@@ -54,11 +53,29 @@ pub struct Exchange {
     name: OnceLock<u64>,
 }
 
-/// Where the answer to an exchange comes from.
-pub(crate) type Answer = oneshot::Receiver<Response<ResponseBody>>;
+/// How an exchange is answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) head: Head,
+    pub(crate) body: AnswerBody,
+}
+
+/// What follows the head of an answer.
+#[derive(Debug)]
+pub(crate) enum AnswerBody {
+    /// What the program gives; its length, where all of it is here.
+    Given(Option<u64>),
+    /// A file.
+    File(SendFile),
+    /// The connection, whose protocol is switched.
+    Switched(OnUpgrade),
+}
 
 impl Exchange {
-    pub(crate) fn new(request: Request<Body>, events: Arc<Events>) -> (Arc<Self>, Answer) {
+    pub(crate) fn new(
+        request: Request<Body>,
+        events: Arc<Events>,
+    ) -> (Arc<Self>, oneshot::Receiver<Answer>) {
         let (mut request, body) = request.into_parts();
         let upgrade = request.extensions.remove::<OnUpgrade>();
         let (answer, answered) = oneshot::channel();
@@ -164,11 +181,7 @@ impl Exchange {
             let text = format!("{} does not begin a response", head.status.as_u16());
             return Err(Error::Argument(text));
         }
-        self.answer(
-            head,
-            ResponseBody::new(Arc::clone(&self.outgoing), None),
-            None,
-        )
+        self.answer(head, AnswerBody::Given(None))
     }
 
     /// Gives the whole response.
@@ -185,8 +198,7 @@ impl Exchange {
         let length = body.len() as u64;
         self.outgoing.push(body)?;
         self.outgoing.end(None)?;
-        let body = ResponseBody::new(Arc::clone(&self.outgoing), Some(length));
-        answer_with(answer, head, body, None)
+        answer_with(answer, head, AnswerBody::Given(Some(length)))
     }
 
     /// Gives a response whose body is a file.
@@ -213,8 +225,7 @@ impl Exchange {
         };
         let answer = self.take_answer()?;
         self.outgoing.end(None)?;
-        let body = ResponseBody::new(Arc::clone(&self.outgoing), None);
-        answer_with(answer, head, body, Some(file))
+        answer_with(answer, head, AnswerBody::File(file))
     }
 
     /// Gives as many bytes of the response as there is room for, and says how many.
@@ -294,23 +305,19 @@ impl Exchange {
         lock(&self.incoming)
     }
 
-    fn switch(self: &Arc<Self>, head: Head) -> Result<(), Error> {
+    fn switch(&self, head: Head) -> Result<(), Error> {
         let Some(upgrade) = lock(&self.upgrade).take() else {
             return Err(Error::State("the request asks for no other protocol"));
         };
         lock(&self.incoming).expect_stream();
-        let nothing = Arc::<Outgoing>::default();
-        nothing.end(None)?;
-        self.answer(head, ResponseBody::new(nothing, Some(0)), None)?;
-        self.runtime.spawn(switched::run(Arc::clone(self), upgrade));
-        Ok(())
+        self.answer(head, AnswerBody::Switched(upgrade))
     }
 
-    fn answer(&self, head: Head, body: ResponseBody, file: Option<SendFile>) -> Result<(), Error> {
-        answer_with(self.take_answer()?, head, body, file)
+    fn answer(&self, head: Head, body: AnswerBody) -> Result<(), Error> {
+        answer_with(self.take_answer()?, head, body)
     }
 
-    fn take_answer(&self) -> Result<oneshot::Sender<Response<ResponseBody>>, Error> {
+    fn take_answer(&self) -> Result<oneshot::Sender<Answer>, Error> {
         if self.over.load(Ordering::Acquire) {
             return Err(Error::Gone);
         }
@@ -328,19 +335,9 @@ impl Exchange {
     }
 }
 
-fn answer_with(
-    answer: oneshot::Sender<Response<ResponseBody>>,
-    head: Head,
-    body: ResponseBody,
-    file: Option<SendFile>,
-) -> Result<(), Error> {
-    let mut response = Response::new(body);
-    *response.status_mut() = head.status;
-    *response.headers_mut() = head.fields;
-    if let Some(file) = file {
-        response.extensions_mut().insert(file);
-    }
-    answer.send(response).map_err(|_unsent| Error::Gone)
+fn answer_with(answer: oneshot::Sender<Answer>, head: Head, body: AnswerBody) -> Result<(), Error> {
+    let given = answer.send(Answer { head, body });
+    given.map_err(|_ungiven| Error::Gone)
 }
 
 /// Tells the program that it can read.

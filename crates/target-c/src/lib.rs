@@ -15,6 +15,7 @@ mod exchange;
 mod incoming;
 mod outgoing;
 mod queue;
+mod response_body;
 mod service;
 mod signals;
 mod switched;

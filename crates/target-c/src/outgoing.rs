@@ -2,18 +2,15 @@
 //! sends them as the client takes them.
 
 use std::collections::VecDeque;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http_body::{Frame, SizeHint};
+use http_body::Frame;
 use ostler_target::BoxError;
 
 use crate::error::Error;
-use crate::events::EventKind;
-use crate::exchange::Exchange;
 
 /// Most bytes that wait here for the client; a program that has more waits, too.
 const MOST: usize = 256 * 1024;
@@ -23,7 +20,7 @@ const MOST: usize = 256 * 1024;
 pub enum Room {
     /// There is.
     Left,
-    /// There is none: [`EventKind::Writable`] says when there is.
+    /// There is none: [`EventKind::Writable`](crate::EventKind::Writable) says when there is.
     None,
 }
 
@@ -57,6 +54,14 @@ enum End {
 }
 
 impl Outgoing {
+    /// One that has ended, with nothing.
+    pub(crate) fn ended() -> Self {
+        Self(Mutex::new(State {
+            end: End::Ended(None),
+            ..State::default()
+        }))
+    }
+
     /// Takes as much of these bytes as there is room for.
     pub(crate) fn write(&self, bytes: &[u8]) -> Result<usize, Error> {
         let mut state = self.open()?;
@@ -112,11 +117,12 @@ impl Outgoing {
         whole
     }
 
-    /// The next piece, or what ends them.
+    /// The next piece, or what ends them. `tell_room` is called where there is room again of which the program
+    /// is to be told.
     pub(crate) fn poll_next(
         &self,
         cx: &Context<'_>,
-        exchange: Option<&Arc<Exchange>>,
+        tell_room: impl FnOnce(),
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let mut state = self.lock();
         if let End::Cancelled = state.end {
@@ -129,8 +135,8 @@ impl Outgoing {
             let tell = state.owes_room && state.waiting <= MOST / 2;
             state.owes_room &= !tell;
             drop(state);
-            if tell && let Some(exchange) = exchange {
-                exchange.tell(EventKind::Writable);
+            if tell {
+                tell_room();
             }
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
@@ -144,7 +150,7 @@ impl Outgoing {
         }
     }
 
-    fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         let state = self.lock();
         state.pieces.is_empty() && matches!(state.end, End::Ended(None))
     }
@@ -174,75 +180,5 @@ impl State {
         if let Some(taker) = self.taker.take() {
             taker.wake();
         }
-    }
-}
-
-/// The end of an exchange: whoever holds this as the exchange ends tells the program.
-#[derive(Debug)]
-pub(crate) struct Ending(Option<Arc<Exchange>>);
-
-impl Ending {
-    pub(crate) fn of(exchange: &Arc<Exchange>) -> Self {
-        Self(Some(Arc::clone(exchange)))
-    }
-
-    /// The exchange goes on otherwise.
-    pub(crate) fn revoke(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        if let Some(exchange) = &self.0 {
-            exchange.end();
-        }
-    }
-}
-
-/// The body of a program's response.
-#[derive(Debug)]
-pub(crate) struct ResponseBody {
-    outgoing: Arc<Outgoing>,
-    /// What is stated where it is known: the whole of it is here.
-    length: Option<u64>,
-    ending: Option<Ending>,
-}
-
-impl ResponseBody {
-    pub(crate) fn new(outgoing: Arc<Outgoing>, length: Option<u64>) -> Self {
-        Self {
-            outgoing,
-            length,
-            ending: None,
-        }
-    }
-
-    /// The same; when it is dropped, the exchange is over.
-    pub(crate) fn ends(mut self, ending: Ending) -> Self {
-        self.ending = Some(ending);
-        self
-    }
-}
-
-impl http_body::Body for ResponseBody {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let exchange = self.ending.as_ref().and_then(|ending| ending.0.as_ref());
-        self.outgoing.poll_next(cx, exchange)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.outgoing.is_over()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.length
-            .map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

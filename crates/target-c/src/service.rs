@@ -4,13 +4,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use ostler_target::{Body, BoxError};
 use tower_service::Service;
 
 use crate::events::Events;
-use crate::exchange::Exchange;
-use crate::outgoing::{Ending, ResponseBody};
+use crate::exchange::{Answer, AnswerBody, Exchange};
+use crate::response_body::{Ending, ResponseBody};
+use crate::switched;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Exchanges(pub(crate) Arc<Events>);
@@ -30,15 +31,33 @@ impl Service<Request<Body>> for Exchanges {
             let (exchange, answer) = Exchange::new(request, Arc::clone(&events));
             // Dropped with this future when the client goes.
             let ending = Ending::of(&exchange);
-            events.request(exchange);
-            let response = answer
+            events.request(Arc::clone(&exchange));
+            let answer = answer
                 .await
                 .map_err(|_cancelled| "the application has cancelled the exchange")?;
-            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                ending.revoke();
-                return Ok(response);
-            }
-            Ok(response.map(|body| body.ends(ending)))
+            Ok(response(&exchange, answer, ending))
         })
     }
+}
+
+/// The response that an answer is.
+fn response(exchange: &Arc<Exchange>, answer: Answer, ending: Ending) -> Response<ResponseBody> {
+    let Answer { head, body } = answer;
+    let given = |length| ResponseBody::new(Arc::clone(exchange.outgoing()), length);
+    let (body, file) = match body {
+        AnswerBody::Given(length) => (given(length).ends(ending), None),
+        AnswerBody::File(file) => (given(None).ends(ending), Some(file)),
+        AnswerBody::Switched(upgrade) => {
+            ending.revoke();
+            tokio::spawn(switched::run(Arc::clone(exchange), upgrade));
+            (ResponseBody::empty(), None)
+        }
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = head.status;
+    *response.headers_mut() = head.fields;
+    if let Some(file) = file {
+        response.extensions_mut().insert(file);
+    }
+    response
 }

@@ -7,8 +7,9 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt as _;
 
+use crate::events::EventKind;
 use crate::exchange::Exchange;
-use crate::outgoing::Ending;
+use crate::response_body::Ending;
 
 /// Waits for the switch, then writes what the program gives until it ends that, or the client is gone.
 pub(crate) async fn run(exchange: Arc<Exchange>, upgrade: OnUpgrade) {
@@ -20,7 +21,11 @@ pub(crate) async fn run(exchange: Arc<Exchange>, upgrade: OnUpgrade) {
     let (reader, mut writer) = tokio::io::split(TokioIo::new(upgraded));
     exchange.incoming().switched(Some(reader));
     loop {
-        let next = poll_fn(|cx| exchange.outgoing().poll_next(cx, Some(&exchange))).await;
+        let next = poll_fn(|cx| {
+            let tell_room = || exchange.tell(EventKind::Writable);
+            exchange.outgoing().poll_next(cx, tell_room)
+        })
+        .await;
         let piece = match next {
             Some(Ok(frame)) => frame.into_data(),
             // Ended: what the client still sends can be read.

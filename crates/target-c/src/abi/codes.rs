@@ -41,8 +41,15 @@ pub enum ErrorCode {
     Fault = -13,
 }
 
+impl Error {
+    /// The number that C knows it by: one of [`ErrorCode`].
+    pub fn code(&self) -> i32 {
+        ErrorCode::of(self) as i32
+    }
+}
+
 impl ErrorCode {
-    pub(crate) fn of(error: &Error) -> Self {
+    fn of(error: &Error) -> Self {
         match error {
             Error::Handle(_) => Self::Handle,
             Error::Argument(_) => Self::Argument,

@@ -4,7 +4,7 @@ use std::ffi::c_void;
 
 use crate::abi::codes::ErrorCode;
 use crate::abi::handles;
-use crate::abi::request::HeldExchange;
+use crate::abi::held_exchange::HeldExchange;
 use crate::events::{Event, EventKind};
 
 /// A request that has come; see `ostler_queue_take`.

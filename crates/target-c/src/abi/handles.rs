@@ -5,8 +5,8 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::abi::queue::OpenQueue;
-use crate::abi::request::HeldExchange;
+use crate::abi::held_exchange::HeldExchange;
+use crate::abi::open_queue::OpenQueue;
 use crate::error::Error;
 
 /// What a handle can stand for.

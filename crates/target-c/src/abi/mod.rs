@@ -12,7 +12,9 @@
 mod codes;
 mod event;
 mod handles;
+mod held_exchange;
 mod memory;
+mod open_queue;
 mod queue;
 mod request;
 mod response;

@@ -3,17 +3,18 @@
 use std::ffi::{c_char, c_void};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::ptr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ostler_target::{Builder, RequestQueue, RequestQueueMode, Verbosity503};
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::abi::codes::guard_small;
 use crate::abi::event::EventRecord;
+use crate::abi::open_queue::OpenQueue;
 use crate::abi::{handles, memory};
 use crate::error::Error;
-use crate::queue::{Notice, Queue};
+use crate::queue::Queue;
 
 /// An open request queue; see `ostler_queue_open`.
 pub type QueueHandle = u64;
@@ -105,52 +106,6 @@ impl QueueOptions {
     };
 }
 
-/// A queue that a program has open.
-#[derive(Debug)]
-pub(super) struct OpenQueue {
-    queue: Queue,
-    /// Readable while there are events.
-    descriptor: OnceLock<OwnedFd>,
-}
-
-impl OpenQueue {
-    /// The next event that the program is to be told.
-    fn take(&self, handle: u64) -> Option<EventRecord> {
-        loop {
-            let event = self.queue.take()?;
-            if let Some(record) = EventRecord::of(&event, handle) {
-                return Some(record);
-            }
-        }
-    }
-
-    /// Has it served by a thread of the library's, the first time.
-    fn descriptor(&self) -> Result<&OwnedFd, Error> {
-        if let Some(descriptor) = self.descriptor.get() {
-            return Ok(descriptor);
-        }
-        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
-        let descriptor = eventfd(0, flags).map_err(std::io::Error::from)?;
-        let raised = descriptor.try_clone()?;
-        self.queue.serve_on_a_thread(Box::new(Raised(raised)))?;
-        Ok(self.descriptor.get_or_init(|| descriptor))
-    }
-}
-
-/// An eventfd whose count is 1 while there are events.
-struct Raised(OwnedFd);
-
-impl Notice for Raised {
-    fn raise(&self) {
-        // Full it can only be of what was raised before.
-        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
-    }
-
-    fn lower(&self) {
-        let _ = rustix::io::read(&self.0, &mut [0u8; 8]);
-    }
-}
-
 /// Opens a request queue, and gives its handle. It is served from `ostler_queue_descriptor` or
 /// `ostler_queue_run` on; until then requests wait in the fronts. A process that forks opens its queues after
 /// that.
@@ -170,10 +125,7 @@ pub unsafe extern "C" fn ostler_queue_open(
         // SAFETY: the caller's promise.
         let builder = unsafe { builder(options) }?;
         let open = Queue::open(builder)?;
-        let handle = handles::hold_queue(Arc::new(OpenQueue {
-            queue: open,
-            descriptor: OnceLock::new(),
-        }));
+        let handle = handles::hold_queue(Arc::new(OpenQueue::new(open)));
         // SAFETY: the caller's promise.
         let given = unsafe { memory::give(queue, handle, "the place for the queue") };
         if given.is_err() {
@@ -341,7 +293,7 @@ pub unsafe extern "C" fn ostler_queue_wait(
         let limit = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
         let begun = now();
         loop {
-            if let Some(record) = open.take(queue) {
+            if let Some(record) = next_event(&open.queue, queue) {
                 // SAFETY: the caller's promise.
                 unsafe { memory::give(event, record, "the place for the event") }?;
                 return Ok(1);
@@ -431,4 +383,14 @@ pub extern "C" fn ostler_queue_close(queue: QueueHandle) -> i32 {
         }
         Ok(0)
     })
+}
+
+/// The next event that the program is to be told.
+fn next_event(queue: &Queue, handle: QueueHandle) -> Option<EventRecord> {
+    loop {
+        let event = queue.take()?;
+        if let Some(record) = EventRecord::of(&event, handle) {
+            return Some(record);
+        }
+    }
 }

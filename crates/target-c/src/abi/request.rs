@@ -2,13 +2,13 @@
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr;
-use std::sync::{Arc, OnceLock};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
-use ostler_target::{Arrival, RequestInfo, TlsInfo};
+use http::{HeaderMap, Version, header};
+use ostler_target::{Arrival, RequestInfo};
 
 use crate::abi::codes::{guard, guard_small};
 use crate::abi::event::ExchangeHandle;
+use crate::abi::held_exchange::{Fields, View};
 use crate::abi::memory::Field;
 use crate::abi::{handles, memory};
 use crate::error::Error;
@@ -68,116 +68,36 @@ pub struct RequestRecord {
     pub received_ns: u64,
 }
 
-/// An exchange that a program holds, and the memory that it was given pointers to.
-#[derive(Debug)]
-pub(super) struct HeldExchange {
-    pub(super) exchange: Arc<Exchange>,
-    /// Its queue's handle.
-    pub(super) queue: u64,
-    request: OnceLock<View>,
-    trailers: OnceLock<(HeaderMap, Fields)>,
-}
-
-impl HeldExchange {
-    pub(super) fn new(exchange: &Arc<Exchange>, queue: u64) -> Arc<Self> {
-        Arc::new(Self {
-            exchange: Arc::clone(exchange),
-            queue,
-            request: OnceLock::new(),
-            trailers: OnceLock::new(),
-        })
+fn record(view: &View, exchange: &Exchange) -> RequestRecord {
+    let info = exchange.info();
+    let pointer = |text: &Option<CString>| text.as_deref().map_or(ptr::null(), CStr::as_ptr);
+    let time = |of: fn(&RequestInfo) -> u64| info.map_or(0, of);
+    let way = match info.map(RequestInfo::arrival) {
+        Some(Arrival::Delegated) => Way::Delegated,
+        Some(Arrival::Streamed) => Way::Streamed,
+        _ => Way::Relayed,
+    };
+    RequestRecord {
+        size: size_of::<RequestRecord>(),
+        method: view.method.as_ptr(),
+        target: view.target.as_ptr(),
+        fields: view.fields.0.as_ptr(),
+        field_count: view.fields.0.len(),
+        client_address: pointer(&view.client),
+        local_address: pointer(&view.local),
+        server_name: pointer(&view.server_name),
+        tls_version: info
+            .and_then(RequestInfo::tls)
+            .map_or(0, |tls| tls.version().into()),
+        http_version: version(exchange.request().version),
+        way: way as u32,
+        wants_upgrade: exchange.wants_upgrade().into(),
+        content_length: content_length(&exchange.request().headers),
+        connection_started_ns: time(RequestInfo::connection_started_ns),
+        head_received_ns: time(RequestInfo::head_received_ns),
+        queued_ns: time(RequestInfo::queued_ns),
+        received_ns: time(RequestInfo::received_ns),
     }
-
-    /// It is closed: the program hears no more of it.
-    pub(super) fn close(&self) {
-        self.exchange.close();
-    }
-}
-
-/// Fields that point into a map that lives as long as they do.
-#[derive(Debug)]
-struct Fields(Vec<Field>);
-
-// SAFETY: they point to bytes that nobody changes, and whoever holds these holds the bytes too.
-unsafe impl Send for Fields {}
-// SAFETY: as above.
-unsafe impl Sync for Fields {}
-
-impl Fields {
-    fn of(map: &HeaderMap) -> Self {
-        let field = |(name, value): (&HeaderName, &HeaderValue)| Field {
-            name: name.as_str().as_ptr().cast(),
-            name_length: name.as_str().len(),
-            value: value.as_bytes().as_ptr().cast(),
-            value_length: value.len(),
-        };
-        Self(map.iter().map(field).collect())
-    }
-}
-
-/// Texts that a request's record points to, beside those that the exchange has.
-#[derive(Debug)]
-struct View {
-    method: CString,
-    target: CString,
-    client: Option<CString>,
-    local: Option<CString>,
-    server_name: Option<CString>,
-    fields: Fields,
-}
-
-impl View {
-    fn of(exchange: &Exchange) -> Self {
-        let info = exchange.info();
-        let address =
-            |address: Option<std::net::SocketAddr>| address.map(|it| text(it.to_string()));
-        let tls = info.and_then(RequestInfo::tls);
-        Self {
-            method: text(exchange.request().method.as_str()),
-            target: text(exchange.target()),
-            client: address(info.and_then(RequestInfo::client_address)),
-            local: address(info.and_then(RequestInfo::local_address)),
-            server_name: tls.and_then(TlsInfo::server_name).map(text),
-            fields: Fields::of(&exchange.request().headers),
-        }
-    }
-
-    fn record(&self, exchange: &Exchange) -> RequestRecord {
-        let info = exchange.info();
-        let pointer = |text: &Option<CString>| text.as_deref().map_or(ptr::null(), CStr::as_ptr);
-        let time = |of: fn(&RequestInfo) -> u64| info.map_or(0, of);
-        let way = match info.map(RequestInfo::arrival) {
-            Some(Arrival::Delegated) => Way::Delegated,
-            Some(Arrival::Streamed) => Way::Streamed,
-            _ => Way::Relayed,
-        };
-        RequestRecord {
-            size: size_of::<RequestRecord>(),
-            method: self.method.as_ptr(),
-            target: self.target.as_ptr(),
-            fields: self.fields.0.as_ptr(),
-            field_count: self.fields.0.len(),
-            client_address: pointer(&self.client),
-            local_address: pointer(&self.local),
-            server_name: pointer(&self.server_name),
-            tls_version: info
-                .and_then(RequestInfo::tls)
-                .map_or(0, |tls| tls.version().into()),
-            http_version: version(exchange.request().version),
-            way: way as u32,
-            wants_upgrade: exchange.wants_upgrade().into(),
-            content_length: content_length(&exchange.request().headers),
-            connection_started_ns: time(RequestInfo::connection_started_ns),
-            head_received_ns: time(RequestInfo::head_received_ns),
-            queued_ns: time(RequestInfo::queued_ns),
-            received_ns: time(RequestInfo::received_ns),
-        }
-    }
-}
-
-/// What HTTP allows in these texts has no zero in it.
-fn text(text: impl Into<Vec<u8>>) -> CString {
-    CString::new(text).unwrap_or_default()
 }
 
 fn version(version: Version) -> u32 {
@@ -213,7 +133,7 @@ pub unsafe extern "C" fn ostler_exchange_request(
     guard_small(|| {
         let held = handles::exchange(exchange)?;
         let view = held.request.get_or_init(|| View::of(&held.exchange));
-        let record = view.record(&held.exchange);
+        let record = record(view, &held.exchange);
         // SAFETY: the caller's promise; every field is a number or a pointer.
         unsafe { memory::give_sized(request, &record, "the request") }?;
         Ok(0)
