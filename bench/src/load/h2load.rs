@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::{Latency, Load, LoadResult, output_of};
+use super::client::{Latency, Load, LoadResult, output_of};
 
 pub(super) fn run(load: &Load, url: &str) -> anyhow::Result<LoadResult> {
     let folder = tempfile::tempdir()?;
