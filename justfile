@@ -101,6 +101,7 @@ demo:
 clients *ARGS:
     tests/clients/run {{ ARGS }}
 
-# Which module imports which, floor by floor; `--write` makes the drawing in docs/architecture.md anew.
+# Which module imports which, floor by floor: of all crates, or of the one that is named. `--write` makes the drawing
+# in docs/architecture.md anew.
 floors *ARGS:
     cargo run --quiet --package ostler-floors -- {{ ARGS }}

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use crate::{House, drawing, root, table};
+use crate::house::{House, root};
+use crate::{drawing, table};
 
 /// What stands before the drawing in the page, and behind it.
 const AROUND: (&str, &str) = ("<!-- just floors --write -->\n```text\n", "```\n");

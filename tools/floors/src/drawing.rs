@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use crate::House;
+use crate::house::House;
 use crate::table::Crate;
 
 /// Columns that a module's name takes.

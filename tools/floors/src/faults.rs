@@ -14,7 +14,7 @@ pub fn faults(floors: &Crate, modules: &Modules, arrows: &Arrows) -> Vec<String>
         if !floors.may_stand(&circle) {
             found.push(format!(
                 "{}: {} import each other in a circle",
-                floors.name,
+                floors.name(),
                 circle.join(", ")
             ));
         }
@@ -26,10 +26,10 @@ fn without_floor(floors: &Crate, modules: &Modules) -> Vec<String> {
     let tops = modules.iter().map(|(name, _)| name);
     let tops = tops.filter(|name| !name.is_empty() && !name.contains("::"));
     let homeless = tops.filter(|name| floors.place_of(name).is_none());
-    let homeless = homeless.map(|name| format!("{}: {name} stands on no floor", floors.name));
+    let homeless = homeless.map(|name| format!("{}: {name} stands on no floor", floors.name()));
     let named = floors.floors.iter().flat_map(|floor| floor.modules);
     let missing = named.filter(|name| !modules.contains(name));
-    let missing = missing.map(|name| format!("{}: there is no module {name}", floors.name));
+    let missing = missing.map(|name| format!("{}: there is no module {name}", floors.name()));
     homeless.chain(missing).collect()
 }
 
@@ -46,7 +46,7 @@ fn arrows_up(floors: &Crate, arrows: &Arrows) -> Vec<String> {
         let to = if to.is_empty() { "the root" } else { to };
         format!(
             "{}: {from} imports {to}, which stands above it",
-            floors.name
+            floors.name()
         )
     })
     .collect()

@@ -3,8 +3,8 @@
 /// A crate's floors.
 #[derive(Debug)]
 pub struct Crate {
-    /// Its folder below `crates/`.
-    pub name: &'static str,
+    /// Its folder.
+    pub folder: &'static str,
     /// From top to bottom.
     pub floors: &'static [Floor],
     /// Circles that may stand, with the reason.
@@ -30,6 +30,12 @@ pub struct Standing {
 }
 
 impl Crate {
+    /// What it is called for short.
+    pub fn name(&self) -> &'static str {
+        let (_, last) = self.folder.rsplit_once('/').unwrap_or(("", self.folder));
+        last
+    }
+
     /// The module of the table that another one is, or lies in, and its floor, counted from the top.
     pub fn place_of(&self, module: &str) -> Option<(&'static str, usize)> {
         let floors = self.floors.iter().enumerate();
@@ -50,11 +56,26 @@ impl Crate {
     }
 }
 
-/// Every crate below `crates/`, those that the others use first.
-pub const CRATES: &[Crate] = &[HTTP1, SHM, DELEGATION, PROXY, OSTLER];
+/// Every crate of the workspace, those that the others use first.
+pub const CRATES: &[Crate] = &[
+    HTTP1,
+    SHM,
+    READINESS,
+    DELEGATION,
+    TARGET_SDK,
+    TARGET_C,
+    CONFIG,
+    MODEL,
+    PROXY,
+    TEST_SUPPORT,
+    OSTLER,
+    BENCH,
+    INSTRUCTIONS,
+    FLOORS,
+];
 
 const HTTP1: Crate = Crate {
-    name: "http1",
+    folder: "crates/http1",
     floors: &[
         Floor {
             title: "what a route does to responses; bodies",
@@ -73,7 +94,7 @@ const HTTP1: Crate = Crate {
 };
 
 const SHM: Crate = Crate {
-    name: "shm",
+    folder: "crates/shm",
     floors: &[
         Floor {
             title: "rings and wake-ups",
@@ -108,8 +129,14 @@ const SHM: Crate = Crate {
     }],
 };
 
+const READINESS: Crate = Crate {
+    folder: "crates/readiness",
+    floors: &[],
+    standing: &[],
+};
+
 const DELEGATION: Crate = Crate {
-    name: "delegation",
+    folder: "crates/delegation",
     floors: &[
         Floor {
             title: "the two ends of a channel",
@@ -164,9 +191,226 @@ const DELEGATION: Crate = Crate {
     ],
 };
 
+const TARGET_SDK: Crate = Crate {
+    folder: "crates/target-sdk",
+    floors: &[
+        Floor {
+            title: "serving a queue",
+            modules: &["serve"],
+        },
+        Floor {
+            title: "serving one front, on each of the two ways to it",
+            modules: &["channel", "relay"],
+        },
+        Floor {
+            title: "exchanges",
+            modules: &["begin", "upgrade", "exchange", "stream"],
+        },
+        Floor {
+            title: "the application, and opening its queue",
+            modules: &["application", "handler", "builder", "hyper_upgrade"],
+        },
+        Floor {
+            title: "what a handler is given and gives",
+            modules: &["response", "send_file", "body"],
+        },
+        Floor {
+            title: "a stream's two halves",
+            modules: &["stream::body", "stream::halves"],
+        },
+        Floor {
+            title: "clients' sockets",
+            modules: &["clients", "client"],
+        },
+        Floor {
+            title: "what needs nothing else of the crate's",
+            modules: &["info", "error", "panics", "clock", "stop", "head_limits"],
+        },
+    ],
+    standing: &[],
+};
+
+const TARGET_C: Crate = Crate {
+    folder: "crates/target-c",
+    floors: &[
+        Floor {
+            title: "what C calls",
+            modules: &["abi"],
+        },
+        Floor {
+            title: "what its handles stand for",
+            modules: &[
+                "abi::event",
+                "abi::handles",
+                "abi::open_queue",
+                "abi::held_exchange",
+            ],
+        },
+        Floor {
+            title: "a queue, and the service that the Rust library calls",
+            modules: &["queue", "service", "switched", "response_body"],
+        },
+        Floor {
+            title: "an exchange, and what is told of it",
+            modules: &["exchange", "events"],
+        },
+        Floor {
+            title: "the bytes of its two directions",
+            modules: &["incoming", "outgoing"],
+        },
+        Floor {
+            title: "what needs nothing else of the crate's",
+            modules: &["error", "signals", "abi::codes", "abi::memory"],
+        },
+    ],
+    standing: &[Standing {
+        modules: &["events", "exchange"],
+        reason: "an exchange tells events, and an event says which exchange it is about",
+    }],
+};
+
+const TEST_SUPPORT: Crate = Crate {
+    folder: "crates/test-support",
+    floors: &[
+        Floor {
+            title: "all of it, moved by a test",
+            modules: &["harness"],
+        },
+        Floor {
+            title: "the ends that a test holds",
+            modules: &["destination", "target"],
+        },
+        Floor {
+            title: "what an end has received",
+            modules: &["end"],
+        },
+    ],
+    standing: &[],
+};
+
+const CONFIG: Crate = Crate {
+    folder: "crates/config",
+    floors: &[
+        Floor {
+            title: "a configuration, read or written back; pages about its keys",
+            modules: &["load", "validate", "not_yet", "reference", "json_schema"],
+        },
+        Floor {
+            title: "what its sections say",
+            modules: &["settings", "route", "cluster", "policies"],
+        },
+        Floor {
+            title: "what all of these read with",
+            modules: &["reader", "metadata", "route_validator"],
+        },
+        Floor {
+            title: "keys and values",
+            modules: &[
+                "keys",
+                "leaf",
+                "policy_kind",
+                "host_name",
+                "socket_address",
+                "nearest",
+            ],
+        },
+        Floor {
+            title: "the tree, and the types that it is read into",
+            modules: &["tree", "json", "schema"],
+        },
+        Floor {
+            title: "what is found, and where",
+            modules: &["error", "diagnostics"],
+        },
+        Floor {
+            title: "how the names of keys compare",
+            modules: &["tree::key"],
+        },
+    ],
+    standing: &[Standing {
+        modules: &["keys", "keys::values"],
+        reason: "an object has keys, which have values, some of which are objects",
+    }],
+};
+
+const MODEL: Crate = Crate {
+    folder: "crates/model",
+    floors: &[
+        Floor {
+            title: "where configurations come from",
+            modules: &["provider"],
+        },
+        Floor {
+            title: "the configuration in force",
+            modules: &["proxy_model"],
+        },
+        Floor {
+            title: "what is looked at of it from outside",
+            modules: &[
+                "health::schedule",
+                "route::unmet",
+                "route::validate",
+                "cluster::resolve",
+            ],
+        },
+        Floor {
+            title: "the whole of it, and what it may name",
+            modules: &["snapshot", "registry", "error"],
+        },
+        Floor {
+            title: "routes",
+            modules: &["route::table", "route::model"],
+        },
+        Floor {
+            title: "what routes and clusters have",
+            modules: &[
+                "transforms",
+                "policies",
+                "load_balancing",
+                "session_affinity",
+                "health",
+                "cluster",
+            ],
+        },
+        Floor {
+            title: "destinations",
+            modules: &["destination"],
+        },
+        Floor {
+            title: "what requests are matched by",
+            modules: &["route", "transforms::path"],
+        },
+        Floor {
+            title: "what needs nothing else of the crate's",
+            modules: &[
+                "equality",
+                "ordinal",
+                "random",
+                "health::failure_history",
+                "health::reactivation",
+                "session_affinity::hash",
+                "route::escape",
+                "route::request_view",
+                "route::error",
+            ],
+        },
+    ],
+    standing: &[Standing {
+        modules: &[
+            "cluster::destinations",
+            "cluster::model",
+            "cluster::state",
+            "health::active",
+            "health::passive",
+            "load_balancing::policy",
+        ],
+        reason: "a cluster has policies, and they are asked about a cluster, as YARP's are",
+    }],
+};
+
 /// The data path; drawn in `docs/architecture.md`.
 pub const PROXY: Crate = Crate {
-    name: "proxy",
+    folder: "crates/proxy",
     floors: &[
         Floor {
             title: "a front, from its start to its end",
@@ -261,7 +505,6 @@ pub const PROXY: Crate = Crate {
                 "error_chain",
                 "descriptors",
                 "heartbeats",
-                "readiness",
                 "linger",
                 "runtime_thread",
                 "support",
@@ -331,7 +574,7 @@ pub const PROXY: Crate = Crate {
 };
 
 const OSTLER: Crate = Crate {
-    name: "ostler",
+    folder: "crates/ostler",
     floors: &[
         Floor {
             title: "commands",
@@ -372,9 +615,60 @@ const OSTLER: Crate = Crate {
                 "access_log",
                 "logging",
                 "exit",
-                "readiness",
                 "service_manager",
             ],
+        },
+    ],
+    standing: &[],
+};
+
+const BENCH: Crate = Crate {
+    folder: "bench",
+    floors: &[
+        Floor {
+            title: "what is measured, and how it is shown",
+            modules: &["report", "plot", "measure", "trace", "reload", "machine"],
+        },
+        Floor {
+            title: "who is measured, and by what load",
+            modules: &["servers", "load", "ask"],
+        },
+        Floor {
+            title: "what these need",
+            modules: &["cpu", "certificate", "protocol"],
+        },
+    ],
+    standing: &[],
+};
+
+const INSTRUCTIONS: Crate = Crate {
+    folder: "bench/instructions",
+    floors: &[Floor {
+        title: "counting, and what is counted",
+        modules: &["counts", "valgrind", "workloads"],
+    }],
+    standing: &[],
+};
+
+/// This tool itself.
+const FLOORS: Crate = Crate {
+    folder: "tools/floors",
+    floors: &[
+        Floor {
+            title: "what people read",
+            modules: &["architecture", "drawing"],
+        },
+        Floor {
+            title: "a crate against its floors",
+            modules: &["house", "faults"],
+        },
+        Floor {
+            title: "a crate's sources",
+            modules: &["arrows"],
+        },
+        Floor {
+            title: "what both are made of",
+            modules: &["modules", "scope", "table"],
         },
     ],
     standing: &[],

@@ -1,5 +1,8 @@
 //! Imports go down in every crate, and the architecture shows the floors as they are.
 
+use std::collections::BTreeSet;
+
+use ostler_floors::house::root;
 use ostler_floors::{House, architecture, table};
 
 #[test]
@@ -12,6 +15,21 @@ fn imports_go_down() {
 }
 
 #[test]
+fn every_crate_has_floors() {
+    let mut crates = BTreeSet::from(["bench".to_owned()]);
+    for folder in ["crates", "bench", "tools"] {
+        for entry in root().join(folder).read_dir().unwrap() {
+            let entry = entry.unwrap();
+            if entry.path().join("Cargo.toml").exists() {
+                crates.insert(format!("{folder}/{}", entry.file_name().display()));
+            }
+        }
+    }
+    let listed = table::CRATES.iter().map(|floors| floors.folder.to_owned());
+    assert_eq!(crates, listed.collect());
+}
+
+#[test]
 fn every_circle_that_may_stand_is_one() {
     for floors in table::CRATES {
         let house = House::read(floors).unwrap();
@@ -21,7 +39,7 @@ fn every_circle_that_may_stand_is_one() {
             assert!(
                 circles.any(|circle| circle == standing.modules),
                 "{}: {:?} no longer import each other",
-                floors.name,
+                floors.folder,
                 standing.modules
             );
         }
