@@ -18,7 +18,7 @@ use crate::health;
 use crate::heartbeats::Heartbeats;
 use crate::limits::FrontLimits;
 use crate::listeners::Change;
-use crate::listening::Listening;
+use crate::open_endpoints::OpenEndpoints;
 use crate::pipeline::Pipeline;
 use crate::shared::{Phase, Shared};
 use crate::support::{self, Missing};
@@ -32,7 +32,7 @@ pub struct Front {
     phase: watch::Sender<Phase>,
     threads: Vec<JoinHandle<()>>,
     /// Changed by whoever reloads or drains; threads do not come by.
-    listening: Mutex<Listening>,
+    endpoints: Mutex<OpenEndpoints>,
 }
 
 /// A front did not start.
@@ -140,13 +140,13 @@ impl Front {
             shared,
             phase,
             threads: Vec::new(),
-            listening: Mutex::new(Listening::new(changes)),
+            endpoints: Mutex::new(OpenEndpoints::new(changes)),
         };
         Ok((front, receivers))
     }
 
-    fn listening(&self) -> MutexGuard<'_, Listening> {
-        self.listening
+    fn endpoints(&self) -> MutexGuard<'_, OpenEndpoints> {
+        self.endpoints
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
@@ -156,7 +156,7 @@ impl Front {
         endpoints: &[Endpoint],
         inherited: InheritedSockets,
     ) -> Result<(), StartError> {
-        let errors = self.listening().begin(endpoints, inherited);
+        let errors = self.endpoints().begin(endpoints, inherited);
         match errors.into_iter().next() {
             None => Ok(()),
             Some(error) => Err(StartError::Listen(error)),
@@ -185,17 +185,17 @@ impl Front {
 
     /// The addresses of TCP that are listened on, ports included.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.listening().tcp_addresses()
+        self.endpoints().tcp_addresses()
     }
 
     /// What is listened on, with schemes: `https://127.0.0.1:443`, `http://unix:/run/http.sock`.
     pub fn urls(&self) -> Vec<String> {
-        self.listening().urls()
+        self.endpoints().urls()
     }
 
     /// What is listened on, without schemes: `127.0.0.1:443`, `unix:/run/http.sock`.
     pub fn listen_addresses(&self) -> Vec<String> {
-        self.listening().addresses()
+        self.endpoints().addresses()
     }
 
     /// Copies of the sockets that are listened on, for a front that replaces this one.
@@ -204,19 +204,19 @@ impl Front {
     ///
     /// When descriptors are short.
     pub fn sockets(&self) -> io::Result<Vec<(OwnedFd, SocketOrigin)>> {
-        self.listening().sockets()
+        self.endpoints().sockets()
     }
 
     /// Another process listens on these of [`listen_addresses`](Self::listen_addresses) from now on: what
     /// waits there when this front is drained is left to it, and so are files of sockets.
     pub fn hand_over(&self, addresses: &[String]) {
-        self.listening().hand_over(addresses);
+        self.endpoints().hand_over(addresses);
     }
 
     /// The front whose sockets this one was started on has let go of them: files of sockets are removed
     /// when this front ends.
     pub fn take_over(&self) {
-        self.listening().take_over();
+        self.endpoints().take_over();
     }
 
     /// Listens on these endpoints and no others from now on. An endpoint that is the same (URL,
@@ -228,7 +228,7 @@ impl Front {
     ///
     /// For each endpoint that cannot be listened on; the others are.
     pub fn set_endpoints(&mut self, endpoints: &[Endpoint]) -> Vec<StartError> {
-        let errors = self.listening().set(endpoints).into_iter();
+        let errors = self.endpoints().set(endpoints).into_iter();
         errors.map(StartError::Listen).collect()
     }
 
@@ -275,7 +275,7 @@ impl Front {
     /// Stops accepting and ends every connection with the exchange it is in.
     pub fn drain(&self) {
         // The threads' copies of the sockets are to be the last, if nobody else has any.
-        self.listening().close();
+        self.endpoints().close();
         self.phase.send_if_modified(|phase| {
             let running = *phase == Phase::Running;
             if running {

@@ -46,7 +46,7 @@ pub mod in_memory;
 mod limits;
 mod linger;
 mod listeners;
-mod listening;
+mod open_endpoints;
 mod outcome;
 mod permits;
 mod pipeline;

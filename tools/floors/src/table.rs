@@ -414,7 +414,13 @@ pub const PROXY: Crate = Crate {
     floors: &[
         Floor {
             title: "a front, from its start to its end",
-            modules: &["in_memory", "fuzzing", "front", "listening", "under_way"],
+            modules: &[
+                "in_memory",
+                "fuzzing",
+                "front",
+                "open_endpoints",
+                "under_way",
+            ],
         },
         Floor {
             title: "its threads at work",
@@ -515,7 +521,7 @@ pub const PROXY: Crate = Crate {
         Standing {
             modules: &[
                 "queues::channel",
-                "queues::channel::streams",
+                "queues::channel::stream_entries",
                 "queues::flush",
                 "queues::queue",
                 "queues::queue::folder_watcher",
@@ -545,7 +551,7 @@ pub const PROXY: Crate = Crate {
                 "destinations::http1::body",
                 "destinations::http1::sending",
                 "destinations::pool",
-                "destinations::relayed",
+                "destinations::relay_connections",
                 "destinations::response_body",
                 "destinations::web_proxy",
             ],

@@ -86,7 +86,7 @@ fn flags_that_two_processes_share_are_left_alone() {
         r"TCP_CORK|set_tcp_cork|fcntl_setfl|ioctl_fionbio|set_nonblocking\(",
         // Their own ends of socket pairs, and listening sockets that come from elsewhere.
         &[
-            "proxy/src/destinations/relayed.rs",
+            "proxy/src/destinations/relay_connections.rs",
             "proxy/src/endpoint/inherited.rs",
             "target-sdk/src/relay.rs",
         ],
@@ -103,7 +103,7 @@ fn a_target_does_not_look_for_the_end_of_a_request_itself() {
             "target-sdk/src/handler.rs",
             "target-sdk/src/response.rs",
             "target-sdk/src/send_file.rs",
-            "target-sdk/src/stream/respond.rs",
+            "target-sdk/src/stream/response.rs",
         ],
     );
 }

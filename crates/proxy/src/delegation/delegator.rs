@@ -19,7 +19,7 @@ use ostler_delegation::rule::RuleError;
 use ostler_http1::{Framing, RequestFacts, RequestHead};
 
 use super::in_flight::InFlight;
-use super::responses::Responses;
+use super::response_transforms::Responses;
 use super::search::Search;
 use super::stream_asked::StreamAsked;
 use super::verdict::End;

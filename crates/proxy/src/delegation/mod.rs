@@ -4,7 +4,7 @@ mod canonical;
 mod delegator;
 mod in_flight;
 mod kernel_tls;
-mod responses;
+mod response_transforms;
 mod search;
 mod stream_asked;
 mod transformed;

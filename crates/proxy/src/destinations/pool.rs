@@ -19,7 +19,7 @@ use super::forward_body::ForwardBody;
 use super::http1::{self, Home, Http1, Http1Body, LongTarget};
 use super::http2::{self, Http2};
 use super::interim::Interim;
-use super::relayed::Left;
+use super::relay_connections::Left;
 use super::response_body::ResponseBody;
 use super::retries::{IDLE_TIMEOUT, MOST_RETRIES, may_be_repeated};
 use super::send_error::SendError;

@@ -14,8 +14,8 @@ use http::Request;
 use ostler_config::Http2Limits;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::ending::{Lingering, Taking};
 use super::head::head;
-use super::lingering::{Lingering, Taking};
 use super::pace::{Due, Pace, Step};
 use super::shared::{Http2Connection, Resets};
 use super::stream::Stream;

@@ -3,11 +3,11 @@
 //! Frames, header compression and flow control are the `h2` crate's. What is here: requests become
 //! the one kind of head that the front knows (`head.rs`), streams become exchanges (`stream.rs`),
 //! and a connection lives as long as its limits allow (`connection.rs`, `pace.rs`), and is closed so
-//! that nothing on its way is lost (`lingering.rs`).
+//! that nothing on its way is lost (`ending.rs`).
 
 mod connection;
+mod ending;
 mod head;
-mod lingering;
 mod pace;
 mod shared;
 mod stream;

@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::lingering::{LONGEST, Taking};
+use super::ending::{LONGEST, Taking};
 use crate::limits::FrontLimits;
 use crate::slow_timer::{SlowTimer, TICK};
 

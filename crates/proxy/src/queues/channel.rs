@@ -1,6 +1,6 @@
 //! One thread's channel to one target instance: handing exchanges over, learning how they ended.
 
-mod streams;
+mod stream_entries;
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -32,7 +32,7 @@ use crate::client_socket::ClientSocket;
 use crate::descriptors::OnceAMinute;
 use crate::error_chain::Chain;
 use crate::tls::TlsFacts;
-use streams::Streams;
+use stream_entries::Streams;
 
 /// An open channel.
 #[derive(Debug)]

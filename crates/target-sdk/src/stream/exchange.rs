@@ -7,7 +7,7 @@ use ostler_delegation::{Disposition, Ending};
 use ostler_http1::RequestFacts;
 
 use super::halves::Stream;
-use super::respond::{Sent, respond};
+use super::response::{Sent, respond};
 use crate::error::BoxError;
 use crate::exchange::ChannelContext;
 use crate::response::ResponseError;

@@ -5,7 +5,7 @@ mod begin;
 mod body;
 mod exchange;
 mod halves;
-mod respond;
+mod response;
 mod table;
 mod upgrade;
 

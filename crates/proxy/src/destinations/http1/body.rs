@@ -12,7 +12,7 @@ use super::error::Http1Error;
 use super::sending::Uploading;
 use super::upgraded::Upgraded;
 use crate::destinations::pool::Pool;
-use crate::destinations::relayed::RelayedConnections;
+use crate::destinations::relay_connections::RelayedConnections;
 
 /// What is known of a body when its head is there.
 #[derive(Debug)]

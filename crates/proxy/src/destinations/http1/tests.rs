@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::destinations::relayed::RelayedConnections;
+use crate::destinations::relay_connections::RelayedConnections;
 use crate::destinations::testing::{Pieces, next, on_a_thread, pieces};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";

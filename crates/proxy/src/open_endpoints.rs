@@ -12,21 +12,21 @@ use crate::listeners::{Change, EndpointId};
 
 /// The endpoints that are listened on. Sockets are kept here, and threads accept from copies.
 #[derive(Debug)]
-pub(crate) struct Listening {
+pub(crate) struct OpenEndpoints {
     /// To each thread with connections.
     threads: Vec<mpsc::UnboundedSender<Change>>,
-    endpoints: Vec<ListeningEndpoint>,
+    endpoints: Vec<OpenEndpoint>,
     next: EndpointId,
 }
 
 #[derive(Debug)]
-struct ListeningEndpoint {
+struct OpenEndpoint {
     id: EndpointId,
     endpoint: Endpoint,
     bound: Vec<Bound>,
 }
 
-impl ListeningEndpoint {
+impl OpenEndpoint {
     fn urls(&self) -> impl Iterator<Item = String> {
         let scheme = match self.endpoint.tls {
             Some(_) => "https",
@@ -37,7 +37,7 @@ impl ListeningEndpoint {
     }
 }
 
-impl Listening {
+impl OpenEndpoints {
     pub(crate) fn new(threads: Vec<mpsc::UnboundedSender<Change>>) -> Self {
         Self {
             threads,
@@ -60,7 +60,7 @@ impl Listening {
 
     /// Listens on these endpoints and no others. The errors are as [`begin`](Self::begin)'s.
     pub(crate) fn set(&mut self, endpoints: &[Endpoint]) -> Vec<io::Error> {
-        let stays = |one: &ListeningEndpoint| {
+        let stays = |one: &OpenEndpoint| {
             let mut wanted = endpoints.iter();
             wanted.any(|wanted| wanted.is_same(&one.endpoint))
         };
@@ -113,7 +113,7 @@ impl Listening {
             // A thread that has ended takes no connections.
             let _ = thread.send(Change::Begin(id, endpoint.clone(), own));
         }
-        self.endpoints.push(ListeningEndpoint {
+        self.endpoints.push(OpenEndpoint {
             id,
             endpoint,
             bound,
@@ -140,7 +140,7 @@ impl Listening {
 
     pub(crate) fn urls(&self) -> Vec<String> {
         let endpoints = self.endpoints.iter();
-        endpoints.flat_map(ListeningEndpoint::urls).collect()
+        endpoints.flat_map(OpenEndpoint::urls).collect()
     }
 
     pub(crate) fn addresses(&self) -> Vec<String> {
