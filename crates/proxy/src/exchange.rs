@@ -204,31 +204,55 @@ async fn to_queue(
         Err(why) => return Some(exchange.answer(why).await),
     };
     let head = keyed.as_deref().unwrap_or(head);
-    let watch;
-    let mut upgraded = None;
-    if head.upgrade().is_some() && exchange.client_side.delegable().is_some() {
-        watch = Rc::clone(exchange.client_side.watch());
-        upgraded = exchange.client_side.upgrade(&watch);
-        if upgraded.is_none() {
-            return Some(exchange.answer(Why::TooManyUpgrades).await);
-        }
-    }
+    let watch = Rc::clone(exchange.client_side.watch());
     let mut search = Search::new(exchange.worker(), &rule);
     let delegated = loop {
-        let delegated = delegate(exchange, head, &rule, &mut search).await;
-        let Delegated::Stream(stream) = delegated else {
-            break delegated;
+        let place = if head.upgrade().is_some() && exchange.client_side.delegable().is_some() {
+            let place = exchange.client_side.upgrade(&watch);
+            if place.is_none() {
+                return Some(exchange.answer(Why::TooManyUpgrades).await);
+            }
+            place
+        } else {
+            None
         };
-        let streamed = forwarder::stream(exchange, head, &rule, &mut search, stream);
+        let delegated = delegate(exchange, head, &rule, &mut search).await;
+        // One that the target has taken over leaves the front's view, and one whose bytes pass through the
+        // front is counted where it is upgraded.
+        drop(place);
         // On the heap, so that exchanges that are delegated do not carry the room for it.
-        match Box::pin(streamed).await {
+        let passed_on = match delegated {
+            Delegated::Stream(stream) => {
+                Box::pin(forwarder::stream(
+                    exchange,
+                    head,
+                    &rule,
+                    &mut search,
+                    stream,
+                ))
+                .await
+            }
+            Delegated::Relay(target) => {
+                Box::pin(forwarder::relay(exchange, head, &rule, target)).await
+            }
+            delegated => break delegated,
+        };
+        match passed_on {
             Ok(after) => return Some(after),
             Err(GivenBack) => exchange.account.goes(Mode::Local),
         }
     };
-    // One that the target has taken over leaves the front's view, and one that is relayed is counted
-    // where it is upgraded.
-    drop(upgraded);
+    ended(exchange, head, &rule, destination, delegated).await
+}
+
+/// What becomes of the connection behind a delegated exchange. `None` where another destination answers.
+async fn ended(
+    exchange: &mut Exchange<'_, '_>,
+    head: &RequestHead,
+    rule: &Rule,
+    destination: &DestinationState,
+    delegated: Delegated,
+) -> Option<AfterExchange> {
     Some(match delegated {
         Delegated::Keep => AfterExchange::Keep,
         Delegated::Close => AfterExchange::Close,
@@ -244,9 +268,8 @@ async fn to_queue(
             exchange.account.goes(Mode::Delegated);
             exchange.cut_short(ForwarderError::ResponseBodyDestination)
         }
-        // A stream has been followed to its end above.
-        Delegated::Elsewhere | Delegated::Stream(_) => return None,
-        Delegated::Relay(target) => forwarder::relay(exchange, head, &rule, target).await,
+        // What passes through the front has been followed to its end above.
+        Delegated::Elsewhere | Delegated::Stream(_) | Delegated::Relay(_) => return None,
         Delegated::Unanswered(reason) => {
             let why = Why::Unanswered(rule.queue.name().clone(), reason);
             exchange.answer(why).await

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use sha2::{Digest, Sha256};
 
-use crate::support::{Process, Sandbox, delegating_by_path, delegating_to};
+use crate::support::{Process, Sandbox, delegating_by_path, delegating_to, eventually};
 use crate::upgrades::{converse, frames_behind_the_handshake_arrive, say_goodbye, web_socket};
 
 /// A user nobody is logged in as.
@@ -217,6 +217,33 @@ fn a_relayed_target_that_died_is_relayed_to_when_it_is_back() {
     client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     let again = target_of_a_stranger(&sandbox, "q", "create-or-attach");
     assert_eq!(client.response().pid(), again.pid());
+}
+
+#[test]
+fn what_a_relayed_target_had_not_begun_waits_for_the_next_one() {
+    let Some(sandbox) = shared_sandbox() else {
+        return;
+    };
+    let target = target_of_a_stranger(&sandbox, "q", "create");
+    let front = sandbox.front(&delegating_to(&["q"]));
+    let mut clients = [front.connect(), front.connect()];
+    for client in &mut clients {
+        assert_eq!(client.ask("GET", "/").pid(), target.pid());
+    }
+    // One of the two takes the connection that is open, the other one opens another.
+    let before = front.process.descriptors();
+    target.signal("STOP");
+    for client in &mut clients {
+        client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    }
+    eventually("both are on their way", || {
+        front.process.descriptors() > before
+    });
+    target.kill();
+    let next = target_of_a_stranger(&sandbox, "q", "create-or-attach");
+    for client in &mut clients {
+        assert_eq!(client.response().pid(), next.pid());
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use ostler_delegation::{Disposition, Stage};
 
 use super::prepared::Reply;
 use super::reply_body::ReplyBody;
-use super::way::{NotSent, Replied, Way};
+use super::way::{GivenBack, NotSent, Replied, Way};
 use super::web_socket::Handshake;
 use crate::account::Account;
 use crate::answer::{Unanswered, Why};
@@ -18,11 +18,6 @@ use crate::delegation::{End, Search, Seen, StreamAsked, Verdict, verdict};
 use crate::destinations::{ForwardBody, Interim, SendError};
 use crate::queues::{Event, Heard, NotTaken, Rule, StreamHandle, StreamedBody, Taker, Uploading};
 use crate::worker::Worker;
-
-/// No instance has begun the request, and nothing of it has been read: whoever chose this way may choose
-/// again.
-#[derive(Debug)]
-pub(crate) struct GivenBack;
 
 /// To an instance that shares memory with the front.
 pub(super) struct ToStream<'a> {

@@ -37,7 +37,7 @@ use conversation::{Terms, converse};
 use prepared::ClientRequest;
 use way::{ToDestination, ToTarget};
 
-pub(crate) use by_stream::GivenBack;
+pub(crate) use way::GivenBack;
 pub(crate) use web_socket::with_key;
 
 /// YARP's default `HttpRequest:ActivityTimeout`.
@@ -85,13 +85,14 @@ fn activity_timeout(context: &ExchangeContext<'_>) -> Option<Duration> {
     }
 }
 
-/// Relays a request to a target that may not hold the client's socket, and sees `head`.
+/// Relays a request to a target that may not hold the client's socket, and sees `head`. The exchange comes
+/// back where the target has left, and with it the last of its queue, and nobody has begun the request.
 pub(crate) async fn relay(
     exchange: &mut Exchange<'_, '_>,
     head: &RequestHead,
     rule: &Rule,
     target: Rc<RelayTarget>,
-) -> AfterExchange {
+) -> Result<AfterExchange, GivenBack> {
     exchange.account.goes(Mode::Relayed);
     // Of its own, since the exchange goes on with the client's side.
     let facts = exchange.client_side.client_facts().clone();
@@ -99,7 +100,7 @@ pub(crate) async fn relay(
     let version = exchange.context.client_version();
     let request = match way::relayed_request(head, version) {
         Ok(request) => request,
-        Err(why) => return exchange.answer(why).await,
+        Err(why) => return Ok(exchange.answer(why).await),
     };
     let interim = Interim::default();
     let terms = Terms {
@@ -119,8 +120,7 @@ pub(crate) async fn relay(
         connections,
         interim: &interim,
     };
-    let Ok(after) = converse(exchange, terms, &mut way).await;
-    after
+    converse(exchange, terms, &mut way).await
 }
 
 /// Has a target answer over a stream that has been opened to it, and sees `head`. The exchange comes back

@@ -41,6 +41,11 @@ impl<B> From<SendError> for NotSent<B> {
     }
 }
 
+/// No instance of a queue has begun the request, and nothing of its body has been read: whoever chose this
+/// way may choose again.
+#[derive(Debug)]
+pub(crate) struct GivenBack;
+
 /// A way for a request.
 pub(super) trait Way {
     /// What comes of a request that this way gives back untouched.
@@ -144,14 +149,14 @@ impl RelayedRequest {
 }
 
 impl Way for ToTarget<'_> {
-    type Back = Infallible;
+    type Back = GivenBack;
 
     async fn send(
         &mut self,
         _: &mut ExchangeContext<'_>,
         _: &mut Account,
         mut body: ForwardBody,
-    ) -> Result<Replied, NotSent<Infallible>> {
+    ) -> Result<Replied, NotSent<GivenBack>> {
         let mut others = 0;
         loop {
             let again = || self.request.again(self.head, self.version);
@@ -178,7 +183,12 @@ impl Way for ToTarget<'_> {
                 false => None,
             };
             let Some(other) = other else {
-                return Err(error.into());
+                // It can wait for the next instance like any other. This one is not asked again.
+                let has_left = !self.target.is_open();
+                return Err(match has_left && body.is_untouched() {
+                    true => NotSent::GivenBack(GivenBack),
+                    false => error.into(),
+                });
             };
             tracing::debug!(instance = self.target.id(), instead = other.id(), error = %Chain(error.source.as_ref()), "a request is relayed to another instance");
             others += 1;
