@@ -76,6 +76,10 @@ python *ARGS:
 node:
     .ci/step node
 
+# The Go package.
+go:
+    .ci/step go
+
 # Unit, integration, end-to-end and documentation tests.
 test *ARGS:
     .ci/step test {{ ARGS }}

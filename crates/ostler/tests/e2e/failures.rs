@@ -35,6 +35,14 @@ pub(crate) fn at_rest(sandbox: &Sandbox, target: &Process) {
 pub(crate) fn stopped(sandbox: &Sandbox, target: &Process) {
     at_rest(sandbox, target);
     target.signal("STOP");
+    // One of its threads is told, and the others run on until that one has had its turn.
+    eventually("all of the target stands still", || {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", target.pid())).unwrap();
+        threads.flatten().all(|thread| {
+            std::fs::read_to_string(thread.path().join("stat"))
+                .is_ok_and(|stat| stat.contains(") T "))
+        })
+    });
 }
 
 pub(crate) fn until_queued(sandbox: &Sandbox, count: usize) {

@@ -2,6 +2,7 @@
 //! of each.
 
 mod c;
+mod go;
 mod node;
 mod suite;
 
