@@ -5,13 +5,16 @@ mod routes_alike;
 
 use std::collections::HashSet;
 
+use crate::cluster::{Reading, Services};
 use crate::diagnostics::{Diagnostics, Severity};
 use crate::keys::{self, PROXY_SECTION};
 use crate::nearest::{nearest, suggestion};
 use crate::reader::{Reader, note};
 use crate::route_validator::{AnyRoute, RouteValidator};
 use crate::schema::ProxyConfig;
-use crate::settings::Settings;
+use crate::settings::{
+    DestinationResolverConfig, DestinationResolverKind, Settings, destination_resolver,
+};
 use crate::tree::ConfigurationTree;
 use crate::tree::key::{fold, same};
 use crate::{cluster, not_yet, policies, route};
@@ -56,14 +59,22 @@ pub fn load_section(
     let policies = policies::read(tree, &mut diagnostics);
     let mut reader = Reader::new(section, &keys::REVERSE_PROXY, &mut diagnostics);
     let pipeline = pipeline(&mut reader, validator);
-    let delegates = delegates(pipeline.as_deref().unwrap_or_default());
+    let destination_resolver = destination_resolver::read(
+        tree.section("Ostler:DestinationResolver"),
+        reader.diagnostics,
+    );
+    let reading = Reading {
+        validator,
+        delegates: delegates(pipeline.as_deref().unwrap_or_default()),
+        services: services(tree, &destination_resolver, reader.diagnostics),
+    };
     let routes = reader.entries("Routes").into_iter();
     let routes = routes
         .map(|(id, section)| route::read(id, section, validator, &policies, reader.diagnostics))
         .collect();
     let clusters = reader.entries("Clusters").into_iter();
     let clusters = clusters
-        .map(|(id, section)| cluster::read(id, section, validator, delegates, reader.diagnostics))
+        .map(|(id, section)| cluster::read(id, section, &reading, reader.diagnostics))
         .collect();
     let proxy = ProxyConfig {
         routes,
@@ -75,13 +86,38 @@ pub fn load_section(
     routes_alike::warn(&mut reader, &proxy.routes);
     warn_of_empty_clusters(&mut reader, &proxy);
     reader.finish();
-    let settings = Settings::read(tree, proxy, &mut diagnostics);
+    let settings = Settings::read(tree, proxy, destination_resolver, &mut diagnostics);
     not_yet::warn(tree, name, &mut diagnostics);
     diagnostics.sort();
     Loaded {
         settings,
         diagnostics,
     }
+}
+
+/// Where services are, if destinations may name them; else it is said that nobody looks.
+fn services(
+    tree: &ConfigurationTree,
+    resolver: &DestinationResolverConfig,
+    diagnostics: &mut Diagnostics,
+) -> Option<Services> {
+    let section = tree.section("Services");
+    if resolver.kind == DestinationResolverKind::ServiceDiscovery {
+        return Some(Services::read(&section, diagnostics));
+    }
+    // Variables of the environment are everybody's.
+    if section.is_written() {
+        let message = "the section has no effect: destinations name no services";
+        let remedy = "set Ostler:DestinationResolver:Type to ServiceDiscovery".to_owned();
+        note(
+            diagnostics,
+            Severity::Warning,
+            &section,
+            message,
+            Some(remedy),
+        );
+    }
+    None
 }
 
 const DELEGATION: &str = "HttpSysDelegation";

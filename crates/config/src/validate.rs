@@ -3,6 +3,7 @@
 
 mod write;
 
+use crate::cluster::Reading;
 use crate::diagnostics::Diagnostics;
 use crate::keys;
 use crate::load::delegates;
@@ -49,9 +50,13 @@ pub fn validate(items: &Items<'_>, validator: &dyn RouteValidator) -> Diagnostic
         route::read(id, section, validator, items.policies, reader.diagnostics);
     }
     // A destination of a pipeline made by code is taken for what its metadata say.
-    let delegates = items.pipeline.is_none_or(delegates);
+    let reading = Reading {
+        validator,
+        delegates: items.pipeline.is_none_or(delegates),
+        services: None,
+    };
     for (id, section) in reader.entries("Clusters") {
-        cluster::read(id, section, validator, delegates, reader.diagnostics);
+        cluster::read(id, section, &reading, reader.diagnostics);
     }
     diagnostics
 }

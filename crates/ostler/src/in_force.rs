@@ -4,9 +4,11 @@
 use std::sync::Arc;
 
 use ostler_config::{
-    AllowedHosts, DataProtectionConfig, LimitsConfig, Loaded, OstlerConfig, Settings,
+    AllowedHosts, DataProtectionConfig, DestinationResolverConfig, DestinationResolverKind,
+    LimitsConfig, Loaded, OstlerConfig, Settings,
 };
 use ostler_delegation::runtime::RuntimeFolder;
+use ostler_discovery::Names;
 use ostler_model::provider::{
     ConfigChangeListener, ConfigManager, InMemoryConfigProvider, ProviderConfig, ReloadError,
 };
@@ -27,18 +29,29 @@ pub(crate) struct InForce {
     current: Settings,
     model: Arc<ProxyModel>,
     provider: Arc<InMemoryConfigProvider>,
+    /// Where names of destinations are looked up beforehand.
+    names: Option<Names>,
     _manager: ConfigManager,
 }
 
 impl InForce {
-    /// Puts the first configuration in force.
-    pub(crate) fn start(
+    /// Puts the first configuration in force, when its names have been looked up.
+    pub(crate) async fn start(
         sources: Sources,
         settings: Settings,
         model: &Arc<ProxyModel>,
     ) -> Result<Self, ReloadError> {
         let name = sources.name();
         let provider = Arc::new(InMemoryConfigProvider::new(name, settings.proxy.clone()));
+        let names = match resolves_names(&settings) {
+            true => {
+                let names = Names::new(Arc::clone(&provider));
+                let resolver = settings.ostler.destination_resolver.clone();
+                names.update(settings.proxy.clone(), resolver).await;
+                Some(names)
+            }
+            false => None,
+        };
         let manager = ConfigManager::builder(Arc::clone(model))
             .provider(Arc::clone(&provider) as _)
             .start()?;
@@ -49,6 +62,7 @@ impl InForce {
             current: settings,
             model: Arc::clone(model),
             provider,
+            names,
             _manager: manager,
         })
     }
@@ -101,15 +115,36 @@ impl InForce {
         }
         front.set_limits(front_limits(&settings.ostler));
         protection_keys::put_in_force(&self.model, keys);
-        self.provider.update(settings.proxy.clone());
+        self.route_by(&settings);
         self.current = settings;
         // Two configurations were there at once, which may have been large ones.
         ostler_shm::release_free_memory();
     }
+
+    /// Puts routes and clusters in force: at once, or when new names have been looked up.
+    fn route_by(&mut self, settings: &Settings) {
+        let proxy = settings.proxy.clone();
+        if !resolves_names(settings) {
+            self.names = None;
+            self.provider.update(proxy);
+            return;
+        }
+        let provider = &self.provider;
+        let names = self
+            .names
+            .get_or_insert_with(|| Names::new(Arc::clone(provider)));
+        // It comes to pass whoever waits for it or not.
+        drop(names.update(proxy, settings.ostler.destination_resolver.clone()));
+    }
+}
+
+/// Whether names of destinations are looked up beforehand.
+fn resolves_names(settings: &Settings) -> bool {
+    settings.ostler.destination_resolver.kind == DestinationResolverKind::Dns
 }
 
 /// Whether something has changed that only a start reads. Protection keys, where and how to listen,
-/// and limits but those of heads are not among it.
+/// names, and limits but those of heads are not among it.
 fn takes_a_restart(settings: &Settings, started: &Settings) -> bool {
     let ostler = |settings: &Settings| {
         let limits = &settings.ostler.limits;
@@ -118,6 +153,7 @@ fn takes_a_restart(settings: &Settings, started: &Settings) -> bool {
             client_certificate_authorities: None,
             allowed_hosts: AllowedHosts::default(),
             forwarded_headers: None,
+            destination_resolver: DestinationResolverConfig::default(),
             limits: LimitsConfig {
                 request_line: limits.request_line,
                 field_lines: limits.field_lines,

@@ -182,7 +182,7 @@ async fn serve(
     let mut reopen = signal(SignalKind::user_defined1())?;
     let mut replace = signal(SignalKind::user_defined2())?;
     let mut changes = watch_files(start.changes);
-    let (mut running, runtime) = running(args, ready, pipeline, start.sockets)?;
+    let (mut running, runtime) = running(args, ready, pipeline, start.sockets).await?;
     let desk = Desk::open(&runtime, running.front.under_way());
     let mut successor = Successor::new(desk, &runtime);
     let urls = running.front.urls();
@@ -334,7 +334,7 @@ async fn say_what_keeps(under_way: &UnderWay) {
 
 /// Starts the front, and what looks after it on the runtime that calls; in the place of a front that runs,
 /// if it is to be replaced.
-fn running(
+async fn running(
     args: &ProcessArgs,
     ready: Ready,
     pipeline: Pipeline,
@@ -348,7 +348,7 @@ fn running(
         certificate_changes,
     } = ready;
     let folder = sources.folder().to_owned();
-    let in_force = InForce::start(sources, settings.clone(), &model)?;
+    let in_force = InForce::start(sources, settings.clone(), &model).await?;
     // What reading took and nobody needs any more.
     ostler_shm::release_free_memory();
     let mut options = options(args, &settings, endpoints, &folder)?;

@@ -66,6 +66,7 @@ pub const CRATES: &[Crate] = &[
     TARGET_C,
     CONFIG,
     MODEL,
+    DISCOVERY,
     PROXY,
     TEST_SUPPORT,
     OSTLER,
@@ -331,6 +332,29 @@ const CONFIG: Crate = Crate {
         modules: &["keys", "keys::values"],
         reason: "an object has keys, which have values, some of which are objects",
     }],
+};
+
+const DISCOVERY: Crate = Crate {
+    folder: "crates/discovery",
+    floors: &[
+        Floor {
+            title: "names, and the destinations that they lead to",
+            modules: &["names"],
+        },
+        Floor {
+            title: "a name followed, looked up, and replaced",
+            modules: &["follow", "dns", "resolve"],
+        },
+        Floor {
+            title: "whoever answers",
+            modules: &["lookup"],
+        },
+        Floor {
+            title: "what is asked for",
+            modules: &["query", "address"],
+        },
+    ],
+    standing: &[],
 };
 
 const MODEL: Crate = Crate {

@@ -1,6 +1,8 @@
 //! `Destinations` of a cluster: rule C2, and what can be said of request queues.
 
 use super::address;
+use super::reading::Reading;
+use super::services::Resolved;
 use crate::diagnostics::Diagnostics;
 use crate::keys;
 use crate::leaf;
@@ -15,14 +17,15 @@ const QUEUE: &str = "HttpSysDelegationQueue";
 /// Longest name of a request queue, in characters (http.sys).
 const LONGEST_QUEUE_NAME: usize = 260;
 
-/// Reads one entry of `Destinations`.
+/// Reads one entry of `Destinations`: one destination, or those of the service that it names.
 pub(super) fn read(
     cluster: &str,
     id: &str,
     section: Section<'_>,
-    delegates: bool,
+    reading: &Reading<'_>,
     diagnostics: &mut Diagnostics,
-) -> DestinationConfig {
+) -> Vec<DestinationConfig> {
+    let delegates = reading.delegates;
     let mut reader = Reader::new(section, &keys::DESTINATION, diagnostics);
     let config = DestinationConfig {
         destination_id: id.to_owned(),
@@ -45,25 +48,25 @@ pub(super) fn read(
         reader.error(&at.child("Address"), message, Some(remedy)); // C2
     }
     let queue = at.child("Metadata").child(QUEUE);
-    let (checked, kind, remedy) = match delegates && queue.value().is_some() {
-        true => (
-            address::check_url_prefix(&config.address),
-            "URL prefix",
-            "http://*:80/",
-        ),
-        false => (
-            address::check_url(&config.address),
-            "URL",
-            "http://host:port/",
-        ),
+    let is_prefix = delegates && queue.value().is_some();
+    let resolved = match &reading.services {
+        Some(services) if !is_prefix => {
+            let warn = |message, remedy: &str| {
+                reader.warn(&at.child("Address"), message, Some(remedy.to_owned()));
+            };
+            services.resolve(&config, warn)
+        }
+        _ => Resolved::AsItIs(config),
     };
-    if let Err(reason) = checked
-        && !config.address.is_empty()
-    {
-        let message = format!("{:?} is no {kind}: {reason}", config.address);
-        let remedy = format!("write it as {remedy}");
-        reader.error(&at.child("Address"), message, Some(remedy));
-    }
+    // What a section of services says was checked there.
+    let config = match resolved {
+        Resolved::Endpoints(destinations) => {
+            reader.finish();
+            return destinations;
+        }
+        Resolved::AsItIs(config) => config,
+    };
+    check_address(&mut reader, &config.address, is_prefix);
     if host_is_any(&config.address) && queue.value().is_none() {
         let message = format!(
             "{:?} names no host, so no request can be forwarded to it",
@@ -77,7 +80,35 @@ pub(super) fn read(
         check_queue(&mut reader, &queue, name, delegates);
     }
     reader.finish();
-    config
+    vec![config]
+}
+
+/// Checks what an address is taken for.
+fn check_address(reader: &mut Reader<'_, '_>, address: &str, is_prefix: bool) {
+    let (checked, kind, remedy) = match is_prefix {
+        true => (
+            address::check_url_prefix(address),
+            "URL prefix",
+            "write it as http://*:80/",
+        ),
+        false => (
+            address::check_url(address),
+            "URL",
+            match address.split_once("://") {
+                Some((schemes, _)) if schemes.contains('+') => {
+                    "set Ostler:DestinationResolver:Type to ServiceDiscovery, which takes several schemes"
+                }
+                _ => "write it as http://host:port/",
+            },
+        ),
+    };
+    if let Err(reason) = checked
+        && !address.is_empty()
+    {
+        let message = format!("{address:?} is no {kind}: {reason}");
+        let at = reader.section.child("Address");
+        reader.error(&at, message, Some(remedy.to_owned()));
+    }
 }
 
 /// `*` and `+` are URL prefixes' words for any host.

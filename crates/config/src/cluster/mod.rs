@@ -8,17 +8,20 @@ mod http_client;
 mod http_request;
 mod ostler;
 mod policy;
+mod reading;
+mod services;
 mod session_affinity;
 mod web_proxy;
 
 pub(crate) use http_client::ssl_protocols;
+pub(crate) use reading::Reading;
+pub(crate) use services::Services;
 
 use crate::diagnostics::Diagnostics;
 use crate::keys;
 use crate::metadata;
 use crate::policy_kind::PolicyKind;
 use crate::reader::Reader;
-use crate::route_validator::RouteValidator;
 use crate::schema::ClusterConfig;
 use crate::tree::Section;
 
@@ -31,14 +34,14 @@ const METADATA: [(&str, &str); 2] = [
     ("TransportFailureRateHealthPolicy.RateLimit", "failurerate"),
 ];
 
-/// Reads one entry of `Clusters`. `delegates` says whether the pipeline has that step.
+/// Reads one entry of `Clusters`.
 pub(crate) fn read(
     id: &str,
     section: Section<'_>,
-    validator: &dyn RouteValidator,
-    delegates: bool,
+    reading: &Reading<'_>,
     diagnostics: &mut Diagnostics,
 ) -> ClusterConfig {
+    let validator = reading.validator;
     let mut reader = Reader::new(section, &keys::CLUSTER, diagnostics);
     let at = reader.section.clone();
     if id.is_empty() {
@@ -47,7 +50,7 @@ pub(crate) fn read(
     }
     let destinations = reader.entries("Destinations").into_iter();
     let destinations = destinations
-        .map(|(name, item)| destination::read(id, name, item, delegates, reader.diagnostics))
+        .flat_map(|(name, item)| destination::read(id, name, item, reading, reader.diagnostics))
         .collect();
     let load_balancing_policy = policy::read(
         &mut reader,

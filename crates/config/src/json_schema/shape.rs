@@ -61,6 +61,7 @@ fn of(value: Value) -> Json {
         Value::TextMap => map(text()),
         Value::TextMaps => array(map(text())),
         Value::TextsMap => map(array(text())),
+        Value::TextsMaps => map(map(json!({ "anyOf": [text(), array(text())] }))),
         Value::Anything => json!({}),
     }
 }

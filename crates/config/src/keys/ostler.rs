@@ -47,6 +47,11 @@ pub(crate) static OSTLER: Object = Object::new(
         ),
         Key::new("HealthChecks", Section(&HEALTH_CHECKS), "Defaults of health checks."),
         Key::new("AccessLog", Section(&ACCESS_LOG), "A line for each exchange."),
+        Key::new(
+            "DestinationResolver",
+            Section(&DESTINATION_RESOLVER),
+            "What becomes of destinations whose address holds a name.",
+        ),
     ],
 );
 
@@ -139,6 +144,44 @@ pub(crate) static ACCESS_LOG: Object = Object::new(
         )
         .default("standard output")
         .example(r#""/var/log/ostler/access.log""#),
+    ],
+);
+
+pub(crate) static DESTINATION_RESOLVER: Object = Object::new(
+    Origin::Code("AddDnsDestinationResolver"),
+    "What becomes of destinations whose address holds a name. See [names](names.md).",
+    &[
+        Key::new(
+            "Type",
+            Choice(&["None", "Dns", "ServiceDiscovery"]),
+            "`None` looks a name up whenever a connection is opened. With `Dns` each address of the name is a \
+             destination of its own. `ServiceDiscovery` takes endpoints from the section `Services`.",
+        )
+        .default(r#""None""#)
+        .example(r#""Dns""#)
+        .origin(Origin::Ostler),
+        Key::new(
+            "RefreshPeriod",
+            TimeSpan,
+            "After how long a name is looked up again, at the latest: earlier if the answer's time to live is \
+             over. Zero or less is never.",
+        )
+        .default(r#""00:05:00""#)
+        .example(r#""00:00:30""#),
+        Key::new(
+            "AddressFamily",
+            Choice(&["InterNetwork", "InterNetworkV6"]),
+            "Which addresses count: those of IPv4 or those of IPv6.",
+        )
+        .default("both"),
+        Key::new(
+            "NameServers",
+            Texts,
+            "Who is asked, as addresses with or without a port.",
+        )
+        .default("those of `/etc/resolv.conf`")
+        .example(r#"["192.0.2.53", "127.0.0.1:5353"]"#)
+        .origin(Origin::Ostler),
     ],
 );
 

@@ -1,6 +1,8 @@
 //! The outermost level.
 
-use super::Value::{AnyText, Anything, Boolean, Integer, Object as Section, Text, Texts};
+use super::Value::{
+    AnyText, Anything, Boolean, Integer, Object as Section, Text, Texts, TextsMaps,
+};
 use super::{
     AUTHENTICATION, AUTHORIZATION, CORS, HTTP_SYS, KESTREL, Key, OSTLER, OUTPUT_CACHE, Object,
     Origin, RATE_LIMITER, REQUEST_TIMEOUTS, REVERSE_PROXY,
@@ -60,6 +62,14 @@ pub(crate) static ROOT: Object = Object::new(
         Key::new("HttpSys", Section(&HTTP_SYS), "Limits by http.sys' names."),
         Key::new("Ostler", Section(&OSTLER), "What nobody else has a setting for.")
             .origin(Origin::Ostler),
+        Key::new(
+            "Services",
+            TextsMaps,
+            "Endpoints of services, by the service's name and the endpoint's or the scheme's, for \
+             `Ostler:DestinationResolver:Type` `ServiceDiscovery`. See [names](names.md#services).",
+        )
+        .example(r#"{ "catalog": { "http": ["10.0.0.1:8080", "10.0.0.2:8080"] } }"#)
+        .origin(Origin::Code("AddServiceDiscovery")),
         Key::new("StaticFiles", Section(&STATIC_FILES), "Files that are served before requests are routed.")
             .origin(Origin::Yarp),
         Key::new(

@@ -42,6 +42,8 @@ pub(crate) enum Value {
     TextMaps,
     /// Arrays of texts by name.
     TextsMap,
+    /// Texts, or arrays of texts, by name, by id.
+    TextsMaps,
     /// Nobody looks at it.
     Anything,
 }
@@ -73,6 +75,7 @@ impl Value {
             Self::TextMap => "texts by name".to_owned(),
             Self::TextMaps => "array of objects of texts".to_owned(),
             Self::TextsMap => "arrays of texts by name".to_owned(),
+            Self::TextsMaps => "objects of arrays of texts, by id".to_owned(),
             Self::Anything => "anything".to_owned(),
         }
     }
@@ -95,6 +98,7 @@ impl Value {
             Self::Text | Self::AnyText => json!("x"),
             Self::TextMaps
             | Self::TextsMap
+            | Self::TextsMaps
             | Self::Anything
             | Self::Object(_)
             | Self::Objects(_)

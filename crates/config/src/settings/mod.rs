@@ -4,6 +4,7 @@ mod access_log;
 mod allowed_hosts;
 mod data_protection;
 mod data_rate;
+pub(crate) mod destination_resolver;
 mod endpoints;
 mod forwarded_headers;
 mod health_checks;
@@ -20,6 +21,7 @@ pub use access_log::{AccessLogConfig, AccessLogFormat};
 pub use allowed_hosts::AllowedHosts;
 pub use data_protection::{DataProtectionConfig, ProtectionKeyConfig};
 pub use data_rate::DataRate;
+pub use destination_resolver::{AddressFamily, DestinationResolverConfig, DestinationResolverKind};
 pub use endpoints::{
     CertificateConfig, ClientCertificateMode, EndpointConfig, HttpProtocols, Password, TlsConfig,
     TlsHostConfig, TrustedNetworks,
@@ -94,19 +96,25 @@ pub struct OstlerConfig {
     pub allowed_hosts: AllowedHosts,
     /// `ForwardedHeaders`; absent where no field of a request is believed.
     pub forwarded_headers: Option<ForwardedHeadersConfig>,
+    /// `Ostler:DestinationResolver`.
+    pub destination_resolver: DestinationResolverConfig,
 }
 
 impl Settings {
-    /// Reads all but the `ReverseProxy` section, which is given.
+    /// Reads all but the `ReverseProxy` section and what that was read with, which are given.
     pub(crate) fn read(
         tree: &ConfigurationTree,
         proxy: ProxyConfig,
+        destination_resolver: DestinationResolverConfig,
         diagnostics: &mut Diagnostics,
     ) -> Self {
         Self {
             endpoints: endpoints::read(tree, diagnostics),
             shutdown_timeout: host::read(tree, diagnostics),
-            ostler: ostler(tree, &proxy, diagnostics),
+            ostler: OstlerConfig {
+                destination_resolver,
+                ..ostler(tree, &proxy, diagnostics)
+            },
             static_files: static_files::read(tree, diagnostics),
             proxy,
         }
@@ -159,6 +167,7 @@ fn ostler(
         limits,
         allowed_hosts,
         forwarded_headers,
+        destination_resolver: DestinationResolverConfig::default(),
     }
 }
 

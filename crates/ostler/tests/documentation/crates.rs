@@ -15,6 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("target-sdk", &["delegation", "http1", "readiness", "shm"]),
     ("target-c", &["target-sdk"]),
     ("model", &["config", "http1"]),
+    ("discovery", &["config", "model"]),
     (
         "proxy",
         &["config", "delegation", "http1", "model", "readiness", "shm"],
@@ -24,6 +25,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "config",
             "delegation",
+            "discovery",
             "http1",
             "model",
             "proxy",

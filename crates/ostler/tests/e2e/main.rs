@@ -54,6 +54,7 @@ mod local_users;
 mod logs;
 mod malformed;
 mod mistakes;
+mod names;
 mod odd_servers;
 mod one_form;
 mod outcomes;

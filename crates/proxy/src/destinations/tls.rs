@@ -134,7 +134,7 @@ impl HandshakeError {
 }
 
 fn remedy(error: &rustls::Error, is_local: bool) -> Option<&'static str> {
-    use rustls::{AlertDescription, CertificateError, Error};
+    use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
     Some(match error {
         Error::InvalidCertificate(
             CertificateError::UnknownIssuer | CertificateError::BadSignature,
@@ -164,6 +164,10 @@ fn remedy(error: &rustls::Error, is_local: bool) -> Option<&'static str> {
         | Error::PeerIncompatible(_) => {
             "it agrees to nothing that is spoken here; allow TLS 1.3, or TLS 1.2 with ECDHE and AES-GCM or \
              ChaCha20-Poly1305 (suites with CBC are not spoken), and check SslProtocols"
+        }
+        Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+            "what it says is not TLS, and nothing is asked of it in clear: if it speaks HTTP alone, write \
+             http:// in its address, or before its endpoint in Services"
         }
         _ => return None,
     })

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::*;
 use crate::settings::DataProtectionConfig;
 use crate::settings::{
-    AccessLogConfig, AccessLogFormat, AllowedHosts, HealthCheckDefaults, KernelTls, LimitsConfig,
-    OstlerConfig,
+    AccessLogConfig, AccessLogFormat, AllowedHosts, DestinationResolverConfig, HealthCheckDefaults,
+    KernelTls, LimitsConfig, OstlerConfig,
 };
 
 #[test]
@@ -24,6 +24,7 @@ fn our_own_section_and_the_limits_are_read() {
     assert_eq!(
         loaded.settings.ostler,
         OstlerConfig {
+            destination_resolver: DestinationResolverConfig::default(),
             client_certificate_authorities: Some("roots.pem".into()),
             threads: 3,
             runtime_folder: Some("/run/x".into()),
