@@ -56,6 +56,6 @@ pub use settings::{
     Password, ProtectionKeyConfig, Settings, StaticFilesConfig, TlsConfig, TlsHostConfig,
     TrustedNetworks,
 };
-pub use settings::{AddressFamily, DestinationResolverConfig, DestinationResolverKind};
+pub use settings::{AddressFamily, DestinationResolverConfig, DestinationResolverKind, EtcdConfig};
 pub use tree::{ConfigurationTree, Section, host_variable};
 pub use validate::{Items, Sourced, validate};

@@ -69,6 +69,11 @@ pub(crate) enum Command {
     SampleTarget(SampleTargetArgs),
     /// List the request queues on this host.
     Queues(QueuesArgs),
+    /// Look at the configuration in etcd, which fronts share, and change it.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// List the fronts that share a configuration in etcd.
+    Fleet(FleetArgs),
     /// Start a front and two targets, and show what delegation does.
     Demo(DemoArgs),
     /// Write manual pages and shell completions, for packages.
@@ -429,6 +434,83 @@ pub(crate) struct QueuesArgs {
     /// As JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Check a configuration and put it into etcd, if nobody else has meanwhile.
+    Push(PushArgs),
+    /// Print the configuration in etcd.
+    Pull(PullArgs),
+    /// Say in what a file differs from the configuration in etcd.
+    Diff(DiffArgs),
+    /// List what was pushed.
+    History(EtcdArgs),
+    /// Push again what was pushed before.
+    Rollback(RollbackArgs),
+}
+
+/// Where etcd is: what a front says that shares it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct EtcdArgs {
+    #[command(flatten)]
+    pub(crate) configuration: ConfigurationArgs,
+    /// Settings over the files', as `Ostler:Etcd:Prefix=/shop/`, with or without `--`.
+    #[arg(value_name = "KEY=VALUE")]
+    pub(crate) settings: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct PushArgs {
+    /// The configuration.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The revision that it is a change of, as `pull` says; by default the one that is there.
+    #[arg(long, value_name = "REVISION")]
+    pub(crate) base: Option<i64>,
+    /// Why, for the history.
+    #[arg(long, short)]
+    pub(crate) message: Option<String>,
+    #[command(flatten)]
+    pub(crate) etcd: EtcdArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct PullArgs {
+    /// Write it there.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) etcd: EtcdArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DiffArgs {
+    /// The configuration to compare with.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) etcd: EtcdArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RollbackArgs {
+    /// The revision, as `history` lists it.
+    pub(crate) revision: i64,
+    /// Why, for the history.
+    #[arg(long, short)]
+    pub(crate) message: Option<String>,
+    #[command(flatten)]
+    pub(crate) etcd: EtcdArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct FleetArgs {
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) etcd: EtcdArgs,
 }
 
 #[derive(Debug, clap::Args)]

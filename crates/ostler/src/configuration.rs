@@ -4,14 +4,17 @@
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use ostler_config::{ConfigurationTree, Diagnostics, Loaded, host_variable, load_section};
+use ostler_etcd::Documents;
 use ostler_proxy::StepRegistry;
 
 use crate::args::{ConfigurationArgs, DEFAULT_SECTION};
+use crate::etcd::Etcd;
 use crate::rules::Rules;
-use crate::{endpoints, files};
+use crate::{endpoints, etcd, files};
 
 /// What ASP.NET runs as when nobody says anything.
 const DEFAULT_ENVIRONMENT: &str = "Production";
@@ -25,6 +28,8 @@ pub(crate) struct Sources {
     section: String,
     settings: Vec<String>,
     rules: Rules,
+    /// What stands in etcd, laid over the files.
+    etcd: Option<Arc<Etcd>>,
 }
 
 /// A configuration that this program has written for itself.
@@ -56,6 +61,7 @@ impl Sources {
             section: args.section.clone(),
             settings,
             rules,
+            etcd: None,
         }
     }
 
@@ -72,6 +78,7 @@ impl Sources {
             section: DEFAULT_SECTION.to_owned(),
             settings,
             rules,
+            etcd: None,
         }
     }
 
@@ -108,10 +115,36 @@ impl Sources {
         self.rules.steps()
     }
 
+    /// What stands in etcd.
+    pub(crate) fn etcd(&self) -> Option<&Arc<Etcd>> {
+        self.etcd.as_ref()
+    }
+
+    /// Lays what stands in etcd over the files.
+    pub(crate) fn share(&mut self, etcd: Etcd) {
+        self.etcd = Some(Arc::new(etcd));
+    }
+
     /// Reads and validates everything that makes up the configuration.
     ///
     /// Mistakes are in the result; an error here is a file that cannot be read at all.
     pub(crate) fn read(&self) -> anyhow::Result<Loaded> {
+        let shared = self
+            .etcd
+            .as_ref()
+            .map(|etcd| (etcd.documents(), etcd.prefix()));
+        let shared = shared
+            .as_ref()
+            .map(|(documents, prefix)| (documents, *prefix));
+        self.read_over(shared)
+    }
+
+    /// The same with these documents of etcd over the files.
+    pub(crate) fn read_with(&self, documents: &Documents, prefix: &str) -> anyhow::Result<Loaded> {
+        self.read_over(Some((documents, prefix)))
+    }
+
+    fn read_over(&self, shared: Option<(&Documents, &str)>) -> anyhow::Result<Loaded> {
         let variables = environment_variables();
         let mut tree = ConfigurationTree::new();
         tree.add_host_environment(&variables);
@@ -128,6 +161,11 @@ impl Sources {
                 Ok(text) => tree.add_json(&name, &text)?,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error).with_context(|| format!("cannot read {name}")),
+            }
+        }
+        if let Some((documents, prefix)) = shared {
+            for (origin, json) in etcd::layers(documents, prefix, &self.section) {
+                tree.add_json(&origin, &json)?;
             }
         }
         tree.add_environment(variables);

@@ -16,6 +16,7 @@ use ostler_model::{ProxyModel, Snapshot};
 use ostler_proxy::Front;
 
 use crate::configuration::{self, Sources};
+use crate::etcd::Etcd;
 use crate::front_configuration::{front_limits, pipeline};
 use crate::protection_keys;
 
@@ -31,6 +32,10 @@ pub(crate) struct InForce {
     provider: Arc<InMemoryConfigProvider>,
     /// Where names of destinations are looked up beforehand.
     names: Option<Names>,
+    /// The revision of etcd's that is in force.
+    shared_revision: i64,
+    /// A later one that has errors, and which.
+    refused: Option<(i64, Vec<String>)>,
     _manager: ConfigManager,
 }
 
@@ -56,6 +61,10 @@ impl InForce {
             .provider(Arc::clone(&provider) as _)
             .start()?;
         manager.add_listener(Arc::new(Log));
+        let shared_revision = sources.etcd().map_or(0, |etcd| {
+            etcd.save();
+            etcd.documents().revision()
+        });
         Ok(Self {
             sources,
             started: settings.clone(),
@@ -63,6 +72,8 @@ impl InForce {
             model: Arc::clone(model),
             provider,
             names,
+            shared_revision,
+            refused: None,
             _manager: manager,
         })
     }
@@ -72,13 +83,44 @@ impl InForce {
         &self.current
     }
 
+    /// What stands in etcd.
+    pub(crate) fn etcd(&self) -> Option<&Arc<Etcd>> {
+        self.sources.etcd()
+    }
+
+    /// The revision of etcd's that is in force, and a later one that is not, with what is wrong with it.
+    pub(crate) fn shared(&self) -> (i64, Option<(i64, Vec<String>)>) {
+        (self.shared_revision, self.refused.clone())
+    }
+
     /// Reads the sources again and puts in force what they say, if that is something else.
     pub(crate) fn reload(&mut self, front: &Front, runtime: &RuntimeFolder) {
+        let taken = self.take(front, runtime);
+        let Some(etcd) = self.sources.etcd() else {
+            return;
+        };
+        let revision = etcd.documents().revision();
+        self.refused = match taken {
+            Ok(()) => {
+                self.shared_revision = revision;
+                etcd.save();
+                None
+            }
+            Err(why) => Some((revision, why)),
+        };
+    }
+
+    /// Puts in force what the sources say; what is wrong with it is logged, and the result.
+    fn take(&mut self, front: &Front, runtime: &RuntimeFolder) -> Result<(), Vec<String>> {
+        let stays = |error: anyhow::Error| {
+            tracing::error!("the configuration stays as it was: {error:#}");
+            vec![format!("{error:#}")]
+        };
         let loaded = match self.sources.read() {
             Ok(loaded) => loaded,
             Err(error) => {
                 tracing::error!("the configuration cannot be read and stays as it was: {error:#}");
-                return;
+                return Err(vec![format!("{error:#}")]);
             }
         };
         let Loaded {
@@ -88,19 +130,13 @@ impl InForce {
         configuration::print(&diagnostics);
         if diagnostics.has_errors() {
             tracing::error!("the configuration has errors and stays as it was");
-            return;
+            return Err(diagnostics.errors().map(ToString::to_string).collect());
         }
         if settings == self.current {
             tracing::info!("the configuration says what it said");
-            return;
+            return Ok(());
         }
-        let keys = match protection_keys::read(&settings) {
-            Ok(keys) => keys,
-            Err(error) => {
-                tracing::error!("the configuration stays as it was: {error:#}");
-                return;
-            }
-        };
+        let keys = protection_keys::read(&settings).map_err(stays)?;
         if takes_a_restart(&settings, &self.started) {
             tracing::warn!(
                 "limits of heads, static files or the Ostler section have changed: that takes a restart, or \
@@ -109,16 +145,14 @@ impl InForce {
         }
         let replaced = pipeline(&settings, self.sources.steps())
             .and_then(|pipeline| Ok(front.set_pipeline(pipeline, runtime)?));
-        if let Err(error) = replaced {
-            tracing::error!("the configuration stays as it was: {error:#}");
-            return;
-        }
+        replaced.map_err(stays)?;
         front.set_limits(front_limits(&settings.ostler));
         protection_keys::put_in_force(&self.model, keys);
         self.route_by(&settings);
         self.current = settings;
         // Two configurations were there at once, which may have been large ones.
         ostler_shm::release_free_memory();
+        Ok(())
     }
 
     /// Puts routes and clusters in force: at once, or when new names have been looked up.

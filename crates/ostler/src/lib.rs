@@ -44,14 +44,17 @@ mod check;
 mod configuration;
 mod demo;
 mod endpoints;
+mod etcd;
 mod exec;
 mod exit;
 mod files;
+mod fleet;
 mod front_configuration;
 mod in_force;
 mod init;
 mod logging;
 mod manual;
+mod membership;
 mod protection_keys;
 mod proxy;
 mod proxy_addresses;
@@ -63,6 +66,7 @@ mod rules;
 mod run;
 mod sample_target;
 mod service_manager;
+mod shared;
 mod signing_keys;
 
 use std::io::{ErrorKind, Write as _};
@@ -92,6 +96,8 @@ pub fn run_with(steps: StepRegistry) -> ExitCode {
         Command::Exec(arguments) => exec::run(&arguments),
         Command::Become(arguments) => exec::become_program(&arguments),
         Command::SampleTarget(arguments) => sample_target::run(arguments),
+        Command::Config(command) => shared::run(&command, &steps),
+        Command::Fleet(arguments) => fleet::list(&arguments, &steps),
         Command::Queues(arguments) => queues::list(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Manual(arguments) => manual::write(&arguments),

@@ -23,9 +23,11 @@ use crate::access_log::AccessLogFile;
 use crate::args::{ProcessArgs, RunArgs};
 use crate::configuration::{self, Sources};
 use crate::endpoints::{self, Endpoints};
+use crate::etcd::Etcd;
 use crate::exit::EXIT_CONFIGURATION;
 use crate::front_configuration::{front_limits, pipeline};
 use crate::in_force::InForce;
+use crate::membership::Membership;
 use crate::protection_keys;
 use crate::reload::FileChanges;
 use crate::replacement::{self, Desk, Successor};
@@ -49,13 +51,13 @@ pub(crate) fn run_by(sources: Sources, args: &ProcessArgs) -> anyhow::Result<Exi
     let sockets = service_manager::passed_sockets()?;
     // Made before the files are read, it misses no change.
     let changes = FileChanges::new(&sources.files());
-    let Some(ready) = Ready::read(sources)? else {
-        return Ok(ExitCode::from(EXIT_CONFIGURATION));
-    };
-    let pipeline = pipeline(&ready.settings, ready.sources.steps())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    let Some(ready) = runtime.block_on(Ready::read(sources))? else {
+        return Ok(ExitCode::from(EXIT_CONFIGURATION));
+    };
+    let pipeline = pipeline(&ready.settings, ready.sources.steps())?;
     let start = Start { changes, sockets };
     let ended = runtime.block_on(serve(args, ready, pipeline, start));
     // What has been cut short is not waited for: the thread that joins the front's would be.
@@ -81,19 +83,21 @@ struct Ready {
 
 impl Ready {
     /// Reads all of it. `None` where it has mistakes, which have been printed.
-    fn read(sources: Sources) -> anyhow::Result<Option<Self>> {
-        let loaded = match sources.read() {
-            Ok(loaded) => loaded,
-            Err(error) => {
-                eprintln!("error: {error:#}");
-                return Ok(None);
+    async fn read(mut sources: Sources) -> anyhow::Result<Option<Self>> {
+        let mut settings = loaded(&sources);
+        let etcd = settings.as_ref().and_then(|read| read.ostler.etcd.as_ref());
+        if let Some(config) = etcd {
+            let etcd = Etcd::open(config).await?;
+            sources.share(etcd);
+            settings = loaded(&sources);
+            let falls_back = || sources.etcd().is_some_and(|etcd| etcd.fall_back());
+            if settings.is_none() && falls_back() {
+                settings = loaded(&sources);
             }
-        };
-        configuration::print(&loaded.diagnostics);
-        if loaded.diagnostics.has_errors() {
-            return Ok(None);
         }
-        let settings = loaded.settings;
+        let Some(settings) = settings else {
+            return Ok(None);
+        };
         let model = Arc::new(ProxyModel::with_policies(policies(&settings)));
         let keys = match protection_keys::read(&settings) {
             Ok(keys) => keys,
@@ -124,6 +128,19 @@ impl Ready {
     }
 }
 
+/// Reads the sources; `None` where there are mistakes, which are printed.
+fn loaded(sources: &Sources) -> Option<Settings> {
+    let loaded = match sources.read() {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return None;
+        }
+    };
+    configuration::print(&loaded.diagnostics);
+    (!loaded.diagnostics.has_errors()).then_some(loaded.settings)
+}
+
 /// Signals that end the front.
 struct Ends {
     terminate: Signal,
@@ -147,6 +164,7 @@ struct Running {
     keys: SigningKeys,
     model: Arc<ProxyModel>,
     access_log: Option<Arc<AccessLogFile>>,
+    membership: Option<Membership>,
 }
 
 impl Running {
@@ -163,6 +181,28 @@ impl Running {
             self.endpoints.reload(settings, &mut self.front);
             self.keys.follow(self.model.bearer_scheme());
         });
+        self.say();
+    }
+
+    /// Tells the fronts that share the configuration what is in force here.
+    fn say(&self) {
+        if let Some(membership) = &self.membership {
+            let (revision, refused) = self.in_force.shared();
+            membership.say(self.in_force.settings(), revision, refused);
+        }
+    }
+
+    /// Follows what stands in etcd, and takes a place among those who do; a front without etcd is told
+    /// nothing.
+    fn share(&mut self) -> mpsc::Receiver<()> {
+        let Some(etcd) = self.in_force.etcd().cloned() else {
+            return mpsc::channel(1).1;
+        };
+        let model = Arc::clone(&self.model);
+        self.membership = Some(Membership::begin(&etcd, self.front.urls(), model));
+        let changes = etcd.follow();
+        self.say();
+        changes
     }
 }
 
@@ -190,18 +230,21 @@ async fn serve(
         println!("listening on {url}");
     }
     service_manager::tell_ready(&urls);
+    let mut shared_changes = running.share();
     let watchdog = tokio::spawn(service_manager::watchdog(running.front.heartbeats()));
     let replaced_by = loop {
         tokio::select! {
             () = ends.recv() => break None,
             _ = hang_up.recv() => running.reload(&runtime),
             Some(()) = changes.recv() => running.reload(&runtime),
+            Some(()) = shared_changes.recv() => running.reload(&runtime),
             _ = reopen.recv() => running.reopen_access_log(),
             _ = replace.recv() => successor.start(),
             other = successor.ready(&running.front) => break Some(other),
         }
     };
     watchdog.abort();
+    drop(running.membership);
     successor.close().await;
     let given = args.drain_timeout.map(Duration::from_secs);
     let configured = running.in_force.settings().shutdown_timeout;
@@ -376,6 +419,7 @@ async fn running(
         keys,
         model,
         access_log,
+        membership: None,
     };
     Ok((running, options.runtime))
 }

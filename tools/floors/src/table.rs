@@ -67,6 +67,7 @@ pub const CRATES: &[Crate] = &[
     CONFIG,
     MODEL,
     DISCOVERY,
+    ETCD,
     PROXY,
     TEST_SUPPORT,
     OSTLER,
@@ -357,6 +358,29 @@ const DISCOVERY: Crate = Crate {
     standing: &[],
 };
 
+const ETCD: Crate = Crate {
+    folder: "crates/etcd",
+    floors: &[
+        Floor {
+            title: "what fronts and people do with it",
+            modules: &["follow", "history", "fleet"],
+        },
+        Floor {
+            title: "a configuration at one revision",
+            modules: &["documents"],
+        },
+        Floor {
+            title: "a connection to a member",
+            modules: &["client"],
+        },
+        Floor {
+            title: "what etcd says, and what goes wrong",
+            modules: &["messages", "error"],
+        },
+    ],
+    standing: &[],
+};
+
 const MODEL: Crate = Crate {
     folder: "crates/model",
     floors: &[
@@ -619,6 +643,8 @@ const OSTLER: Crate = Crate {
                 "exec",
                 "manual",
                 "queues",
+                "fleet",
+                "shared",
                 "demo",
             ],
         },
@@ -629,11 +655,19 @@ const OSTLER: Crate = Crate {
                 "front_configuration",
                 "signing_keys",
                 "protection_keys",
+                "membership",
             ],
         },
         Floor {
             title: "a configuration that is read",
-            modules: &["configuration", "endpoints", "rules", "reload", "files"],
+            modules: &[
+                "configuration",
+                "endpoints",
+                "etcd",
+                "rules",
+                "reload",
+                "files",
+            ],
         },
         Floor {
             title: "arguments, logs, exit codes",

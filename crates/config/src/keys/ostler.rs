@@ -52,6 +52,7 @@ pub(crate) static OSTLER: Object = Object::new(
             Section(&DESTINATION_RESOLVER),
             "What becomes of destinations whose address holds a name.",
         ),
+        Key::new("Etcd", Section(&ETCD), "A configuration that many fronts share."),
     ],
 );
 
@@ -182,6 +183,50 @@ pub(crate) static DESTINATION_RESOLVER: Object = Object::new(
         .default("those of `/etc/resolv.conf`")
         .example(r#"["192.0.2.53", "127.0.0.1:5353"]"#)
         .origin(Origin::Ostler),
+    ],
+);
+
+pub(crate) static ETCD: Object = Object::new(
+    Origin::Ostler,
+    "A configuration that many fronts share, laid over the files. See [etcd](etcd.md). A change takes a restart.",
+    &[
+        Key::new("Endpoints", Texts, "URLs of etcd's members, of which any one will do. Required.")
+            .example(r#"["https://etcd-1:2379", "https://etcd-2:2379"]"#),
+        Key::new("Prefix", Text, "What all keys begin with.")
+            .default(r#""/ostler/""#)
+            .example(r#""/shop/ostler/""#),
+        Key::new("UserName", Text, "Who asks, where etcd wants to know.").example(r#""front""#),
+        Key::new("Password", Text, "That user's password; better in a variable than in a file.")
+            .example(r#""secret""#),
+        Key::new(
+            "Snapshot",
+            Text,
+            "The file that keeps what was in force last, so that a front starts while etcd is away.",
+        )
+        .default("`etcd-snapshot.json` in `$STATE_DIRECTORY`, where there is one, else none")
+        .example(r#""/var/lib/ostler/etcd-snapshot.json""#),
+        Key::new("Tls", Section(&ETCD_TLS), "What https is spoken by."),
+    ],
+);
+
+pub(crate) static ETCD_TLS: Object = Object::new(
+    Origin::Ostler,
+    "What https is spoken by with etcd.",
+    &[
+        Key::new(
+            "CertificateAuthorities",
+            Text,
+            "A PEM file of those who vouch for etcd.",
+        )
+        .default("whom the system trusts")
+        .example(r#""/etc/ostler/etcd-ca.pem""#),
+        Key::new(
+            "Certificate",
+            Text,
+            "A PEM file with the certificate that is shown to etcd.",
+        )
+        .example(r#""/etc/ostler/etcd.pem""#),
+        Key::new("Key", Text, "A PEM file with its key.").example(r#""/etc/ostler/etcd.key""#),
     ],
 );
 

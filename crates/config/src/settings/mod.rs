@@ -6,6 +6,7 @@ mod data_protection;
 mod data_rate;
 pub(crate) mod destination_resolver;
 mod endpoints;
+mod etcd;
 mod forwarded_headers;
 mod health_checks;
 mod host;
@@ -26,6 +27,7 @@ pub use endpoints::{
     CertificateConfig, ClientCertificateMode, EndpointConfig, HttpProtocols, Password, TlsConfig,
     TlsHostConfig, TrustedNetworks,
 };
+pub use etcd::EtcdConfig;
 pub use forwarded_headers::{ForwardedField, ForwardedHeadersConfig};
 pub use health_checks::HealthCheckDefaults;
 pub use http2_limits::Http2Limits;
@@ -98,6 +100,8 @@ pub struct OstlerConfig {
     pub forwarded_headers: Option<ForwardedHeadersConfig>,
     /// `Ostler:DestinationResolver`.
     pub destination_resolver: DestinationResolverConfig,
+    /// `Ostler:Etcd`; absent is no configuration but that of files.
+    pub etcd: Option<EtcdConfig>,
 }
 
 impl Settings {
@@ -135,6 +139,7 @@ fn ostler(
     let forwarded_headers = forwarded_headers::read(tree, diagnostics);
     let health_checks = health_checks::read(tree.section("Ostler:HealthChecks"), diagnostics);
     let access_log = access_log::read(tree.section("Ostler:AccessLog"), diagnostics);
+    let etcd = etcd::read(tree.section("Ostler:Etcd"), diagnostics);
     let mut reader = Reader::new(tree.section("Ostler:Tls"), &keys::TLS, diagnostics);
     let client_certificate_authorities = reader.text("ClientCertificateAuthorities");
     reader.finish();
@@ -168,6 +173,7 @@ fn ostler(
         allowed_hosts,
         forwarded_headers,
         destination_resolver: DestinationResolverConfig::default(),
+        etcd,
     }
 }
 

@@ -16,6 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("target-c", &["target-sdk"]),
     ("model", &["config", "http1"]),
     ("discovery", &["config", "model"]),
+    ("etcd", &[]),
     (
         "proxy",
         &["config", "delegation", "http1", "model", "readiness", "shm"],
@@ -26,6 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "config",
             "delegation",
             "discovery",
+            "etcd",
             "http1",
             "model",
             "proxy",

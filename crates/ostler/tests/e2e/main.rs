@@ -24,6 +24,7 @@ mod early_answers;
 mod elsewhere;
 mod endpoints;
 mod environment;
+mod etcd;
 mod exec;
 mod failures;
 mod first_bytes;

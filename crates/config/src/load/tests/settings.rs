@@ -25,6 +25,7 @@ fn our_own_section_and_the_limits_are_read() {
         loaded.settings.ostler,
         OstlerConfig {
             destination_resolver: DestinationResolverConfig::default(),
+            etcd: None,
             client_certificate_authorities: Some("roots.pem".into()),
             threads: 3,
             runtime_folder: Some("/run/x".into()),

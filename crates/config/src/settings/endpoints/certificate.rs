@@ -25,6 +25,10 @@ pub struct CertificateConfig {
 pub struct Password(String);
 
 impl Password {
+    pub(in crate::settings) fn new(password: String) -> Self {
+        Self(password)
+    }
+
     /// The password itself.
     pub fn reveal(&self) -> &str {
         &self.0

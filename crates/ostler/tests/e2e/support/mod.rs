@@ -3,6 +3,7 @@
 pub(crate) mod activation;
 mod both_ways;
 mod client;
+mod etcd_members;
 pub(crate) mod fronts;
 mod hostile_target;
 pub(crate) mod http2_client;
@@ -24,6 +25,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use both_ways::{BothWays, WAYS};
 pub(crate) use client::{Client, Response};
+pub(crate) use etcd_members::EtcdMembers;
 pub(crate) use hostile_target::{Hello, HostileChannel, HostileQueue, answered};
 pub(crate) use mischief::{Mischief, RegionBytes};
 pub(crate) use name_server::NameServer;
