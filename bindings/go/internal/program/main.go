@@ -30,10 +30,14 @@ var (
 	queueName = flag.String("queue", "", "the queue to serve")
 	label     = flag.String("label", "go", "a text for people")
 	file      = flag.String("file", "", "what /file is answered with")
+	listen    = flag.String("listen", "", "an address that is listened to, in place of a queue")
 )
 
 func main() {
 	flag.Parse()
+	if *listen != "" {
+		log.Fatal(http.ListenAndServe(*listen, http.HandlerFunc(answer)))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	server := &ostler.Server{Queue: *queueName, Label: *label, Handler: http.HandlerFunc(answer)}
