@@ -185,6 +185,7 @@ fn route_match(routes: usize) -> Box<dyn FnMut()> {
                 },
                 cluster: None,
                 policies: Default::default(),
+                action: None,
                 transforms: None,
             })
         })

@@ -184,6 +184,15 @@ fn digit(character: char) -> Option<u32> {
     }
 }
 
+/// What is left of `host:port` or `[v6]:port`.
+pub fn without_port(authority: &str) -> &str {
+    let name_end = authority.rfind(']').map_or(0, |bracket| bracket + 1);
+    match authority[name_end..].find(':') {
+        Some(colon) => &authority[..name_end + colon],
+        None => authority,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -52,9 +52,9 @@ pub use route_validator::RouteValidator;
 pub use settings::{
     AccessLogConfig, AccessLogFormat, AllowedHosts, CertificateConfig, ClientCertificateMode,
     DataProtectionConfig, DataRate, EndpointConfig, ForwardedField, ForwardedHeadersConfig,
-    HealthCheckDefaults, Http2Limits, HttpProtocols, KernelTls, LimitsConfig, OstlerConfig,
-    Password, ProtectionKeyConfig, Settings, StaticFilesConfig, TlsConfig, TlsHostConfig,
-    TrustedNetworks,
+    HealthCheckDefaults, HstsConfig, Http2Limits, HttpProtocols, HttpsRedirectionConfig, KernelTls,
+    LimitsConfig, OstlerConfig, Password, ProtectionKeyConfig, Settings, StaticFilesConfig,
+    TlsConfig, TlsHostConfig, TrustedNetworks,
 };
 pub use settings::{AddressFamily, DestinationResolverConfig, DestinationResolverKind, EtcdConfig};
 pub use tree::{ConfigurationTree, Section, host_variable};

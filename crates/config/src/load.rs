@@ -173,6 +173,7 @@ fn check_clusters_of_routes(reader: &mut Reader<'_, '_>, proxy: &ProxyConfig) {
                 let remedy = nearest(id, &known).map(|near| format!("did you mean {near}?"));
                 reader.warn(&at, message, remedy);
             }
+            None if route.redirect.is_some() || route.respond.is_some() => {}
             None => {
                 let message = "the route names no cluster: requests are answered 503";
                 reader.warn(&at, message, None);

@@ -18,6 +18,11 @@ pub trait RouteValidator {
     /// What is wrong with it, as a phrase.
     fn validate_host(&self, host: &str) -> Result<(), String>;
 
+    /// The names of a path template's values; `None` where nobody knows.
+    fn path_parameters(&self, _template: &str) -> Option<Vec<String>> {
+        None
+    }
+
     /// The policies that clusters may name (rules C3, C4, C5, C9, C10 and C11): YARP's own, unless
     /// an application adds some.
     fn policies(&self, kind: PolicyKind) -> Vec<&str> {

@@ -38,10 +38,14 @@ pub(crate) fn slice(raw: &[u8], start: u32, len: u32) -> Option<&[u8]> {
 }
 
 /// Whether a field that is added to a response takes the place of those of its name there: the
-/// `Access-Control-` fields, with two of which a browser refuses a response (Fetch, section 4.9).
+/// `Access-Control-` fields, with two of which a browser refuses a response (Fetch, section 4.9), and
+/// `Strict-Transport-Security`, of which it reads the first (RFC 6797 section 8.1).
 /// Others (`Set-Cookie`, `Vary`) stand beside what is there.
 pub fn is_set_once(name: &[u8]) -> bool {
     const PREFIX: &[u8] = b"access-control-";
+    if name.eq_ignore_ascii_case(b"strict-transport-security") {
+        return true;
+    }
     name.get(..PREFIX.len())
         .is_some_and(|prefix| prefix.eq_ignore_ascii_case(PREFIX))
 }

@@ -95,6 +95,7 @@ fn table(shape: Shape, routes: usize) -> (RouteTable, Vec<Request>) {
             config,
             cluster: None,
             policies: Default::default(),
+            action: None,
             transforms: None,
         }));
         requests.push(request);
@@ -149,6 +150,7 @@ fn build(criterion: &mut Criterion) {
                     config,
                     cluster: None,
                     policies: Default::default(),
+                    action: None,
                     transforms: None,
                 })
             })

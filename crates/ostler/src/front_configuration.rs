@@ -1,7 +1,9 @@
 //! What the configuration says in the front's own terms: read at the start, and again with each reload.
 
+use std::sync::Arc;
+
 use ostler_config::{OstlerConfig, Settings};
-use ostler_proxy::{FrontLimits, Pipeline, StepRegistry};
+use ostler_proxy::{ErrorPages, FrontLimits, Hsts, Pipeline, StepRegistry};
 
 pub(crate) fn pipeline(settings: &Settings, steps: &StepRegistry) -> anyhow::Result<Pipeline> {
     Ok(match &settings.proxy.pipeline {
@@ -11,10 +13,13 @@ pub(crate) fn pipeline(settings: &Settings, steps: &StepRegistry) -> anyhow::Res
 }
 
 /// What clients may do.
-pub(crate) fn front_limits(ostler: &OstlerConfig) -> FrontLimits {
+pub(crate) fn front_limits(ostler: &OstlerConfig, error_pages: &Arc<ErrorPages>) -> FrontLimits {
     FrontLimits {
         allowed_hosts: ostler.allowed_hosts.clone(),
         forwarded_headers: ostler.forwarded_headers.clone(),
+        https_redirection: ostler.https_redirection.clone(),
+        hsts: ostler.hsts.as_ref().map(Hsts::new),
+        error_pages: Arc::clone(error_pages),
         ..FrontLimits::from(&ostler.limits)
     }
 }

@@ -16,6 +16,7 @@ use ostler_model::{ProxyModel, Snapshot};
 use ostler_proxy::Front;
 
 use crate::configuration::{self, Sources};
+use crate::error_pages::{self, FollowedPages};
 use crate::etcd::Etcd;
 use crate::front_configuration::{front_limits, pipeline};
 use crate::protection_keys;
@@ -36,6 +37,7 @@ pub(crate) struct InForce {
     shared_revision: i64,
     /// A later one that has errors, and which.
     refused: Option<(i64, Vec<String>)>,
+    pages: FollowedPages,
     _manager: ConfigManager,
 }
 
@@ -44,6 +46,7 @@ impl InForce {
     pub(crate) async fn start(
         sources: Sources,
         settings: Settings,
+        pages: FollowedPages,
         model: &Arc<ProxyModel>,
     ) -> Result<Self, ReloadError> {
         let name = sources.name();
@@ -74,6 +77,7 @@ impl InForce {
             names,
             shared_revision,
             refused: None,
+            pages,
             _manager: manager,
         })
     }
@@ -137,6 +141,8 @@ impl InForce {
             return Ok(());
         }
         let keys = protection_keys::read(&settings).map_err(stays)?;
+        let pages = error_pages::folder(self.sources.folder(), &settings);
+        self.pages.follow(pages).map_err(stays)?;
         if takes_a_restart(&settings, &self.started) {
             tracing::warn!(
                 "limits of heads, static files or the Ostler section have changed: that takes a restart, or \
@@ -146,7 +152,7 @@ impl InForce {
         let replaced = pipeline(&settings, self.sources.steps())
             .and_then(|pipeline| Ok(front.set_pipeline(pipeline, runtime)?));
         replaced.map_err(stays)?;
-        front.set_limits(front_limits(&settings.ostler));
+        front.set_limits(front_limits(&settings.ostler, self.pages.pages()));
         protection_keys::put_in_force(&self.model, keys);
         self.route_by(&settings);
         self.current = settings;
@@ -188,6 +194,9 @@ fn takes_a_restart(settings: &Settings, started: &Settings) -> bool {
             allowed_hosts: AllowedHosts::default(),
             forwarded_headers: None,
             destination_resolver: DestinationResolverConfig::default(),
+            error_pages: None,
+            https_redirection: None,
+            hsts: None,
             limits: LimitsConfig {
                 request_line: limits.request_line,
                 field_lines: limits.field_lines,

@@ -44,6 +44,7 @@ mod check;
 mod configuration;
 mod demo;
 mod endpoints;
+mod error_pages;
 mod etcd;
 mod exec;
 mod exit;

@@ -41,6 +41,10 @@ impl RouteValidator for Rules {
         self.steps.validate_host(host)
     }
 
+    fn path_parameters(&self, template: &str) -> Option<Vec<String>> {
+        self.steps.path_parameters(template)
+    }
+
     fn policies(&self, kind: PolicyKind) -> Vec<&str> {
         self.steps.policies(kind)
     }

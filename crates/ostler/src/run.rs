@@ -13,7 +13,7 @@ use ostler_delegation::runtime::RuntimeFolder;
 use ostler_model::health::TransportFailureRateOptions;
 use ostler_model::{PolicyRegistry, ProxyModel};
 use ostler_proxy::{
-    ActiveHealthOptions, Endpoint, Front, FrontOptions, InheritedSockets, Pipeline,
+    ActiveHealthOptions, Endpoint, Front, FrontLimits, FrontOptions, InheritedSockets, Pipeline,
     StaticFileOptions, StepRegistry, UnderWay,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -23,6 +23,7 @@ use crate::access_log::AccessLogFile;
 use crate::args::{ProcessArgs, RunArgs};
 use crate::configuration::{self, Sources};
 use crate::endpoints::{self, Endpoints};
+use crate::error_pages::{self, FollowedPages};
 use crate::etcd::Etcd;
 use crate::exit::EXIT_CONFIGURATION;
 use crate::front_configuration::{front_limits, pipeline};
@@ -391,10 +392,13 @@ async fn running(
         certificate_changes,
     } = ready;
     let folder = sources.folder().to_owned();
-    let in_force = InForce::start(sources, settings.clone(), &model).await?;
+    let mut pages = FollowedPages::default();
+    pages.follow(error_pages::folder(&folder, &settings))?;
+    let limits = front_limits(&settings.ostler, pages.pages());
+    let in_force = InForce::start(sources, settings.clone(), pages, &model).await?;
     // What reading took and nobody needs any more.
     ostler_shm::release_free_memory();
-    let mut options = options(args, &settings, endpoints, &folder)?;
+    let mut options = options(args, &settings, endpoints, limits, &folder)?;
     let access_log = settings.ostler.access_log.as_ref();
     let access_log = access_log.map(AccessLogFile::open).transpose()?;
     options.access_log = access_log.clone().map(|log| log as _);
@@ -458,6 +462,7 @@ fn options(
     args: &ProcessArgs,
     settings: &Settings,
     endpoints: Vec<Endpoint>,
+    limits: FrontLimits,
     folder: &Path,
 ) -> anyhow::Result<FrontOptions> {
     let ostler = &settings.ostler;
@@ -469,7 +474,7 @@ fn options(
     Ok(FrontOptions {
         endpoints,
         threads: args.threads.unwrap_or(ostler.threads),
-        limits: front_limits(ostler),
+        limits,
         runtime: runtime_folder(ostler)?,
         trusted_uids: trusted_uids?,
         kernel_tls: ostler.kernel_tls == KernelTls::Auto,

@@ -18,6 +18,7 @@ use crate::failing::MethodAndPath;
 use crate::forwarded_headers::take_over;
 use crate::forwarder::{self, GivenBack};
 use crate::head_view::HeadView;
+use crate::https_only::to_https;
 use crate::outcome::{ForwarderError, Mode};
 use crate::pipeline::{Flow, Step};
 use crate::queues::Rule;
@@ -27,11 +28,13 @@ use crate::worker::Worker;
 
 /// Answers one request:
 ///
-/// 1. find out whose it is, see to the host (400), and answer from a file, where there is one;
+/// 1. find out whose it is, see to the host (400), send the client to https, and answer from a file,
+///    where there is one;
 /// 2. take the configuration in force, which the exchange keeps, and match a route (404, 405, or 500
 ///    where routes are ambiguous);
 /// 3. find its cluster (503);
-/// 4. ask the policies that the route names, any of which may answer;
+/// 4. ask the policies that the route names, any of which may answer, and answer where the route itself
+///    says what;
 /// 5. run the pipeline, each step of which may narrow the destinations or answer;
 /// 6. delegate where the pipeline says so and the destination names a queue, and to another
 ///    destination for as long as nobody has begun it;
@@ -61,6 +64,16 @@ pub(crate) async fn exchange(
     if !is_allowed {
         return arrived.answer(Why::HostNotAllowed).await;
     }
+    if let Some(options) = &limits.https_redirection
+        && !arrived.client_side.is_https()
+        && let Some(response) = to_https(
+            options,
+            head,
+            arrived.client_side.client_facts().ends().prefix,
+        )
+    {
+        return arrived.answer(Why::Configured(Box::new(response))).await;
+    }
     if let Some(file) = static_files::find(&worker, head).await {
         return arrived.answer(Why::File(file)).await;
     }
@@ -74,7 +87,9 @@ pub(crate) async fn exchange(
         }
     };
     arrived.account.matched(&route);
-    let Some(cluster) = route.cluster.clone() else {
+    let action = route.action.clone();
+    let nowhere = action.as_ref().map(|action| Arc::clone(action.nowhere()));
+    let Some(cluster) = nowhere.or_else(|| route.cluster.clone()) else {
         return arrived.answer(Why::NoCluster).await;
     };
     let mut exchange = arrived.matched(route, cluster);
@@ -90,6 +105,11 @@ pub(crate) async fn exchange(
             let why = Why::ClientGone(ForwarderError::RequestCanceled);
             return exchange.answer(why).await;
         }
+    }
+    if let Some(action) = action {
+        let response = action.answer(&HeadView(head, exchange.client_side.is_https()));
+        let response = response.map(bytes::Bytes::from);
+        return exchange.answer(Why::Configured(Box::new(response))).await;
     }
     let (mut queue, mut delegates) = (None, false);
     for step in &pipeline.steps {

@@ -53,7 +53,14 @@ impl<'e, 'c> Arrived<'e, 'c> {
         let client = self.client_side.facts().client;
         let version = self.client_side.version(self.head);
         let is_https = self.client_side.is_https();
-        let context = ExchangeContext::new(self.head, client, version, is_https, route, cluster);
+        let mut context =
+            ExchangeContext::new(self.head, client, version, is_https, route, cluster);
+        let limits = self.client_side.worker().limits();
+        if let Some(hsts) = &limits.hsts
+            && let Some((name, value)) = hsts.field(is_https, self.head.authority())
+        {
+            context.add_response_field(&name, value);
+        }
         Exchange {
             client_side: self.client_side,
             head: self.head,

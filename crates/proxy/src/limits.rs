@@ -1,10 +1,17 @@
 //! The limits on what clients may do, as a front is given them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use ostler_config::{AllowedHosts, DataRate, ForwardedHeadersConfig, Http2Limits, LimitsConfig};
+use ostler_config::{
+    AllowedHosts, DataRate, ForwardedHeadersConfig, Http2Limits, HttpsRedirectionConfig,
+    LimitsConfig,
+};
 use ostler_delegation::entry::RequestEntry;
 use ostler_http1::Limits;
+
+use crate::error_pages::ErrorPages;
+use crate::https_only::Hsts;
 
 /// What a client may send, and how long it may take.
 #[derive(Debug, Clone)]
@@ -36,6 +43,12 @@ pub struct FrontLimits {
     pub allowed_hosts: AllowedHosts,
     /// Whom the front believes who the client is; `None` is nobody.
     pub forwarded_headers: Option<ForwardedHeadersConfig>,
+    /// Where clients that ask by http are sent; `None` lets them.
+    pub https_redirection: Option<HttpsRedirectionConfig>,
+    /// What browsers are told to remember.
+    pub hsts: Option<Hsts>,
+    /// What is said with an error.
+    pub error_pages: Arc<ErrorPages>,
     /// What a client may ask of an HTTP/2 connection.
     pub http2: Http2Limits,
     /// How long requests wait for a queue whose last instance has left, be it that nobody says whether
@@ -70,6 +83,9 @@ impl From<&LimitsConfig> for FrontLimits {
             max_connections_per_address: limits.max_connections_per_address,
             allowed_hosts: AllowedHosts::default(),
             forwarded_headers: None,
+            https_redirection: None,
+            hsts: None,
+            error_pages: Arc::default(),
             http2: limits.http2,
             queue_retention: limits.queue_retention,
         }

@@ -65,6 +65,10 @@ impl RouteValidator for StepRegistry {
         RouteRules.validate_path(template)
     }
 
+    fn path_parameters(&self, template: &str) -> Option<Vec<String>> {
+        RouteRules.path_parameters(template)
+    }
+
     fn validate_host(&self, host: &str) -> Result<(), String> {
         RouteRules.validate_host(host)
     }

@@ -407,7 +407,7 @@ const MODEL: Crate = Crate {
         },
         Floor {
             title: "routes",
-            modules: &["route::table", "route::model"],
+            modules: &["route::table", "route::model", "route::action"],
         },
         Floor {
             title: "what routes and clusters have",
@@ -553,6 +553,8 @@ pub const PROXY: Crate = Crate {
                 "access_log",
                 "outcome",
                 "head_view",
+                "https_only",
+                "error_pages",
                 "connection_fields",
                 "slow_timer",
                 "clock",
@@ -654,6 +656,7 @@ const OSTLER: Crate = Crate {
                 "in_force",
                 "front_configuration",
                 "signing_keys",
+                "error_pages",
                 "protection_keys",
                 "membership",
             ],

@@ -46,6 +46,7 @@ pub(crate) static OSTLER: Object = Object::new(
             "What the affinity policies `Cookie` and `CustomHeader` encrypt with.",
         ),
         Key::new("HealthChecks", Section(&HEALTH_CHECKS), "Defaults of health checks."),
+        Key::new("ErrorPages", Section(&ERROR_PAGES), "What the front says with an error of its own."),
         Key::new("AccessLog", Section(&ACCESS_LOG), "A line for each exchange."),
         Key::new(
             "DestinationResolver",
@@ -124,6 +125,18 @@ pub(crate) static HEALTH_CHECKS: Object = Object::new(
         Key::new("Active", Section(&ACTIVE_DEFAULTS), "Of probes."),
         Key::new("Passive", Section(&PASSIVE_DEFAULTS), "Of passive checks."),
     ],
+);
+
+pub(crate) static ERROR_PAGES: Object = Object::new(
+    Origin::Ostler,
+    "What the front says with an error of its own: of no route, of a policy, of a destination that does not answer.",
+    &[Key::new(
+        "Folder",
+        Text,
+        "A folder, in the content root, with files that are called by the status (`404.html`) or its class \
+         (`5xx.json`): `.html`, `.json` or `.txt`, whichever the client accepts. They are read again when they change.",
+    )
+    .example(r#""/etc/ostler/errors""#)],
 );
 
 pub(crate) static ACCESS_LOG: Object = Object::new(

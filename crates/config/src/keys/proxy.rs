@@ -89,6 +89,18 @@ pub(crate) static ROUTE: Object = Object::new(
         )
         .default("that of `Kestrel:Limits`")
         .example("1000000"),
+        Key::new(
+            "Redirect",
+            Section(&REDIRECT),
+            "Where requests are sent instead. Excludes `ClusterId` and `Respond`.",
+        )
+        .origin(Origin::Ostler),
+        Key::new(
+            "Respond",
+            Section(&RESPOND),
+            "What requests are answered instead. Excludes `ClusterId` and `Redirect`.",
+        )
+        .origin(Origin::Ostler),
         Key::new("Metadata", TextMap, "Free-form settings, for steps of one's own."),
         Key::new(
             "Transforms",
@@ -102,6 +114,39 @@ pub(crate) static ROUTE: Object = Object::new(
             "Of the format of before 1.0, in which routes were an array: an error.",
         )
         .idle(),
+    ],
+);
+
+pub(crate) static REDIRECT: Object = Object::new(
+    Origin::Ostler,
+    "A route's requests are sent elsewhere. Its policies hold.",
+    &[
+        Key::new("StatusCode", Integer, "301, 302, 303, 307 or 308.")
+            .default("307")
+            .example("308"),
+        Key::new(
+            "Location",
+            Text,
+            "Where to: `{name}` is a value of the route's path, or `{scheme}`, `{host}` (without its port), `{path}`, `{query}` \
+             (with its `?`, if there is one), `{uri}` (the last two). Required.",
+        )
+        .example(r#""https://{host}{uri}""#),
+    ],
+);
+
+pub(crate) static RESPOND: Object = Object::new(
+    Origin::Ostler,
+    "A route's requests are answered as it says. Its policies hold.",
+    &[
+        Key::new("StatusCode", Integer, "From 200 to 599.")
+            .default("200")
+            .example("410"),
+        Key::new("Body", AnyText, "The body.").example(r#""gone for good""#),
+        Key::new("ContentType", Text, "The body's type.")
+            .default(r#""text/plain; charset=utf-8" with a body"#)
+            .example(r#""text/plain""#),
+        Key::new("Headers", TextMap, "Further fields.")
+            .example(r#"{ "Cache-Control": "no-store" }"#),
     ],
 );
 

@@ -1,7 +1,7 @@
 //! The outermost level.
 
 use super::Value::{
-    AnyText, Anything, Boolean, Integer, Object as Section, Text, Texts, TextsMaps,
+    AnyText, Anything, Boolean, Integer, Object as Section, Text, Texts, TextsMaps, TimeSpan,
 };
 use super::{
     AUTHENTICATION, AUTHORIZATION, CORS, HTTP_SYS, KESTREL, Key, OSTLER, OUTPUT_CACHE, Object,
@@ -58,6 +58,14 @@ pub(crate) static ROOT: Object = Object::new(
             "Whom the front believes who the client is.",
         )
         .origin(Origin::Code("ForwardedHeadersOptions")),
+        Key::new(
+            "HttpsRedirection",
+            Section(&HTTPS_REDIRECTION),
+            "Clients that ask by http are sent to https.",
+        )
+        .origin(Origin::Code("UseHttpsRedirection")),
+        Key::new("Hsts", Section(&HSTS), "Browsers are told to ask by https from then on.")
+            .origin(Origin::Code("UseHsts")),
         Key::new("Kestrel", Section(&KESTREL), "Endpoints, certificates, limits."),
         Key::new("HttpSys", Section(&HTTP_SYS), "Limits by http.sys' names."),
         Key::new("Ostler", Section(&OSTLER), "What nobody else has a setting for.")
@@ -92,7 +100,12 @@ pub(crate) static ROOT: Object = Object::new(
              nobody is named there, of which there is a warning. Mostly a variable.",
         )
         .example(r#""true""#),
-        Key::new("HTTPS_PORT", AnyText, "Requests are not redirected to https; warned of.").idle(),
+        Key::new(
+            "HTTPS_PORT",
+            AnyText,
+            "The port of `HttpsRedirection`, where that does not say. Mostly a variable.",
+        )
+        .example(r#""443""#),
         Key::new("HostingStartupAssemblies", AnyText, "Without effect; warned of.").idle(),
         Key::new("PreferHostingUrls", AnyText, "Without effect; `true` is warned of.").idle(),
         Key::new("DetailedErrors", AnyText, "Without effect; `true` is warned of.").idle(),
@@ -178,6 +191,56 @@ pub(crate) static FORWARDED_HEADERS: Object = Object::new(
             .default(r#""X-Original-Host""#),
         Key::new("OriginalProtoHeaderName", Text, "The same of the scheme.")
             .default(r#""X-Original-Proto""#),
+    ],
+);
+
+pub(crate) static HTTPS_REDIRECTION: Object = Object::new(
+    Origin::Code("HttpsRedirectionOptions"),
+    "Requests that came by http are answered with where to ask by https, before files and routes. In force where anything \
+     stands here.",
+    &[
+        Key::new("Enabled", Boolean, "Whether it is in force.")
+            .default("whether anything stands here")
+            .origin(Origin::Ostler),
+        Key::new("HttpsPort", Integer, "The port to ask at.")
+            .default("`HTTPS_PORT`, else that of the https endpoints")
+            .example("443"),
+        Key::new("RedirectStatusCode", Integer, "301, 302, 307 or 308.")
+            .default("307")
+            .example("308"),
+    ],
+);
+
+pub(crate) static HSTS: Object = Object::new(
+    Origin::Code("HstsOptions"),
+    "`Strict-Transport-Security` in each response over https; a destination's own gives way to it. In force where anything \
+     stands here.",
+    &[
+        Key::new("Enabled", Boolean, "Whether it is in force.")
+            .default("whether anything stands here")
+            .origin(Origin::Ostler),
+        Key::new(
+            "MaxAge",
+            TimeSpan,
+            "How long it is remembered, to whole seconds; zero has it forgotten.",
+        )
+        .default(r#""30.00:00:00""#)
+        .example(r#""365.00:00:00""#),
+        Key::new(
+            "IncludeSubDomains",
+            Boolean,
+            "Whether it holds for what is below the host, too.",
+        )
+        .default("false"),
+        Key::new(
+            "Preload",
+            Boolean,
+            "Whether browsers may be delivered with it.",
+        )
+        .default("false"),
+        Key::new("ExcludedHosts", Texts, "Hosts of which nothing is told.")
+            .default(r#"["localhost", "127.0.0.1", "[::1]"]"#)
+            .example(r#"["localhost"]"#),
     ],
 );
 

@@ -3,6 +3,7 @@
 //! Not here: R2 and R11 (null objects), which only code can do, and R20, R22, R24 and R27 (a policy
 //! under a reserved name), which are checked where policies are read.
 
+mod action;
 mod matches;
 mod transforms;
 
@@ -80,6 +81,12 @@ pub(crate) fn read(
             policies.cors.names(),
         ), // R21
         max_request_body_size: reader.parsed("MaxRequestBodySize", leaf::int64),
+        redirect: {
+            let path = at.child("Match").child("Path").value();
+            let section = reader.child("Redirect");
+            action::redirect(section, path, validator, reader.diagnostics)
+        },
+        respond: action::respond(reader.child("Respond"), reader.diagnostics),
         metadata: reader.map("Metadata"),
         transforms: {
             let items = reader.elements("Transforms");
@@ -99,6 +106,7 @@ pub(crate) fn read(
         let message = "Timeout and TimeoutPolicy exclude each other";
         reader.error(&at.child("TimeoutPolicy"), message, Some(remedy)); // R28
     }
+    check_action(&mut reader, &config);
     if let Some(name) = &config.authorization_policy
         && (same(name, "Default")
             || policies
@@ -129,6 +137,30 @@ pub(crate) fn read(
     }
     reader.finish();
     config
+}
+
+/// A route has one answer.
+fn check_action(reader: &mut Reader<'_, '_>, config: &RouteConfig) {
+    let there = [
+        ("Redirect", config.redirect.is_some()),
+        ("Respond", config.respond.is_some()),
+    ];
+    let there: Vec<_> = there
+        .into_iter()
+        .filter(|(_, is_there)| *is_there)
+        .collect();
+    for (at, (key, _)) in there.iter().enumerate() {
+        if at > 0 || config.cluster_id.is_some() {
+            let section = reader.section.child(key);
+            let message = "ClusterId, Redirect and Respond exclude each other";
+            reader.error(&section, message, Some("keep one of them".to_owned()));
+        }
+    }
+    if !there.is_empty() && !config.transforms.is_empty() {
+        let section = reader.section.child("Transforms");
+        let message = "the route answers by itself, so there is nothing to transform";
+        reader.warn(&section, message, Some("remove them".to_owned()));
+    }
 }
 
 /// The name of a policy: a reserved one, or one that `section`, beside `ReverseProxy`, defines.

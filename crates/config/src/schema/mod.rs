@@ -1,5 +1,6 @@
 //! The configuration as it is written: one type an object of YARP's schema, defaults not applied.
 
+mod action;
 mod cluster;
 mod header_encoding;
 mod health_check;
@@ -10,6 +11,7 @@ mod policies;
 mod route;
 mod session_affinity;
 
+pub use action::{LocationPart, LocationTemplate, RedirectConfig, RespondConfig};
 pub use cluster::{ClusterConfig, ConnectionLifetime, DestinationConfig, OstlerClusterConfig};
 pub use header_encoding::HeaderEncoding;
 pub use health_check::{ActiveHealthCheckConfig, HealthCheckConfig, PassiveHealthCheckConfig};

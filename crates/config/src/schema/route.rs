@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::action::{RedirectConfig, RespondConfig};
 use super::metadata::Metadata;
 
 /// One entry of `Routes`.
@@ -30,6 +31,10 @@ pub struct RouteConfig {
     pub cors_policy: Option<String>,
     /// Largest request body in bytes; -1 is unlimited.
     pub max_request_body_size: Option<i64>,
+    /// Where requests are sent instead; excludes `cluster_id` and `respond`.
+    pub redirect: Option<RedirectConfig>,
+    /// What they are answered instead; excludes the other two.
+    pub respond: Option<RespondConfig>,
     /// Free-form settings.
     pub metadata: Metadata,
     /// Transforms in the order they apply.

@@ -1,7 +1,7 @@
 //! `AllowedHosts`: the hosts that requests may name (reference B20.1).
 
 use crate::diagnostics::{Diagnostics, Severity};
-use crate::host_name;
+use crate::host_name::{self, without_port};
 use crate::reader::note;
 use crate::tree::Section;
 
@@ -46,15 +46,6 @@ impl Pattern {
                 !below.is_empty() && below.split('.').all(|label| !label.is_empty())
             }),
         }
-    }
-}
-
-/// What is left of `host:port` or `[v6]:port`.
-fn without_port(authority: &str) -> &str {
-    let name_end = authority.rfind(']').map_or(0, |bracket| bracket + 1);
-    match authority[name_end..].find(':') {
-        Some(colon) => &authority[..name_end + colon],
-        None => authority,
     }
 }
 

@@ -15,11 +15,6 @@ type Idle = (&'static str, fn(&str) -> bool, &'static str);
 /// What ASP.NET's host does for a setting and this program does not.
 const IDLE: &[Idle] = &[
     (
-        "HTTPS_PORT",
-        is_any,
-        "this has no effect: requests are not redirected to https",
-    ),
-    (
         "HostingStartupAssemblies",
         is_any,
         "this has no effect: there are no assemblies to load",
@@ -111,8 +106,8 @@ mod tests {
     #[test]
     fn a_setting_that_does_nothing_here_is_warned_of_in_every_spelling() {
         for (name, value) in [
-            ("ASPNETCORE_HTTPS_PORT", "443"),
             ("DOTNET_hostBuilder__reloadConfigOnChange", "false"),
+            ("ASPNETCORE_preferHostingUrls", "True"),
         ] {
             let (_, diagnostics) = read_variables(&[(name, value)]);
             let said: Vec<_> = diagnostics.warnings().map(ToString::to_string).collect();

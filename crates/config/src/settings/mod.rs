@@ -12,6 +12,7 @@ mod health_checks;
 mod host;
 mod http2_limits;
 mod http_sys;
+mod https_only;
 mod kernel_tls;
 mod kestrel;
 mod limits;
@@ -31,6 +32,7 @@ pub use etcd::EtcdConfig;
 pub use forwarded_headers::{ForwardedField, ForwardedHeadersConfig};
 pub use health_checks::HealthCheckDefaults;
 pub use http2_limits::Http2Limits;
+pub use https_only::{HstsConfig, HttpsRedirectionConfig};
 pub use kernel_tls::KernelTls;
 pub use limits::LimitsConfig;
 pub use static_files::StaticFilesConfig;
@@ -88,6 +90,12 @@ pub struct OstlerConfig {
     /// `Ostler:Tls:ClientCertificateAuthorities`: a PEM file of those who vouch for clients. Absent is
     /// what the system trusts.
     pub client_certificate_authorities: Option<String>,
+    /// `Ostler:ErrorPages:Folder`.
+    pub error_pages: Option<String>,
+    /// `HttpsRedirection`, where it is in force.
+    pub https_redirection: Option<HttpsRedirectionConfig>,
+    /// `Hsts`, where it is in force.
+    pub hsts: Option<HstsConfig>,
     /// `Ostler:AccessLog`; absent is no log.
     pub access_log: Option<AccessLogConfig>,
     /// `Ostler:KernelTls`.
@@ -112,11 +120,15 @@ impl Settings {
         destination_resolver: DestinationResolverConfig,
         diagnostics: &mut Diagnostics,
     ) -> Self {
+        let endpoints = endpoints::read(tree, diagnostics);
+        let (https_redirection, hsts) = https_only::read(tree, &endpoints, diagnostics);
         Self {
-            endpoints: endpoints::read(tree, diagnostics),
+            endpoints,
             shutdown_timeout: host::read(tree, diagnostics),
             ostler: OstlerConfig {
                 destination_resolver,
+                https_redirection,
+                hsts,
                 ..ostler(tree, &proxy, diagnostics)
             },
             static_files: static_files::read(tree, diagnostics),
@@ -138,6 +150,13 @@ fn ostler(
     let allowed_hosts = allowed_hosts::read(&tree.section("AllowedHosts"), diagnostics);
     let forwarded_headers = forwarded_headers::read(tree, diagnostics);
     let health_checks = health_checks::read(tree.section("Ostler:HealthChecks"), diagnostics);
+    let mut reader = Reader::new(
+        tree.section("Ostler:ErrorPages"),
+        &keys::ERROR_PAGES,
+        diagnostics,
+    );
+    let error_pages = reader.text("Folder");
+    reader.finish();
     let access_log = access_log::read(tree.section("Ostler:AccessLog"), diagnostics);
     let etcd = etcd::read(tree.section("Ostler:Etcd"), diagnostics);
     let mut reader = Reader::new(tree.section("Ostler:Tls"), &keys::TLS, diagnostics);
@@ -167,6 +186,9 @@ fn ostler(
         data_protection,
         health_checks,
         client_certificate_authorities,
+        error_pages,
+        https_redirection: None,
+        hsts: None,
         access_log,
         kernel_tls,
         limits,

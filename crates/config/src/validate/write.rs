@@ -44,6 +44,18 @@ pub(super) fn route(node: &mut Node, position: &Position, config: &RouteConfig) 
     to.time("Timeout", config.timeout);
     to.text("CorsPolicy", config.cors_policy.as_deref());
     to.value("MaxRequestBodySize", config.max_request_body_size);
+    if let Some(config) = &config.redirect {
+        let mut to = to.child("Redirect");
+        to.value("StatusCode", config.status_code);
+        to.text("Location", Some(&config.location));
+    }
+    if let Some(config) = &config.respond {
+        let mut to = to.child("Respond");
+        to.value("StatusCode", Some(config.status_code.unwrap_or(200)));
+        to.text("Body", config.body.as_deref());
+        to.text("ContentType", config.content_type.as_deref());
+        to.map("Headers", &config.headers);
+    }
     to.map("Metadata", &config.metadata);
     let mut transforms = to.child("Transforms");
     for (at, transform) in config.transforms.iter().enumerate() {

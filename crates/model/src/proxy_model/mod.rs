@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use ostler_config::schema::{ProxyConfig, RouteConfig};
+use ostler_config::schema::{ClusterConfig, ProxyConfig, RouteConfig};
 
 use crate::cluster::ClusterState;
 use crate::equality::same_route;
@@ -16,7 +16,7 @@ use crate::error::{ApplyError, ApplyMistake};
 use crate::ordinal::fold;
 use crate::policies::{BearerScheme, Policies};
 use crate::registry::PolicyRegistry;
-use crate::route::{RouteModel, RouteTable};
+use crate::route::{RouteAction, RouteModel, RouteTable};
 use crate::snapshot::{Clusters, Snapshot};
 use crate::transforms::Transforms;
 
@@ -121,7 +121,19 @@ impl ProxyModel {
         let transforms = |route: &RouteConfig| {
             Transforms::build(route, self.registry.transform_providers(), &mut wrong)
         };
-        let models = route_models(&config.routes, before, &clusters, &policies, transforms);
+        // Routes that answer by themselves have a cluster for policies to ask about.
+        let nowhere = ClusterChange::prepare(None, &ClusterConfig::default(), &self.registry)
+            .map(|change| Arc::clone(change.state()))
+            .map_err(|mistake| mistakes.push(mistake));
+        let action = |route: &RouteConfig| RouteAction::build(route, nowhere.as_ref().ok()?);
+        let models = route_models(
+            &config.routes,
+            before,
+            &clusters,
+            &policies,
+            action,
+            transforms,
+        );
         mistakes.extend(wrong.into_iter().map(ApplyMistake::from));
         let same_routes = models.len() == current.routes.models().len()
             && models
@@ -207,6 +219,7 @@ fn route_models(
     before: &[Arc<RouteModel>],
     clusters: &Clusters,
     policies: &Policies,
+    action: impl Fn(&RouteConfig) -> Option<Arc<RouteAction>>,
     mut transforms: impl FnMut(&RouteConfig) -> Option<Arc<Transforms>>,
 ) -> Vec<Arc<RouteModel>> {
     let before: HashMap<_, _> = before
@@ -230,6 +243,7 @@ fn route_models(
             config: config.clone(),
             cluster: cluster.map(Arc::clone),
             policies,
+            action: action(config),
             transforms: transforms(config),
         })
     };

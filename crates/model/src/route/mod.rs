@@ -5,6 +5,7 @@
 //!           (PathIndex: a trie of segments)        405         (HostIndex)                  404, 500
 //! ```
 
+mod action;
 mod error;
 pub(crate) mod escape;
 mod host;
@@ -20,6 +21,7 @@ pub(crate) mod testing;
 mod unmet;
 mod validate;
 
+pub use action::RouteAction;
 pub use error::RouteBuildError;
 pub use host::{HostError, HostPattern};
 pub use model::RouteModel;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ostler_config::schema::RouteConfig;
 
+use super::action::RouteAction;
 use crate::cluster::ClusterState;
 use crate::policies::RoutePolicies;
 use crate::transforms::Transforms;
@@ -18,6 +19,8 @@ pub struct RouteModel {
     pub cluster: Option<Arc<ClusterState>>,
     /// The policies it names, resolved.
     pub policies: RoutePolicies,
+    /// What it answers by itself, if it does; then there is no cluster.
+    pub action: Option<Arc<RouteAction>>,
     /// Its transforms; `None` where only the defaults apply.
     pub transforms: Option<Arc<Transforms>>,
 }

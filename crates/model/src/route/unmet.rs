@@ -121,6 +121,7 @@ mod tests {
             },
             cluster: None,
             policies: RoutePolicies::default(),
+            action: None,
             transforms: None,
         }
     }

@@ -15,6 +15,11 @@ impl ostler_config::RouteValidator for RouteRules {
             .map_err(|error| error.to_string())
     }
 
+    fn path_parameters(&self, template: &str) -> Option<Vec<String>> {
+        let template = PathTemplate::parse(template).ok()?;
+        Some(template.parameters().map(str::to_owned).collect())
+    }
+
     fn validate_host(&self, host: &str) -> Result<(), String> {
         HostPattern::parse(host)
             .map(drop)
@@ -33,6 +38,10 @@ impl ostler_config::RouteValidator for ConfigurationRules<'_> {
 
     fn validate_host(&self, host: &str) -> Result<(), String> {
         RouteRules.validate_host(host)
+    }
+
+    fn path_parameters(&self, template: &str) -> Option<Vec<String>> {
+        RouteRules.path_parameters(template)
     }
 
     fn policies(&self, kind: ostler_config::PolicyKind) -> Vec<&str> {

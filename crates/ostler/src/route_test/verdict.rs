@@ -138,7 +138,13 @@ impl Verdict {
 fn answer(found: Found<'_>) -> Option<Answer> {
     let (status, why) = match found {
         Found::Route(route) => match &route.cluster {
-            None => (503, "the route has no cluster".to_owned()),
+            None => match &route.action {
+                Some(action) => (
+                    action.status().as_u16(),
+                    "the route itself says what is answered".to_owned(),
+                ),
+                None => (503, "the route has no cluster".to_owned()),
+            },
             Some(cluster) if cluster.destinations().all.is_empty() => {
                 (503, "the cluster has no destinations".to_owned())
             }

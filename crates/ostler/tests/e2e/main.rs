@@ -51,6 +51,7 @@ mod large_heads;
 mod leaks;
 mod limits;
 mod load_balancing;
+mod local_answers;
 mod local_users;
 mod logs;
 mod malformed;

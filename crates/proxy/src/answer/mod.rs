@@ -23,6 +23,7 @@ use crate::account::Account;
 use crate::client_side::{AfterExchange, BodyRead, ClientSide};
 use crate::connection_fields::is_hop_by_hop;
 use crate::context::ExchangeContext;
+use crate::error_pages::ErrorPages;
 use crate::outcome::ForwarderError;
 use crate::static_files::{FileBody, FileResponse};
 
@@ -41,6 +42,8 @@ pub(crate) enum Why {
     AmbiguousRoutes(Vec<String>),
     /// The route names no cluster that there is.
     NoCluster,
+    /// The configuration says what is answered: a route does, or whether clients may ask by http.
+    Configured(Box<Response<Bytes>>),
     /// A policy of the route answers.
     Policy(Box<Response<Bytes>>),
     /// A step of the pipeline answers.
@@ -152,13 +155,27 @@ impl Respond<'_, '_> {
     /// Says why, and closes the account.
     pub(crate) async fn say(self, why: Why) -> AfterExchange {
         log::tell(&why, &self);
-        let answer = why.answer(self.context);
+        let limits = self.client_side.worker().limits();
+        let has_pages = why.has_pages();
+        let mut answer = why.answer(self.context);
         let error = answer.error;
-        let added = match (answer.connection, self.context) {
-            (Then::Keep, Some(context)) => context.directives(),
-            _ => &[],
+        let head = match self.request {
+            Request::Read(head, _) => Some(head),
+            Request::Malformed => None,
         };
-        let added: Vec<_> = directives(added).collect();
+        if has_pages {
+            answer.take_page(&limits.error_pages, head);
+        }
+        let directed = match (answer.connection, self.context) {
+            (Then::Keep, Some(context)) => Some(context.directives()),
+            _ => None,
+        };
+        let mut added: Vec<_> = directives(directed.unwrap_or_default()).collect();
+        if let (None, Some(head), Some(hsts)) = (directed, head, &limits.hsts)
+            && let Some((_, value)) = hsts.field(self.client_side.is_https(), head.authority())
+        {
+            added.push((b"Strict-Transport-Security", value.as_bytes()));
+        }
         let said = say::say(self.client_side, self.request, answer, &added).await;
         self.account.close(said.given, error);
         said.after
@@ -200,7 +217,7 @@ impl Why {
         };
         match self {
             Self::File(file) => Answer::of(file.map(AnswerBody::File)),
-            Self::Policy(response) | Self::Step(response) => {
+            Self::Configured(response) | Self::Policy(response) | Self::Step(response) => {
                 Answer::of(response.map(AnswerBody::Here))
             }
             Self::Transform(response) => {
@@ -226,7 +243,9 @@ impl Why {
     fn status(&self) -> StatusCode {
         match self {
             Self::File(response) => response.status(),
-            Self::Policy(response) | Self::Step(response) => response.status(),
+            Self::Configured(response) | Self::Policy(response) | Self::Step(response) => {
+                response.status()
+            }
             Self::Transform(response) => response.status(),
             Self::HostNotAllowed | Self::InvalidKey(_) | Self::NotHttp2 => StatusCode::BAD_REQUEST,
             Self::NoRoute => StatusCode::NOT_FOUND,
@@ -253,6 +272,11 @@ impl Why {
         }
     }
 
+    /// Whether a page for errors may be said with it: what code of an application answers is whole.
+    fn has_pages(&self) -> bool {
+        !matches!(self, Self::Step(_) | Self::Transform(_) | Self::File(_))
+    }
+
     /// YARP's error for it.
     fn error(&self) -> Option<ForwarderError> {
         match self {
@@ -271,6 +295,7 @@ impl Why {
             | Self::MethodNotAllowed(_)
             | Self::AmbiguousRoutes(_)
             | Self::NoCluster
+            | Self::Configured(_)
             | Self::Policy(_)
             | Self::Step(_)
             | Self::Transform(_)
@@ -318,6 +343,20 @@ impl Answer {
             fields: parts.headers,
             body,
             ..Self::plain(parts.status)
+        }
+    }
+
+    /// Says a page with an error that is said in a word, or without one.
+    fn take_page(&mut self, pages: &ErrorPages, head: Option<&RequestHead>) {
+        let is_said = matches!(&self.body, AnswerBody::Here(body) if body.is_empty());
+        let is_error = self.status.is_client_error() || self.status.is_server_error();
+        let is_whole = !is_said && self.connection == Then::Keep;
+        let is_silent = matches!(self.connection, Then::Silent | Then::Reset);
+        if pages.is_empty() || !is_error || is_whole || is_silent {
+            return;
+        }
+        if let Some(body) = pages.say(self.status, head, &mut self.fields) {
+            self.body = AnswerBody::Here(body);
         }
     }
 

@@ -54,6 +54,9 @@ fn our_own_section_and_the_limits_are_read() {
             },
             allowed_hosts: AllowedHosts::default(),
             forwarded_headers: None,
+            error_pages: None,
+            https_redirection: None,
+            hsts: None,
         }
     );
 }

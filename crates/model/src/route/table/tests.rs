@@ -83,6 +83,7 @@ fn models(routes: &[Route]) -> Vec<Arc<RouteModel>> {
             config: route.0.clone(),
             cluster: None,
             policies: Default::default(),
+            action: None,
             transforms: None,
         })
     };
@@ -772,7 +773,7 @@ mod against_the_scan {
                 .enumerate()
                 .map(|(at, config)| {
                     let config = RouteConfig { route_id: format!("r{at}"), ..config };
-                    Arc::new(RouteModel { config, cluster: None, policies: Default::default(), transforms: None })
+                    Arc::new(RouteModel { config, cluster: None, policies: Default::default(), action: None, transforms: None })
                 })
                 .collect();
             let table = RouteTable::build(&models).map_err(|errors| {

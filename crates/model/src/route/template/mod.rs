@@ -49,6 +49,26 @@ impl PathTemplate {
         Ok(Self { segments })
     }
 
+    /// The names of its values.
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.segments.iter().flat_map(|segment| {
+            let parts: Vec<&str> = match segment {
+                Segment::Literal(_) => Vec::new(),
+                Segment::Parameter(parameter) | Segment::CatchAll(parameter) => {
+                    vec![&parameter.name]
+                }
+                Segment::Mixed(parts) => {
+                    let names = parts.iter().filter_map(|part| match part {
+                        segment::Part::Literal(_) => None,
+                        segment::Part::Parameter(parameter) => Some(parameter.name.as_str()),
+                    });
+                    names.collect()
+                }
+            };
+            parts
+        })
+    }
+
     /// The segments from left to right.
     pub(crate) fn segments(&self) -> &[Segment] {
         &self.segments
