@@ -42,6 +42,9 @@ pub enum EtcdError {
         /// What is there.
         found: i64,
     },
+    /// It was asked to write, and what it says of that is lost.
+    #[error("it is not known whether it is written: {0}")]
+    Unknown(String),
     /// There is no such revision in the history.
     #[error("there is no revision {0} in the history")]
     NoRevision(i64),
@@ -63,6 +66,16 @@ pub enum EtcdError {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+}
+
+impl EtcdError {
+    /// Whether another member may do what this one has not.
+    pub fn is_of_one_member(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused(_) | Self::Late(_) | Self::Unreachable(_)
+        )
+    }
 }
 
 impl From<tonic::Status> for EtcdError {

@@ -81,7 +81,8 @@ impl Pushed {
     ///
     /// # Errors
     ///
-    /// [`EtcdError::Conflict`] when somebody else was faster; when etcd does not answer, or refuses.
+    /// [`EtcdError::Conflict`] when somebody else was faster, [`EtcdError::Unknown`] when etcd's word on it is
+    /// lost; otherwise nothing is written.
     pub async fn write(&self, client: &Client, prefix: &str, base: i64) -> Result<i64, EtcdError> {
         if self.document.len() > LARGEST {
             return Err(EtcdError::TooLarge {
@@ -106,7 +107,8 @@ impl Pushed {
             success,
         };
         let path = "/etcdserverpb.KV/Txn";
-        let response: TxnResponse = client.call(path, transaction).await?;
+        let response = client.call::<_, TxnResponse>(path, transaction).await;
+        let response = response.map_err(|error| EtcdError::Unknown(error.to_string()))?;
         if response.succeeded {
             return Ok(response.header.unwrap_or_default().revision);
         }

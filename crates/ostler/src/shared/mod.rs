@@ -49,14 +49,26 @@ impl Store {
         })
     }
 
-    /// Asks one of the members that answers.
+    /// Asks one member after the other, twice, until one can say something: while they choose who leads, a
+    /// member that answers may not be able to.
     pub(crate) fn run<T>(
         &self,
-        ask: impl AsyncFnOnce(&Client, &str) -> Result<T, EtcdError>,
+        ask: impl AsyncFn(&Client, &str) -> Result<T, EtcdError>,
     ) -> anyhow::Result<T> {
         self.runtime.block_on(async {
-            let client = Client::connect(&self.access, 0).await?;
-            Ok(ask(&client, &self.prefix).await?)
+            let mut turns = 2 * self.access.endpoints.len();
+            loop {
+                turns -= 1;
+                let asked = async {
+                    let client = Client::connect(&self.access, turns).await?;
+                    ask(&client, &self.prefix).await
+                };
+                match asked.await {
+                    Ok(answer) => return Ok(answer),
+                    Err(error) if turns > 0 && error.is_of_one_member() => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
         })
     }
 
@@ -98,7 +110,10 @@ impl Store {
             document: text,
         };
         let written = self.run(async |client, prefix| pushed.write(client, prefix, base).await);
-        let revision = written.context("nothing is written")?;
+        let revision = written.map_err(|error| match error.downcast_ref() {
+            Some(EtcdError::Unknown(_)) => error.context("see `ostler config history`"),
+            _ => error.context("nothing is written"),
+        })?;
         println!("revision {revision}");
         Ok(ExitCode::SUCCESS)
     }
