@@ -1,12 +1,11 @@
 //! A real etcd for a test: Debian's, one member or several, on loopback.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use super::{Process, Sandbox, eventually};
+use super::{Process, Sandbox, eventually, unclaimed_port};
 
 /// Members of one etcd, any of which may be killed and started again with what it had.
 pub(crate) struct EtcdMembers {
@@ -27,18 +26,12 @@ impl EtcdMembers {
             );
             return None;
         }
-        let any = || TcpListener::bind("127.0.0.1:0").unwrap();
-        let listeners: Vec<_> = (0..count).map(|_| [any(), any()]).collect();
-        let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
-        let ports = listeners
-            .iter()
-            .map(|pair| [port(&pair[0]), port(&pair[1])]);
+        let ports = (0..count).map(|_| [unclaimed_port(), unclaimed_port()]);
         let mut members = Self {
             folder: sandbox.path().join("etcd"),
             ports: ports.collect(),
             processes: (0..count).map(|_| None).collect(),
         };
-        drop(listeners);
         (0..count).for_each(|at| members.begin(at));
         members.until_ready();
         Some(members)

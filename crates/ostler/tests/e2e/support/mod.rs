@@ -20,7 +20,9 @@ mod tls_client;
 
 use std::fs::File;
 use std::io::{ErrorKind, Write};
+use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 pub(crate) use both_ways::{BothWays, WAYS};
@@ -209,6 +211,20 @@ pub(crate) fn delegating_by_path(queues: &[&str]) -> String {
         routes.join(","),
         clusters.join(",")
     )
+}
+
+/// A port that nobody has and, since it is none of those that the kernel gives to whoever asks for any, that is
+/// still free when whoever listens there is started again.
+pub(crate) fn unclaimed_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed) + std::process::id() * 97;
+        let port = 10_240 + u16::try_from(number % 20_000).unwrap();
+        let at = ("127.0.0.1", port);
+        if TcpListener::bind(at).is_ok() && UdpSocket::bind(at).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Waits until something holds.

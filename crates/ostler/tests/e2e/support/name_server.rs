@@ -1,10 +1,9 @@
 //! A real DNS server for a test: Debian's dnsmasq.
 
-use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::{Process, Sandbox, eventually};
+use super::{Process, Sandbox, eventually, unclaimed_port};
 
 /// A name server whose names a test sets, below `test.`.
 pub(crate) struct NameServer {
@@ -27,13 +26,11 @@ impl NameServer {
         }
         let hosts = sandbox.path().join("hosts");
         std::fs::write(&hosts, "").unwrap();
-        let port = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let port = port.local_addr().unwrap().port();
         Some(Self {
             process: None,
             hosts,
             arguments: arguments.iter().map(|&one| one.to_owned()).collect(),
-            port,
+            port: unclaimed_port(),
         })
     }
 
