@@ -149,6 +149,16 @@ impl ClientSocket {
         Poll::Ready(Ok(()))
     }
 
+    /// Ready when there may be something to read. What the session has to say is said meanwhile.
+    pub(crate) fn poll_stirs(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(tls) = &self.tls
+            && let Poll::Ready(Err(error)) = self.poll_flush(tls, cx)
+        {
+            return Poll::Ready(Err(error));
+        }
+        self.poll_readable(cx)
+    }
+
     /// A read found nothing: the next [`poll_readable`](Self::poll_readable) waits.
     pub(crate) fn clear_readable(&self) {
         let mut cx = Context::from_waker(std::task::Waker::noop());

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Instant;
 
+use ostler_config::HttpProtocols;
 use ostler_delegation::front::SlotKey;
 use ostler_http1::{BodyDecoder, BodyProgress, Framing, HeadDecoder, RequestHead};
 
@@ -29,13 +30,22 @@ pub(crate) struct Connection {
     pub(crate) watch: Rc<Watch>,
     pub(crate) decoder: HeadDecoder,
     places: Vec<Place>,
+    /// What its first bytes may be.
+    pub(crate) begins_with: HttpProtocols,
+    /// It has been given the time that is left for a request, since the front is stopping.
+    pub(crate) is_told_to_end: bool,
     /// When the client's last exchange ended, on the worker's slow clock; `None` before the first.
     pub(crate) last_used: Option<Instant>,
 }
 
 impl Connection {
     /// A connection whose client has asked for nothing yet.
-    pub(crate) fn new(client: ClientSocket, worker: Rc<Worker>, watch: Rc<Watch>) -> Self {
+    pub(crate) fn new(
+        client: ClientSocket,
+        worker: Rc<Worker>,
+        watch: Rc<Watch>,
+        begins_with: HttpProtocols,
+    ) -> Self {
         Self {
             client,
             input: Vec::new(),
@@ -46,6 +56,8 @@ impl Connection {
             watch,
             decoder: HeadDecoder::new(worker.limits().http1),
             places: Vec::new(),
+            begins_with,
+            is_told_to_end: false,
             last_used: None,
             worker,
         }

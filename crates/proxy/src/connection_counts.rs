@@ -15,6 +15,8 @@ pub(crate) struct ConnectionCounts {
     /// Those that are not upgraded.
     open: AtomicUsize,
     upgraded: AtomicUsize,
+    /// As many as were open at once since memory was given back last.
+    most: AtomicUsize,
     /// By client address, while there is a limit on that; no entry is 0.
     by_address: Mutex<HashMap<IpAddr, usize>>,
 }
@@ -84,6 +86,25 @@ impl ConnectionCounts {
             ending: Rc::default(),
             begins: RefCell::default(),
         })
+    }
+
+    /// Whether most of those are gone that were there since this was true last, and what they had may be
+    /// given back to the system. True for one who asks.
+    pub(crate) fn have_gone(&self) -> bool {
+        /// What fewer have taken is little.
+        const MANY: usize = 256;
+        let (open, upgraded) = self.counts();
+        let (now, most) = (open + upgraded, self.most.load(Ordering::Relaxed));
+        if now > most {
+            self.most.fetch_max(now, Ordering::Relaxed);
+            return false;
+        }
+        most >= MANY
+            && now <= most / 4
+            && self
+                .most
+                .compare_exchange(most, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, usize>> {
@@ -260,6 +281,30 @@ mod tests {
         drop(_kept);
         assert!(connections.lock().is_empty());
         assert_eq!(connections.open.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn that_most_are_gone_is_said_once() {
+        let connections = Arc::new(ConnectionCounts::default());
+        let limits = limits(None, None);
+        let admit = |count: usize| {
+            let admitted = (0..count).map(|_| connections.admit(&limits).unwrap());
+            admitted.collect::<Vec<_>>()
+        };
+        assert!(!connections.have_gone());
+        for _ in 0..2 {
+            let mut many = admit(1000);
+            assert!(!connections.have_gone());
+            many.truncate(251);
+            assert!(!connections.have_gone());
+            many.truncate(250);
+            assert!(connections.have_gone());
+            assert!(!connections.have_gone());
+        }
+        let few = admit(200);
+        assert!(!connections.have_gone());
+        drop(few);
+        assert!(!connections.have_gone(), "they have had little");
     }
 
     /// Kestrel: upgraded connections do not count as connections.

@@ -157,7 +157,9 @@ pub(crate) async fn exchange(
             None => destination = rebalance::go_elsewhere(&mut exchange, destination),
         }
     }
-    forwarder::forward(&mut exchange, destination).await
+    // On the heap, as the other ways on which bytes pass through the front: an exchange that a target has may
+    // last long, and does not carry the room for it.
+    Box::pin(forwarder::forward(&mut exchange, destination)).await
 }
 
 /// Why no route answers; or the file, where there is one for such requests.

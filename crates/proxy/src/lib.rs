@@ -12,6 +12,7 @@ mod account;
 mod admission;
 mod affinity;
 mod answer;
+mod buffers;
 mod client_side;
 mod client_socket;
 mod clock;

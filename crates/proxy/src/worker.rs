@@ -351,6 +351,9 @@ impl Worker {
                 self.destinations
                     .sweep(self.now.get(), |id| snapshot.clusters.find(id).is_some());
                 self.let_go_of_queues();
+                if self.counts().have_gone() {
+                    ostler_shm::release_free_memory();
+                }
                 self.check(self.is_draining());
                 self.judge_data_rates();
             }

@@ -548,6 +548,7 @@ pub const PROXY: Crate = Crate {
                 "static_files",
                 "connection_counts",
                 "limits",
+                "buffers",
                 "deadline",
                 "permits",
                 "access_log",

@@ -570,6 +570,12 @@ where
     }
 
     // ostler
+    /// Lets go of buffers with nothing in them, of a connection that has nothing to do for now.
+    pub fn release_buffers(&mut self) {
+        self.connection.release_buffers();
+    }
+
+    // ostler
     /// Gives the connection's window back when DATA arrives instead of when it is released, so that
     /// a stream that nobody reads holds up itself alone.
     pub fn set_connection_window_on_receipt(&mut self) {

@@ -1,7 +1,9 @@
 //! What is used is given back: descriptors, slots and memory, after many exchanges and connections.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
+use crate::support::http2_client::Http2Client;
 use crate::support::{Client, Front, Process, Sandbox, delegating_to, eventually};
 
 /// Memory that may come and go with no leak behind it, in KiB.
@@ -87,6 +89,55 @@ fn two_thousand_connections_come_and_go() {
     assert_returned("front", &front.process, &before.0);
     assert_returned("target", &target, &before.1);
     assert_eq!(front.ask("GET", "/").status, 200);
+}
+
+/// A front of one thread has so many that rest after a request each, of which each takes at most `most` bytes.
+fn rest<C>(front: &Front, most: u64, connect: impl Fn() -> C, close: impl FnOnce(Vec<C>)) {
+    const CONNECTIONS: u64 = 800;
+    /// In KiB; of everything else that a front may do meanwhile.
+    const ASIDE: u64 = 2 * 1024;
+    drop((0..20).map(|_| connect()).collect::<Vec<_>>());
+    settle(front);
+    let before = front.process.memory();
+    let resting: Vec<_> = (0..CONNECTIONS).map(|_| connect()).collect();
+    settle(front);
+    let taken = front.process.memory().saturating_sub(before);
+    assert!(
+        taken < CONNECTIONS * most / 1024 + ASIDE,
+        "{CONNECTIONS} connections take {taken} KiB"
+    );
+    close(resting);
+    eventually("what they took is given back", || {
+        front.process.memory() < before + taken / 4 + ASIDE
+    });
+    assert_eq!(front.ask("GET", "/").status, 200);
+}
+
+/// The bounds are generous: a build for tests is not packed as tightly, and a delegated exchange has its
+/// memory for up to a second after its end.
+#[test]
+fn connections_that_rest_take_little_and_leave_nothing() {
+    let sandbox = Sandbox::new();
+    let _target = sandbox.target("q", &[]);
+    let front = sandbox.front(&delegating_to(&["q"]));
+    let http1 = || {
+        let mut client = front.connect();
+        assert_eq!(client.ask("GET", "/").status, 200);
+        client
+    };
+    rest(&front, 8 * 1024, http1, drop);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = RefCell::new(Some(runtime.unwrap()));
+    let http2 = || {
+        runtime.borrow().as_ref().unwrap().block_on(async {
+            let client = Http2Client::connect(front.port).await;
+            assert_eq!(client.get("/").await.status(), 200);
+            client
+        })
+    };
+    rest(&front, 16 * 1024, http2, |_| drop(runtime.take()));
 }
 
 /// Lets what was dropped be noticed: a client's silence counts after a second.

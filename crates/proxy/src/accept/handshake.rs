@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -19,10 +20,16 @@ use crate::access_log::{LoggedRequest, Noted};
 use crate::account::Account;
 use crate::connection_counts::Counted;
 use crate::error_chain::Chain;
-use crate::serve::Accepted;
+use crate::serve::{Accepted, Begun};
 use crate::tls::{ClientFacts, Followed, TlsEndpoint, TlsFacts, TlsSession};
 use crate::watch::Watch;
 use crate::worker::Worker;
+
+/// A connection with which HTTP can begin.
+pub(super) enum Ready {
+    Http1(Begun),
+    Http2(Pin<Box<dyn Future<Output = ()>>>),
+}
 
 /// A fatal `unrecognized_name` (RFC 6066 section 3), before any key is agreed on.
 const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
@@ -78,20 +85,18 @@ impl HandshakeError {
     }
 }
 
-/// Shakes hands with a client and serves it.
-pub(crate) async fn serve(
+/// Shakes hands with a client.
+pub(super) async fn shake(
     worker: Rc<Worker>,
     socket: OwnedFd,
     endpoint: Arc<TlsEndpoint>,
     connection: ConnectionFacts,
     counted: Counted,
-) {
+) -> Option<Ready> {
     // Two flights of small records follow each other.
     let _ = ostler_shm::set_no_delay(socket.as_fd());
     // One in the file system will do, too: only what every stream can do is asked of it.
-    let Ok(stream) = TcpStream::from_std(std::net::TcpStream::from(socket)) else {
-        return;
-    };
+    let stream = TcpStream::from_std(std::net::TcpStream::from(socket)).ok()?;
     let limit = worker.limits().head_timeout;
     let handshake = tokio::time::timeout(limit, handshake(stream, &worker, &endpoint, &connection));
     let shaken = match handshake.await {
@@ -102,19 +107,18 @@ pub(crate) async fn serve(
         Ok(shaken) => shaken,
         Err(error) => {
             error.log(&connection);
-            return;
+            return None;
         }
     };
     let tls = Some(Arc::new(TlsFacts::of(stream.get_ref().1)));
     let facts = ClientFacts::new(connection, tls);
     if is_http2 {
         // Whoever watches the connection keeps a descriptor of its own.
-        let Ok(socket) = stream.get_ref().0.stream.as_fd().try_clone_to_owned() else {
-            return;
-        };
-        let watch = Watch::new(Rc::new(socket), connection.client, counted);
-        let _registered = worker.register(Rc::clone(&watch));
-        return crate::http2::serve(worker, stream, facts, watch).await;
+        let socket = stream.get_ref().0.stream.as_fd().try_clone_to_owned();
+        let watch = Watch::new(Rc::new(socket.ok()?), connection.client, counted);
+        let registered = worker.register(Rc::clone(&watch));
+        let connection = crate::http2::serve(worker, stream, facts, watch, registered);
+        return Some(Ready::Http2(Box::pin(connection)));
     }
     let (Followed { stream, boundary }, session) = stream.into_inner();
     let session = TlsSession::new(session, boundary);
@@ -127,9 +131,12 @@ pub(crate) async fn serve(
                 protocols: HttpProtocols::Http1,
                 counted,
             };
-            crate::serve::serve(worker, accepted).await;
+            Begun::new(&worker, accepted).map(Ready::Http1)
         }
-        Err(error) => tracing::error!(%error, "a connection cannot be served"),
+        Err(error) => {
+            tracing::error!(%error, "a connection cannot be served");
+            None
+        }
     }
 }
 

@@ -20,10 +20,11 @@ use tokio::io::unix::AsyncFd;
 use crate::connection_counts::Counted;
 use crate::endpoint::Endpoint;
 use crate::error_chain::Chain;
-use crate::serve::Accepted;
+use crate::serve::{Accepted, Begun};
 use crate::tls::ClientFacts;
 use crate::worker::Worker;
 
+use handshake::Ready;
 use proxy_protocol::Ends;
 
 /// A listening socket, of TCP or in the file system.
@@ -87,24 +88,41 @@ fn canonical(address: SocketAddr) -> SocketAddr {
 }
 
 /// Serves a connection of an endpoint until it is over.
-pub(crate) async fn serve(
+pub(crate) fn serve(
+    worker: Rc<Worker>,
+    endpoint: Rc<Endpoint>,
+    incoming: Incoming,
+    counted: Counted,
+) -> impl Future<Output = ()> {
+    // On the heap, since most of a connection's life comes behind its beginning.
+    let ready = Box::pin(begin(worker, endpoint, incoming, counted));
+    async move {
+        let ready = ready.await;
+        match ready {
+            Some(Ready::Http1(connection)) => connection.serve().await,
+            Some(Ready::Http2(connection)) => connection.await,
+            None => {}
+        }
+    }
+}
+
+/// Does what goes before HTTP.
+async fn begin(
     worker: Rc<Worker>,
     endpoint: Rc<Endpoint>,
     incoming: Incoming,
     mut counted: Counted,
-) {
-    let Some(connection) = facts(&worker, &endpoint, &incoming).await else {
-        return;
-    };
+) -> Option<Ready> {
+    let connection = facts(&worker, &endpoint, &incoming).await?;
     if let Some(client) = connection.client
         && let Err(refused) = counted.bind_to(client.ip(), &worker.limits())
     {
         tracing::debug!(%client, ?refused, "a connection is closed at once");
-        return;
+        return None;
     }
     let socket = incoming.socket;
     if let Some(endpoint) = &endpoint.tls {
-        return handshake::serve(worker, socket, Arc::clone(endpoint), connection, counted).await;
+        return handshake::shake(worker, socket, Arc::clone(endpoint), connection, counted).await;
     }
     let accepted = Accepted {
         socket,
@@ -113,7 +131,7 @@ pub(crate) async fn serve(
         protocols: endpoint.protocols,
         counted,
     };
-    crate::serve::serve(worker, accepted).await;
+    Begun::new(&worker, accepted).map(Ready::Http1)
 }
 
 /// Whose connection it is; `None` where it does not say so and must.

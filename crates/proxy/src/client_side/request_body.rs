@@ -183,8 +183,7 @@ impl<'c> Http1Body<'c> {
             *self.read_closed = true;
             return Ok(None);
         }
-        let data = Bytes::copy_from_slice(self.input);
-        self.input.clear();
-        Ok(Some(data))
+        // What is said next may be long in coming, and there is no memory for it meanwhile.
+        Ok(Some(std::mem::take(self.input).into()))
     }
 }

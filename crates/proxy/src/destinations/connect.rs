@@ -87,7 +87,9 @@ impl Connector {
             true => Protocols::Http1,
             false => self.protocols,
         };
-        match tokio::time::timeout(CONNECT_TIMEOUT, self.open_in_time(protocols, now)).await {
+        // On the heap, so that exchanges over connections that are open do not carry the room for it.
+        let opening = Box::pin(self.open_in_time(protocols, now));
+        match tokio::time::timeout(CONNECT_TIMEOUT, opening).await {
             Ok(opened) => opened,
             Err(_) => Err(SendError::of(io::Error::new(
                 io::ErrorKind::TimedOut,

@@ -1,7 +1,6 @@
 //! Client and destination in conversation, whichever way the request takes: the body goes one way,
 //! the response comes the other.
 
-use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -133,13 +132,15 @@ async fn pass<W: Way>(
     };
     let (outgoing, mut upload) = body::upload(terms.head, body, context.body_limit());
     let replied = {
-        let reply = pin!(async {
+        // On the heap, as the passing below: of a tunnel, which may last long, neither is needed.
+        let mut reply = Box::pin(async {
             match way.send(context, account, outgoing).await {
                 Ok(replied) => Ok(Ok(replied)),
                 Err(NotSent::Failed(error)) => Err(error),
                 Err(other) => Ok(Err(other)),
             }
         });
+        let reply = reply.as_mut();
         body::reply(&mut upload, &mut writer, reply, terms.interim, &activity).await
     };
     let read = upload.body_read();
@@ -168,7 +169,7 @@ async fn pass<W: Way>(
         writer: &mut writer,
         activity: &activity,
     };
-    let passed = passing.pass_on(response, &mut upload).await;
+    let passed = Box::pin(passing.pass_on(response, &mut upload)).await;
     ended(passed, &upload, &mut writer)
 }
 

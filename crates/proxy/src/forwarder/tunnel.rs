@@ -2,8 +2,9 @@
 //! ends.
 
 use std::future::poll_fn;
+use std::io;
 use std::pin::pin;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -77,14 +78,15 @@ impl Tunnel<'_> {
             fields.insert(UPGRADE, upgrade);
         }
         let added: Vec<_> = directives(context.directives()).collect();
-        let switched = self.writer.switch(fields, &added, SEND_TIMEOUT).await;
+        // On the heap, as the end below, since a tunnel may last long and say little.
+        let switched = Box::pin(self.writer.switch(fields, &added, SEND_TIMEOUT)).await;
         let joined = match switched {
             Err(_) => Err(ForwarderError::UpgradeResponseClient),
             Ok(()) => self.join(destination).await,
         };
         match joined {
             Ok(()) => {
-                let _ = self.writer.end(None, SEND_TIMEOUT).await;
+                let _ = Box::pin(self.writer.end(None, SEND_TIMEOUT)).await;
             }
             // RFC 8441 section 5: a connection that breaks resets the stream.
             Err(_) => self.writer.abort_tunnel(),
@@ -151,26 +153,20 @@ async fn to_client(
     mut destination: ReadHalf<Box<dyn Peer>>,
     activity: &Activity,
 ) -> Result<(), ForwarderError> {
-    let mut buffer = BytesMut::new();
     loop {
-        buffer.reserve(BUFFER);
-        let received = {
-            let mut received = pin!(destination.read_buf(&mut buffer));
-            poll_fn(|cx| {
-                // A stream is reset, though its own direction may have ended before.
-                if client.poll_gone(cx).is_ready() {
-                    return Poll::Ready(Err(ForwarderError::UpgradeResponseClient));
-                }
-                let received = received.as_mut().poll(cx);
-                received.map_err(|_| ForwarderError::UpgradeResponseDestination)
-            })
-            .await?
-        };
-        if received == 0 {
+        let received = poll_fn(|cx| {
+            // A stream is reset, though its own direction may have ended before.
+            if client.poll_gone(cx).is_ready() {
+                return Poll::Ready(Err(ForwarderError::UpgradeResponseClient));
+            }
+            let received = poll_received(&mut destination, cx);
+            received.map_err(|_| ForwarderError::UpgradeResponseDestination)
+        });
+        let data = received.await?;
+        if data.is_empty() {
             return Ok(());
         }
         activity.happened();
-        let data: Bytes = buffer.split().freeze();
         let sent = client.raw(data, SEND_TIMEOUT).await;
         sent.map_err(|error| match error {
             WriteError::Client(error) if is_gone(&error) => ForwarderError::UpgradeResponseCanceled,
@@ -178,4 +174,19 @@ async fn to_client(
         })?;
         activity.happened();
     }
+}
+
+/// What a destination says; nothing is its end. While it is silent there is no memory for it.
+fn poll_received(
+    destination: &mut ReadHalf<Box<dyn Peer>>,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<Bytes>> {
+    /// Up to here a copy is cheaper than the room that goes unused with it.
+    const FEW: usize = 4 * 1024;
+    let mut buffer = BytesMut::with_capacity(BUFFER);
+    ready!(pin!(destination.read_buf(&mut buffer)).poll(cx))?;
+    Poll::Ready(Ok(match buffer.len() <= FEW {
+        true => Bytes::copy_from_slice(&buffer),
+        false => buffer.freeze(),
+    }))
 }

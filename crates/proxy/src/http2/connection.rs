@@ -26,13 +26,43 @@ use crate::limits::FrontLimits;
 use crate::queues::RelayPlaces;
 use crate::tls::ClientFacts;
 use crate::watch::{NEXT_REQUEST, Watch};
-use crate::worker::Worker;
+use crate::worker::{Registered, Worker};
 
 /// Bytes of responses that wait for the client, most of them of one stream.
 const SEND_BUFFER: usize = 256 * 1024;
 
 /// Serves a connection until it is over.
-pub(crate) async fn serve<T>(worker: Rc<Worker>, io: T, facts: ClientFacts, watch: Rc<Watch>)
+pub(crate) fn serve<T>(
+    worker: Rc<Worker>,
+    io: T,
+    facts: ClientFacts,
+    watch: Rc<Watch>,
+    registered: Registered,
+) -> impl Future<Output = ()>
+where
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    // On the heap, since a connection lasts longer than its beginning.
+    let begun = Box::pin(begin_connection(worker, io, facts, watch));
+    async move {
+        let _registered = registered;
+        let begun = begun.await;
+        if let Some((connection, shared)) = begun {
+            serve_streams(connection, shared).await;
+        }
+    }
+}
+
+/// A connection that has begun as HTTP/2 does, and what its streams share.
+async fn begin_connection<T>(
+    worker: Rc<Worker>,
+    io: T,
+    facts: ClientFacts,
+    watch: Rc<Watch>,
+) -> Option<(
+    Box<server::Connection<Lingering<T>, Bytes>>,
+    Rc<Http2Connection>,
+)>
 where
     T: AsyncRead + AsyncWrite + Unpin + 'static,
 {
@@ -40,9 +70,7 @@ where
     let last_exchange = Rc::default();
     let io = Lingering::new(io, watch.data_rates.socket(), Rc::clone(&last_exchange));
     let handshake = settings(&limits).handshake::<_, Bytes>(io);
-    let Some(mut connection) = begun(&worker, &watch, handshake).await else {
-        return;
-    };
+    let mut connection = Box::new(begun(&worker, &watch, handshake).await?);
     // What a stream's window lets in is held, and holds up no other stream.
     connection.set_connection_window_on_receipt();
     let shared = Rc::new(Http2Connection {
@@ -55,6 +83,17 @@ where
         resets: Resets::new(worker.now(), most_resets(&limits.http2)),
         worker,
     });
+    Some((connection, shared))
+}
+
+/// Serves the streams of a connection, until it is over.
+async fn serve_streams<T>(
+    mut connection: Box<server::Connection<T, Bytes>>,
+    shared: Rc<Http2Connection>,
+) where
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let limits = shared.worker.limits();
     let pings = connection.ping_pong();
     let mut unanswered = pin!(keep_alive(pings, limits.http2));
     let mut pace = Pace::new(shared.worker.now());
@@ -79,12 +118,13 @@ where
             NextEvent::Step(Step::Over) => break None,
             NextEvent::Step(Step::TooLate(due)) => {
                 let (reason, what) = too_late(due);
-                cut_off(&mut connection, &shared, reason, what).await;
+                Box::pin(cut_off(&mut connection, &shared, reason, what)).await;
                 break None;
             }
             NextEvent::Flood => {
                 let what = "fewer streams that it resets";
-                cut_off(&mut connection, &shared, Reason::ENHANCE_YOUR_CALM, what).await;
+                let reason = Reason::ENHANCE_YOUR_CALM;
+                Box::pin(cut_off(&mut connection, &shared, reason, what)).await;
                 break None;
             }
             NextEvent::Over(error) => break error,
@@ -257,6 +297,10 @@ where
     }
     let (now, limits) = (worker.now(), worker.limits());
     let is_unused = shared.open.get() == 0;
+    if is_unused {
+        // Most connections of a front rest most of the time.
+        connection.release_buffers();
+    }
     if is_unused && !pace.is_closing() && !watch.has_deadline() {
         watch.set_deadline(Some(now + limits.keep_alive_timeout));
     }

@@ -76,6 +76,14 @@ impl<T> FramedRead<T> {
         self.decoder.partial.is_some()
     }
 
+    // ostler: lets go of memory with nothing in it.
+    pub fn release_buffers(&mut self) {
+        if self.inner.read_buffer().is_empty() {
+            *self.inner.read_buffer_mut() = BytesMut::new();
+        }
+        self.decoder.hpack.release_buffer();
+    }
+
     /// Updates the max frame size setting.
     ///
     /// Must be within 16,384 and 16,777,215.
@@ -97,6 +105,9 @@ impl<T> FramedRead<T> {
         self.decoder.set_header_table_size(val);
     }
 }
+
+// ostler: as much as the reader has to begin with.
+const READ_BUFFER_CAPACITY: usize = 8 * 1024;
 
 // ostler: how many bytes a header block may take, however many frames they
 // come in, in units of the header list's limit.
@@ -391,6 +402,10 @@ where
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let span = tracing::trace_span!("FramedRead::poll_next");
         let _e = span.enter();
+        // ostler: what has been let go of is asked for again; else it would be read a few bytes at a time.
+        if self.inner.read_buffer().capacity() == 0 {
+            self.inner.read_buffer_mut().reserve(READ_BUFFER_CAPACITY);
+        }
         loop {
             tracing::trace!("poll");
             let bytes = match ready!(Pin::new(&mut self.inner).poll_next(cx)) {

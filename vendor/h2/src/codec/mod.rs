@@ -105,6 +105,12 @@ impl<T, B> Codec<T, B> {
         self.inner.is_receiving_headers()
     }
 
+    // ostler
+    pub fn release_buffers(&mut self) {
+        self.inner.release_buffers();
+        self.framed_write().release_buffer();
+    }
+
     /// Set the max header list size that can be received.
     pub fn set_max_recv_header_list_size(&mut self, val: usize) {
         self.inner.set_max_header_list_size(val);

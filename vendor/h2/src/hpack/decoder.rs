@@ -154,8 +154,14 @@ impl Decoder {
             max_size_update: None,
             last_max_update: size,
             table: Table::new(size),
-            buffer: BytesMut::with_capacity(4096),
+            // ostler: it has memory once a string is decoded into it.
+            buffer: BytesMut::new(),
         }
+    }
+
+    // ostler
+    pub(crate) fn release_buffer(&mut self) {
+        self.buffer = BytesMut::new();
     }
 
     /// Queues a potential size update
@@ -211,7 +217,8 @@ impl Decoder {
                     let entry = self.decode_literal(src, true)?;
 
                     // Insert the header into the table
-                    self.table.insert(entry.clone());
+                    // ostler: a copy, which keeps no buffer that the entry is a part of.
+                    self.table.insert(entry.compact());
                     consume(src);
 
                     if f(entry).is_break() {
@@ -329,6 +336,10 @@ impl Decoder {
 
         let offset = (buf.position() - old_pos) as usize;
         if huff {
+            // ostler
+            if self.buffer.capacity() == 0 {
+                self.buffer.reserve(4096);
+            }
             let ret = {
                 let raw = &buf.chunk()[..len];
                 huffman::decode(raw, &mut self.buffer).map(|buf| StringMarker {

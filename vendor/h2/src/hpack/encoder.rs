@@ -57,6 +57,11 @@ impl Encoder {
         std::mem::take(&mut self.scratch)
     }
 
+    // ostler
+    pub(crate) fn release_buffer(&mut self) {
+        self.scratch = BytesMut::new();
+    }
+
     /// Returns a fully-written header block buffer for reuse.
     pub(crate) fn return_scratch(&mut self, scratch: BytesMut) {
         self.scratch = scratch;

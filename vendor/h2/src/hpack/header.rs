@@ -65,6 +65,34 @@ impl Header<Option<HeaderName>> {
     }
 }
 
+// ostler
+impl Header {
+    /// The same with memory of its own, and no more than it takes.
+    pub(crate) fn compact(&self) -> Self {
+        let compact = |text: &BytesStr| BytesStr(Bytes::copy_from_slice(&text.0));
+        match self {
+            Self::Field { name, value } => {
+                let mut copy = HeaderValue::from_bytes(value.as_bytes());
+                if let Ok(copy) = &mut copy {
+                    copy.set_sensitive(value.is_sensitive());
+                }
+                Self::Field {
+                    name: HeaderName::from_bytes(name.as_ref()).unwrap_or_else(|_| name.clone()),
+                    value: copy.unwrap_or_else(|_| value.clone()),
+                }
+            }
+            Self::Authority(text) => Self::Authority(compact(text)),
+            Self::Scheme(text) => Self::Scheme(compact(text)),
+            Self::Path(text) => Self::Path(compact(text)),
+            Self::Malformed { name, value } => Self::Malformed {
+                name: Bytes::copy_from_slice(name),
+                value: Bytes::copy_from_slice(value),
+            },
+            Self::Method(_) | Self::Protocol(_) | Self::Status(_) => self.clone(),
+        }
+    }
+}
+
 impl Header {
     // ostler: what is not well-formed is a field too, `Malformed`.
     pub fn new(name: Bytes, value: Bytes) -> Header {

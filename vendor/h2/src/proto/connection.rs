@@ -195,6 +195,11 @@ where
         self.codec.is_receiving_headers()
     }
 
+    // ostler
+    pub(crate) fn release_buffers(&mut self) {
+        self.codec.release_buffers();
+    }
+
     /// Send a new SETTINGS frame with an updated initial window size.
     pub(crate) fn set_initial_window_size(&mut self, size: WindowSize) -> Result<(), UserError> {
         let mut settings = frame::Settings::default();
