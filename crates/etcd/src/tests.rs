@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -31,10 +32,7 @@ impl Member {
             return None;
         }
         let data = tempfile::tempdir().unwrap();
-        let [client, peer] = [0, 0].map(|_| {
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            listener.local_addr().unwrap().port()
-        });
+        let [client, peer] = [unclaimed_port(), unclaimed_port()];
         let endpoint = format!("{scheme}://127.0.0.1:{client}");
         let peers = format!("http://127.0.0.1:{peer}");
         let process = Command::new("etcd")
@@ -83,6 +81,18 @@ impl Member {
             .output()
             .unwrap();
         assert!(output.status.success(), "{output:?}");
+    }
+}
+
+/// A port that nobody has, none of those that the kernel gives to whoever asks for any.
+fn unclaimed_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed) + std::process::id() * 89;
+        let port = 10_240 + u16::try_from(number % 20_000).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
     }
 }
 
