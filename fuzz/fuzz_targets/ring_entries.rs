@@ -8,7 +8,7 @@ use ostler_http1::{RequestHead, ResponseTransforms};
 
 fuzz_target!(|input: &[u8]| {
     let mut fields = Vec::new();
-    if let Ok(FrontEntry::Request(_, request)) =
+    if let Ok(FrontEntry::Request(_, request, lease)) =
         FrontEntry::decode(&mut input.to_vec(), &mut fields)
     {
         let named: usize = [
@@ -33,6 +33,9 @@ fuzz_target!(|input: &[u8]| {
             let _ = (head.method(), head.path(), head.query(), head.authority());
             let _ = (head.framing(), head.upgrade(), head.keep_alive());
             assert!(head.raw().len() <= input.len());
+            if let Some(lease) = lease {
+                let _ = lease.predicate.holds(&head);
+            }
         }
     }
     if let Ok(completed) = Completed::decode(input) {

@@ -121,6 +121,14 @@ pub enum TargetMessage {
         /// Fronts connected to it.
         fronts: u32,
     },
+    /// Behind an [`Info`](Self::Info): what the instance reads by itself. One that never does says
+    /// nothing.
+    Leases {
+        /// Connections whose next request it waits for.
+        resting: u64,
+        /// Requests it has read by itself, among those completed.
+        completed: u64,
+    },
 }
 
 impl FrontMessage {
@@ -277,6 +285,11 @@ impl TargetMessage {
                 out.put_u64(*completed);
                 out.put_u32(*fronts);
             }
+            Self::Leases { resting, completed } => {
+                out.put_u8(6);
+                out.put_u64(*resting);
+                out.put_u64(*completed);
+            }
         }
         out
     }
@@ -311,6 +324,10 @@ impl TargetMessage {
                 active: reader.u64()?,
                 completed: reader.u64()?,
                 fronts: reader.u32()?,
+            },
+            6 => Self::Leases {
+                resting: reader.u64()?,
+                completed: reader.u64()?,
             },
             _ => return Err(WireError::Invalid("the kind of a control message")),
         };
@@ -464,6 +481,10 @@ mod tests {
                 active: 2,
                 completed: 3,
                 fronts: 4,
+            },
+            TargetMessage::Leases {
+                resting: 5,
+                completed: 6,
             },
         ] {
             assert_eq!(TargetMessage::decode(&message.encode()), Ok(message));

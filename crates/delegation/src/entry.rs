@@ -1,6 +1,6 @@
 //! Entries of the rings: one a request, one a completion; drawn in `docs/delegation-protocol.md`.
 //!
-//! Kinds from 16 upward are kept for leases.
+//! Kinds from 16 upward are those of leases.
 
 use std::net::SocketAddr;
 
@@ -11,6 +11,7 @@ use ostler_http1::{
 use crate::address;
 use crate::error::WireError;
 use crate::handover::{Disposition, Ending};
+use crate::lease::Lease;
 use crate::stream_entry::{self, BodyEntry, StreamRequest};
 use crate::wire::{Put, Reader};
 
@@ -20,6 +21,10 @@ const CLOSED: u8 = 3;
 const STREAM: u8 = 4;
 const FORWARDED_REQUEST: u8 = 10;
 const COMPLETED: u8 = 1;
+/// A request that grants a lease.
+const LEASED: u8 = 16;
+/// Of the target's ring: an exchange under a lease is over, and the lease goes on.
+pub(crate) const TOLD: u8 = 16;
 
 const HTTP_11: u8 = 1;
 const KEEP_ALIVE: u8 = 1 << 1;
@@ -170,6 +175,13 @@ impl RequestEntry<'_> {
         self.put_index(out);
     }
 
+    /// The same of a request that grants a lease.
+    pub(crate) fn encode_leased(&self, key: ExchangeKey, lease: &Lease, out: &mut Vec<u8>) {
+        self.put_fixed(LEASED, key, out);
+        lease.put(out);
+        self.put_index(out);
+    }
+
     fn put_fixed(&self, kind: u8, key: ExchangeKey, out: &mut Vec<u8>) {
         out.clear();
         let index = &self.head.index;
@@ -230,8 +242,8 @@ impl StreamRequest<'_> {
 /// An entry of the front's ring, as the target reads it.
 #[derive(Debug)]
 pub enum FrontEntry<'a> {
-    /// A request.
-    Request(ExchangeKey, RequestEntry<'a>),
+    /// A request, and what it grants.
+    Request(ExchangeKey, RequestEntry<'a>, Option<Box<Lease>>),
     /// A request whose body and response travel in the rings.
     Stream(ExchangeKey, Box<StreamRequest<'a>>),
     /// Of such a request's body.
@@ -266,7 +278,9 @@ impl<'a> FrontEntry<'a> {
         }
         let mut reader = Reader::new(entry, "a request entry");
         match reader.u8()? {
-            kind @ (REQUEST | STREAM | FORWARDED_REQUEST) => decode_request(kind, reader, fields),
+            kind @ (REQUEST | STREAM | FORWARDED_REQUEST | LEASED) => {
+                decode_request(kind, reader, fields)
+            }
             CLIENT_GONE => {
                 reader.bytes(3)?;
                 let key = read_key(&mut reader)?;
@@ -320,6 +334,10 @@ fn decode_request<'a>(
         STREAM => Some(StreamRequest::read_client(&mut reader)?),
         _ => None,
     };
+    let lease = match kind {
+        LEASED => Some(Box::new(Lease::read(&mut reader)?)),
+        _ => None,
+    };
     read_index(&mut reader, field_count, fields)?;
     let transforms = if has(TRANSFORMS) {
         let len = ResponseTransforms::check(reader.rest());
@@ -364,7 +382,7 @@ fn decode_request<'a>(
         prefix,
     };
     Ok(match client {
-        None => FrontEntry::Request(key, request),
+        None => FrontEntry::Request(key, request, lease),
         Some((client, is_whole)) => FrontEntry::Stream(
             key,
             Box::new(StreamRequest {
@@ -398,7 +416,7 @@ fn read_index(
 /// Slot and generation of the connection a request entry speaks of; `None` for other entries.
 pub(crate) fn connection_of(entry: &[u8]) -> Option<(u32, u32)> {
     let mut reader = Reader::new(entry, "a request entry");
-    if !matches!(reader.u8().ok()?, REQUEST | FORWARDED_REQUEST) {
+    if !matches!(reader.u8().ok()?, REQUEST | FORWARDED_REQUEST | LEASED) {
         return None;
     }
     reader.bytes(3).ok()?;
@@ -479,8 +497,18 @@ impl Completed {
 
     /// Writes the entry.
     pub fn encode(&self, out: &mut Vec<u8>) {
+        self.put(COMPLETED, &self.leftover, out);
+    }
+
+    /// Writes the entry that tells of an exchange while its lease goes on: `head` is its head, if the
+    /// front wants that.
+    pub fn encode_told(&self, head: &[u8], out: &mut Vec<u8>) {
+        self.put(TOLD, head, out);
+    }
+
+    fn put(&self, kind: u8, bytes: &[u8], out: &mut Vec<u8>) {
         out.clear();
-        out.put_u8(COMPLETED);
+        out.put_u8(kind);
         out.put_u8(self.disposition as u8);
         out.put_u16(self.status);
         put_key(out, self.key);
@@ -491,8 +519,8 @@ impl Completed {
         out.put_u64(self.completed_ns);
         out.put_u8(self.ending as u8);
         out.put(&[0; 3]);
-        out.put_u32(self.leftover.len() as u32);
-        out.put(&self.leftover);
+        out.put_u32(bytes.len() as u32);
+        out.put(bytes);
     }
 
     /// Reads an entry.
@@ -501,9 +529,23 @@ impl Completed {
     ///
     /// When lengths disagree or a value means nothing.
     pub fn decode(entry: &[u8]) -> Result<Self, WireError> {
+        Self::read(COMPLETED, entry)
+    }
+
+    /// Reads the entry that tells of an exchange while its lease goes on, whose head stands where the
+    /// leftover is.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Self::decode).
+    pub fn decode_told(entry: &[u8]) -> Result<Self, WireError> {
+        Self::read(TOLD, entry)
+    }
+
+    fn read(kind: u8, entry: &[u8]) -> Result<Self, WireError> {
         const WHAT: &str = "a completed entry";
         let mut reader = Reader::new(entry, WHAT);
-        if reader.u8()? != COMPLETED {
+        if reader.u8()? != kind {
             return Err(WireError::Invalid("the kind of a ring entry"));
         }
         let disposition = Disposition::from_byte(reader.u8()?).ok_or(WireError::Invalid(WHAT))?;
@@ -613,7 +655,8 @@ mod tests {
         bytes.extend_from_slice(entry.head.raw);
         bytes.extend_from_slice(entry.prefix);
         let mut fields = Vec::new();
-        let FrontEntry::Request(key, read) = FrontEntry::decode(&mut bytes, &mut fields).unwrap()
+        let FrontEntry::Request(key, read, None) =
+            FrontEntry::decode(&mut bytes, &mut fields).unwrap()
         else {
             panic!("a request was written");
         };
@@ -696,6 +739,38 @@ mod tests {
         let mut bytes = Vec::new();
         completed.encode(&mut bytes);
         assert_eq!(Completed::decode(&bytes), Ok(completed));
+    }
+
+    /// The bytes that `docs/delegation-protocol.md` shows.
+    #[test]
+    fn what_is_told_is_written_as_the_page_shows() {
+        let completed = Completed {
+            key: KEY,
+            disposition: Disposition::Keep,
+            ending: Ending::Answered,
+            status: 200,
+            bytes_sent: 148,
+            body_received: 0,
+            received_ns: 3,
+            first_byte_ns: 4,
+            completed_ns: 5,
+            leftover: Vec::new(),
+        };
+        let mut bytes = Vec::new();
+        completed.encode_told(b"", &mut bytes);
+        let shown: Vec<_> = bytes
+            .chunks(16)
+            .map(|line| {
+                line.iter()
+                    .map(|byte| format!("{byte:02x}"))
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            })
+            .collect();
+        let page = include_str!("../../../docs/delegation-protocol.md");
+        assert!(page.contains(&shown.join("\n")), "{shown:?}");
+        assert_eq!(Completed::decode_told(&bytes), Ok(completed));
+        assert!(Completed::decode(&bytes).is_err());
     }
 
     #[test]
@@ -805,24 +880,26 @@ mod tests {
         #[test]
         fn garbage_never_panics(entry in proptest::collection::vec(any::<u8>(), 0..400)) {
             let mut fields = Vec::new();
-            if let Ok(FrontEntry::Request(_, request)) = FrontEntry::decode(&mut entry.clone(), &mut fields) {
+            if let Ok(FrontEntry::Request(_, request, _)) = FrontEntry::decode(&mut entry.clone(), &mut fields) {
                 let _ = RequestHead::from_parts(request.head);
                 let _ = directives(request.directives).count();
                 let _ = ResponseTransforms::decode(request.transforms);
             }
             let _ = Completed::decode(&entry);
+            let _ = Completed::decode_told(&entry);
         }
 
         #[test]
         fn garbage_after_a_valid_start_never_panics(
-            mut entry in proptest::collection::vec(any::<u8>(), 60..400), kind in 0u8..12
+            mut entry in proptest::collection::vec(any::<u8>(), 60..400), kind in 0u8..17
         ) {
             entry[0] = kind;
             let mut fields = Vec::new();
-            if let Ok(FrontEntry::Request(_, request)) = FrontEntry::decode(&mut entry.clone(), &mut fields) {
+            if let Ok(FrontEntry::Request(_, request, _)) = FrontEntry::decode(&mut entry.clone(), &mut fields) {
                 let _ = RequestHead::from_parts(request.head);
             }
             let _ = Completed::decode(&entry);
+            let _ = Completed::decode_told(&entry);
         }
     }
 }

@@ -3,6 +3,7 @@
 //! A channel is opened in two steps, since the target may take its time: [`Opening`] has sent its
 //! hello, [`FrontChannel`] has been welcomed.
 
+mod leases;
 mod streams;
 
 use std::collections::VecDeque;
@@ -12,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ostler_shm::{
-    Consumer, ControlSocket, OwnRegion, PaceKeeper, Pacer, PeerRegion, Producer, PushError,
-    ReceiveError, RegionSpec, Sleeper, Waker, event_descriptor,
+    Consumer, ControlSocket, OwnRegion, PaceKeeper, Pacer, PeerJournal, PeerRegion, Producer,
+    PushError, ReceiveError, RegionSpec, Sleeper, Waker, event_descriptor,
 };
 
 use crate::capacity::{Capacity, InFlight};
@@ -21,10 +22,13 @@ use crate::control::{ConnectionFacts, FrontMessage, TargetMessage, TlsFacts};
 use crate::entry::{self, Completed, ExchangeKey, RequestEntry};
 use crate::error::{ChannelError, OpenConnectionError, WireError, is_busy, is_too_many_in_flight};
 use crate::handover::{Disposition, Stage, is_body_awaited, too_slow_byte};
+use crate::lease::Lease;
 use crate::stream_entry::TargetEntry;
 use crate::untaken::Untaken;
-use crate::{FORWARDED_CLIENTS_MINOR, PROTOCOL_MINOR, RESPONSE_TRANSFORMS_MINOR};
+use crate::{FORWARDED_CLIENTS_MINOR, LEASES_MINOR, PROTOCOL_MINOR, RESPONSE_TRANSFORMS_MINOR};
 use streams::Windows;
+
+pub use leases::LeaseEpoch;
 
 /// Connections one channel can hold, unless the target holds fewer.
 pub const MAX_SLOTS: usize = 64 * 1024;
@@ -128,9 +132,14 @@ impl Opening {
             TargetMessage::Refused { reason } => return Err(ChannelError::Refused(reason)),
             _ => return Err(WireError::Invalid("the first message of a target").into()),
         };
-        let region = received.descriptors.into_iter().next();
+        let mut descriptors = received.descriptors.into_iter();
+        let region = descriptors.next();
         let region = region.ok_or(WireError::MissingDescriptor("a welcome"))?;
         let peer = PeerRegion::map(region)?;
+        let journal = match descriptors.next() {
+            Some(journal) if welcome.minor >= LEASES_MINOR => Some(PeerJournal::map(journal)?),
+            _ => None,
+        };
         if peer.spec().slots < MAX_SLOTS {
             return Err(WireError::Invalid("the slot count of a target's region").into());
         }
@@ -148,6 +157,7 @@ impl Opening {
             untaken: Arc::new(Untaken::new(Arc::clone(&self.own), Arc::clone(&peer))),
             own: self.own,
             peer,
+            journal,
             wake_front: self.wake_front,
             welcome,
             slots: Vec::new(),
@@ -177,6 +187,8 @@ struct Slot {
     state: SlotState,
     /// What may be sent of a stream's bodies; `None` of a connection.
     stream: Option<Windows>,
+    /// Its exchange has been given a lease.
+    has_lease: bool,
 }
 
 impl Slot {
@@ -186,6 +198,7 @@ impl Slot {
         entry: 0,
         state: SlotState::Free,
         stream: None,
+        has_lease: false,
     };
 
     /// Whether the target holds a client's socket by it.
@@ -217,6 +230,8 @@ pub struct FrontChannel {
     control: ControlSocket,
     own: Arc<OwnRegion>,
     peer: Arc<PeerRegion>,
+    /// What the target receives under leases; `None` of one that takes none.
+    journal: Option<PeerJournal>,
     producer: Producer,
     consumer: Consumer,
     waker: Waker,
@@ -427,7 +442,8 @@ impl FrontChannel {
         released
     }
 
-    /// Puts a request into the ring. The target is not woken: see [`wake`](Self::wake).
+    /// Puts a request into the ring, and what it grants. The target is not woken: see
+    /// [`wake`](Self::wake).
     ///
     /// # Errors
     ///
@@ -436,6 +452,7 @@ impl FrontChannel {
         &mut self,
         connection: SlotKey,
         request: &RequestEntry<'_>,
+        lease: Option<&Lease>,
     ) -> Result<ExchangeKey, PushError> {
         if !self.flush_deferred()? {
             return Err(PushError::Full);
@@ -453,7 +470,14 @@ impl FrontChannel {
             generation: connection.generation,
             exchange,
         };
-        request.encode_fixed(key, &mut self.scratch);
+        match lease {
+            None => request.encode_fixed(key, &mut self.scratch),
+            Some(lease) => {
+                // An earlier exchange's of the same tag, which would end the lease.
+                self.own.set_slot(connection.slot as usize, 0);
+                request.encode_leased(key, lease, &mut self.scratch);
+            }
+        }
         let parts = [
             &self.scratch[..],
             request.transforms,
@@ -465,6 +489,7 @@ impl FrontChannel {
         slot.exchange = exchange;
         slot.entry = self.own.entries_produced();
         slot.state = SlotState::InFlight;
+        slot.has_lease = lease.is_some();
         Ok(key)
     }
 
@@ -497,7 +522,11 @@ impl FrontChannel {
 
     /// How far the target says it is.
     pub fn stage(&self, key: ExchangeKey) -> Stage {
-        Stage::from_byte(self.peer.slot(key.slot as usize), key.exchange)
+        match Stage::from_byte(self.peer.slot(key.slot as usize), key.exchange) {
+            // Of one that was not let read on, it is no telling what has been done to the connection.
+            Stage::Resting | Stage::Reading if !self.is_leased(key) => Stage::Responding,
+            stage => stage,
+        }
     }
 
     /// Whether the target says that it waits for bytes of the body.
@@ -598,6 +627,10 @@ impl FrontChannel {
                 Some(TargetEntry::Completed(completed)) => {
                     self.take_completed(&completed)?;
                     return Ok(Some(TargetEntry::Completed(completed)));
+                }
+                Some(TargetEntry::Told(told)) => {
+                    self.check_told(&told)?;
+                    return Ok(Some(TargetEntry::Told(told)));
                 }
                 // Of one that nobody waits for the end is still to come.
                 Some(entry) => {

@@ -9,6 +9,14 @@
 //! The front writes the request; from then on the target alone moves the state, in a byte of its
 //! own region, *before* it does what the state says. When the target dies, that byte is what the
 //! front knows.
+//!
+//! Under a lease it goes round, until the connection is handed back:
+//!
+//! ```text
+//! Responding ----> Resting ----> Reading ----> Received ----> Responding
+//!                     |             |
+//!                     +-------------+--> Completed (keep, not begun): the front reads on
+//! ```
 
 /// How far the target has come with an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,11 +30,18 @@ pub enum Stage {
     },
     /// Response bytes may have been written.
     Responding,
+    /// Under a lease: a request has been answered, and nothing of a next one has been read.
+    Resting,
+    /// Under a lease: bytes of a next request may have been read. What there is stands in the journal.
+    Reading,
 }
 
 const RECEIVED: u8 = 1;
 const BODY_READ: u8 = 1 << 1;
 const RESPONDING: u8 = 1 << 2;
+/// Without *received*, these say where a lease is.
+const RESTING: u8 = BODY_READ;
+const READING: u8 = RESPONDING;
 /// Beside any stage but *queued*: the target waits for bytes of the body.
 const BODY_AWAITED: u8 = 1 << 3;
 
@@ -39,6 +54,8 @@ impl Stage {
             Self::Received { body_read: false } => RECEIVED,
             Self::Received { body_read: true } => RECEIVED | BODY_READ,
             Self::Responding => RECEIVED | RESPONDING,
+            Self::Resting => RESTING,
+            Self::Reading => READING,
         };
         tag(exchange) | stage
     }
@@ -46,7 +63,11 @@ impl Stage {
     /// Reads the byte the target stored, for this exchange.
     pub fn from_byte(byte: u8, exchange: u32) -> Self {
         if !is_taken(byte, exchange) {
-            Self::Queued
+            match byte {
+                _ if byte == Self::Resting.to_byte(exchange) => Self::Resting,
+                _ if byte == Self::Reading.to_byte(exchange) => Self::Reading,
+                _ => Self::Queued,
+            }
         } else if byte & RESPONDING != 0 {
             Self::Responding
         } else {
@@ -66,6 +87,16 @@ pub(crate) fn withdrawn_byte(exchange: u32) -> u8 {
 /// body too slowly.
 pub(crate) fn too_slow_byte(exchange: u32) -> u8 {
     tag(exchange) | 1 << 1
+}
+
+/// The byte the front stores in its own region to end a connection's lease.
+pub(crate) fn lease_ended_byte(exchange: u32) -> u8 {
+    tag(exchange) | 1 << 2
+}
+
+/// Whether the front's byte says anything of this exchange: then no lease of it stands.
+pub(crate) fn is_spoken_of(byte: u8, exchange: u32) -> bool {
+    byte & 0xf0 == tag(exchange)
 }
 
 /// What the target's byte becomes when it begins or ends to wait for the body; `None` when the byte
@@ -163,6 +194,8 @@ pub enum OnTargetDeath {
     Unavailable,
     /// Close the connection: the client has part of a response.
     Close,
+    /// Read the next request of the connection, of which the journal may have the start.
+    ReadOn,
 }
 
 /// The failure table's row "target dies" (design section 6).
@@ -172,6 +205,7 @@ pub fn on_target_death(stage: Stage, method: &str) -> OnTargetDeath {
         Stage::Received { body_read: false } if is_idempotent(method) => OnTargetDeath::Reassign,
         Stage::Received { .. } => OnTargetDeath::Unavailable,
         Stage::Responding => OnTargetDeath::Close,
+        Stage::Resting | Stage::Reading => OnTargetDeath::ReadOn,
     }
 }
 
@@ -187,11 +221,13 @@ pub fn is_idempotent(method: &str) -> bool {
 mod tests {
     use super::*;
 
-    const STAGES: [Stage; 4] = [
+    const STAGES: [Stage; 6] = [
         Stage::Queued,
         Stage::Received { body_read: false },
         Stage::Received { body_read: true },
         Stage::Responding,
+        Stage::Resting,
+        Stage::Reading,
     ];
 
     #[test]
@@ -211,7 +247,7 @@ mod tests {
 
     #[test]
     fn waiting_for_the_body_stands_beside_the_stage() {
-        for stage in &STAGES[1..] {
+        for stage in &STAGES[1..4] {
             let byte = stage.to_byte(3);
             assert!(!is_body_awaited(byte, 3));
             let waits = with_body_awaited(byte, 3, true).unwrap();
@@ -234,9 +270,15 @@ mod tests {
     }
 
     #[test]
-    fn too_slow_is_not_withdrawn() {
+    fn what_the_front_says_of_an_exchange_is_one_thing() {
         for exchange in [1, 7, 8, u32::MAX] {
-            assert_ne!(too_slow_byte(exchange), withdrawn_byte(exchange));
+            let said = [withdrawn_byte, too_slow_byte, lease_ended_byte].map(|byte| byte(exchange));
+            assert!(said[0] != said[1] && said[1] != said[2] && said[0] != said[2]);
+            for byte in said {
+                assert!(is_spoken_of(byte, exchange));
+                assert!(!is_spoken_of(byte, exchange.wrapping_add(1)));
+            }
+            assert!(!is_spoken_of(0, exchange));
             assert_ne!(
                 too_slow_byte(exchange),
                 too_slow_byte(exchange.wrapping_add(1))
@@ -246,7 +288,7 @@ mod tests {
 
     #[test]
     fn a_dead_target_is_handled_as_the_table_says() {
-        use OnTargetDeath::{Close, Reassign, Unavailable};
+        use OnTargetDeath::{Close, ReadOn, Reassign, Unavailable};
         let rows = [
             ("GET", [Reassign, Reassign, Unavailable, Close]),
             ("PUT", [Reassign, Reassign, Unavailable, Close]),
@@ -255,7 +297,8 @@ mod tests {
         ];
         for (method, outcomes) in rows {
             let found = STAGES.map(|stage| on_target_death(stage, method));
-            assert_eq!(found, outcomes, "{method}");
+            assert_eq!(found[..4], outcomes, "{method}");
+            assert_eq!(found[4..], [ReadOn, ReadOn], "{method}");
         }
     }
 

@@ -16,6 +16,7 @@
 //! | [`relayed_client`] | the field by which a relayed request says whose it is |
 //! | [`entry`] | entries of the rings |
 //! | [`stream_entry`] | entries of exchanges whose bytes travel in the rings |
+//! | [`lease`] | which requests of a connection a target may read itself |
 //! | [`handover`] | the states of a handed-over exchange and what each event means in them |
 //! | [`front`] | the front's end of a channel |
 //! | [`target`] | the target's end of a channel |
@@ -34,6 +35,7 @@ mod error;
 mod folder;
 pub mod front;
 pub mod handover;
+pub mod lease;
 pub mod name;
 #[cfg(test)]
 mod page;
@@ -58,8 +60,8 @@ pub use handover::{Disposition, Ending, Stage};
 pub use name::QueueName;
 pub use properties::{QueueProperties, Verbosity503};
 pub use protocol::{
-    FORWARDED_CLIENTS_MINOR, PROTOCOL_MINOR, PROTOCOL_VERSION, RESPONSE_TRANSFORMS_MINOR,
-    SHARED_RELAY_MINOR, STREAMS_MINOR,
+    FORWARDED_CLIENTS_MINOR, LEASES_MINOR, PROTOCOL_MINOR, PROTOCOL_VERSION,
+    RESPONSE_TRANSFORMS_MINOR, SHARED_RELAY_MINOR, STREAMS_MINOR,
 };
 pub use queue::RequestQueueMode;
 pub use rule::{DelegationRule, RuleError};

@@ -5,8 +5,8 @@ pub const PROTOCOL_VERSION: u16 = 3;
 
 /// What this end speaks beyond that version's first form: 1 is response transforms in request
 /// entries, 2 is relayed requests that say whose they are, 3 is streams, 4 is requests of forwarded
-/// clients. A channel speaks the lower of its two ends' numbers.
-pub const PROTOCOL_MINOR: u8 = 4;
+/// clients, 5 is leases. A channel speaks the lower of its two ends' numbers.
+pub const PROTOCOL_MINOR: u8 = 5;
 
 /// From this minor version on, request entries may carry response transforms.
 pub const RESPONSE_TRANSFORMS_MINOR: u8 = 1;
@@ -21,3 +21,6 @@ pub const STREAMS_MINOR: u8 = 3;
 /// From this minor version on, a request may say that its client is another than its connection's, and
 /// has asked by another scheme: what something that stands before the front says of it.
 pub const FORWARDED_CLIENTS_MINOR: u8 = 4;
+
+/// From this minor version on, a target may be let read the next requests of a connection itself.
+pub const LEASES_MINOR: u8 = 5;

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::control::{ConnectionFacts, TlsFacts, put_facts, put_tls, read_facts, read_tls};
-use crate::entry::{Completed, ExchangeKey, RequestEntry, put_key, read_key};
+use crate::entry::{Completed, ExchangeKey, RequestEntry, TOLD, put_key, read_key};
 use crate::error::WireError;
 use crate::wire::{Put, Reader};
 
@@ -178,6 +178,9 @@ pub enum BodyEntry {
 pub enum TargetEntry {
     /// An exchange is over.
     Completed(Completed),
+    /// An exchange under a lease is over, and the lease goes on. Its head, if the front has asked for it,
+    /// stands where a completion has its leftover.
+    Told(Completed),
     /// A stream's response begins, or an interim one has come.
     Head(ExchangeKey, StreamHead),
     /// Of a stream's body.
@@ -206,6 +209,7 @@ impl TargetEntry {
                 let (key, body) = decode_body(entry)?;
                 Ok(Self::Body(key, body))
             }
+            Some(&TOLD) => Completed::decode_told(entry).map(Self::Told),
             _ => Completed::decode(entry).map(Self::Completed),
         }
     }
@@ -213,7 +217,7 @@ impl TargetEntry {
     /// Which exchange it speaks of.
     pub fn key(&self) -> ExchangeKey {
         match self {
-            Self::Completed(completed) => completed.key,
+            Self::Completed(completed) | Self::Told(completed) => completed.key,
             Self::Head(key, _) | Self::Body(key, _) | Self::Stop(key) => *key,
         }
     }

@@ -1,5 +1,6 @@
 //! The target's end of a channel to one front thread.
 
+mod leases;
 mod streams;
 
 use std::collections::{HashMap, VecDeque};
@@ -11,8 +12,8 @@ use std::task;
 
 use ostler_http1::FieldRange;
 use ostler_shm::{
-    Consumer, ControlSocket, OwnRegion, PaceKeeper, PeerRegion, Producer, ReceiveError, RoomMark,
-    Sleeper, Waker, full_fence,
+    Consumer, ControlSocket, OwnJournal, OwnRegion, PaceKeeper, PeerRegion, Producer, ReceiveError,
+    RoomMark, Sleeper, Waker, full_fence,
 };
 
 use crate::control::{ConnectionFacts, FrontMessage, TargetMessage, TlsFacts};
@@ -22,10 +23,12 @@ use crate::front::MAX_SLOTS;
 use crate::handover::{
     Disposition, Ending, Stage, too_slow_byte, with_body_awaited, with_stage, withdrawn_byte,
 };
+use crate::lease::Lease;
 use crate::relayed_client::RelayedClient;
 use crate::stream_entry::{BodyEntry, StreamRequest};
-use crate::{PROTOCOL_MINOR, SHARED_RELAY_MINOR};
+use crate::{LEASES_MINOR, PROTOCOL_MINOR, SHARED_RELAY_MINOR};
 
+pub use leases::Told;
 pub use streams::{HeadToSend, HeldWakes};
 
 /// What this instance tells a front that connects.
@@ -86,14 +89,24 @@ pub fn accept(control: ControlSocket, greeting: &Greeting) -> Result<Accepted, C
                 return Err(WireError::Invalid("the region of a hello").into());
             }
             let own = OwnRegion::create("ostler-target", spec)?;
-            control.send(&welcome(minor).encode(), &[own.descriptor()])?;
+            let journal = match minor.min(PROTOCOL_MINOR) {
+                LEASES_MINOR.. => TargetShared::journal(),
+                _ => None,
+            };
+            let mut sent = vec![own.descriptor()];
+            sent.extend(journal.as_ref().map(|journal| journal.descriptor()));
+            control.send(&welcome(minor).encode(), &sent)?;
             let wakes = Wakes {
                 wake_target,
                 wake_front,
                 pace_front,
             };
             Ok(Accepted::Rings(Box::new(TargetChannel::new(
-                control, own, peer, wakes, pid,
+                control,
+                (own, journal),
+                peer,
+                wakes,
+                pid,
             )?)))
         }
         Ok(FrontMessage::HelloRelay { minor, pid }) => {
@@ -142,8 +155,8 @@ pub enum Event<'a> {
         /// uses the socket.
         tls: Option<TlsFacts>,
     },
-    /// A request.
-    Request(ExchangeKey, RequestEntry<'a>),
+    /// A request, and whether the connection's next ones may be read here.
+    Request(ExchangeKey, RequestEntry<'a>, Option<Box<Lease>>),
     /// A request whose body and response travel in the rings.
     Stream(ExchangeKey, Box<StreamRequest<'a>>),
     /// Of such a request's body. One that is over is spoken of for a while.
@@ -222,10 +235,16 @@ pub struct TargetChannel {
 pub struct TargetShared {
     own: Arc<OwnRegion>,
     peer: Arc<PeerRegion>,
+    /// What is received under leases; `None` where there are none.
+    journal: Option<Arc<OwnJournal>>,
     pace: PaceKeeper,
     completions: Mutex<Completions>,
     active: AtomicU64,
     completed: AtomicU64,
+    /// Connections that wait for their next request under a lease.
+    resting: AtomicU64,
+    /// Requests read under leases, and told of.
+    leased: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -235,6 +254,9 @@ struct Completions {
     /// Completions, and other short entries, that the ring had no room for, oldest first.
     deferred: VecDeque<Vec<u8>>,
     scratch: Vec<u8>,
+    /// Something has been put into the ring that the front is to be woken for, and it has not been looked
+    /// since whether it sleeps.
+    owes_wake: bool,
     /// The front tells of room by waking this end, so what it writes is read by this end's loop alone.
     room_mark: RoomMark,
     /// Whoever waits for room in the ring.
@@ -244,7 +266,7 @@ struct Completions {
 impl TargetChannel {
     fn new(
         control: ControlSocket,
-        own: Arc<OwnRegion>,
+        (own, journal): (Arc<OwnRegion>, Option<Arc<OwnJournal>>),
         peer: Arc<PeerRegion>,
         wakes: Wakes,
         front_pid: u32,
@@ -256,6 +278,7 @@ impl TargetChannel {
             waker: Waker::new(Arc::clone(&peer), wakes.wake_front),
             deferred: VecDeque::new(),
             scratch: Vec::new(),
+            owes_wake: false,
         };
         Ok(Self {
             control,
@@ -266,9 +289,12 @@ impl TargetChannel {
                 pace: PaceKeeper::new(Arc::clone(&own), Arc::clone(&peer), wakes.pace_front),
                 own,
                 peer,
+                journal,
                 completions: Mutex::new(completions),
                 active: AtomicU64::new(0),
                 completed: AtomicU64::new(0),
+                resting: AtomicU64::new(0),
+                leased: AtomicU64::new(0),
             }),
             front_pid,
             generations: Vec::new(),
@@ -333,12 +359,12 @@ impl TargetChannel {
         }
         Ok(Some(
             match FrontEntry::decode(&mut self.entry, &mut self.fields)? {
-                FrontEntry::Request(key, _)
+                FrontEntry::Request(key, ..)
                     if self.lost.get(&key.slot) == Some(&key.generation) =>
                 {
                     Event::Unreceived(key)
                 }
-                FrontEntry::Request(key, request) => Event::Request(key, request),
+                FrontEntry::Request(key, request, lease) => Event::Request(key, request, lease),
                 FrontEntry::Stream(key, request) => Event::Stream(key, request),
                 FrontEntry::Body(key, body) => Event::Body(key, body),
                 FrontEntry::ClientGone(key) => Event::ClientGone(key),
@@ -506,14 +532,15 @@ impl TargetShared {
     /// Tells the front that an exchange is over.
     pub fn complete(&self, completed: &Completed) {
         self.active.fetch_sub(1, Ordering::Relaxed);
-        // What goes back is somebody else's to complete.
-        if completed.disposition != Disposition::Returned {
+        // What goes back is somebody else's to complete, and what was told of has been counted.
+        if completed.ending != Ending::NotBegun {
             self.completed.fetch_add(1, Ordering::Relaxed);
         }
         let mut completions = self.lock();
         let mut entry = std::mem::take(&mut completions.scratch);
         completed.encode(&mut entry);
         completions.push_or_defer(&entry);
+        completions.owes_wake = true;
         completions.scratch = entry;
         self.wake_unless_held(&mut completions);
     }
@@ -522,9 +549,11 @@ impl TargetShared {
     /// has none.
     pub fn flush(&self) -> bool {
         let mut completions = self.lock();
+        completions.owes_wake |= !completions.deferred.is_empty();
         let sent = completions.send_deferred();
-        // A front that cannot be woken is dead, which the control socket says.
-        let _ = completions.waker.wake_if_asleep();
+        if completions.owes_wake {
+            completions.wake();
+        }
         match sent {
             Ok(true) => completions.call_for_room(),
             Ok(false) => return false,
@@ -541,7 +570,7 @@ impl TargetShared {
             .saturating_sub(self.own.entries_consumed())
     }
 
-    /// Requests taken out and not completed.
+    /// Requests taken out and not completed, and connections that wait under a lease.
     pub fn active(&self) -> u64 {
         self.active.load(Ordering::Relaxed)
     }

@@ -72,8 +72,8 @@ pub use proxy_model::ProxyModel;
 pub use random::{FastRandom, RandomSource};
 pub use registry::{DuplicatePolicy, PolicyRegistry};
 pub use route::{
-    ConfigurationRules, Found, HostError, HostPattern, PathTemplate, RequestView, RouteBuildError,
-    RouteModel, RouteRules, RouteTable, TemplateError,
+    ConfigurationRules, ExclusivePaths, Found, HostError, HostPattern, PathSet, PathTemplate,
+    RequestView, RouteBuildError, RouteModel, RouteRules, RouteTable, TemplateError,
 };
 pub use session_affinity::{AffinityFailurePolicy, SessionAffinity, SessionAffinityPolicy};
 pub use snapshot::{Clusters, Snapshot};

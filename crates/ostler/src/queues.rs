@@ -36,6 +36,10 @@ struct Instance {
     waiting: u64,
     active: u64,
     completed: u64,
+    /// Connections whose next request it reads by itself, and waits for.
+    leased_connections: u64,
+    /// Of the completed, those that it has read by itself.
+    leased: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -106,6 +110,8 @@ fn instance(folder: &QueueFolder, id: &str) -> Instance {
         waiting: 0,
         active: 0,
         completed: 0,
+        leased_connections: 0,
+        leased: 0,
     };
     let Ok(control) = folder.connect(id) else {
         return found;
@@ -114,18 +120,24 @@ fn instance(folder: &QueueFolder, id: &str) -> Instance {
     if ask_for_info(&control).is_err() {
         return found;
     }
-    let packet = receive_within(&control, PATIENCE);
-    let message = packet.and_then(|packet| TargetMessage::decode(&packet).ok());
+    let next = || {
+        let packet = receive_within(&control, PATIENCE)?;
+        TargetMessage::decode(&packet).ok()
+    };
     if let Some(TargetMessage::Info {
         waiting,
         active,
         completed,
         fronts,
-    }) = message
+    }) = next()
     {
         found.state = State::Live;
         (found.fronts, found.waiting, found.active, found.completed) =
             (fronts, waiting, active, completed);
+        // An instance with an older library closes instead.
+        if let Some(TargetMessage::Leases { resting, completed }) = next() {
+            (found.leased_connections, found.leased) = (resting, completed);
+        }
     }
     found
 }
@@ -154,12 +166,18 @@ fn print(runtime: &RuntimeFolder, queues: &[Queue]) {
                 fronts,
                 active,
                 completed,
+                leased_connections,
+                leased,
                 ..
             } = instance;
+            let leased = match leased {
+                0 => String::new(),
+                leased => format!(" ({leased} leased, {leased_connections} connections)"),
+            };
             let prefixes = url_prefixes.join(" ");
             let state = format!("{state:?}").to_lowercase();
             println!(
-                "  pid {pid} {label:?} {state}  {prefixes}  {active} active, {completed} completed, \
+                "  pid {pid} {label:?} {state}  {prefixes}  {active} active, {completed} completed{leased}, \
                  {fronts} front thread(s)"
             );
         }

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use http::Version;
 use ostler_delegation::control::ConnectionFacts;
@@ -79,6 +79,18 @@ impl Noted {
             local: connection.local,
             request,
         })
+    }
+
+    /// Of a request that had been received so long ago.
+    pub(crate) fn earlier(
+        log: &Arc<dyn AccessLog>,
+        connection: &ConnectionFacts,
+        request: LoggedRequest,
+        ago: Duration,
+    ) -> Box<Self> {
+        let mut noted = Self::new(log, connection, request);
+        noted.at = noted.at.checked_sub(ago).unwrap_or(noted.at);
+        noted
     }
 
     /// What the client asks is known only now.

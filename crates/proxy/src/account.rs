@@ -4,6 +4,8 @@
 //!
 //! [`PipelineStep::ended`]: crate::pipeline::PipelineStep::ended
 
+mod leased;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +18,8 @@ use crate::health::Watched;
 use crate::outcome::{ForwarderError, Mode, Outcome, of_ending};
 use crate::permits::Permits;
 use crate::pipeline::{Pipeline, Step};
+
+pub(crate) use leased::LeasedAccounts;
 
 /// An exchange's account. It moves to the target's [`Handoff`](crate::queues::Handoff) while a
 /// target has the request, and leaves an empty one behind: closing that does nothing, so that no

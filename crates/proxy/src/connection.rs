@@ -8,7 +8,7 @@ use ostler_delegation::front::SlotKey;
 use ostler_http1::{BodyDecoder, BodyProgress, Framing, HeadDecoder, RequestHead};
 
 use crate::client_socket::ClientSocket;
-use crate::queues::{Channel, Handoff, NotTaken, Place, PlaceKey, RelayPlaces};
+use crate::queues::{Channel, Handoff, LeaseHistory, NotTaken, Place, PlaceKey, RelayPlaces};
 use crate::tls::ClientFacts;
 use crate::watch::Watch;
 use crate::worker::Worker;
@@ -36,6 +36,8 @@ pub(crate) struct Connection {
     pub(crate) is_told_to_end: bool,
     /// When the client's last exchange ended, on the worker's slow clock; `None` before the first.
     pub(crate) last_used: Option<Instant>,
+    /// Whether targets are to read its requests themselves.
+    pub(crate) history: LeaseHistory,
 }
 
 impl Connection {
@@ -59,6 +61,7 @@ impl Connection {
             begins_with,
             is_told_to_end: false,
             last_used: None,
+            history: LeaseHistory::default(),
             worker,
         }
     }

@@ -31,6 +31,7 @@ mod error_chain;
 mod error_pages;
 mod exchange;
 mod exchange_state;
+mod exclusive_paths;
 mod failing;
 mod forwarded_headers;
 mod forwarder;

@@ -61,6 +61,8 @@ pub enum Mode {
     Local,
     /// By a target that holds the client's socket.
     Delegated,
+    /// By a target that holds the client's socket, and has read the request itself.
+    Leased,
     /// By a target, its bytes passed on by the front through memory that the two share.
     Streamed,
     /// By a target, its bytes passed on by the front over a socket.
@@ -75,6 +77,7 @@ impl Mode {
         match self {
             Self::Local => "local",
             Self::Delegated => "delegated",
+            Self::Leased => "leased",
             Self::Streamed => "streamed",
             Self::Relayed => "relayed",
             Self::Forwarded => "forwarded",

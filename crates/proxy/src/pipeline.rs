@@ -38,6 +38,13 @@ pub trait PipelineStep: Send + Sync + 'static {
     /// Looks at an exchange before a destination is asked.
     fn run<'a>(&'a self, exchange: &'a mut ExchangeContext<'_>) -> StepFuture<'a>;
 
+    /// Whether each request has to come by before it goes anywhere. A step that only wants to know of ends
+    /// says false: targets of request queues may then read some of a connection's requests themselves, and
+    /// [`ended`](Self::ended) is told of them a moment later.
+    fn sees_each_request(&self) -> bool {
+        true
+    }
+
     /// Looks at how an exchange ended: after the response, in the reverse order of the steps. Told of
     /// is each exchange, once, whoever has answered it: a destination, a target, a policy, a step, or
     /// the front itself, what could not be read as a request included.
@@ -124,6 +131,15 @@ impl Pipeline {
         self.steps
             .iter()
             .any(|step| matches!(step, Step::HttpSysDelegation))
+    }
+
+    /// Whether a request may reach its target without having come by here.
+    pub(crate) fn can_be_left_out(&self) -> bool {
+        self.steps.iter().all(|step| match step {
+            Step::SessionAffinity | Step::LoadBalancing => true,
+            Step::PassiveHealthChecks | Step::HttpSysDelegation => true,
+            Step::Custom(step) => !step.sees_each_request(),
+        })
     }
 
     fn with(mut self, step: Step) -> Self {

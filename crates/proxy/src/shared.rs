@@ -65,11 +65,20 @@ impl Shared {
         let queues =
             QueueRegistry::new(options.runtime.clone(), Trust::new(trusted), ring_capacity);
         queues.set_retention(options.limits.queue_retention);
+        let queues = Arc::new(queues);
+        let told = Arc::downgrade(&queues);
+        model.on_change(move || {
+            let queues = told.upgrade();
+            queues.is_some_and(|queues| {
+                queues.end_leases();
+                true
+            })
+        });
         Self {
             model,
             connections: Arc::default(),
             descriptors: Descriptors::new(ostler_shm::raise_open_file_limit(), threads),
-            queues: Arc::new(queues),
+            queues,
             resets: Resets::default(),
             health: HealthSignal::default(),
             heartbeats: Arc::default(),
@@ -102,6 +111,7 @@ impl Shared {
     pub(crate) fn set_pipeline(&self, pipeline: Pipeline) {
         self.pipeline.store(Arc::new(pipeline));
         self.pipeline_revision.fetch_add(1, Ordering::Release);
+        self.queues.end_leases();
     }
 
     /// Replaces the limits, those of heads excepted: what carries heads has been made for them.
@@ -110,6 +120,7 @@ impl Shared {
         let limits = FrontLimits { http1, ..limits };
         self.queues.set_retention(limits.queue_retention);
         self.limits.store(Arc::new(limits));
+        self.queues.end_leases();
     }
 
     /// Has every exchange over TLS relayed, whatever the kernel can do.

@@ -62,14 +62,20 @@ impl Watch {
     }
 
     /// Whether the front has anything left to do for the connection: all but where a target has its
-    /// exchange, has not been heard of since, and no further request is here.
+    /// exchange, has not been heard of since, and no further request is here, nor is the target's to read.
     pub(crate) fn needs_front(&self) -> bool {
-        !self.is_with_target.get() || self.has_more.get() || self.handoff.has_event()
+        !self.is_with_target.get()
+            || self.has_more.get()
+            || self.handoff.has_event()
+            || self.handoff.is_leased()
     }
 
     /// Wakes the connection if its time is up, or if it waits for a request and `draining`.
     pub(crate) fn check(&self, now: Instant, draining: bool) {
         self.handoff.rouse();
+        if draining || self.is_ending() {
+            self.handoff.lease_is_to_end();
+        }
         if draining || self.is_expired(now) {
             self.wake();
         }

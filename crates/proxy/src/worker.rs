@@ -9,7 +9,11 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use ostler_delegation::{QueueError, QueueName};
-use ostler_model::{ClusterState, DestinationModel, DestinationState, FastRandom, Snapshot};
+use ostler_http1::RequestHead;
+use ostler_model::{
+    ClusterState, DestinationModel, DestinationState, ExclusivePaths, FastRandom, RouteModel,
+    Snapshot,
+};
 use ostler_shm::kernel_tls::KernelTls;
 use tokio::task::AbortHandle;
 
@@ -17,6 +21,7 @@ use crate::access_log::AccessLog;
 use crate::connection_counts::{Begins, ConnectionCounts};
 use crate::descriptors::Descriptors;
 use crate::destinations::{Destination, Destinations, RequestError};
+use crate::exclusive_paths::ExclusivePathsOfRoutes;
 use crate::health::HealthSignal;
 use crate::limits::FrontLimits;
 use crate::pipeline::Pipeline;
@@ -41,6 +46,7 @@ pub(crate) struct Worker {
     unwanted_queues: RefCell<Vec<QueueName>>,
     queues_of: Cell<u64>,
     rules: Rules,
+    exclusive_paths: ExclusivePathsOfRoutes,
     resets: Cell<u64>,
     flush: Rc<Flush>,
     destinations: Destinations,
@@ -88,6 +94,7 @@ impl Worker {
             unwanted_queues: RefCell::default(),
             queues_of: Cell::new(0),
             rules: Rules::default(),
+            exclusive_paths: ExclusivePathsOfRoutes::default(),
             resets: Cell::new(0),
             flush: Rc::default(),
             destinations: Destinations::new(Arc::clone(&shared.connection_limits)),
@@ -165,6 +172,18 @@ impl Worker {
 
     pub(crate) fn with_random<T>(&self, draw: impl FnOnce(&mut FastRandom) -> T) -> T {
         draw(&mut self.random.borrow_mut())
+    }
+
+    /// The paths that are certain to lead to a route, which this request has taken by the configuration in
+    /// force; `None` where that cannot be said, or where another one is in force by now.
+    pub(crate) fn exclusive_paths(
+        &self,
+        route: &Arc<RouteModel>,
+        head: &RequestHead,
+        most: usize,
+    ) -> Option<ExclusivePaths> {
+        self.exclusive_paths
+            .find(&self.snapshot(), route, head, most)
     }
 
     /// The delegation rule of a destination.
@@ -312,7 +331,7 @@ impl Worker {
         }
         self.settle();
         let queues = self.queues.borrow();
-        queues.values().any(|queue| queue.outstanding() > 0)
+        queues.values().any(|queue| queue.under_way() > 0)
     }
 
     async fn tick(self: Rc<Self>) {
@@ -330,6 +349,8 @@ impl Worker {
             if !Arc::ptr_eq(&limits, &in_force) {
                 self.limits.replace(Rc::new(FrontLimits::clone(&in_force)));
                 limits = in_force;
+                // Some may have been granted by those before.
+                self.shared.queues.end_leases();
             }
             let resets = self.shared.resets.current();
             if self.resets.replace(resets) != resets {

@@ -23,6 +23,9 @@ pub enum RegionError {
     /// The peer's memfd does not start as a region does.
     #[error("the memfd does not hold a region of a known version")]
     NotRegion,
+    /// The peer's memfd does not start as a journal does.
+    #[error("the memfd does not hold a journal of a known version")]
+    NotJournal,
     /// The peer's memfd is longer or shorter than its header says.
     #[error("the memfd has {length} bytes, which does not fit its header")]
     Length {

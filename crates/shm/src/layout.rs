@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! 0x000  magic, version, region length, ring capacity, slots      written once, before sharing
+//! 0x028  lease epoch                                              seldom written
 //! 0x080  producer position, entries produced                      of this region's ring
 //! 0x100  consumer position, entries consumed                      of the PEER's ring
 //! 0x180  sleep sequence, pace mark                                odd: asleep, wants a wake-up
@@ -39,7 +40,8 @@ struct Header {
     region_length: u64,
     ring_capacity: u64,
     slots: u64,
-    identity_padding: [u64; 11],
+    lease_epoch: u64,
+    identity_padding: [u64; 10],
     producer_position: u64,
     entries_produced: u64,
     producer_padding: [u64; 14],
@@ -57,7 +59,8 @@ const _: () = {
     assert!(offset_of!(Header, region_length) == 0x010);
     assert!(offset_of!(Header, ring_capacity) == 0x018);
     assert!(offset_of!(Header, slots) == 0x020);
-    assert!(offset_of!(Header, identity_padding) == 0x028);
+    assert!(offset_of!(Header, lease_epoch) == 0x028);
+    assert!(offset_of!(Header, identity_padding) == 0x030);
     assert!(offset_of!(Header, producer_position) == 0x080);
     assert!(offset_of!(Header, entries_produced) == 0x088);
     assert!(offset_of!(Header, producer_padding) == 0x090);
@@ -81,6 +84,7 @@ pub(crate) enum Field {
     RegionLength = offset_of!(Header, region_length) / WORD,
     RingCapacity = offset_of!(Header, ring_capacity) / WORD,
     Slots = offset_of!(Header, slots) / WORD,
+    LeaseEpoch = offset_of!(Header, lease_epoch) / WORD,
     ProducerPosition = offset_of!(Header, producer_position) / WORD,
     EntriesProduced = offset_of!(Header, entries_produced) / WORD,
     ConsumerPosition = offset_of!(Header, consumer_position) / WORD,

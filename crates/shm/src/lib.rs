@@ -61,6 +61,12 @@ mod inotify;
 #[cfg(not(loom))]
 #[expect(
     unsafe_code,
+    reason = "receives into memory that another process reads, and maps such memory"
+)]
+mod journal;
+#[cfg(not(loom))]
+#[expect(
+    unsafe_code,
     reason = "sets socket options and passes control messages that rustix does not know"
 )]
 pub mod kernel_tls;
@@ -111,6 +117,8 @@ pub use error::{PushError, ReceiveError, RegionError, RingError};
 pub use heap::release_free_memory;
 #[cfg(not(loom))]
 pub use inotify::WatchedFolder;
+#[cfg(not(loom))]
+pub use journal::{JOURNAL_CELL, JournalCell, Journaled, OwnJournal, PeerJournal};
 pub use layout::RegionSpec;
 #[cfg(not(loom))]
 pub use pace::{PaceKeeper, Pacer, RoomMark};

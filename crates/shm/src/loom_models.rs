@@ -273,3 +273,111 @@ fn withdrawing_and_receiving_do_not_both_win() {
         );
     });
 }
+
+/// What a slot's bytes say of a lease, as these models need it.
+mod lease {
+    pub(super) const RESTING: u8 = 2;
+    pub(super) const READING: u8 = 4;
+    pub(super) const RECEIVED: u8 = 1;
+    pub(super) const ENDED: u8 = 9;
+    pub(super) const SLOT: usize = 1;
+}
+
+/// The client's socket: who has it to himself may receive from it.
+type Socket = Arc<loom::cell::UnsafeCell<()>>;
+
+fn receive(socket: &Socket) {
+    // Loom finds it where both sides are in here, or one without having seen the other leave.
+    socket.with_mut(|_| ());
+}
+
+/// A target at the boundary of two requests of a lease: true where it has received the next one.
+fn reads_on(
+    target: &OwnRegion,
+    front: &crate::region::PeerRegion,
+    granted: u64,
+    socket: &Socket,
+) -> bool {
+    use lease::{ENDED, READING, SLOT};
+    target.set_slot(SLOT, READING);
+    full_fence();
+    if front.slot(SLOT) == ENDED || front.lease_epoch() != granted {
+        return false;
+    }
+    receive(socket);
+    true
+}
+
+#[test]
+fn of_a_connection_under_a_lease_one_side_receives() {
+    use lease::{ENDED, RECEIVED, RESTING, SLOT};
+    check(|| {
+        let (front, target) = (OwnRegion::heap(SPEC), OwnRegion::heap(SPEC));
+        let (front_seen, target_seen) = (front.peer_view(), target.peer_view());
+        let socket = Socket::default();
+        let granted = front.lease_epoch();
+        target.set_slot(SLOT, RESTING);
+        let others = Arc::clone(&socket);
+        let target = thread::spawn(move || {
+            for _ in 0..2 {
+                if !reads_on(&target, &front_seen, granted, &others) {
+                    return;
+                }
+                target.set_slot(SLOT, RECEIVED);
+                target.set_slot(SLOT, RESTING);
+            }
+        });
+        front.set_slot(SLOT, ENDED);
+        full_fence();
+        // At rest, it is back; with a request that has been received, the client's next bytes are the
+        // front's. What is being received is not.
+        if matches!(target_seen.slot(SLOT), RESTING | RECEIVED) {
+            receive(&socket);
+        }
+        target.join().unwrap();
+    });
+}
+
+#[test]
+fn a_lease_of_an_epoch_that_is_over_answers_nothing() {
+    use lease::{RECEIVED, RESTING, SLOT};
+    check(|| {
+        let (front, target) = (OwnRegion::heap(SPEC), OwnRegion::heap(SPEC));
+        let (front_seen, target_seen) = (front.peer_view(), target.peer_view());
+        let socket = Socket::default();
+        let granted = front.lease_epoch();
+        target.set_slot(SLOT, RESTING);
+        let others = Arc::clone(&socket);
+        let target = thread::spawn(move || {
+            if reads_on(&target, &front_seen, granted, &others) {
+                target.set_slot(SLOT, RECEIVED);
+            }
+        });
+        front.end_leases();
+        if matches!(target_seen.slot(SLOT), RESTING | RECEIVED) {
+            receive(&socket);
+        }
+        target.join().unwrap();
+        assert_ne!(front.lease_epoch(), granted);
+    });
+}
+
+/// A thread grants by the configuration it has taken, while another puts a new one in force and ends all
+/// leases.
+#[test]
+fn no_lease_outlives_the_configuration_it_was_granted_by() {
+    check(|| {
+        let front = OwnRegion::heap(SPEC);
+        let in_force = Arc::new(AtomicU64::new(1));
+        let (granting, revision) = (Arc::clone(&front), Arc::clone(&in_force));
+        let granted = thread::spawn(move || {
+            let epoch = granting.lease_epoch();
+            (revision.load(Ordering::Acquire) == 1).then_some(epoch)
+        });
+        in_force.store(2, Ordering::Release);
+        front.end_leases();
+        if let Some(epoch) = granted.join().unwrap() {
+            assert_ne!(front.lease_epoch(), epoch, "an old lease stands");
+        }
+    });
+}

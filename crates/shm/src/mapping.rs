@@ -84,6 +84,27 @@ impl Mapping {
         unsafe { slice::from_raw_parts(self.start.as_ptr().cast(), HEADER_WORDS) }
     }
 
+    /// How many bytes are mapped.
+    pub(crate) fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Where the byte at `offset` is: memory as it is, for who knows how it is used.
+    ///
+    /// # Panics
+    ///
+    /// When it is not all of the `length` bytes from there on.
+    #[inline]
+    pub(crate) fn address(&self, offset: usize, length: usize) -> NonNull<u8> {
+        let end = offset.checked_add(length);
+        assert!(
+            end.is_some_and(|end| end <= self.length),
+            "what is divided into lies within the memory"
+        );
+        // SAFETY: `offset` lies within what is mapped, which is one allocation.
+        unsafe { self.start.add(offset) }
+    }
+
     /// The same memory, of which it is known now where slots and ring are; `None` where that is not as
     /// long as the memory.
     pub(crate) fn divide(self, spec: RegionSpec) -> Option<MappedRegion> {

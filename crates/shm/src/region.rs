@@ -140,6 +140,22 @@ impl OwnRegion {
         self.memory.slots().get(slot).map_or(0, load_acquire_u8)
     }
 
+    /// Which leases stand: those that were given under this number. Any thread may
+    /// [end them](Self::end_leases).
+    #[inline]
+    pub fn lease_epoch(&self) -> u64 {
+        // Pairs with the change in `end_leases`: who finds the number from before it finds what was in
+        // force before it.
+        self.field(Field::LeaseEpoch).load(Ordering::SeqCst)
+    }
+
+    /// Ends every lease that has been given so far. Whoever looks for the peer's slot bytes behind this
+    /// finds every byte from before that the peer stored without seeing it.
+    pub fn end_leases(&self) {
+        self.field(Field::LeaseEpoch).fetch_add(1, Ordering::SeqCst);
+        full_fence();
+    }
+
     /// Entries this side put into its ring since the region was created.
     #[inline]
     pub fn entries_produced(&self) -> u64 {
@@ -235,6 +251,13 @@ impl PeerRegion {
     pub fn slot(&self, slot: usize) -> u8 {
         // Pairs with the release store in `OwnRegion::set_slot`.
         self.memory.slot(slot).unwrap_or(0)
+    }
+
+    /// Which leases of the peer's stand. To be looked at behind a [`full_fence`], which stands behind the
+    /// store that says what it is looked at for.
+    #[inline]
+    pub fn lease_epoch(&self) -> u64 {
+        self.load_acquire(Field::LeaseEpoch)
     }
 
     /// Entries the peer says it put into its ring.

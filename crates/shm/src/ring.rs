@@ -94,6 +94,16 @@ impl Producer {
         self.refresh().is_ok() && self.consumed == self.produced
     }
 
+    /// Whether more than a quarter of the ring holds what the peer has not consumed.
+    pub fn fills_up(&mut self) -> bool {
+        let quarter = self.own.spec().ring_capacity as u64 / 4;
+        if self.produced - self.consumed <= quarter {
+            return false;
+        }
+        // A peer that misbehaves is found out by the next push that needs room.
+        self.refresh().is_ok() && self.produced - self.consumed > quarter
+    }
+
     /// Entries the peer says it has not consumed yet; never more than the ring can hold.
     pub fn pending_entries(&self) -> u64 {
         let most = (self.own.spec().ring_capacity / WORD) as u64;

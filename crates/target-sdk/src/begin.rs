@@ -7,13 +7,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::StatusCode;
 use ostler_delegation::entry::{ExchangeKey, RequestEntry};
-use ostler_http1::to_http_request_parts;
+use ostler_delegation::lease::Lease;
+use ostler_http1::{Framing, to_http_request_parts};
 
 use crate::application::tell_axum;
 use crate::body::Body;
 use crate::exchange::{ChannelContext, Exchange};
 use crate::handler::{Handler, ResponseBody, call};
 use crate::info::RequestInfo;
+use crate::lease::{Holder, Leased};
+use crate::read_on::read_on;
 use crate::response::{SharedClient, bare};
 use crate::upgrade;
 
@@ -24,6 +27,7 @@ pub(crate) fn begin<S, B>(
     client: &SharedClient,
     key: ExchangeKey,
     entry: &RequestEntry<'_>,
+    lease: Option<Lease>,
     service: &S,
 ) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>>
 where
@@ -34,7 +38,7 @@ where
         return None;
     }
     let received_ns = ostler_shm::monotonic_nanoseconds();
-    let exchange = Exchange::new(context, client, key, entry, received_ns);
+    let mut exchange = Exchange::new(context, client, key, entry, received_ns);
     if entry.limits.deadline_ns <= received_ns {
         // Too late for a handler to begin.
         return Some(Box::pin(exchange.time_out()));
@@ -71,10 +75,27 @@ where
             }
         }));
     }
+    // Where nothing stands between this request and a next one.
+    let lease = lease.filter(|_| entry.framing == Framing::None && entry.facts.keep_alive);
+    let Some(lease) = lease else {
+        return Some(Box::pin(async move {
+            match call(&mut service, request).await {
+                Ok(response) => exchange.answer(response).await,
+                Err(status) => exchange.answer(bare(status)).await,
+            }
+        }));
+    };
+    let leased = Leased::new(context, client, key, lease);
+    context.clients.leases(key, leased.state());
+    exchange.grants(&leased);
+    let holder = Holder::new(leased);
     Some(Box::pin(async move {
+        // Dropped last: an exchange that is dropped ends the lease by itself.
+        let holder = holder;
         match call(&mut service, request).await {
             Ok(response) => exchange.answer(response).await,
             Err(status) => exchange.answer(bare(status)).await,
         }
+        Box::pin(read_on(holder, service)).await;
     }))
 }

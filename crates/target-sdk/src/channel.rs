@@ -54,6 +54,7 @@ where
         clients: Clients::default(),
         streams: Streams::default(),
         orphaned: AtomicBool::new(false),
+        stopping: AtomicBool::new(false),
     });
     let pace = Arc::new(Pace::default());
     let wake = readable(channel.wake_descriptor().try_clone_to_owned()?)?;
@@ -85,6 +86,8 @@ where
             woken = woken => woken,
             true = told(&mut stop), if !stopping => {
                 stopping = true;
+                context.stopping.store(true, Ordering::SeqCst);
+                context.clients.hand_back_resting();
                 channel.send(&TargetMessage::Draining);
                 Ok(Woken::ByRing)
             }
@@ -109,7 +112,7 @@ where
         );
     }
     // What is under way is finished and its connection closed; nobody would read the next request.
-    context.orphaned.store(true, Ordering::Release);
+    context.orphaned.store(true, Ordering::SeqCst);
     context.clients.close_idle();
     context.streams.cancel_all();
     while stopping && context.shared.active() > 0 {
@@ -168,14 +171,21 @@ where
                 let client = Client::new(client, facts, tls.map(TlsInfo::new));
                 context.clients.insert(slot, generation, client);
             }
-            Some(Event::Request(key, entry)) => {
+            Some(Event::Request(key, entry, lease)) => {
                 let Some(client) = context.clients.begin(key) else {
                     let ExchangeKey { slot, exchange, .. } = key;
                     return Err(ChannelError::UnknownExchange { slot, exchange });
                 };
                 if stopping {
                     hand_back(context, key);
-                } else if let Some(exchange) = begin(context, &client, key, &entry, service) {
+                } else if let Some(exchange) = begin(
+                    context,
+                    &client,
+                    key,
+                    &entry,
+                    lease.map(|lease| *lease),
+                    service,
+                ) {
                     start(exchange, pace, |task| context.clients.runs_as(key, task));
                 } else {
                     context.clients.end(key, || true);

@@ -37,6 +37,7 @@ pub(crate) struct Client {
 struct Registration {
     ready: Arc<AsyncFd<Arc<OwnedFd>>>,
     reads: bool,
+    writes: bool,
 }
 
 impl Client {
@@ -230,7 +231,9 @@ impl Client {
     fn registration(&self, reads: bool) -> io::Result<Arc<AsyncFd<Arc<OwnedFd>>>> {
         let mut registration = self.lock();
         match &*registration {
-            Some(have) if have.reads || !reads => return Ok(Arc::clone(&have.ready)),
+            Some(have) if have.writes && (have.reads || !reads) => {
+                return Ok(Arc::clone(&have.ready));
+            }
             _ => {}
         }
         // One registration a descriptor: the narrower one goes before the wider one comes.
@@ -247,6 +250,25 @@ impl Client {
         *registration = Some(Registration {
             ready: Arc::clone(&ready),
             reads,
+            writes: true,
+        });
+        Ok(ready)
+    }
+
+    /// What tells that the client has sent something, between two exchanges that are both read here. That
+    /// there is room for a response is not told: each one that is taken would be a wake-up.
+    pub(crate) fn arrivals(&self) -> io::Result<Arc<AsyncFd<Arc<OwnedFd>>>> {
+        let mut registration = self.lock();
+        if let Some(have) = registration.as_ref().filter(|have| have.reads) {
+            return Ok(Arc::clone(&have.ready));
+        }
+        *registration = None;
+        let socket = Arc::clone(&self.socket);
+        let ready = Arc::new(ostler_readiness::watched(socket, Interest::READABLE)?);
+        *registration = Some(Registration {
+            ready: Arc::clone(&ready),
+            reads: true,
+            writes: false,
         });
         Ok(ready)
     }

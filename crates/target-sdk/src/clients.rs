@@ -6,6 +6,7 @@ use ostler_delegation::entry::ExchangeKey;
 use tokio::task::AbortHandle;
 
 use crate::client::Client;
+use crate::lease_state::LeaseState;
 
 /// A table by slot. Dropping a client here closes it unless an exchange, or an application it was
 /// detached to, still holds it.
@@ -23,6 +24,17 @@ struct Entry {
 struct Running {
     exchange: u32,
     task: Option<AbortHandle>,
+    /// The lease that it has begun, or may begin.
+    lease: Option<Arc<LeaseState>>,
+}
+
+impl Running {
+    /// Whether it waits for a next request under a lease, and has just been told not to.
+    fn rested(&self) -> bool {
+        self.lease
+            .as_ref()
+            .is_some_and(|lease| lease.end_if_resting())
+    }
 }
 
 impl Clients {
@@ -47,6 +59,7 @@ impl Clients {
         entry.running = Some(Running {
             exchange: key.exchange,
             task: None,
+            lease: None,
         });
         Some(Arc::clone(&entry.client))
     }
@@ -60,6 +73,29 @@ impl Clients {
         {
             running.task = Some(task);
         }
+    }
+
+    /// The lease that an exchange may begin.
+    pub(crate) fn leases(&self, key: ExchangeKey, lease: &Arc<LeaseState>) {
+        let mut entries = self.lock();
+        let entry = find(&mut entries, key.slot, key.generation);
+        if let Some(running) = entry.and_then(|entry| entry.running.as_mut())
+            && running.exchange == key.exchange
+        {
+            running.lease = Some(Arc::clone(lease));
+        }
+    }
+
+    /// Ends every lease whose connection waits for a request, which goes back to the front.
+    pub(crate) fn hand_back_resting(&self) {
+        let mut entries = self.lock();
+        let running = entries.iter_mut().flatten();
+        let rested = running.filter_map(|entry| entry.running.as_mut());
+        let rested = rested.filter(|running| running.rested());
+        let tasks: Vec<_> = rested.filter_map(|running| running.task.take()).collect();
+        // Outside the lock: aborting may drop the task, which takes it.
+        drop(entries);
+        tasks.iter().for_each(AbortHandle::abort);
     }
 
     /// An exchange is over; its connection stays if `keep` says so.
@@ -112,12 +148,16 @@ impl Clients {
     pub(crate) fn close_idle(&self) {
         let mut idle = Vec::new();
         for entry in self.lock().iter_mut() {
-            if entry.as_ref().is_some_and(|entry| entry.running.is_none()) {
+            let is_idle = |entry: &Entry| entry.running.as_ref().is_none_or(Running::rested);
+            if entry.as_ref().is_some_and(is_idle) {
                 idle.push(entry.take());
             }
         }
-        for entry in idle.iter().flatten() {
+        for entry in idle.into_iter().flatten() {
             entry.client.close_notify_now();
+            // Who holds the socket for a next request lets go of it.
+            let task = entry.running.and_then(|running| running.task);
+            task.iter().for_each(AbortHandle::abort);
         }
     }
 

@@ -18,6 +18,7 @@ use crate::builder::Timeouts;
 use crate::clients::Clients;
 use crate::clock;
 use crate::error::BoxError;
+use crate::lease::{Journaled, Leased};
 use crate::response::{Responder, ResponseError, Sent, SharedClient, bare};
 use crate::stream::Streams;
 
@@ -33,10 +34,17 @@ pub(crate) struct ChannelContext {
     pub(crate) streams: Streams,
     /// The front is gone: no connection outlives its exchange.
     pub(crate) orphaned: AtomicBool,
+    /// This process stops: connections go back to the front.
+    pub(crate) stopping: AtomicBool,
 }
 
 impl ChannelContext {
-    fn end(&self, key: ExchangeKey, disposition: Disposition) {
+    /// Whether no request is read here any more.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst) || self.orphaned.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn end(&self, key: ExchangeKey, disposition: Disposition) {
         let keep = matches!(disposition, Disposition::Keep | Disposition::Returned);
         self.clients
             .end(key, || keep && !self.orphaned.load(Ordering::Acquire));
@@ -56,6 +64,10 @@ pub(crate) struct Exchange {
     directives: Bytes,
     /// What is done to the response before that.
     transforms: Option<Box<ResponseTransforms>>,
+    /// The lease that it is under, or grants.
+    lease: Option<Arc<Leased>>,
+    /// What has been read of the connection for it, under the lease.
+    journaled: Option<Journaled>,
     /// When it must be over, and the answer where the response has not begun by then.
     deadline: Option<(Instant, StatusCode)>,
     completed: bool,
@@ -90,8 +102,39 @@ impl Exchange {
             directives: Bytes::copy_from_slice(entry.directives),
             transforms: transforms_of(entry.transforms),
             deadline: deadline_of(&entry.limits, received_ns),
+            lease: None,
+            journaled: None,
             completed: false,
         }
+    }
+
+    /// A request that has been read under a lease. It has no body.
+    pub(crate) fn under_lease(
+        leased: &Arc<Leased>,
+        journaled: Journaled,
+        facts: RequestFacts,
+        received_ns: u64,
+    ) -> Self {
+        Self {
+            context: Arc::clone(leased.context()),
+            client: Arc::clone(leased.client()),
+            key: leased.key(),
+            facts,
+            sent: Mutex::default(),
+            received_ns,
+            body: None,
+            directives: Bytes::new(),
+            transforms: None,
+            deadline: None,
+            lease: Some(Arc::clone(leased)),
+            journaled: Some(journaled),
+            completed: false,
+        }
+    }
+
+    /// The connection's next request may be read behind this one.
+    pub(crate) fn grants(&mut self, leased: &Arc<Leased>) {
+        self.lease = Some(Arc::clone(leased));
     }
 
     /// The request's body, for the handler.
@@ -276,13 +319,8 @@ impl Exchange {
 
     fn complete(&mut self, disposition: Disposition, ending: Ending, leftover: Vec<u8>) {
         self.completed = true;
-        if disposition == Disposition::Keep {
-            self.client.end_exchange();
-        }
-        // Before the completion, behind which the slot's number may come back.
-        self.context.end(self.key, disposition);
         let sent = *self.sent.lock().unwrap_or_else(PoisonError::into_inner);
-        self.context.shared.complete(&Completed {
+        let completed = Completed {
             key: self.key,
             disposition,
             ending,
@@ -293,7 +331,18 @@ impl Exchange {
             first_byte_ns: sent.first_byte_ns,
             completed_ns: ostler_shm::monotonic_nanoseconds(),
             leftover,
-        });
+        };
+        if let Some(lease) = self.lease.take()
+            && lease.exchange_is_over(self.journaled.take(), &completed)
+        {
+            return;
+        }
+        if disposition == Disposition::Keep {
+            self.client.end_exchange();
+        }
+        // Before the completion, behind which the slot's number may come back.
+        self.context.end(self.key, disposition);
+        self.context.shared.complete(&completed);
     }
 }
 

@@ -138,7 +138,9 @@ where
                         }
                         Ok(Accepted::Relay(channel)) => relay::serve(channel, service, stop).await,
                         Ok(Accepted::Query(control)) => {
-                            let _ = control.send(&registry.info().encode(), &[]);
+                            for message in registry.info() {
+                                let _ = control.send(&message.encode(), &[]);
+                            }
                             Ok(())
                         }
                         Ok(Accepted::NotYet(_)) | Err(_) => Ok(()),
@@ -280,16 +282,23 @@ impl Registry {
         channels.push(Arc::downgrade(shared));
     }
 
-    fn info(&self) -> TargetMessage {
+    fn info(&self) -> [TargetMessage; 2] {
         let channels = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let channels: Vec<_> = channels.iter().filter_map(Weak::upgrade).collect();
         let sum =
             |count: fn(&TargetShared) -> u64| channels.iter().map(|shared| count(shared)).sum();
-        TargetMessage::Info {
+        let resting: u64 = sum(TargetShared::resting);
+        let active: u64 = sum(TargetShared::active);
+        let info = TargetMessage::Info {
             waiting: sum(TargetShared::waiting),
-            active: sum(TargetShared::active),
+            active: active.saturating_sub(resting),
             completed: sum(TargetShared::completed),
             fronts: channels.len() as u32,
-        }
+        };
+        let leases = TargetMessage::Leases {
+            resting,
+            completed: sum(TargetShared::leased),
+        };
+        [info, leases]
     }
 }

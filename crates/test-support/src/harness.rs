@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -27,6 +27,7 @@ pub struct Harness {
     front: Rc<InMemoryFront>,
     folder: TempDir,
     told: Told,
+    model: Arc<ProxyModel>,
 }
 
 /// What the front has told of exchanges that are over.
@@ -40,6 +41,10 @@ impl PipelineStep for Told {
 
     fn run<'a>(&'a self, _exchange: &'a mut ExchangeContext<'_>) -> StepFuture<'a> {
         Box::pin(async { Flow::Continue })
+    }
+
+    fn sees_each_request(&self) -> bool {
+        false
     }
 
     fn ended(&self, outcome: &Outcome) {
@@ -70,15 +75,7 @@ impl Setup {
         let run = folder.path().join("run");
         std::fs::create_dir(&run).expect("the folder is the test's own");
         let model = Arc::new(ProxyModel::new());
-        let json = self.json(&folder.path().display().to_string());
-        let mut tree = ConfigurationTree::new();
-        tree.add_json("the test's", &json)
-            .expect("the harness writes JSON");
-        let loaded = load(&tree);
-        assert!(!loaded.diagnostics.has_errors(), "{:?}", loaded.diagnostics);
-        model
-            .apply(&loaded.settings.proxy)
-            .expect("what was loaded without errors can be applied");
+        self.apply(&model, folder.path());
         let told = Told::default();
         let mut pipeline = Pipeline::yarp_default().use_step(told.clone());
         if !self.queues.is_empty() {
@@ -93,13 +90,26 @@ impl Setup {
             runtime: RuntimeFolder::new(run),
             ..FrontOptions::default()
         };
-        let front = InMemoryFront::start(model, pipeline, &options)
+        let front = InMemoryFront::start(Arc::clone(&model), pipeline, &options)
             .expect("this system has what a front needs");
         Harness {
             front: Rc::new(front),
             folder,
             told,
+            model,
         }
+    }
+
+    fn apply(&self, model: &ProxyModel, folder: &Path) {
+        let json = self.json(&folder.display().to_string());
+        let mut tree = ConfigurationTree::new();
+        tree.add_json("the test's", &json)
+            .expect("the harness writes JSON");
+        let loaded = load(&tree);
+        assert!(!loaded.diagnostics.has_errors(), "{:?}", loaded.diagnostics);
+        model
+            .apply(&loaded.settings.proxy)
+            .expect("what was loaded without errors can be applied");
     }
 
     fn json(&self, folder: &str) -> String {
@@ -150,6 +160,12 @@ impl Harness {
     /// The front, to be drained or configured anew.
     pub fn front(&self) -> &Front {
         self.front.front()
+    }
+
+    /// Puts another configuration in force: routes and clusters alone.
+    pub fn reload(&self, setup: &Setup) {
+        setup.apply(&self.model, self.folder.path());
+        self.front.settle();
     }
 
     /// What has been told of exchanges until now, one after the other as they ended.

@@ -2,21 +2,26 @@
 
 use std::collections::HashMap;
 use std::io::Write;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
 use bytes::Bytes;
 use http::HeaderMap;
 use ostler_delegation::entry::{Completed, ExchangeKey};
+use ostler_delegation::lease::Lease;
 use ostler_delegation::queue::{OpenOptions, QueueInstance};
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_delegation::stream_entry::BodyEntry;
-use ostler_delegation::target::{Accepted, Event, Greeting, HeadToSend, TargetChannel, accept};
+use ostler_delegation::target::{
+    Accepted, Event, Greeting, HeadToSend, TargetChannel, Told, accept,
+};
 use ostler_delegation::window::SmallEntries;
 use ostler_delegation::{
     ChannelError, Disposition, Ending, QueueName, QueueProperties, RequestQueueMode, UrlPrefix,
 };
 use ostler_proxy::in_memory::InMemoryFront;
+use ostler_shm::JournalCell;
 
 /// What every instance registers.
 const PREFIX: &str = "http://*:80/";
@@ -36,6 +41,10 @@ pub struct Target {
     bodies: HashMap<ExchangeKey, Vec<u8>>,
     /// Credit that has come for streams' responses.
     credit: HashMap<ExchangeKey, usize>,
+    /// What has been read under leases and not told of.
+    journaled: HashMap<ExchangeKey, JournalCell>,
+    /// Connections that are over, as the front has said.
+    closed: Vec<(u32, u32)>,
 }
 
 /// A request that a target has taken out of its ring.
@@ -47,6 +56,8 @@ pub struct Taken {
     pub head: String,
     /// The part of its body that came with the head.
     pub prefix: Vec<u8>,
+    /// The lease that it grants.
+    pub lease: Option<Box<Lease>>,
 }
 
 impl Target {
@@ -73,6 +84,8 @@ impl Target {
             cancelled: Vec::new(),
             bodies: HashMap::new(),
             credit: HashMap::new(),
+            journaled: HashMap::new(),
+            closed: Vec::new(),
         }
     }
 
@@ -125,11 +138,12 @@ impl Target {
         loop {
             let event = self.channel.as_mut()?.poll_event();
             match event.expect("the front keeps to the protocol")? {
-                Event::Request(key, request) => {
+                Event::Request(key, request, lease) => {
                     return Some(Taken {
                         key,
                         head: String::from_utf8_lossy(request.head.raw).into_owned(),
                         prefix: request.prefix.to_vec(),
+                        lease,
                     });
                 }
                 Event::Connection {
@@ -143,6 +157,7 @@ impl Target {
                 Event::ClientGone(key) => self.cancelled.push(key),
                 Event::Closed { slot, generation } => {
                     self.clients.remove(&(slot, generation));
+                    self.closed.push((slot, generation));
                 }
                 Event::Stream(key, stream) => {
                     let request = &stream.request;
@@ -150,6 +165,7 @@ impl Target {
                         key,
                         head: String::from_utf8_lossy(request.head.raw).into_owned(),
                         prefix: request.prefix.to_vec(),
+                        lease: None,
                     });
                 }
                 Event::Body(key, BodyEntry::Data { data, .. }) => {
@@ -264,16 +280,8 @@ impl Target {
             _ => Ending::Answered,
         };
         self.channel().shared().complete(&Completed {
-            key: taken.key,
-            disposition,
             ending,
-            status: 200,
-            bytes_sent: 1,
-            body_received: 0,
-            received_ns: 0,
-            first_byte_ns: 0,
-            completed_ns: 0,
-            leftover: Vec::new(),
+            ..answered(taken.key, disposition)
         });
         self.front.settle();
     }
@@ -286,6 +294,82 @@ impl Target {
             &format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}"),
         );
         self.completes(taken, Disposition::Keep);
+    }
+
+    /// Answers, tells of that, and waits for the connection's next request as the lease lets it.
+    pub fn answers_and_rests(&mut self, taken: &Taken, body: &str) {
+        self.says_all(taken, body);
+        self.tells(taken, "");
+        self.channel().shared().rest(taken.key);
+        self.front.settle();
+    }
+
+    /// Says a whole response.
+    pub fn says_all(&mut self, taken: &Taken, body: &str) {
+        let length = body.len();
+        self.says(
+            taken,
+            &format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}"),
+        );
+    }
+
+    /// Tells of an exchange under a lease.
+    pub fn tells(&mut self, taken: &Taken, head: &str) {
+        let completed = answered(taken.key, Disposition::Keep);
+        self.channel().shared().tell(
+            Told {
+                completed: &completed,
+                head: head.as_bytes(),
+            },
+            false,
+        );
+        self.journaled.remove(&taken.key);
+    }
+
+    /// Reads the `number`th request of a lease, which is being read as far as the front can see; `None` where
+    /// the lease does not stand any more.
+    pub fn reads(&mut self, taken: &Taken, number: u32) -> Option<String> {
+        let epoch = taken.lease.as_ref().expect("it grants a lease").epoch;
+        let shared = self.channel().shared();
+        if !shared.begin_reading(taken.key, epoch) {
+            return None;
+        }
+        let cell = shared.journal_cell(taken.key, number);
+        let mut cell = cell.expect("a cell is free");
+        let client = &self.clients[&(taken.key.slot, taken.key.generation)];
+        let received = cell.receive(client.as_fd());
+        received.expect("the client has said something");
+        let text = String::from_utf8_lossy(cell.bytes()).into_owned();
+        self.journaled.insert(taken.key, cell);
+        self.front.settle();
+        Some(text)
+    }
+
+    /// Says that a request which it has read is *received*.
+    pub fn begins(&self, taken: &Taken) {
+        self.channel().shared().begin_leased(taken.key);
+        self.front.settle();
+    }
+
+    /// Hands a connection back under whose lease it has read this.
+    pub fn hands_back(&mut self, taken: &Taken, leftover: &str) {
+        self.channel().shared().complete(&Completed {
+            ending: Ending::NotBegun,
+            status: 0,
+            leftover: leftover.into(),
+            ..answered(taken.key, Disposition::Keep)
+        });
+        self.journaled.remove(&taken.key);
+        self.front.settle();
+    }
+
+    /// Whether the front has taken the connection from it.
+    pub fn is_closed(&mut self, taken: &Taken) -> bool {
+        if let Some(next) = self.try_pop() {
+            panic!("there is another request first: {next:?}");
+        }
+        let connection = (taken.key.slot, taken.key.generation);
+        self.closed.contains(&connection)
     }
 
     /// Dies: its sockets close, and nothing is said.
@@ -311,5 +395,20 @@ impl Target {
 
     fn channel(&self) -> &TargetChannel {
         self.channel.as_ref().expect("a front has been welcomed")
+    }
+}
+
+fn answered(key: ExchangeKey, disposition: Disposition) -> Completed {
+    Completed {
+        key,
+        disposition,
+        ending: Ending::Answered,
+        status: 200,
+        bytes_sent: 1,
+        body_received: 0,
+        received_ns: 0,
+        first_byte_ns: 0,
+        completed_ns: 0,
+        leftover: Vec::new(),
     }
 }

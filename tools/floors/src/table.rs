@@ -100,7 +100,7 @@ const SHM: Crate = Crate {
     floors: &[
         Floor {
             title: "rings and wake-ups",
-            modules: &["pace", "ring", "wake", "mark"],
+            modules: &["pace", "ring", "wake", "mark", "journal"],
         },
         Floor {
             title: "regions",
@@ -149,6 +149,7 @@ const DELEGATION: Crate = Crate {
             modules: &[
                 "relayed_client",
                 "entry",
+                "lease",
                 "stream_entry",
                 "control",
                 "address",
@@ -206,7 +207,7 @@ const TARGET_SDK: Crate = Crate {
         },
         Floor {
             title: "exchanges",
-            modules: &["begin", "upgrade", "exchange", "stream"],
+            modules: &["begin", "read_on", "upgrade", "exchange", "lease", "stream"],
         },
         Floor {
             title: "the application, and opening its queue",
@@ -226,10 +227,21 @@ const TARGET_SDK: Crate = Crate {
         },
         Floor {
             title: "what needs nothing else of the crate's",
-            modules: &["info", "error", "panics", "clock", "stop", "head_limits"],
+            modules: &[
+                "info",
+                "error",
+                "panics",
+                "clock",
+                "stop",
+                "head_limits",
+                "lease_state",
+            ],
         },
     ],
-    standing: &[],
+    standing: &[Standing {
+        modules: &["exchange", "lease"],
+        reason: "an exchange under a lease tells it of its end, and the lease holds what exchanges share",
+    }],
 };
 
 const TARGET_C: Crate = Crate {
@@ -556,6 +568,7 @@ pub const PROXY: Crate = Crate {
                 "head_view",
                 "https_only",
                 "error_pages",
+                "exclusive_paths",
                 "connection_fields",
                 "slow_timer",
                 "clock",
@@ -572,6 +585,7 @@ pub const PROXY: Crate = Crate {
         Standing {
             modules: &[
                 "queues::channel",
+                "queues::channel::leases",
                 "queues::channel::stream_entries",
                 "queues::flush",
                 "queues::queue",

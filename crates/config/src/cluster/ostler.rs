@@ -20,6 +20,7 @@ pub(super) fn read(section: Section<'_>, diagnostics: &mut Diagnostics) -> Ostle
             let after = span.positive().map(ConnectionLifetime::After);
             after.ok_or_else(|| format!("{text:?} is neither positive nor -00:00:00.001"))
         }),
+        leases: reader.parsed("Leases", leaf::boolean),
     };
     reader.finish();
     config

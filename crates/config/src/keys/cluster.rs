@@ -355,5 +355,12 @@ pub(crate) static CLUSTER_OSTLER: Object = Object::new(
         .default("`00:02:00` where a destination has a name, any time where it has an address")
         .example(r#""00:01:00""#)
         .origin(Origin::Code("SocketsHttpHandler")),
+        Key::new(
+            "Leases",
+            Boolean,
+            "Whether targets of request queues may read the next requests of a client's connection \
+             themselves, where it is certain that they would be given them.",
+        )
+        .default("true"),
     ],
 );

@@ -44,6 +44,15 @@ pub struct OstlerClusterConfig {
     /// `PooledConnectionLifetime`: how long connections to destinations are used; absent is two
     /// minutes where a destination has a name, which may move, and any time where it has an address.
     pub pooled_connection_lifetime: Option<ConnectionLifetime>,
+    /// `Leases`: whether targets may read the next requests of connections themselves.
+    pub leases: Option<bool>,
+}
+
+impl OstlerClusterConfig {
+    /// Whether targets may read the next requests of connections themselves.
+    pub fn grants_leases(&self) -> bool {
+        self.leases.unwrap_or(true)
+    }
 }
 
 /// How long a connection is used.

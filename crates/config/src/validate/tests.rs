@@ -25,7 +25,7 @@ const EVERYTHING: &str = r#"{ "ReverseProxy": {
         "HttpClient": { "SslProtocols": [ "Tls12", "Tls13" ], "DangerousAcceptAnyServerCertificate": true, "MaxConnectionsPerServer": 7,
             "EnableMultipleHttp2Connections": false, "RequestHeaderEncoding": "utf-8", "ResponseHeaderEncoding": "latin1",
             "WebProxy": { "Address": "http://p:1/", "BypassOnLocal": true, "UseDefaultCredentials": false } },
-        "Ostler": { "TryOtherDestinations": false, "PooledConnectionLifetime": "00:01:00" },
+        "Ostler": { "TryOtherDestinations": false, "PooledConnectionLifetime": "00:01:00", "Leases": false },
         "HttpRequest": { "ActivityTimeout": "00:00:10", "Version": "1.1", "VersionPolicy": "RequestVersionExact", "AllowResponseBuffering": true },
         "Destinations": { "d/1": { "Address": "http://d/", "Health": "http://h/", "Host": "host", "Metadata": { "m": 1 } } } },
       "d": { "HttpRequest": { "ActivityTimeout": "-00:00:00.001" } } } } }"#;

@@ -124,6 +124,7 @@ fn ostler(to: &mut Writer<'_>, config: &OstlerClusterConfig) {
             ConnectionLifetime::After(duration) => time_span(duration),
         });
     to.text("PooledConnectionLifetime", lifetime.as_deref());
+    to.value("Leases", config.leases);
 }
 
 fn destination(to: &mut Writer<'_>, config: &DestinationConfig) {

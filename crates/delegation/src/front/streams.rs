@@ -90,6 +90,7 @@ impl FrontChannel {
                 may_receive: first,
                 small: SmallEntries::default(),
             }),
+            has_lease: false,
         };
         Ok(key)
     }

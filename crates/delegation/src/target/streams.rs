@@ -147,8 +147,7 @@ impl TargetShared {
 
     pub(super) fn wake_unless_held(&self, completions: &mut Completions) {
         if HELD_FOR.get() != self.address() {
-            // A front that cannot be woken is dead, which the control socket says.
-            let _ = completions.waker.wake_if_asleep();
+            completions.wake();
         }
     }
 
@@ -176,12 +175,20 @@ impl TargetShared {
         let mut entry = std::mem::take(&mut completions.scratch);
         write(&mut entry);
         completions.push_or_defer(&entry);
+        completions.owes_wake = true;
         completions.scratch = entry;
         self.wake_unless_held(&mut completions);
     }
 }
 
 impl Completions {
+    /// Wakes the front if it sleeps.
+    pub(super) fn wake(&mut self) {
+        self.owes_wake = false;
+        // A front that cannot be woken is dead, which the control socket says.
+        let _ = self.waker.wake_if_asleep();
+    }
+
     /// Puts what waits for room into the ring. False when there is no room for all of it.
     pub(super) fn send_deferred(&mut self) -> Result<bool, PushError> {
         while let Some(entry) = self.deferred.front() {
@@ -211,6 +218,7 @@ impl Completions {
             return Err(PushError::Full);
         }
         let data = write(&mut self.scratch);
+        self.owes_wake = true;
         self.producer.try_push(&[&self.scratch, data.as_ref()])
     }
 
@@ -249,6 +257,7 @@ mod tests {
             waker: ostler_shm::Waker::new(Arc::clone(&peer), event_descriptor().unwrap()),
             deferred: VecDeque::new(),
             scratch: Vec::new(),
+            owes_wake: false,
             room_mark: RoomMark::new(Arc::clone(&target), peer),
             room: Vec::new(),
         };
@@ -269,7 +278,7 @@ mod tests {
             pace_front: event_descriptor().unwrap(),
         };
         let peer = front.peer_view();
-        let channel = TargetChannel::new(ours, own, peer, wakes, 0).unwrap();
+        let channel = TargetChannel::new(ours, (own, None), peer, wakes, 0).unwrap();
         let shared = channel.shared();
         let key = ExchangeKey {
             slot: 0,

@@ -26,7 +26,7 @@ pub use error::RouteBuildError;
 pub use host::{HostError, HostPattern};
 pub use model::RouteModel;
 pub use request_view::RequestView;
-pub use table::{Found, RouteTable};
+pub use table::{ExclusivePaths, Found, PathSet, RouteTable};
 pub(crate) use template::PathBinder;
 pub use template::{PathTemplate, TemplateError};
 pub use unmet::MatchPart;

@@ -49,6 +49,7 @@ mod interim;
 mod kernel_tls;
 mod large_heads;
 mod leaks;
+mod leases;
 mod limits;
 mod load_balancing;
 mod local_answers;

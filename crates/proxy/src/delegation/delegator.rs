@@ -18,6 +18,7 @@ use ostler_delegation::entry::{ExchangeLimits, RequestEntry};
 use ostler_delegation::rule::RuleError;
 use ostler_http1::{Framing, RequestFacts, RequestHead};
 
+use super::grant::Asked;
 use super::in_flight::InFlight;
 use super::response_transforms::Responses;
 use super::search::Search;
@@ -296,6 +297,15 @@ impl Delegation<'_, '_, '_> {
         let (head, context) = (self.head, self.context);
         let slot = connection.place_on(channel)?;
         let facts = RequestFacts::from(head);
+        let asked = Asked {
+            head,
+            context,
+            account: self.account,
+            queue: &self.rule.queue,
+            channel,
+            is_unchanged: matches!(self.responses, Responses::Unchanged),
+        };
+        let granted = asked.lease(connection);
         let entry = RequestEntry {
             head: head.parts(),
             facts: RequestFacts {
@@ -314,7 +324,8 @@ impl Delegation<'_, '_, '_> {
             prefix: prefix_of(connection, head),
         };
         let now = connection.worker.now();
-        channel.delegate(slot, &entry, &connection.handoff, self.account, now)?;
+        let handoff = &connection.handoff;
+        channel.delegate(slot, &entry, handoff, self.account, granted, now)?;
         if let Some(deadline) = context.deadline() {
             connection.handoff.ends_by(deadline.at);
         }
@@ -404,6 +415,10 @@ impl Delegation<'_, '_, '_> {
         let Some(connection) = self.client_side.delegable() else {
             return State::Over(Delegated::Close);
         };
+        if let Some(exchanges) = connection.handoff.under_lease() {
+            connection.handoff.lease_has_ended();
+            connection.history.lease_is_over(exchanges);
+        }
         connection.watch.set_has_more(false);
         connection.watch.set_with_target(false);
         // The slot of an exchange that the target has not itself ended carries no other. One that gives a
@@ -416,6 +431,11 @@ impl Delegation<'_, '_, '_> {
             End::Close => Delegated::Close,
             End::Detached => Delegated::Detached,
             End::Abandoned => Delegated::ClientGone,
+            // A target that rests without having said how it has ended an exchange has told nothing of it.
+            End::ReadOn => {
+                drop(connection.handoff.take_account());
+                Delegated::Keep
+            }
             End::ClientGone => {
                 self.account.take_back(connection.handoff.take_account());
                 Delegated::ClientGone

@@ -5,9 +5,10 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use ostler_delegation::Stage;
 use ostler_delegation::entry::ExchangeKey;
-use ostler_http1::{Framing, RequestHead};
+use ostler_delegation::{Disposition, Stage};
+use ostler_http1::{Framing, HeadDecoder, HeadProgress, Limits, RequestHead};
+use ostler_shm::Journaled;
 
 use super::verdict::{End, Seen, Verdict, verdict};
 use crate::client_socket::{Interest, READ};
@@ -82,6 +83,13 @@ impl<'c> InFlight<'c> {
                     self.look_again();
                     continue;
                 }
+                Woken::By(Event::LeaseIsOver) => match self.end_lease() {
+                    Some(end) => return end,
+                    None => continue,
+                },
+                Woken::By(Event::TargetDied(stage)) if self.handoff.is_lease_told() => {
+                    return self.read_on_after_death(stage);
+                }
                 Woken::By(event) => match self.take_in(event) {
                     // Of one that died its channel has told how far it was.
                     (Seen::TargetDied, stage) => {
@@ -106,11 +114,16 @@ impl<'c> InFlight<'c> {
     fn take_in(&mut self, event: Event) -> (Seen, Stage) {
         let seen = match event {
             Event::Completed(completed) => {
-                if completed.disposition == ostler_delegation::Disposition::Keep {
+                let disposition = match completed.disposition {
+                    // What was handed over has been answered long ago.
+                    Disposition::Returned if self.handoff.is_lease_told() => Disposition::Close,
+                    disposition => disposition,
+                };
+                if disposition == Disposition::Keep {
                     self.connection
                         .consume_prefix(self.head.framing(), completed.leftover);
                 }
-                Seen::Completed(completed.disposition)
+                Seen::Completed(disposition)
             }
             Event::TargetDied(stage) => return (Seen::TargetDied, stage),
             Event::WaitedTooLong => Seen::WaitedTooLong,
@@ -119,6 +132,8 @@ impl<'c> InFlight<'c> {
             Event::Overdue => Seen::Overdue,
             Event::ClientSilent => Seen::ClientGone,
             Event::BodyTooSlow => Seen::BodyTooSlow,
+            // Seen to before.
+            Event::LeaseIsOver => Seen::WaitedTooLong,
         };
         (seen, Stage::Queued)
     }
@@ -182,7 +197,8 @@ impl<'c> InFlight<'c> {
             Framing::Length(length) => prefix >= length,
             Framing::Chunked => false,
         };
-        let watches = reads_ahead && !connection.read_closed;
+        let is_leased = self.handoff.is_leased();
+        let watches = reads_ahead && !connection.read_closed && !is_leased;
         let more_is_here = connection.input.len() as u64 > prefix;
         connection.watch.set_has_more(connection.has_more(head));
         let registered = if watches {
@@ -241,6 +257,44 @@ impl<'c> InFlight<'c> {
         self.handoff.client_fell_silent(now, SILENCE);
     }
 
+    /// Ends the connection's lease. `None` where its target has a request: that goes on as any other.
+    fn end_lease(&mut self) -> Option<End> {
+        match self.channel.end_lease(self.key, &self.handoff) {
+            Stage::Resting => Some(End::ReadOn),
+            // The target is reading: it is ended once more by the next tick.
+            Stage::Reading => None,
+            Stage::Queued | Stage::Received { .. } | Stage::Responding => {
+                let interest = self.connection.client.set_interest(Interest::Reads);
+                self.watches_bytes = interest.is_ok();
+                None
+            }
+        }
+    }
+
+    /// The target has died, behind exchanges that it has told of. What it had read of a next one and not
+    /// begun to answer is read here, and goes to whoever takes it.
+    fn read_on_after_death(&mut self, stage: Stage) -> End {
+        let told = self.handoff.told();
+        let journaled = self.channel.journaled(self.key);
+        let journaled = journaled.filter(|journaled| journaled.number >= told);
+        match (stage, journaled) {
+            (Stage::Responding, Some(journaled)) => {
+                self.handoff.put_account_of(&journaled.bytes);
+                End::CutShort
+            }
+            // It has said that it has a request, and has none.
+            (Stage::Received { .. } | Stage::Queued, None) => End::Close,
+            (Stage::Reading | Stage::Received { .. }, Some(journaled)) => {
+                if !is_whole(&journaled) {
+                    return End::Close;
+                }
+                self.connection.input.splice(0..0, journaled.bytes);
+                End::ReadOn
+            }
+            _ => End::ReadOn,
+        }
+    }
+
     /// From here the client's bytes wake nobody here, so the completion must.
     fn leave_reading_to_the_target(&mut self) -> std::io::Result<()> {
         self.connection.client.set_interest(Interest::Breaks)?;
@@ -264,5 +318,21 @@ impl<'c> InFlight<'c> {
             let _ = ostler_shm::shutdown_read(socket);
         }
         self.handoff.ends_by(self.connection.worker.now());
+    }
+}
+
+/// Whether all that was received is there. A target that died before it said how much that was leaves out
+/// zeros at the end: in a head are none, and behind one without a body nothing matters yet.
+fn is_whole(journaled: &Journaled) -> bool {
+    if journaled.is_certain {
+        return true;
+    }
+    let mut head = RequestHead::default();
+    match HeadDecoder::new(Limits::default()).decode(&journaled.bytes, &mut head) {
+        Ok(HeadProgress::Complete { consumed }) => {
+            head.framing() == Framing::None && consumed == journaled.bytes.len()
+        }
+        Ok(HeadProgress::Incomplete) => true,
+        Err(_) => false,
     }
 }

@@ -2,6 +2,7 @@
 
 mod canonical;
 mod delegator;
+mod grant;
 mod in_flight;
 mod kernel_tls;
 mod response_transforms;

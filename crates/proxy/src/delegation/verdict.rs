@@ -12,6 +12,10 @@
 //! | over for two seconds more | take back; gone | cancel the handler; gone | the same |
 //! | body too slow | end the body | end the body | end the body |
 //!
+//! Under a lease, a connection whose target dies between two requests is read on: what the target had received
+//! and not begun stands in its journal and is routed anew. So is a request that it had begun, for all that are
+//! read under leases are idempotent and without a body: `in_flight.rs` sees to that.
+//!
 //! *Again* is another instance, or another destination, or to wait. *Take back* may come too late: the
 //! target has the request by then, and the row is read once more as received.
 
@@ -78,6 +82,8 @@ pub(crate) enum End {
     TimedOut,
     /// The front answers: the target has died with it.
     TargetDied,
+    /// The connection is the front's again, behind exchanges that were told of: it reads on.
+    ReadOn,
 }
 
 /// Reads the table.
@@ -92,6 +98,7 @@ pub(crate) fn verdict(seen: Seen, stage: Stage, method: &str) -> Verdict {
             OnTargetDeath::Reassign => End::Again,
             OnTargetDeath::Unavailable => End::TargetDied,
             OnTargetDeath::Close => End::CutShort,
+            OnTargetDeath::ReadOn => End::ReadOn,
         }),
         Seen::ClientGone | Seen::Overdue if is_queued => Verdict::TakeBack(End::ClientGone),
         Seen::ClientGone | Seen::Overdue => Verdict::Cancel,

@@ -109,6 +109,8 @@ impl ToStream<'_> {
             Event::TimedOut | Event::Overdue | Event::ClientSilent | Event::BodyTooSlow => {
                 return Judged::GoOn;
             }
+            // A stream has none.
+            Event::LeaseIsOver => return Judged::GoOn,
         };
         let end = match verdict(seen, stage, self.asked.head.method()) {
             Verdict::End(end) => end,

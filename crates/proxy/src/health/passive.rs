@@ -9,7 +9,7 @@ use super::signal::HealthSignal;
 use crate::outcome::ForwarderError;
 
 /// An exchange whose end is to be reported.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Watched {
     pub(crate) cluster: Arc<ClusterState>,
     pub(crate) policy: Arc<dyn PassiveHealthCheckPolicy>,

@@ -1,5 +1,6 @@
 //! One thread's channel to one target instance: handing exchanges over, learning how they ended.
 
+mod leases;
 mod stream_entries;
 
 use std::cell::{Cell, RefCell};
@@ -24,6 +25,7 @@ use tokio::io::unix::AsyncFd;
 use super::flush::Flush;
 use super::handoff::{Event, Handoff, Handoffs};
 use super::instance::{Instance, Presence};
+use super::lease::Lease;
 use super::queue::{Queue, Watchdog};
 use super::room::Room;
 use super::stream::Stream;
@@ -32,6 +34,7 @@ use crate::client_socket::ClientSocket;
 use crate::descriptors::OnceAMinute;
 use crate::error_chain::Chain;
 use crate::tls::TlsFacts;
+use leases::Leases;
 use stream_entries::Streams;
 
 /// An open channel.
@@ -41,6 +44,7 @@ pub(crate) struct Channel {
     front: RefCell<FrontChannel>,
     handoffs: RefCell<Handoffs>,
     streams: Streams,
+    leases: Leases,
     /// Exchanges of this thread that are with the target.
     outstanding: Cell<usize>,
     instance: Arc<Instance>,
@@ -138,6 +142,8 @@ impl Channel {
         let mut front = front;
         front.share_capacity(Arc::clone(instance.capacity()));
         let untaken = Arc::clone(front.untaken());
+        let leases = Leases::new(front.lease_epoch());
+        queue.registry().add_leases(leases.epoch());
         instance.watch(&untaken);
         instance.attach();
         Rc::new(Self {
@@ -145,6 +151,7 @@ impl Channel {
             front: RefCell::new(front),
             handoffs: RefCell::default(),
             streams: Streams::default(),
+            leases,
             outstanding: Cell::new(0),
             instance,
             untaken,
@@ -271,9 +278,14 @@ impl Channel {
         request: &RequestEntry<'_>,
         handoff: &Rc<Handoff>,
         account: &mut Account,
+        granted: Option<(ostler_delegation::lease::Lease, Box<Lease>)>,
         now: Instant,
     ) -> Result<ExchangeKey, NotTaken> {
-        let pushed = self.front.borrow_mut().delegate(slot, request);
+        let (lease, kept) = granted.unzip();
+        let pushed = self
+            .front
+            .borrow_mut()
+            .delegate(slot, request, lease.as_ref());
         let key = match pushed {
             Ok(key) => key,
             Err(PushError::Full) => {
@@ -286,7 +298,7 @@ impl Channel {
                 return Err(NotTaken::Dead);
             }
         };
-        handoff.begin(key, account.hand_over(), now);
+        handoff.begin(key, account.hand_over(), kept, now);
         self.handoffs
             .borrow_mut()
             .insert(key.slot, Rc::clone(handoff));
@@ -306,7 +318,12 @@ impl Channel {
     /// others. False when none is idle.
     fn release_idle(self: &Rc<Self>) -> bool {
         self.settle();
-        if self.dead.get() || self.front.borrow_mut().release_idle() == 0 {
+        if self.dead.get() {
+            return false;
+        }
+        if self.front.borrow_mut().release_idle() == 0 {
+            // Those that the target reads itself are idle once they are back.
+            self.end_leases();
             return false;
         }
         self.mark_dirty();
@@ -374,7 +391,7 @@ impl Channel {
                     let handoff = self.handoffs.borrow_mut().take(completed.key.slot);
                     // A withdrawn exchange that comes back has been settled already.
                     if let Some(handoff) = handoff {
-                        self.settle_one();
+                        self.release(&handoff);
                         handoff.happen(Event::Completed(completed));
                     } else {
                         self.take_stream_entry(TargetEntry::Completed(completed));
@@ -384,7 +401,9 @@ impl Channel {
                     has_taken = true;
                     self.take_stream_entry(entry);
                 }
-                Ok(None) if has_streams && has_taken => return self.tell_of_room(),
+                Ok(None) if has_taken && (has_streams || self.leases.are_there()) => {
+                    return self.tell_of_room();
+                }
                 Ok(None) => return,
                 Err(error) => return self.die(&error),
             }
@@ -444,6 +463,7 @@ impl Channel {
             return;
         }
         self.send_elsewhere(usize::MAX);
+        self.end_leases();
         // Else the target would close them, and tell their clients so where the kernel encrypts.
         self.front.borrow_mut().close_idle_connections();
         self.mark_dirty();
@@ -457,10 +477,7 @@ impl Channel {
             .retired
             .get()
             .is_some_and(|since| now >= since + PATIENCE);
-        if !self.dead.get()
-            && self.outstanding.get() == 0
-            && (waited || self.untaken.entries() == 0)
-        {
+        if !self.dead.get() && self.under_way() == 0 && (waited || self.untaken.entries() == 0) {
             self.leave();
         }
         self.dead.get()
@@ -475,9 +492,10 @@ impl Channel {
         self.note_progress();
         let front = self.front.borrow();
         let handoffs = self.handoffs.borrow();
+        let epoch = self.lease_epoch();
         for handoff in handoffs.iter() {
             if let Some(key) = handoff.key() {
-                handoff.check(now, front.stage(key), wait_timeout);
+                handoff.check(now, front.stage(key), wait_timeout, epoch);
                 handoff.set_awaits_body(front.awaits_body(key));
             }
         }
@@ -659,7 +677,7 @@ impl Channel {
             stream.happen(Event::TargetDied(stage));
         }
         for handoff in handoffs {
-            self.settle_one();
+            self.release(&handoff);
             let stage = handoff.key().map_or(Stage::Queued, |key| self.stage(key));
             handoff.happen(Event::TargetDied(stage));
         }
@@ -755,7 +773,10 @@ impl Channel {
                     self.instance.set_draining();
                     changed();
                 }
-                Ok(Some(TargetMessage::Prefixes { .. })) => changed(),
+                Ok(Some(TargetMessage::Prefixes { .. })) => {
+                    self.end_leases();
+                    changed();
+                }
                 Ok(Some(_)) => {}
                 Err(error) => {
                     self.lose(&error);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use ostler_delegation::Stage;
 use ostler_delegation::entry::{Completed, ExchangeKey};
 
+use super::lease::Lease;
 use crate::account::Account;
 use crate::deadline::GRACE;
 
@@ -33,6 +34,8 @@ pub(crate) struct Handoff {
     awaits_body: Cell<bool>,
     /// Completed, and nobody woken.
     rests: Cell<bool>,
+    /// The target has been granted to read the connection's next requests.
+    lease: RefCell<Option<Box<Lease>>>,
 }
 
 /// What happens to an exchange while it is with a target.
@@ -52,10 +55,18 @@ pub(crate) enum Event {
     ClientSilent,
     /// The target waits for a body that comes too slowly.
     BodyTooSlow,
+    /// The connection's lease is to end.
+    LeaseIsOver,
 }
 
 impl Handoff {
-    pub(crate) fn begin(&self, key: ExchangeKey, account: Account, now: Instant) {
+    pub(crate) fn begin(
+        &self,
+        key: ExchangeKey,
+        account: Account,
+        lease: Option<Box<Lease>>,
+        now: Instant,
+    ) {
         self.key.set(Some(key));
         self.wanted.set(account.is_awaited());
         self.account.replace(Some(account));
@@ -64,6 +75,61 @@ impl Handoff {
         self.gone_at.set(None);
         self.over_at.set(None);
         self.awaits_body.set(false);
+        self.lease.replace(lease);
+    }
+
+    /// Whether the target may read what the client sends next.
+    pub(crate) fn is_leased(&self) -> bool {
+        let lease = self.lease.borrow();
+        lease.as_ref().is_some_and(|lease| !lease.has_ended)
+    }
+
+    /// Exchanges of the connection that have been told of under its lease: the first is the one that it
+    /// was granted with.
+    pub(crate) fn told(&self) -> u32 {
+        self.lease.borrow().as_ref().map_or(0, |lease| lease.told)
+    }
+
+    /// Whether the lease has begun, be it over by now.
+    pub(crate) fn is_lease_told(&self) -> bool {
+        self.told() > 0
+    }
+
+    /// Exchanges that the target has read by itself; `None` where it was not let.
+    pub(crate) fn under_lease(&self) -> Option<u32> {
+        let lease = self.lease.borrow();
+        lease.as_ref().map(|lease| lease.told.saturating_sub(1))
+    }
+
+    /// The target tells of an exchange. True for the first.
+    pub(crate) fn tell(&self, told: &Completed) -> bool {
+        let mut lease = self.lease.borrow_mut();
+        let Some(lease) = lease.as_mut() else {
+            return false;
+        };
+        lease.told = lease.told.saturating_add(1);
+        if lease.told == 1 {
+            self.close(told);
+        } else {
+            lease.tell(told);
+        }
+        lease.told == 1
+    }
+
+    /// From here on what the client sends is the front's to read.
+    pub(crate) fn lease_has_ended(&self) {
+        if let Some(lease) = self.lease.borrow_mut().as_mut() {
+            lease.has_ended = true;
+        }
+    }
+
+    /// A request that had been read under the lease ends otherwise than by its target's word: its account.
+    pub(crate) fn put_account_of(&self, head: &[u8]) {
+        let lease = self.lease.borrow();
+        if let Some(lease) = lease.as_ref() {
+            let now = ostler_shm::monotonic_nanoseconds();
+            self.account.replace(Some(lease.accounts.begin(head, now)));
+        }
     }
 
     /// The exchange has begun and must be over by then, if not earlier.
@@ -168,7 +234,8 @@ impl Handoff {
     }
 
     /// Looks whether time has interrupted the exchange.
-    pub(crate) fn check(&self, now: Instant, stage: Stage, wait_timeout: Duration) {
+    /// `epoch` is that of the leases that stand.
+    pub(crate) fn check(&self, now: Instant, stage: Stage, wait_timeout: Duration, epoch: u64) {
         if self.has_event() {
             return;
         }
@@ -190,6 +257,13 @@ impl Handoff {
         } else if stage != Stage::Responding && self.gone_at.get().is_some_and(|gone| now >= gone) {
             self.gone_at.set(None);
             self.happen(Event::ClientSilent);
+        } else if self
+            .lease
+            .borrow_mut()
+            .as_mut()
+            .is_some_and(|lease| lease.is_to_end(stage, epoch))
+        {
+            self.happen(Event::LeaseIsOver);
         }
     }
 
@@ -216,6 +290,12 @@ impl Handoffs {
 
     pub(crate) fn take(&mut self, slot: u32) -> Option<Rc<Handoff>> {
         self.0.get_mut(slot as usize)?.take()
+    }
+
+    /// The handoff of this exchange.
+    pub(crate) fn find(&self, key: ExchangeKey) -> Option<Rc<Handoff>> {
+        let handoff = self.0.get(key.slot as usize)?.as_ref()?;
+        (handoff.key() == Some(key)).then(|| Rc::clone(handoff))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Rc<Handoff>> {

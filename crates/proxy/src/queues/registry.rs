@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use ostler_delegation::front::LeaseEpoch;
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_delegation::{QueueName, QueueProperties, RuleError};
 
@@ -18,6 +19,8 @@ pub(crate) struct QueueRegistry {
     pub(super) ring_capacity: usize,
     /// How long a queue stays known after its last instance has left, in milliseconds.
     retention: AtomicU64,
+    /// Those of all channels of all threads.
+    leases: Mutex<Vec<Weak<LeaseEpoch>>>,
     shared: Mutex<HashMap<QueueName, Arc<QueueShared>>>,
 }
 
@@ -42,6 +45,7 @@ impl QueueRegistry {
             trust,
             ring_capacity,
             retention: AtomicU64::new(0),
+            leases: Mutex::default(),
             shared: Mutex::default(),
         }
     }
@@ -50,6 +54,22 @@ impl QueueRegistry {
     pub(crate) fn set_retention(&self, retention: Duration) {
         let millis = u64::try_from(retention.as_millis()).unwrap_or(u64::MAX);
         self.retention.store(millis, Ordering::Relaxed);
+    }
+
+    /// Has leases of this epoch ended with all others.
+    pub(super) fn add_leases(&self, epoch: &Arc<LeaseEpoch>) {
+        let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        leases.retain(|epoch| epoch.strong_count() > 0);
+        leases.push(Arc::downgrade(epoch));
+    }
+
+    /// Ends every lease that has been granted, of whatever thread: something that they were granted by is
+    /// no longer so.
+    pub(crate) fn end_leases(&self) {
+        let leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        for epoch in leases.iter().filter_map(Weak::upgrade) {
+            epoch.end_leases();
+        }
     }
 
     pub(super) fn retention(&self) -> Duration {

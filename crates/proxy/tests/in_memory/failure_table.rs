@@ -50,6 +50,7 @@ fn what_a_dead_target_had_not_begun_another_one_does_and_nothing_twice() {
                     head: String::new(),
                     prefix: Vec::new(),
                     key: again.key,
+                    lease: None,
                 };
                 other.answers(&again, "once");
                 assert!(client.hears().ends_with("\r\n\r\nonce"), "{row}");

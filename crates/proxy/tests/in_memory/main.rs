@@ -6,6 +6,7 @@ mod accounts;
 mod clients;
 mod failure_table;
 mod forwarding;
+mod leases;
 mod stage;
 mod streams;
 mod uploads;

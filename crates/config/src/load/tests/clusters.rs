@@ -39,7 +39,7 @@ fn everything_of_a_cluster_is_read() {
             "HttpClient": { "SSLProtocols": [ "Tls12", "tls13" ], "DangerousAcceptAnyServerCertificate": true, "MaxConnectionsPerServer": 7,
                 "EnableMultipleHttp2Connections": false, "RequestHeaderEncoding": "UTF-8", "ResponseHeaderEncoding": "latin1",
                 "WebProxy": { "Address": "http://p:1/", "BypassOnLocal": true, "UseDefaultCredentials": false } },
-            "Ostler": { "TryOtherDestinations": false, "PooledConnectionLifetime": "00:01:00" },
+            "Ostler": { "TryOtherDestinations": false, "PooledConnectionLifetime": "00:01:00", "Leases": false },
             "HttpRequest": { "ActivityTimeout": "00:00:10", "Version": "1.1", "VersionPolicy": "RequestVersionExact", "AllowResponseBuffering": true },
             "Destinations": { "d": { "Address": "http://d/", "Health": "http://h/", "Host": "host", "Metadata": { "m": 1 } } } }"#,
     ));
@@ -126,6 +126,7 @@ fn everything_of_a_cluster_is_read() {
         OstlerClusterConfig {
             try_other_destinations: Some(false),
             pooled_connection_lifetime: Some(ConnectionLifetime::After(Duration::from_secs(60))),
+            leases: Some(false),
         }
     );
     let destination = &cluster.destinations[0];

@@ -19,19 +19,19 @@ use crate::route::{RouteBuildError, RouteModel};
 const ANY_PATH: &str = "/{**catchall}";
 
 /// A route whose parts are understood, before it has its place.
-struct ParsedRoute<'a> {
+pub(super) struct ParsedRoute<'a> {
     model: &'a Arc<RouteModel>,
-    template: PathTemplate,
-    hosts: Vec<HostPattern>,
-    methods: MethodSet,
+    pub(super) template: PathTemplate,
+    pub(super) hosts: Vec<HostPattern>,
+    pub(super) methods: MethodSet,
     headers: Box<[HeaderRule]>,
     query: Box<[QueryRule]>,
-    rank: Rank,
+    pub(super) rank: Rank,
 }
 
 /// What ranks routes that match, smaller first (reference A3.1, step 5).
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Rank {
+pub(super) struct Rank {
     order: i32,
     precedence: Vec<u8>,
     has_no_methods: bool,
@@ -152,7 +152,10 @@ impl LeafRoutes {
 
 impl<'a> ParsedRoute<'a> {
     /// Parses the parts of a route; puts what is wrong with them into `errors`.
-    fn new(model: &'a Arc<RouteModel>, errors: &mut Vec<RouteBuildError>) -> Option<Self> {
+    pub(super) fn new(
+        model: &'a Arc<RouteModel>,
+        errors: &mut Vec<RouteBuildError>,
+    ) -> Option<Self> {
         let before = errors.len();
         let config = &model.config.matches;
         let mut wrong = |part: String, message: String| {
@@ -230,8 +233,13 @@ impl<'a> ParsedRoute<'a> {
     }
 
     /// Whether a request must satisfy more than path structure, method and host.
-    fn is_filtered(&self) -> bool {
-        self.template.has_filters() || !self.headers.is_empty() || !self.query.is_empty()
+    pub(super) fn is_filtered(&self) -> bool {
+        self.template.has_filters() || self.has_rules()
+    }
+
+    /// Whether it asks for fields or parameters of the query.
+    pub(super) fn has_rules(&self) -> bool {
+        !self.headers.is_empty() || !self.query.is_empty()
     }
 
     fn compile(self) -> CompiledRoute {

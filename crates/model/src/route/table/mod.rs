@@ -6,6 +6,7 @@
 //! up or by host key, and so it makes no difference how many routes a leaf has that are not meant.
 
 mod build;
+mod exclusive;
 mod find;
 mod host_index;
 mod index;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use crate::route::{RequestView, RouteBuildError, RouteModel};
 use index::Index;
 
+pub use exclusive::{ExclusivePaths, PathSet};
 pub use find::Found;
 
 /// Routes, ready to be matched. Cloning shares them.
@@ -48,6 +50,17 @@ impl RouteTable {
     /// dot segments, that lead to few candidates without regular expressions.
     pub fn find<R: RequestView + ?Sized>(&self, request: &R) -> Found<'_> {
         self.index.find(request)
+    }
+
+    /// The paths that are certain to lead to `route`, which the request has taken, for requests to the same
+    /// host; `None` where that cannot be said in a few words: `most` paths may be left out.
+    pub fn exclusive_paths<R: RequestView + ?Sized>(
+        &self,
+        route: &Arc<RouteModel>,
+        request: &R,
+        most: usize,
+    ) -> Option<ExclusivePaths> {
+        exclusive::exclusive_paths(self.models(), route, request, most)
     }
 
     /// The routes, in the order they were given in.

@@ -784,5 +784,152 @@ mod against_the_scan {
                 prop_assert_eq!(in_words(table.find(&request)), scan.find(&request), "{:?}", request);
             }
         }
+
+        #[test]
+        fn what_is_said_to_take_a_route_takes_it(
+            routes in prop::collection::vec(route(), 1..5),
+            first in request(),
+            requests in prop::collection::vec(request(), 1..24),
+        ) {
+            let models = models(routes);
+            let table = RouteTable::build(&models).map_err(|errors| {
+                TestCaseError::fail(messages(&errors))
+            })?;
+            let Found::Route(route) = table.find(&first) else { return Ok(()) };
+            let Some(exclusive) = table.exclusive_paths(route, &first, 8) else { return Ok(()) };
+            for request in requests {
+                let request = Request {
+                    authority: first.authority.clone(),
+                    is_https: first.is_https,
+                    ..request
+                };
+                let is_meant = exclusive.any_method || request.method == first.method;
+                // Of OPTIONS it is asked in fields which method is meant.
+                if is_meant && request.method != "OPTIONS" && includes(&exclusive.paths, &request.path) {
+                    prop_assert_eq!(in_words(table.find(&request)), &*route.config.route_id, "{:?}", request);
+                }
+            }
+        }
+    }
+
+    fn models(routes: Vec<RouteConfig>) -> Vec<Arc<RouteModel>> {
+        let numbered = routes.into_iter().enumerate().map(|(at, config)| {
+            let config = RouteConfig {
+                route_id: format!("r{at}"),
+                ..config
+            };
+            Arc::new(RouteModel {
+                config,
+                cluster: None,
+                policies: Default::default(),
+                action: None,
+                transforms: None,
+            })
+        });
+        numbered.collect()
+    }
+
+    /// As a lease reads it.
+    fn includes(paths: &PathSet, path: &str) -> bool {
+        let is_plain = !path.contains("//") && !path.contains("/.") && !path.contains('%');
+        is_plain
+            && match paths {
+                PathSet::Exactly(exactly) => path == exactly,
+                PathSet::Below { prefix, excluded } => {
+                    let starts_with = |longer: &String| {
+                        let start = path.as_bytes().get(..longer.len());
+                        start.is_some_and(|start| start.eq_ignore_ascii_case(longer.as_bytes()))
+                    };
+                    path.starts_with(prefix.as_str()) && !excluded.iter().any(starts_with)
+                }
+            }
+    }
+}
+
+mod exclusive_paths {
+    use super::*;
+
+    #[track_caller]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "each is made for one question"
+    )]
+    fn exclusive(routes: Vec<Route>, taken: &str, request: &Request) -> Option<ExclusivePaths> {
+        let table = RouteTable::build(&models(&routes)).unwrap();
+        let Found::Route(route) = table.find(request) else {
+            panic!("no route is taken");
+        };
+        assert_eq!(route.config.route_id, taken);
+        table.exclusive_paths(route, request, 1)
+    }
+
+    fn below(prefix: &str, excluded: &[&str], any_method: bool) -> Option<ExclusivePaths> {
+        let paths = PathSet::Below {
+            prefix: prefix.to_owned(),
+            excluded: excluded.iter().map(|path| (*path).to_owned()).collect(),
+        };
+        Some(ExclusivePaths { paths, any_method })
+    }
+
+    fn exactly(path: &str) -> Option<ExclusivePaths> {
+        let paths = PathSet::Exactly(path.to_owned());
+        Some(ExclusivePaths {
+            paths,
+            any_method: true,
+        })
+    }
+
+    #[test]
+    fn a_route_has_what_lies_below_it_and_below_no_other() {
+        let all = || Route::path("/{**all}");
+        let api = || Route::path("/api/{**rest}");
+        let request = Request::to("/x");
+        assert_eq!(
+            exclusive(vec![all()], "/{**all}", &request),
+            below("/", &[], true)
+        );
+        assert_eq!(
+            exclusive(vec![all(), api()], "/{**all}", &request),
+            below("/", &["/API"], true)
+        );
+        assert_eq!(
+            exclusive(vec![all(), api()], "/api/{**rest}", &Request::to("/Api/x")),
+            below("/Api/", &[], true)
+        );
+        // More than may be left out, and what may lie anywhere.
+        let third = Route::path("/b/{**rest}");
+        assert_eq!(
+            exclusive(vec![all(), api(), third], "/{**all}", &request),
+            exactly("/x")
+        );
+        let any = Route::path("/{any}/b");
+        assert_eq!(
+            exclusive(vec![all(), any], "/{**all}", &request),
+            exactly("/x")
+        );
+        let posts = api().methods(&["POST"]);
+        assert_eq!(
+            exclusive(vec![all(), posts], "/{**all}", &request),
+            below("/", &["/API"], false)
+        );
+    }
+
+    #[test]
+    fn other_hosts_and_rules_count_where_they_may() {
+        let host = |host| Route::new(host).hosts(&[host]);
+        let request = Request::to("/x").at("a.com");
+        assert_eq!(
+            exclusive(vec![host("a.com"), host("b.com")], "a.com", &request),
+            below("/", &[], true)
+        );
+        assert_eq!(
+            exclusive(vec![host("a.com"), host("*.com")], "a.com", &request),
+            exactly("/x")
+        );
+        let canary = Route::new("canary").header("X-Canary", "1");
+        assert_eq!(
+            exclusive(vec![Route::path("/{**all}"), canary], "/{**all}", &request),
+            None
+        );
     }
 }

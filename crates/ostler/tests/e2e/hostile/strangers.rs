@@ -269,7 +269,7 @@ fn a_stranger_who_misuses_a_channel() {
                 directives: b"\xff\xff\xff\xff",
                 prefix: b"",
             };
-            channel.delegate(slot, &entry).unwrap();
+            channel.delegate(slot, &entry, None).unwrap();
             channel.wake().unwrap();
         }
     });

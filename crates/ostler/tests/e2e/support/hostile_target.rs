@@ -209,7 +209,7 @@ impl HostileChannel<'_> {
             if !self.consumer.try_pop(&mut entry).unwrap() {
                 continue;
             }
-            if let Ok(FrontEntry::Request(key, _) | FrontEntry::Stream(key, _)) =
+            if let Ok(FrontEntry::Request(key, ..) | FrontEntry::Stream(key, _)) =
                 FrontEntry::decode(&mut entry, &mut fields)
             {
                 return Some(key);

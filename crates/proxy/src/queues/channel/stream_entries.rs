@@ -213,6 +213,7 @@ impl Channel {
                 }
             }
             TargetEntry::Completed(completed) => self.stream_completed(completed),
+            TargetEntry::Told(told) => self.take_told(&told),
         }
     }
 

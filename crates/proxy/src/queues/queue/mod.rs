@@ -153,6 +153,10 @@ impl Queue {
         &self.lines
     }
 
+    pub(super) fn registry(&self) -> &QueueRegistry {
+        &self.registry
+    }
+
     pub(super) fn flush(&self) -> &Rc<Flush> {
         &self.flush
     }
@@ -185,7 +189,7 @@ impl Queue {
 
     /// Whether nothing of the queue is in use, so that it can be dropped once it is reset.
     pub(crate) fn is_at_rest(&self) -> bool {
-        self.lines.is_empty() && self.retired.borrow().is_empty() && self.outstanding() == 0
+        self.lines.is_empty() && self.retired.borrow().is_empty() && self.under_way() == 0
     }
 
     /// The instance that is to take a request of this rule: of those that registered the prefix, and
@@ -336,6 +340,18 @@ impl Queue {
     /// Exchanges of this thread that are with instances.
     pub(crate) fn outstanding(&self) -> usize {
         self.sum(Channel::outstanding)
+    }
+
+    /// The same, and connections whose requests instances read themselves.
+    pub(crate) fn under_way(&self) -> usize {
+        self.sum(Channel::under_way)
+    }
+
+    /// Whether there is one instance, and nobody else who could take its requests.
+    pub(crate) fn has_one_instance(&self) -> bool {
+        self.channels.borrow().len() == 1
+            && self.relays.borrow().is_empty()
+            && self.known.borrow().len() <= 1
     }
 
     /// Requests of this thread that no instance has taken.

@@ -89,6 +89,12 @@ impl Queue {
     pub(super) fn note_siblings(&self) {
         let siblings = self.channels.borrow().len() + self.relays.borrow().len();
         self.watchdog.wanted.set(siblings > 1);
+        if siblings > 1 {
+            // Whoever is free is to take the next request.
+            for channel in self.channels.borrow().iter() {
+                channel.end_leases();
+            }
+        }
         // What was given to one before the other came is theirs to share.
         if self.outstanding() > 0 {
             self.watchdog.arm();
