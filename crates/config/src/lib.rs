@@ -50,7 +50,8 @@ pub use policy_kind::PolicyKind;
 pub use reference::configuration_page;
 pub use route_validator::RouteValidator;
 pub use settings::{
-    AccessLogConfig, AccessLogFormat, AllowedHosts, CertificateConfig, ClientCertificateMode,
+    AccessLogConfig, AccessLogFormat, AllowedHosts, ApplicationConfig, ApplicationInstances,
+    ApplicationListen, ApplicationRecycle, CertificateConfig, ClientCertificateMode,
     DataProtectionConfig, DataRate, EndpointConfig, ForwardedField, ForwardedHeadersConfig,
     HealthCheckDefaults, HstsConfig, Http2Limits, HttpProtocols, HttpsRedirectionConfig, KernelTls,
     LimitsConfig, OstlerConfig, Password, ProtectionKeyConfig, Settings, StaticFilesConfig,

@@ -11,6 +11,21 @@ pub fn uid_of(user: &str) -> io::Result<Option<u32>> {
     number_of(user, "/etc/passwd")
 }
 
+/// The group that a user belongs to first. `None` if there is no such user.
+///
+/// # Errors
+///
+/// When `/etc/passwd` cannot be read.
+pub fn first_group_of(uid: u32) -> io::Result<Option<u32>> {
+    let accounts = std::fs::read_to_string("/etc/passwd")?;
+    let mut lines = accounts.lines().map(|line| line.split(':'));
+    Ok(lines.find_map(|mut columns| {
+        let number: u32 = columns.nth(2)?.parse().ok()?;
+        let group = columns.next()?.parse().ok()?;
+        (number == uid).then_some(group)
+    }))
+}
+
 /// A group's number: the text itself if it is one. `None` if there is no such group.
 ///
 /// # Errors
@@ -79,6 +94,8 @@ mod tests {
         assert_eq!(find(accounts, |_, number| number == 0), Some(("root", 0)));
         assert_eq!(uid_of("4711").unwrap(), Some(4711));
         assert_eq!(gid_of("no such group").unwrap(), None);
+        assert_eq!(first_group_of(0).unwrap(), Some(0));
+        assert_eq!(first_group_of(u32::MAX - 7).unwrap(), None);
         assert_eq!(user_name(u32::MAX - 7), "uid 4294967288");
     }
 }

@@ -114,7 +114,7 @@ pub enum TargetMessage {
     Info {
         /// Requests sent to it that it has not taken.
         waiting: u64,
-        /// Requests it has taken and not completed.
+        /// Requests it has taken and not completed, and connections detached to it that last.
         active: u64,
         /// Requests it has completed.
         completed: u64,

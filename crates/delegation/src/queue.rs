@@ -187,6 +187,43 @@ impl Drop for QueueInstance {
     }
 }
 
+/// Makes a queue that nobody serves yet, so that requests wait for an instance; one that is there stays as
+/// it is.
+///
+/// # Errors
+///
+/// When a property is out of range, or the runtime folder refuses.
+pub fn make_unserved(
+    runtime: &RuntimeFolder,
+    properties: &QueueProperties,
+    permissions: u32,
+) -> Result<(), QueueError> {
+    properties.check()?;
+    let queues = runtime.queues()?;
+    let _lock = lock(&queues)?;
+    let folder = runtime.queue(&QueueName::new(&properties.name)?);
+    if folder.exists()? {
+        return Ok(());
+    }
+    folder.make(permissions)?;
+    folder.write_properties(properties)
+}
+
+/// Removes a queue that nobody serves.
+///
+/// # Errors
+///
+/// When the runtime folder refuses.
+pub fn remove_unserved(runtime: &RuntimeFolder, name: &QueueName) -> Result<(), QueueError> {
+    let queues = runtime.queues()?;
+    let _lock = lock(&queues)?;
+    let folder = runtime.queue(name);
+    if folder.exists()? && !remove_dead_instances(&folder) {
+        folder.remove();
+    }
+    Ok(())
+}
+
 fn check_prefixes(prefixes: &[UrlPrefix]) -> Result<(), QueueError> {
     for (at, prefix) in prefixes.iter().enumerate() {
         if prefixes[..at].contains(prefix) {

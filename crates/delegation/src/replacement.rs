@@ -14,6 +14,7 @@
 //!
 //! Packets are JSON. Whichever of the two ends before `Ready`: the other serves on.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
@@ -38,6 +39,8 @@ pub enum Request {
         /// Of the conversation.
         version: u32,
     },
+    /// Wants to hear of waiting requests, again whenever they have changed.
+    Follow,
     /// Accepts connections.
     Ready {
         /// Where, as [`OfferedSocket`]s' front says it of its own: `127.0.0.1:80`, `unix:/path`.
@@ -190,10 +193,11 @@ pub struct Replacement {
 }
 
 impl Replacement {
-    /// `None` for another user's process: it is given nothing.
+    /// `None` for another user's process, unless it is root's: it is given nothing.
     pub(crate) fn new(socket: ControlSocket) -> Option<Self> {
         let peer = socket.peer_credentials().ok()?;
-        is_own(&socket).then_some(Self {
+        // Root may do as it likes in any case.
+        (is_own(&socket) || peer.uid == 0).then_some(Self {
             socket,
             pid: peer.pid.try_into().unwrap_or_default(),
         })
@@ -255,6 +259,15 @@ impl Replacement {
             &Answer::Sockets { sockets, more },
             &descriptors,
         )
+    }
+
+    /// Says how many requests wait, by queue folder.
+    ///
+    /// # Errors
+    ///
+    /// When it has gone, or takes nothing.
+    pub fn tell_waiting(&self, waiting: &BTreeMap<String, usize>) -> io::Result<()> {
+        self.socket.send(&serde_json::to_vec(waiting)?, &[])
     }
 
     /// Gives it nothing.

@@ -58,6 +58,20 @@ impl RuntimeFolder {
         self.path.join(QUEUES)
     }
 
+    /// The folder in which fronts that run are asked, whether or not there is one.
+    pub fn fronts_path(&self) -> PathBuf {
+        self.path.join(FRONTS)
+    }
+
+    /// Makes that folder, if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be made, or is no folder.
+    pub fn make_fronts(&self) -> Result<(), QueueError> {
+        self.make(FRONTS, 0o750).map(drop)
+    }
+
     /// Where the front of a process id is asked for what waits in it, whether or not there is one.
     pub fn front_socket(&self, pid: u32) -> PathBuf {
         self.path.join(FRONTS).join(format!("{pid}.sock"))

@@ -3,6 +3,7 @@
 //! ```text
 //! <runtime folder>/fronts/<pid>.sock    SOCK_SEQPACKET; whoever connects is sent one packet:
 //!                                       JSON, an object of waiting requests by queue folder
+//!                                       and again after each change, once it has said "Follow"
 //! ```
 //!
 //! Over the same socket another front asks to take this one's place: [`crate::replacement`].
@@ -16,7 +17,7 @@ use ostler_shm::{ControlListener, ControlSocket, ReceiveError};
 
 use crate::error::QueueError;
 use crate::folder::Folder;
-use crate::replacement::Replacement;
+use crate::replacement::{Replacement, Request};
 use crate::runtime::{FRONTS, RuntimeFolder};
 
 const SOCKET: &str = ".sock";
@@ -88,6 +89,53 @@ pub fn waiting(runtime: &RuntimeFolder, patience: Duration) -> BTreeMap<String, 
         }
     }
     sum
+}
+
+/// A front that tells how many requests wait in it, again and again.
+#[derive(Debug)]
+pub struct FollowedFront {
+    socket: ControlSocket,
+    pid: u32,
+}
+
+impl FollowedFront {
+    /// Begins to follow the fronts that run and are not among `known`. One of an older version tells once and
+    /// closes.
+    pub fn others_than(known: &[u32], runtime: &RuntimeFolder) -> Vec<Self> {
+        let found = fronts(runtime).into_iter();
+        let new = found.filter(|(pid, _)| !known.contains(pid));
+        new.filter_map(|(pid, socket)| {
+            let follow = serde_json::to_vec(&Request::Follow).ok()?;
+            socket.send(&follow, &[]).ok()?;
+            Some(Self { socket, pid })
+        })
+        .collect()
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// What it says: waiting requests by queue folder; a folder that is not named has none.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` when it has said nothing; else it has gone, or says what nobody understands.
+    pub fn receive(&self) -> io::Result<BTreeMap<String, usize>> {
+        let mut packet = Vec::new();
+        match self.socket.receive(&mut packet) {
+            Ok(_) => Ok(serde_json::from_slice(&packet)?),
+            Err(ReceiveError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(error) => Err(io::Error::new(io::ErrorKind::ConnectionReset, error)),
+        }
+    }
+}
+
+impl AsRawFd for FollowedFront {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
 }
 
 /// Fronts that run, by process id, each connected to.

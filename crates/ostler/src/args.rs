@@ -65,6 +65,10 @@ pub(crate) enum Command {
     Exec(ExecArgs),
     #[command(hide = true)]
     Become(BecomeArgs),
+    /// Start the applications of a configuration when there are requests for them, watch and stop them.
+    Pool(PoolArgs),
+    /// List the applications of the pools that run here, or act on one.
+    Apps(AppsArgs),
     /// Run a target process with paths to try things on.
     SampleTarget(SampleTargetArgs),
     /// List the request queues on this host.
@@ -331,6 +335,9 @@ pub(crate) struct ExecArgs {
     /// each, for programs that answer one connection at a time.
     #[arg(long, value_name = "SECONDS", default_value_t = 1)]
     pub(crate) keep_alive: u64,
+    /// Run the program as this user, by name or number, and with the user's first group alone; takes root.
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: Option<String>,
     /// How many threads pass bytes on; 0 is one a CPU.
     #[arg(long, default_value_t = 1)]
     pub(crate) threads: usize,
@@ -405,6 +412,43 @@ impl From<Verbosity> for Verbosity503 {
             Verbosity::Full => Self::Full,
         }
     }
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct PoolArgs {
+    #[command(flatten)]
+    pub(crate) configuration: ConfigurationArgs,
+    /// Settings over the files', as `Ostler:Applications:shop:...=value`, with or without `--`.
+    #[arg(value_name = "KEY=VALUE")]
+    pub(crate) settings: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct AppsArgs {
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) action: Option<AppsAction>,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum AppsAction {
+    /// Replace all instances by new ones; requests go to the old ones until the new ones are ready.
+    Recycle {
+        /// The application's name.
+        name: String,
+    },
+    /// Stop all instances; requests are answered 503 until the application is started.
+    Stop {
+        /// The application's name.
+        name: String,
+    },
+    /// Let a stopped application run again, or have one start at once.
+    Start {
+        /// The application's name.
+        name: String,
+    },
 }
 
 #[derive(Debug, clap::Args)]

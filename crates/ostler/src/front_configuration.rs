@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use ostler_config::{OstlerConfig, Settings};
+use ostler_delegation::accounts;
+use ostler_delegation::runtime::RuntimeFolder;
 use ostler_proxy::{ErrorPages, FrontLimits, Hsts, Pipeline, StepRegistry};
 
 pub(crate) fn pipeline(settings: &Settings, steps: &StepRegistry) -> anyhow::Result<Pipeline> {
@@ -22,4 +25,18 @@ pub(crate) fn front_limits(ostler: &OstlerConfig, error_pages: &Arc<ErrorPages>)
         error_pages: Arc::clone(error_pages),
         ..FrontLimits::from(&ostler.limits)
     }
+}
+
+/// Where queues are, open to the group that the configuration names.
+pub(crate) fn runtime_folder(ostler: &OstlerConfig) -> anyhow::Result<RuntimeFolder> {
+    let runtime = match &ostler.runtime_folder {
+        Some(path) => RuntimeFolder::new(path),
+        None => RuntimeFolder::from_environment(),
+    };
+    if let Some(group) = &ostler.queue_group {
+        let gid = accounts::gid_of(group).context("cannot read /etc/group")?;
+        let gid = gid.with_context(|| format!("Ostler:QueueGroup: there is no group {group:?}"))?;
+        runtime.share_queues(gid).context("Ostler:QueueGroup")?;
+    }
+    Ok(runtime)
 }

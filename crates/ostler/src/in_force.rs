@@ -197,6 +197,8 @@ fn takes_a_restart(settings: &Settings, started: &Settings) -> bool {
             error_pages: None,
             https_redirection: None,
             hsts: None,
+            // They are the pool's to read.
+            applications: Vec::new(),
             limits: LimitsConfig {
                 request_line: limits.request_line,
                 field_lines: limits.field_lines,

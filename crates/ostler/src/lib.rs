@@ -39,6 +39,7 @@
 #![forbid(unsafe_code)]
 
 mod access_log;
+mod apps;
 mod args;
 mod check;
 mod configuration;
@@ -56,6 +57,8 @@ mod init;
 mod logging;
 mod manual;
 mod membership;
+mod pool;
+mod pool_words;
 mod protection_keys;
 mod proxy;
 mod proxy_addresses;
@@ -96,6 +99,8 @@ pub fn run_with(steps: StepRegistry) -> ExitCode {
         Command::Schema(arguments) => print_schema(arguments.format),
         Command::Exec(arguments) => exec::run(&arguments),
         Command::Become(arguments) => exec::become_program(&arguments),
+        Command::Pool(arguments) => pool::run(&arguments, &steps),
+        Command::Apps(arguments) => apps::run(&arguments),
         Command::SampleTarget(arguments) => sample_target::run(arguments),
         Command::Config(command) => shared::run(&command, &steps),
         Command::Fleet(arguments) => fleet::list(&arguments, &steps),

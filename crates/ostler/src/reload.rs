@@ -5,6 +5,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+
 /// How often the files are looked at.
 const INTERVAL: Duration = Duration::from_millis(250);
 
@@ -71,6 +73,20 @@ impl FileChanges {
             self.seen = now;
             return;
         }
+    }
+
+    /// Watches on its own: a wait that is begun anew at each turn of a loop would never end.
+    pub(crate) fn watch(mut self) -> mpsc::Receiver<()> {
+        let (sender, receiver) = mpsc::channel(1);
+        tokio::spawn(async move {
+            loop {
+                self.changed().await;
+                if sender.send(()).await.is_err() {
+                    return;
+                }
+            }
+        });
+        receiver
     }
 
     fn look(&self) -> Vec<Option<Identity>> {

@@ -1,6 +1,7 @@
 //! How this program takes the place of a front that runs (`--replace`), and how another takes its place:
 //! whoever asks for its sockets, or a process of the same program that it starts (SIGUSR2).
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -114,7 +115,7 @@ async fn attend(
         };
         match ready.try_io(|status| status.get_ref().answer(&under_way.queue_depths())) {
             Ok(Ok(Some(replacement))) => {
-                tokio::spawn(hear_first(replacement, asking.clone()));
+                tokio::spawn(hear_first(replacement, under_way.clone(), asking.clone()));
             }
             Ok(Ok(None)) | Err(_) => {}
             // Descriptors are short.
@@ -124,18 +125,57 @@ async fn attend(
 }
 
 /// Waits for what one has to ask who has been told how many requests wait: most ask nothing.
-async fn hear_first(replacement: Replacement, asking: mpsc::Sender<Asking>) {
+async fn hear_first(replacement: Replacement, under_way: UnderWay, asking: mpsc::Sender<Asking>) {
     const PATIENCE: Duration = Duration::from_secs(10);
     let Ok(replacement) = readable(replacement) else {
         return;
     };
     let heard = tokio::time::timeout(PATIENCE, hear(&replacement)).await;
-    if let Ok(Ok(Request::Replace { version })) = heard {
-        let asks = Asking {
-            replacement,
-            version,
+    match heard {
+        Ok(Ok(Request::Replace { version })) => {
+            let asks = Asking {
+                replacement,
+                version,
+            };
+            let _ = asking.send(asks).await;
+        }
+        Ok(Ok(Request::Follow)) => tell_waiting(&replacement, &under_way).await,
+        _ => {}
+    }
+}
+
+/// Tells one who follows how many requests wait, whenever that has changed, until it has gone.
+async fn tell_waiting(follower: &AsyncFd<Replacement>, under_way: &UnderWay) {
+    /// How often it is looked at while requests wait.
+    const STEP: Duration = Duration::from_millis(100);
+    let mut waits = under_way.queue_waits();
+    let mut told = BTreeMap::new();
+    loop {
+        waits.borrow_and_update();
+        let mut waiting: BTreeMap<_, _> = under_way.queue_depths().into_iter().collect();
+        waiting.retain(|_, count| *count > 0);
+        // Until there are none and it has been told so.
+        let is_over = waiting.is_empty() && told.is_empty();
+        if waiting != told {
+            match follower.get_ref().tell_waiting(&waiting) {
+                Ok(()) => told = waiting,
+                // It is busy, and is told the next time.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return,
+            }
+        }
+        let step = async {
+            match is_over {
+                true => std::future::pending().await,
+                false => tokio::time::sleep(STEP).await,
+            }
         };
-        let _ = asking.send(asks).await;
+        tokio::select! {
+            changed = waits.changed() => if changed.is_err() { return },
+            () = step => {}
+            // It says nothing more, so this is its end.
+            _ = hear(follower) => return,
+        }
     }
 }
 

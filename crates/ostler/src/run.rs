@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use ostler_config::{KernelTls, OstlerConfig, Settings};
+use ostler_config::{KernelTls, Settings};
 use ostler_delegation::accounts;
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_model::health::TransportFailureRateOptions;
@@ -26,7 +26,7 @@ use crate::endpoints::{self, Endpoints};
 use crate::error_pages::{self, FollowedPages};
 use crate::etcd::Etcd;
 use crate::exit::EXIT_CONFIGURATION;
-use crate::front_configuration::{front_limits, pipeline};
+use crate::front_configuration::{front_limits, pipeline, runtime_folder};
 use crate::in_force::InForce;
 use crate::membership::Membership;
 use crate::protection_keys;
@@ -222,7 +222,7 @@ async fn serve(
     // Whoever rotates logs sends it, whether there is an access log or not.
     let mut reopen = signal(SignalKind::user_defined1())?;
     let mut replace = signal(SignalKind::user_defined2())?;
-    let mut changes = watch_files(start.changes);
+    let mut changes = start.changes.watch();
     let (mut running, runtime) = running(args, ready, pipeline, start.sockets).await?;
     let desk = Desk::open(&runtime, running.front.under_way());
     let mut successor = Successor::new(desk, &runtime);
@@ -428,20 +428,6 @@ async fn running(
     Ok((running, options.runtime))
 }
 
-/// Watches on its own: a wait that is begun anew at each turn of the loop would never end.
-fn watch_files(mut changes: FileChanges) -> mpsc::Receiver<()> {
-    let (sender, receiver) = mpsc::channel(1);
-    tokio::spawn(async move {
-        loop {
-            changes.changed().await;
-            if sender.send(()).await.is_err() {
-                return;
-            }
-        }
-    });
-    receiver
-}
-
 async fn join(front: Front) -> anyhow::Result<()> {
     tokio::task::spawn_blocking(move || front.join())
         .await
@@ -505,20 +491,6 @@ fn static_files(folder: &Path, settings: &Settings) -> Option<StaticFileOptions>
         serve_unknown_file_types: files.serve_unknown_file_types,
         navigation_fallback: files.navigation_fallback.clone(),
     })
-}
-
-/// Where queues are, open to the group that the configuration names.
-fn runtime_folder(ostler: &OstlerConfig) -> anyhow::Result<RuntimeFolder> {
-    let runtime = match &ostler.runtime_folder {
-        Some(path) => RuntimeFolder::new(path),
-        None => RuntimeFolder::from_environment(),
-    };
-    if let Some(group) = &ostler.queue_group {
-        let gid = accounts::gid_of(group).context("cannot read /etc/group")?;
-        let gid = gid.with_context(|| format!("Ostler:QueueGroup: there is no group {group:?}"))?;
-        runtime.share_queues(gid).context("Ostler:QueueGroup")?;
-    }
-    Ok(runtime)
 }
 
 fn uid_of(user: &str) -> anyhow::Result<u32> {

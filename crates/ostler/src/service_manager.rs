@@ -9,6 +9,16 @@ use listenfd::ListenFd;
 use ostler_proxy::{Heartbeats, InheritedSockets, SocketOrigin};
 use sd_notify::NotifyState;
 
+/// What the service manager says to a process of it, in its environment: not for those that it starts to hear.
+pub(crate) const OF_THE_SERVICE: [&str; 6] = [
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+];
+
 /// The first descriptor that is passed.
 const FIRST: usize = 3;
 
@@ -79,6 +89,12 @@ pub(crate) fn tell_ready(urls: &[String]) {
 /// A queue is served.
 pub(crate) fn tell_serving(queue: &str) {
     let status = format!("serving queue {queue}");
+    tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
+}
+
+/// So many applications are looked after.
+pub(crate) fn tell_serving_applications(count: usize) {
+    let status = format!("{count} application(s)");
     tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
 }
 

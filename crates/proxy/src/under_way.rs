@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use crate::shared::Shared;
 
 /// Connections and requests of a front: its text is what there is of them at that moment.
@@ -13,6 +15,11 @@ impl UnderWay {
     /// Requests that no instance has taken, by the queue's folder name.
     pub fn queue_depths(&self) -> Vec<(String, usize)> {
         self.0.queues.depths()
+    }
+
+    /// Changes whenever a request waits at a queue where none did.
+    pub fn queue_waits(&self) -> watch::Receiver<()> {
+        self.0.queues.waits()
     }
 }
 

@@ -43,6 +43,7 @@ pub(crate) async fn serve<S, B>(
     timeouts: Timeouts,
     mut stop: watch::Receiver<bool>,
     mut url_prefixes: watch::Receiver<Vec<String>>,
+    detached: Arc<AtomicU64>,
 ) -> io::Result<()>
 where
     S: Handler<B>,
@@ -55,6 +56,7 @@ where
         streams: Streams::default(),
         orphaned: AtomicBool::new(false),
         stopping: AtomicBool::new(false),
+        detached,
     });
     let pace = Arc::new(Pace::default());
     let wake = readable(channel.wake_descriptor().try_clone_to_owned()?)?;

@@ -1,7 +1,7 @@
 //! One exchange of a handed-over connection, from its begin to the completion that goes back.
 
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ pub(crate) struct ChannelContext {
     pub(crate) orphaned: AtomicBool,
     /// This process stops: connections go back to the front.
     pub(crate) stopping: AtomicBool,
+    /// Connections that have become the application's alone and last; of all channels.
+    pub(crate) detached: Arc<AtomicU64>,
 }
 
 impl ChannelContext {

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -134,7 +135,16 @@ where
                     match welcome(control, &greeting, &trusted_fronts).await {
                         Ok(Accepted::Rings(channel)) => {
                             registry.add(channel.shared());
-                            channel::serve(*channel, service, timeouts, stop, url_prefixes).await
+                            let detached = Arc::clone(&registry.detached);
+                            channel::serve(
+                                *channel,
+                                service,
+                                timeouts,
+                                stop,
+                                url_prefixes,
+                                detached,
+                            )
+                            .await
                         }
                         Ok(Accepted::Relay(channel)) => relay::serve(channel, service, stop).await,
                         Ok(Accepted::Query(control)) => {
@@ -273,17 +283,21 @@ fn stranger(peer: u32, own: u32, trusted: &[u32]) -> String {
 
 /// The channels of this instance, for its counts.
 #[derive(Debug, Default, Clone)]
-struct Registry(Arc<Mutex<Vec<Weak<TargetShared>>>>);
+struct Registry {
+    channels: Arc<Mutex<Vec<Weak<TargetShared>>>>,
+    /// Connections that have become the application's alone and last.
+    detached: Arc<AtomicU64>,
+}
 
 impl Registry {
     fn add(&self, shared: &Arc<TargetShared>) {
-        let mut channels = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         channels.retain(|channel| channel.strong_count() > 0);
         channels.push(Arc::downgrade(shared));
     }
 
     fn info(&self) -> [TargetMessage; 2] {
-        let channels = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         let channels: Vec<_> = channels.iter().filter_map(Weak::upgrade).collect();
         let sum =
             |count: fn(&TargetShared) -> u64| channels.iter().map(|shared| count(shared)).sum();
@@ -291,7 +305,7 @@ impl Registry {
         let active: u64 = sum(TargetShared::active);
         let info = TargetMessage::Info {
             waiting: sum(TargetShared::waiting),
-            active: active.saturating_sub(resting),
+            active: active.saturating_sub(resting) + self.detached.load(Ordering::Relaxed),
             completed: sum(TargetShared::completed),
             fronts: channels.len() as u32,
         };

@@ -7,7 +7,7 @@
 
 use std::io::IoSlice;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -38,6 +38,7 @@ pub(crate) async fn run<S, B>(
         head,
         prefix,
         switched: Arc::clone(&switched),
+        detached: Arc::clone(&exchange.context.detached),
     };
     let (mut connection, answer_sender, upgrade_receiver) = answered_by_hyper(io);
 
@@ -73,6 +74,8 @@ pub(crate) async fn run<S, B>(
     }
     let (mut parts, _body) = response.into_parts();
     exchange.change_switching(&mut parts.headers);
+    // Until `ClientIo` is let go of.
+    exchange.context.detached.fetch_add(1, Ordering::Relaxed);
     switched.store(true, Ordering::Release);
     if answer_sender.send(parts).is_err() {
         return;
@@ -89,12 +92,15 @@ struct ClientIo {
     head: Bytes,
     prefix: Bytes,
     switched: Arc<AtomicBool>,
+    /// How many connections there are that have switched.
+    detached: Arc<AtomicU64>,
 }
 
 impl Drop for ClientIo {
     /// Letting go of the connection is its regular end, as it is in clear text.
     fn drop(&mut self) {
         if self.switched.load(Ordering::Acquire) {
+            self.detached.fetch_sub(1, Ordering::Relaxed);
             self.client.close_notify_now();
         }
     }

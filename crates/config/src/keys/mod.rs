@@ -5,6 +5,7 @@
 //! schema and the page `docs/configuration.md` are made of it. Whoever adds a key writes one line here
 //! and has it read; tests fail for a key that is described and not read, or read and not described.
 
+mod applications;
 mod cluster;
 mod kestrel;
 mod ostler;
@@ -13,6 +14,7 @@ mod proxy;
 mod root;
 mod values;
 
+pub(crate) use applications::*;
 pub(crate) use cluster::*;
 pub(crate) use kestrel::*;
 pub(crate) use ostler::*;

@@ -1,7 +1,7 @@
 //! `Ostler`: what nobody else has a setting for.
 
-use super::Value::{Choice, Integer, Object as Section, Objects, Text, Texts, TimeSpan};
-use super::{Key, Object, Origin};
+use super::Value::{Choice, Integer, Map, Object as Section, Objects, Text, Texts, TimeSpan};
+use super::{APPLICATION, Key, Object, Origin};
 
 pub(crate) static OSTLER: Object = Object::new(
     Origin::Ostler,
@@ -54,6 +54,11 @@ pub(crate) static OSTLER: Object = Object::new(
             "What becomes of destinations whose address holds a name.",
         ),
         Key::new("Etcd", Section(&ETCD), "A configuration that many fronts share."),
+        Key::new(
+            "Applications",
+            Map(&APPLICATION),
+            "Programs that `ostler pool` starts, by name, and the request queues that they serve.",
+        ),
     ],
 );
 

@@ -2,6 +2,7 @@
 
 mod access_log;
 mod allowed_hosts;
+mod applications;
 mod data_protection;
 mod data_rate;
 pub(crate) mod destination_resolver;
@@ -21,6 +22,9 @@ mod timeout;
 
 pub use access_log::{AccessLogConfig, AccessLogFormat};
 pub use allowed_hosts::AllowedHosts;
+pub use applications::{
+    ApplicationConfig, ApplicationInstances, ApplicationListen, ApplicationRecycle,
+};
 pub use data_protection::{DataProtectionConfig, ProtectionKeyConfig};
 pub use data_rate::DataRate;
 pub use destination_resolver::{AddressFamily, DestinationResolverConfig, DestinationResolverKind};
@@ -98,6 +102,8 @@ pub struct OstlerConfig {
     pub hsts: Option<HstsConfig>,
     /// `Ostler:AccessLog`; absent is no log.
     pub access_log: Option<AccessLogConfig>,
+    /// `Ostler:Applications`, which the front does not read.
+    pub applications: Vec<ApplicationConfig>,
     /// `Ostler:KernelTls`.
     pub kernel_tls: KernelTls,
     /// `Kestrel:Limits`, `HttpSys` and `Ostler:Limits`.
@@ -177,7 +183,9 @@ fn ostler(
             _ => trusted_users.push(user),
         }
     }
+    let applications = reader.entries("Applications");
     reader.finish();
+    let applications = applications::read(applications, diagnostics);
     OstlerConfig {
         threads: threads.unwrap_or_default(),
         runtime_folder,
@@ -190,6 +198,7 @@ fn ostler(
         https_redirection: None,
         hsts: None,
         access_log,
+        applications,
         kernel_tls,
         limits,
         allowed_hosts,

@@ -46,7 +46,7 @@ pub(super) struct Listening {
     /// What `$PORT` or `$SOCKET` is.
     told: Option<(&'static str, OsString)>,
     /// The folder of the socket, if it is this process'.
-    _folder: Option<OwnFolder>,
+    folder: Option<OwnFolder>,
 }
 
 impl Listening {
@@ -74,7 +74,7 @@ impl Listening {
             address: Address::Port(port),
             passed: None,
             told: Some(("PORT", port.to_string().into())),
-            _folder: None,
+            folder: None,
         })
     }
 
@@ -91,7 +91,7 @@ impl Listening {
             told: Some(("SOCKET", path.clone().into())),
             address: Address::Unix(path),
             passed: None,
-            _folder: folder,
+            folder: folder,
         })
     }
 
@@ -106,7 +106,7 @@ impl Listening {
             address: Address::Passed(Arc::new(socket)),
             passed: Some(listener.into()),
             told: None,
-            _folder: None,
+            folder: None,
         })
     }
 
@@ -117,7 +117,7 @@ impl Listening {
             address: Address::Port(listener.local_addr()?.port()),
             passed: Some(listener.into()),
             told: None,
-            _folder: None,
+            folder: None,
         })
     }
 
@@ -128,6 +128,16 @@ impl Listening {
     /// The socket that the program is passed.
     pub(super) fn passed(&self) -> Option<BorrowedFd<'_>> {
         self.passed.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Lets a user listen where the folder is this process'.
+    pub(super) fn give_to(&self, uid: u32) -> anyhow::Result<()> {
+        let given = self
+            .folder
+            .as_ref()
+            .map(|folder| std::os::unix::fs::chown(&folder.0, Some(uid), None));
+        given.transpose().context("cannot give the user a folder")?;
+        Ok(())
     }
 
     /// Lets go of the socket that has been passed: nobody is to wait at it when the program has ended.

@@ -8,8 +8,9 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use command_fds::{CommandFdExt as _, FdMapping};
+use ostler_delegation::accounts;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStderr, Command};
@@ -19,22 +20,13 @@ use tokio::time::{sleep, timeout};
 use super::listening::Listening;
 use super::passed_signals::{Asked, Signals};
 use crate::args::ExecArgs;
+use crate::service_manager::OF_THE_SERVICE;
 
 /// The first descriptor that is passed (sd_listen_fds(3)).
 const FIRST_PASSED: i32 = 3;
 /// How much of what it says is kept, to be told when it fails.
 const KEPT: usize = 4096;
 const MOST_LINES: usize = 20;
-
-/// What the service manager has said to this process, which is not the program's to hear.
-const NOT_ITS_OWN: [&str; 6] = [
-    "LISTEN_FDS",
-    "LISTEN_PID",
-    "LISTEN_FDNAMES",
-    "NOTIFY_SOCKET",
-    "WATCHDOG_USEC",
-    "WATCHDOG_PID",
-];
 
 /// A running program, in a process group of its own: a terminal's interrupt is this process' to pass on when
 /// what is under way has ended.
@@ -61,8 +53,12 @@ impl Program {
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .process_group(0);
-        for variable in NOT_ITS_OWN {
+        for variable in OF_THE_SERVICE {
             command.env_remove(variable);
+        }
+        if let Some((uid, gid)) = account(args)? {
+            command.uid(uid).gid(gid);
+            listening.give_to(uid)?;
         }
         if let Some((variable, value)) = listening.told() {
             command.env(variable, value);
@@ -170,6 +166,25 @@ impl Program {
         self.kill();
         self.ended().await
     }
+}
+
+/// The user and the group that the program runs as; `None` for this process' own.
+fn account(args: &ExecArgs) -> anyhow::Result<Option<(u32, u32)>> {
+    let Some(user) = &args.user else {
+        return Ok(None);
+    };
+    let uid = accounts::uid_of(user).context("cannot read /etc/passwd")?;
+    let uid = uid.with_context(|| format!("--user: there is no user {user:?}"))?;
+    let own = rustix::process::geteuid().as_raw();
+    if uid == own {
+        return Ok(None);
+    }
+    ensure!(
+        own == 0,
+        "--user: only root can start a program as {user:?}"
+    );
+    let gid = accounts::first_group_of(uid).context("cannot read /etc/passwd")?;
+    Ok(Some((uid, gid.unwrap_or(uid))))
 }
 
 /// What a shell would say of an end.

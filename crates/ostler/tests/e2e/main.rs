@@ -6,6 +6,7 @@ mod support;
 
 mod access_log;
 mod affinity;
+mod applications;
 mod authorization;
 mod basics;
 mod bindings;

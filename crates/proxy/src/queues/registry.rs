@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use ostler_delegation::front::LeaseEpoch;
 use ostler_delegation::runtime::RuntimeFolder;
 use ostler_delegation::{QueueName, QueueProperties, RuleError};
+use tokio::sync::watch;
 
 use super::instance::Instance;
 
@@ -22,6 +23,7 @@ pub(crate) struct QueueRegistry {
     /// Those of all channels of all threads.
     leases: Mutex<Vec<Weak<LeaseEpoch>>>,
     shared: Mutex<HashMap<QueueName, Arc<QueueShared>>>,
+    wait: watch::Sender<()>,
 }
 
 /// Which users' targets are handed client sockets.
@@ -47,6 +49,7 @@ impl QueueRegistry {
             retention: AtomicU64::new(0),
             leases: Mutex::default(),
             shared: Mutex::default(),
+            wait: watch::Sender::default(),
         }
     }
 
@@ -78,7 +81,18 @@ impl QueueRegistry {
 
     pub(super) fn shared(&self, name: &QueueName) -> Arc<QueueShared> {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(shared.entry(name.clone()).or_default())
+        let shared = shared.entry(name.clone()).or_insert_with(|| {
+            Arc::new(QueueShared {
+                wait: self.wait.clone(),
+                ..QueueShared::default()
+            })
+        });
+        Arc::clone(shared)
+    }
+
+    /// Changes whenever a request waits at a queue where none did.
+    pub(crate) fn waits(&self) -> watch::Receiver<()> {
+        self.wait.subscribe()
     }
 
     /// Requests of this front that nobody has taken, by queue.
@@ -102,6 +116,7 @@ pub(crate) struct QueueShared {
     instances: Mutex<HashMap<String, Arc<Instance>>>,
     memory: Mutex<Memory>,
     told: Told,
+    wait: watch::Sender<()>,
 }
 
 /// What is known of a queue whose folder may be gone.
@@ -136,7 +151,9 @@ impl QueueShared {
     }
 
     pub(super) fn add_waiting(&self) {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
+        if self.waiting.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.wait.send_replace(());
+        }
     }
 
     pub(super) fn remove_waiting(&self) {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::*;
 use crate::settings::DataProtectionConfig;
 use crate::settings::{
-    AccessLogConfig, AccessLogFormat, AllowedHosts, DestinationResolverConfig, HealthCheckDefaults,
+    AccessLogConfig, AccessLogFormat, AllowedHosts, ApplicationConfig, ApplicationInstances,
+    ApplicationListen, ApplicationRecycle, DestinationResolverConfig, HealthCheckDefaults,
     KernelTls, LimitsConfig, OstlerConfig,
 };
 
@@ -42,6 +43,7 @@ fn our_own_section_and_the_limits_are_read() {
                 format: AccessLogFormat::W3C,
                 path: Some("access.log".into()),
             }),
+            applications: Vec::new(),
             kernel_tls: KernelTls::Off,
             limits: LimitsConfig {
                 request_line: 100,
@@ -59,6 +61,133 @@ fn our_own_section_and_the_limits_are_read() {
             hsts: None,
         }
     );
+}
+
+#[test]
+fn applications_are_read() {
+    let loaded = load_text(
+        r#"{ "Ostler": { "Applications": {
+            "plain": { "Command": "serve" },
+            "shop": { "Command": "gunicorn", "Arguments": [ "app:app", 3 ], "Queue": "q", "UrlPrefixes": [ "http://*:81/" ],
+                "Listen": "port", "Protocol": "http2", "Environment": { "A": "b", "C": 4 }, "WorkingDirectory": "/srv",
+                "User": "www-data", "Instances": { "Min": 2, "Max": 4, "Concurrency": 8 }, "IdleTimeout": "00:00:00",
+                "StartTimeout": "00:00:05", "StopTimeout": "00:00:06", "ReadyWhen": "/health?x",
+                "Recycle": { "Requests": 7, "Memory": 5000000000, "Time": "01:00:00" }, "Watch": [ "app" ] } } } }"#,
+    );
+    assert!(loaded.diagnostics.is_empty(), "{:#?}", loaded.diagnostics);
+    let plain = ApplicationConfig {
+        name: "plain".into(),
+        command: "serve".into(),
+        arguments: Vec::new(),
+        queue: "plain".into(),
+        url_prefixes: Vec::new(),
+        listen: ApplicationListen::Fd,
+        is_http2: false,
+        environment: std::collections::BTreeMap::new(),
+        working_directory: None,
+        user: None,
+        instances: ApplicationInstances {
+            min: 0,
+            max: 1,
+            concurrency: None,
+        },
+        idle_timeout: Some(Duration::from_secs(1200)),
+        start_timeout: Duration::from_secs(60),
+        stop_timeout: Duration::from_secs(30),
+        ready_path: None,
+        recycle: ApplicationRecycle::default(),
+        watch: Vec::new(),
+    };
+    let text = |text: &str| text.to_owned();
+    let shop = ApplicationConfig {
+        name: "shop".into(),
+        command: "gunicorn".into(),
+        arguments: vec!["app:app".into(), "3".into()],
+        queue: "q".into(),
+        url_prefixes: vec!["http://*:81/".into()],
+        listen: ApplicationListen::Port,
+        is_http2: true,
+        environment: [("A", "b"), ("C", "4")]
+            .map(|(name, value)| (text(name), text(value)))
+            .into(),
+        working_directory: Some("/srv".into()),
+        user: Some("www-data".into()),
+        instances: ApplicationInstances {
+            min: 2,
+            max: 4,
+            concurrency: Some(8),
+        },
+        idle_timeout: None,
+        start_timeout: Duration::from_secs(5),
+        stop_timeout: Duration::from_secs(6),
+        ready_path: Some("/health?x".into()),
+        recycle: ApplicationRecycle {
+            requests: Some(7),
+            memory: Some(5_000_000_000),
+            time: Some(Duration::from_secs(3600)),
+        },
+        watch: vec!["app".into()],
+    };
+    assert_eq!(loaded.settings.ostler.applications, [plain, shop]);
+}
+
+#[test]
+fn mistakes_in_applications_are_named() {
+    for (application, path, words) in [
+        ("{}", "", "has no command"),
+        (
+            r#"{ "Command": "x", "Listen": "socket" }"#,
+            ":Listen",
+            "none of \"Fd\"",
+        ),
+        (
+            r#"{ "Command": "x", "Protocol": "uwsgi" }"#,
+            ":Protocol",
+            "neither \"Http1\"",
+        ),
+        (
+            r#"{ "Command": "x", "ReadyWhen": "soon" }"#,
+            ":ReadyWhen",
+            "nor a path",
+        ),
+        (
+            r#"{ "Command": "x", "Instances": { "Min": 257 } }"#,
+            ":Instances:Min",
+            "not from 0 to 256",
+        ),
+        (
+            r#"{ "Command": "x", "Instances": { "Min": 3, "Max": 2 } }"#,
+            ":Instances:Max",
+            "fewer than the 3",
+        ),
+        (
+            r#"{ "Command": "x", "Recycle": { "Requests": 0 } }"#,
+            ":Recycle:Requests",
+            "not positive",
+        ),
+        (
+            r#"{ "Command": "x", "IdleTimeout": "-00:00:01" }"#,
+            ":IdleTimeout",
+            "negative",
+        ),
+        (
+            r#"{ "Command": "x", "Environment": { "A=B": "c" } }"#,
+            ":Environment:A=B",
+            "cannot be a variable",
+        ),
+        (
+            r#"{ "Command": "x" }, "b": { "Command": "x", "Queue": "A" }"#,
+            "/b:Queue",
+            "serves the queue \"A\" already",
+        ),
+    ] {
+        let text = format!(r#"{{ "Ostler": {{ "Applications": {{ "a": {application} }} }} }}"#);
+        let path = match path.strip_prefix('/') {
+            Some(other) => format!("Ostler:Applications:{other}"),
+            None => format!("Ostler:Applications:a{path}"),
+        };
+        one_error("Ostler", &text, &path, words);
+    }
 }
 
 #[test]
