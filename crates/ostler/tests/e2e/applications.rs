@@ -307,11 +307,14 @@ fn an_application_is_stopped_and_started_by_hand() {
     assert!(is(&sandbox, "stopped"));
     sandbox.output(&["apps", "start", "shop"]);
     eventually("it serves", || front.ask("GET", "/").status == 200);
-    let listed = sandbox.output(&["apps"]);
-    assert!(
-        listed.starts_with("shop  running, queue q, 0 waiting\n  pid "),
-        "{listed}"
-    );
+    // Fronts tell up to 100 ms later that nobody waits any more.
+    eventually("it is listed so", || {
+        let listed = sandbox.output(&["apps"]);
+        listed.starts_with(
+            "shop  running, queue q, 0 waiting
+  pid ",
+        ) && listed.contains(" ready  ")
+    });
     let refused = sandbox.ostler(&["apps", "stop", "other"]);
     assert_eq!(refused.wait().code(), Some(1));
 }
