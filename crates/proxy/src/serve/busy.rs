@@ -45,7 +45,11 @@ impl Connection {
         let lingers = loop {
             match self.next_head(head).await {
                 NextHead::Head => match exchange(&mut ClientSide::Http1(self), head).await {
-                    AfterExchange::Keep => self.last_used = Some(self.worker.now()),
+                    AfterExchange::Keep => {
+                        self.last_used = Some(self.worker.now());
+                        // Whoever was answered meanwhile has as long again, and no longer.
+                        self.is_told_to_end = false;
+                    }
                     // What the client sends before it has heard of the end would destroy the response
                     // on its way.
                     AfterExchange::Close => break self.watch.is_ending(),
