@@ -91,7 +91,7 @@ impl Listening {
             told: Some(("SOCKET", path.clone().into())),
             address: Address::Unix(path),
             passed: None,
-            folder: folder,
+            folder,
         })
     }
 

@@ -22,7 +22,8 @@ use ostler_shm::monotonic_nanoseconds;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::instance::{News, Start};
+use super::event::{Event, Look, News};
+use super::instance::Start;
 use super::measure::{Figures, figures, resident};
 use super::program::Surroundings;
 use super::stand_in::{Reason, StandIn, seconds_until};
@@ -42,30 +43,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Permissions of the queue's folder.
 const PERMISSIONS: u32 = 0o750;
-
-/// What happens to an application.
-#[derive(Debug)]
-pub(super) enum Event {
-    /// So many requests wait in fronts.
-    Waiting(usize),
-    /// Of an instance, by its number.
-    News(u64, News),
-    /// What the instances with these numbers do.
-    Looked(Vec<(u64, Look)>),
-    /// Files of the program have changed.
-    FilesChanged,
-    Configure(Box<ApplicationConfig>),
-    Act(Action),
-    Status(oneshot::Sender<ApplicationStatus>),
-    End,
-}
-
-/// What an instance does and takes.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Look {
-    figures: Option<Figures>,
-    memory: u64,
-}
 
 struct Instance {
     number: u64,
@@ -372,14 +349,10 @@ impl Application {
 
     fn note_waiting(&mut self) {
         let in_rings: u64 = self.instances.iter().map(|one| one.figures.waiting).sum();
-        match self.waiting > 0 || in_rings > 0 {
-            true => {
-                _ = self
-                    .waiting_since_ns
-                    .get_or_insert_with(monotonic_nanoseconds)
-            }
-            false => self.waiting_since_ns = None,
-        }
+        self.waiting_since_ns = match self.waiting > 0 || in_rings > 0 {
+            true => Some(self.waiting_since_ns.unwrap_or_else(monotonic_nanoseconds)),
+            false => None,
+        };
     }
 
     /// One more, if those that there are do not suffice.
@@ -540,7 +513,7 @@ impl Application {
     /// Has somebody answer while no instance can.
     fn stand_in(&mut self) {
         let name = &self.config.name;
-        let serves = self.instances.iter().any(|one| one.is_ready());
+        let serves = self.instances.iter().any(Instance::is_ready);
         let reason = if self.is_ending || serves {
             None
         } else if self.is_stopped {
@@ -602,7 +575,7 @@ impl Application {
 
     fn status(&self) -> ApplicationStatus {
         let now = monotonic_nanoseconds();
-        let serves = self.instances.iter().any(|one| one.is_ready());
+        let serves = self.instances.iter().any(Instance::is_ready);
         let state = match (
             self.is_stopped,
             self.pause_until_ns,

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use super::application::Event;
+use super::event::{Event, News};
 use super::measure::is_of;
 use super::program::{Surroundings, command};
 
@@ -24,23 +24,6 @@ const STEP: Duration = Duration::from_millis(10);
 const MARGIN: Duration = Duration::from_secs(5);
 /// A longer line of a program's is several.
 const LONGEST_LINE: u64 = 16 * 1024;
-
-/// What is told of it.
-#[derive(Debug)]
-pub(super) enum News {
-    Started {
-        pid: u32,
-    },
-    /// It serves the queue, by these ids and prefixes.
-    Ready {
-        ids: Vec<String>,
-        url_prefixes: Vec<String>,
-    },
-    /// It has ended, or could not be started.
-    Ended {
-        how: String,
-    },
-}
 
 /// What an instance is made of.
 pub(super) struct Start {

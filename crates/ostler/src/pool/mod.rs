@@ -9,6 +9,7 @@
 mod application;
 mod demand;
 mod desk;
+mod event;
 mod instance;
 mod measure;
 mod program;
@@ -36,9 +37,10 @@ use crate::reload::FileChanges;
 use crate::rules::Rules;
 use crate::service_manager;
 
-use application::{Application, Event};
+use application::Application;
 use demand::Demand;
 use desk::{Asked, Desk};
+use event::Event;
 use program::Surroundings;
 
 /// Runs the applications until a signal stops them.
