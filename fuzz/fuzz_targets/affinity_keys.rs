@@ -28,7 +28,8 @@ static AFFINITIES: LazyLock<Affinities> = LazyLock::new(|| {
             cluster_id: "c".into(),
             destinations: vec![destination("d1"), destination("d2")],
             ..ClusterConfig::default()
-        }],
+        }]
+        .into(),
         ..ProxyConfig::default()
     });
     let snapshot = snapshot.expect("it is a cluster");

@@ -29,7 +29,8 @@ fuzz_target!(|input: &str| {
                 ..MatchConfig::default()
             },
             ..RouteConfig::default()
-        }],
+        }]
+        .into(),
         ..ProxyConfig::default()
     };
     let snapshot = model.apply(&config).expect("the template is one");

@@ -178,11 +178,11 @@ fn route_match(routes: usize) -> Box<dyn FnMut()> {
                 ..MatchConfig::default()
             };
             Arc::new(RouteModel {
-                config: RouteConfig {
+                config: Arc::new(RouteConfig {
                     route_id: number.to_string(),
                     matches,
                     ..RouteConfig::default()
-                },
+                }),
                 cluster: None,
                 policies: Default::default(),
                 action: None,

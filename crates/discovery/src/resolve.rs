@@ -1,6 +1,7 @@
 //! A configuration with names, and one with what they lead to in their place (reference A9.1).
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 use ostler_config::schema::{ClusterConfig, DestinationConfig, ProxyConfig};
 
@@ -31,11 +32,20 @@ pub(crate) fn resolve<'a>(
     answer: impl Fn(&Query) -> Option<&'a BTreeSet<Endpoint>>,
 ) -> ProxyConfig {
     let delegates = delegates(proxy);
-    let mut resolved = proxy.clone();
-    for cluster in &mut resolved.clusters {
-        resolve_cluster(cluster, delegates, &answer);
+    let is_meant =
+        |config: &DestinationConfig| !matches!(Meant::by(config, delegates), Meant::Itself);
+    let resolved = proxy.clusters.iter().map(|cluster| {
+        let mut cluster = Arc::clone(cluster);
+        // One that stays is the very same, and costs nothing from here on.
+        if cluster.destinations.iter().any(is_meant) {
+            resolve_cluster(Arc::make_mut(&mut cluster), delegates, &answer);
+        }
+        cluster
+    });
+    ProxyConfig {
+        clusters: resolved.collect(),
+        ..proxy.clone()
     }
-    resolved
 }
 
 fn resolve_cluster<'a>(
@@ -140,7 +150,8 @@ mod tests {
                 cluster_id: "c".to_owned(),
                 destinations: vec![destination],
                 ..ClusterConfig::default()
-            }],
+            }]
+            .into(),
             ..ProxyConfig::default()
         }
     }

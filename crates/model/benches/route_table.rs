@@ -92,7 +92,7 @@ fn table(shape: Shape, routes: usize) -> (RouteTable, Vec<Request>) {
             ..RouteConfig::default()
         };
         models.push(Arc::new(RouteModel {
-            config,
+            config: Arc::new(config),
             cluster: None,
             policies: Default::default(),
             action: None,
@@ -147,7 +147,7 @@ fn build(criterion: &mut Criterion) {
                     ..RouteConfig::default()
                 };
                 Arc::new(RouteModel {
-                    config,
+                    config: Arc::new(config),
                     cluster: None,
                     policies: Default::default(),
                     action: None,

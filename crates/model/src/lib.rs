@@ -25,7 +25,7 @@
 //!         cluster_id: Some("cluster1".into()),
 //!         matches: MatchConfig { path: Some("/api/{**rest}".into()), ..Default::default() },
 //!         ..Default::default()
-//!     }],
+//!     }].into(),
 //!     clusters: vec![ClusterConfig {
 //!         cluster_id: "cluster1".into(),
 //!         destinations: vec![DestinationConfig {
@@ -34,7 +34,7 @@
 //!             ..Default::default()
 //!         }],
 //!         ..Default::default()
-//!     }],
+//!     }].into(),
 //!     ..Default::default()
 //! })?;
 //! let Found::Route(route) = snapshot.routes.find(&Request("/api/users")) else { panic!() };
@@ -57,7 +57,9 @@ pub mod transforms;
 mod equality;
 mod error;
 mod ordinal;
+mod pairs;
 mod proxy_model;
+mod queue_names;
 mod random;
 mod registry;
 mod snapshot;
@@ -69,6 +71,7 @@ pub use health::{ActiveHealthCheckPolicy, PassiveHealthCheckPolicy};
 pub use load_balancing::LoadBalancingPolicy;
 pub use policies::RoutePolicies;
 pub use proxy_model::ProxyModel;
+pub use queue_names::QueueNames;
 pub use random::{FastRandom, RandomSource};
 pub use registry::{DuplicatePolicy, PolicyRegistry};
 pub use route::{

@@ -76,6 +76,14 @@ pub(crate) fn hash(text: &[u8]) -> u64 {
     }
 }
 
+/// The same for any text: equal for texts that are equal without case.
+pub(crate) fn folded_hash(text: &str) -> u64 {
+    match text.is_ascii() {
+        true => hash(text.as_bytes()),
+        false => hash(fold(text).as_bytes()),
+    }
+}
+
 /// Mixes two words into one in which every bit depends on all bits of both.
 pub(crate) fn mix(left: u64, right: u64) -> u64 {
     let product = u128::from(left ^ right ^ 0xa076_1d64_78bd_642f) * 0xe703_7ed1_a0b4_28db;

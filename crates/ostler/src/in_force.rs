@@ -136,6 +136,11 @@ impl InForce {
             tracing::error!("the configuration has errors and stays as it was");
             return Err(diagnostics.errors().map(ToString::to_string).collect());
         }
+        // What is equal is the same, so that it costs nothing from here on.
+        let settings = Settings {
+            proxy: settings.proxy.sharing(&self.current.proxy),
+            ..settings
+        };
         if settings == self.current {
             tracing::info!("the configuration says what it said");
             return Ok(());

@@ -200,8 +200,9 @@ fn configuration(destinations: &[(&str, &Destination)]) -> ProxyConfig {
                 ..MatchConfig::default()
             },
             ..RouteConfig::default()
-        }],
-        clusters: vec![cluster],
+        }]
+        .into(),
+        clusters: vec![cluster].into(),
         ..ProxyConfig::default()
     }
 }

@@ -154,8 +154,8 @@ impl DirectForwarderBuilder {
             ..RouteConfig::default()
         };
         let proxy = ProxyConfig {
-            routes: vec![route],
-            clusters: vec![cluster],
+            routes: vec![route].into(),
+            clusters: vec![cluster].into(),
             ..ProxyConfig::default()
         };
         // A configuration of its own, read by the rules of all others.

@@ -11,8 +11,8 @@ use std::time::Instant;
 use ostler_delegation::{QueueError, QueueName};
 use ostler_http1::RequestHead;
 use ostler_model::{
-    ClusterState, DestinationModel, DestinationState, ExclusivePaths, FastRandom, RouteModel,
-    Snapshot,
+    ClusterState, DestinationModel, DestinationState, ExclusivePaths, FastRandom, QueueNames,
+    RouteModel, Snapshot,
 };
 use ostler_shm::kernel_tls::KernelTls;
 use tokio::task::AbortHandle;
@@ -42,9 +42,11 @@ pub(crate) struct Worker {
     /// touches a count that all threads share.
     limits: RefCell<Rc<FrontLimits>>,
     queues: RefCell<HashMap<QueueName, Rc<Queue>>>,
-    /// Queues that the configuration in force does not name, and its revision.
+    /// Queues that the configuration in force does not name, and the names that it has.
     unwanted_queues: RefCell<Vec<QueueName>>,
-    queues_of: Cell<u64>,
+    queues_of: RefCell<Arc<QueueNames>>,
+    /// The revision for which rules were last looked through.
+    rules_of: Cell<u64>,
     rules: Rules,
     exclusive_paths: ExclusivePathsOfRoutes,
     resets: Cell<u64>,
@@ -92,7 +94,8 @@ impl Worker {
             limits: RefCell::new(Rc::new(FrontLimits::clone(&shared.limits()))),
             queues: RefCell::default(),
             unwanted_queues: RefCell::default(),
-            queues_of: Cell::new(0),
+            queues_of: RefCell::default(),
+            rules_of: Cell::new(0),
             rules: Rules::default(),
             exclusive_paths: ExclusivePathsOfRoutes::default(),
             resets: Cell::new(0),
@@ -188,10 +191,8 @@ impl Worker {
 
     /// The delegation rule of a destination.
     pub(crate) fn rule(&self, model: &Arc<DestinationModel>) -> Result<Rc<Rule>, QueueError> {
-        let revision = self.snapshot.borrow().revision;
         let name = model.queue.as_deref().unwrap_or_default();
-        self.rules
-            .of(revision, model, name, |rule| self.queue(rule.queue()))
+        self.rules.of(model, name, |rule| self.queue(rule.queue()))
     }
 
     fn queue(&self, name: &QueueName) -> Rc<Queue> {
@@ -219,24 +220,21 @@ impl Worker {
     /// Lets go of queues that no destination names any more.
     fn let_go_of_queues(&self) {
         let snapshot = self.snapshot();
-        if self.queues_of.replace(snapshot.revision) != snapshot.revision {
-            let mut wanted = HashSet::new();
-            for cluster in snapshot.clusters.iter() {
-                for destination in cluster.destinations().all.iter() {
-                    let model = destination.model();
-                    wanted.extend(
-                        model
-                            .queue
-                            .as_deref()
-                            .and_then(|name| QueueName::new(name).ok()),
-                    );
-                }
-            }
-            self.rules.forget_others(snapshot.revision);
+        let named = Arc::clone(&snapshot.queues);
+        let before = self.queues_of.replace(Arc::clone(&named));
+        if !Arc::ptr_eq(&before, &named) {
+            let wanted: HashSet<_> = named
+                .iter()
+                .filter_map(|name| QueueName::new(name).ok())
+                .collect();
             let queues = self.queues.borrow();
             let unwanted = queues.iter().filter(|(name, _)| !wanted.contains(name));
             let unwanted: Vec<_> = unwanted.map(|(name, _)| name.clone()).collect();
             self.unwanted_queues.replace(unwanted);
+        }
+        let is_new = self.rules_of.replace(snapshot.revision) != snapshot.revision;
+        if is_new || !self.unwanted_queues.borrow().is_empty() {
+            self.rules.forget_gone();
         }
         // An exchange that began under the configuration before may still want one.
         self.unwanted_queues.borrow_mut().retain(|name| {

@@ -415,7 +415,7 @@ const MODEL: Crate = Crate {
         },
         Floor {
             title: "the whole of it, and what it may name",
-            modules: &["snapshot", "registry", "error"],
+            modules: &["snapshot", "queue_names", "registry", "error"],
         },
         Floor {
             title: "routes",
@@ -445,6 +445,7 @@ const MODEL: Crate = Crate {
             modules: &[
                 "equality",
                 "ordinal",
+                "pairs",
                 "random",
                 "health::failure_history",
                 "health::reactivation",

@@ -7,7 +7,7 @@ use crate::schema::RouteConfig;
 use crate::tree::key::fold;
 
 /// Warns of each route that ties with one before it.
-pub(super) fn warn(reader: &mut Reader<'_, '_>, routes: &[RouteConfig]) {
+pub(super) fn warn(reader: &mut Reader<'_, '_>, routes: &[std::sync::Arc<RouteConfig>]) {
     let mut seen: HashMap<_, &str> = HashMap::new();
     let sections = reader.section.section("Routes");
     for ((_, section), route) in sections.children().zip(routes) {

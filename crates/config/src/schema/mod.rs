@@ -6,6 +6,7 @@ mod header_encoding;
 mod health_check;
 mod http_client;
 mod http_request;
+mod list;
 mod metadata;
 mod policies;
 mod route;
@@ -17,6 +18,7 @@ pub use header_encoding::HeaderEncoding;
 pub use health_check::{ActiveHealthCheckConfig, HealthCheckConfig, PassiveHealthCheckConfig};
 pub use http_client::{HttpClientConfig, SslProtocols, WebProxyConfig};
 pub use http_request::{ActivityTimeout, HttpRequestConfig, HttpVersion, HttpVersionPolicy};
+pub use list::List;
 pub use metadata::Metadata;
 pub use policies::{
     AuthorizationConfig, AuthorizationPolicyConfig, BearerConfig, CorsConfig, CorsPolicyConfig,
@@ -36,11 +38,25 @@ pub use session_affinity::{
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ProxyConfig {
     /// `Routes`, in configuration order: integer keys first, then without case.
-    pub routes: Vec<RouteConfig>,
+    pub routes: List<RouteConfig>,
     /// `Clusters`, in the same order.
-    pub clusters: Vec<ClusterConfig>,
+    pub clusters: List<ClusterConfig>,
     /// `Pipeline`: the steps of the proxy pipeline; `None` is YARP's default of the first three.
     pub pipeline: Option<Vec<String>>,
     /// The policies that routes name, from sections beside this one.
     pub policies: PoliciesConfig,
+}
+
+impl ProxyConfig {
+    /// The same configuration, made of the very routes and clusters of an earlier one where these are equal.
+    #[must_use]
+    pub fn sharing(self, earlier: &Self) -> Self {
+        Self {
+            routes: self.routes.sharing(&earlier.routes, |it| &it.route_id),
+            clusters: self
+                .clusters
+                .sharing(&earlier.clusters, |it| &it.cluster_id),
+            ..self
+        }
+    }
 }

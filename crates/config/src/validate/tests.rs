@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::*;
 use crate::keys::tests::{self as described, ID};
 use crate::keys::{ROOT, visit};
@@ -41,12 +43,12 @@ impl RouteValidator for AnyRoute {
     }
 }
 
-fn sourced<T>(items: &[T]) -> Vec<Sourced<'_, T>> {
+fn sourced<T>(items: &[Arc<T>]) -> Vec<Sourced<'_, T>> {
     let sourced = |config| Sourced {
         origin: "memory",
         config,
     };
-    items.iter().map(sourced).collect()
+    items.iter().map(AsRef::as_ref).map(sourced).collect()
 }
 
 fn everything() -> crate::schema::ProxyConfig {
@@ -57,7 +59,7 @@ fn everything() -> crate::schema::ProxyConfig {
     loaded.settings.proxy
 }
 
-fn errors(routes: &[RouteConfig], clusters: &[ClusterConfig]) -> Vec<String> {
+fn errors(routes: &[Arc<RouteConfig>], clusters: &[Arc<ClusterConfig>]) -> Vec<String> {
     let items = Items {
         routes: &sourced(routes),
         clusters: &sourced(clusters),
@@ -118,7 +120,7 @@ fn a_mistake_made_by_code_has_a_path_and_its_providers_name() {
     assert_eq!(found.len(), 7, "{found:#?}");
     // R1 and C1, which a file can hardly say.
     let (route, cluster) = (RouteConfig::default(), ClusterConfig::default());
-    assert_eq!(errors(&[route], &[cluster]).len(), 3);
+    assert_eq!(errors(&[route.into()], &[cluster.into()]).len(), 3);
 }
 
 #[test]

@@ -104,7 +104,8 @@ fn proxy(names: &[&str]) -> ProxyConfig {
             cluster_id: "c".to_owned(),
             destinations: names.iter().map(destination).collect(),
             ..ClusterConfig::default()
-        }],
+        }]
+        .into(),
         ..ProxyConfig::default()
     }
 }

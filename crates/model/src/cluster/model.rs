@@ -15,7 +15,7 @@ pub struct ClusterModel {
     /// The cluster as it is written. Its destinations are read from
     /// [`ClusterState::destinations`], which health narrows and which a reload of destinations
     /// alone replaces without replacing this.
-    pub config: ClusterConfig,
+    pub config: Arc<ClusterConfig>,
     /// How one of several available destinations is picked.
     pub load_balancing: Arc<dyn LoadBalancingPolicy>,
     /// Session affinity, where it is enabled.

@@ -19,7 +19,7 @@ impl ClusterModel {
     ///
     /// When a policy does not exist.
     pub(crate) fn new(
-        config: ClusterConfig,
+        config: Arc<ClusterConfig>,
         registry: &PolicyRegistry,
     ) -> Result<Self, ApplyMistake> {
         let policy = config.load_balancing_policy.as_deref();

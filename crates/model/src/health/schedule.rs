@@ -1,6 +1,7 @@
 //! When clusters are probed (reference A7.3), as a state machine: told of configurations and of
 //! rounds that end, it says which rounds begin.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -118,13 +119,14 @@ impl ProbeSchedule {
         // checks be switched on again.
         self.entries
             .retain(|entry| entry.wanted || matches!(entry.step, Step::Probing { .. }));
+        let entries = self.entries.iter().enumerate();
+        let known: HashMap<_, _> = entries
+            .map(|(at, entry)| (Arc::as_ptr(&entry.cluster), at))
+            .collect();
         for cluster in snapshot.clusters.iter().filter(|cluster| is_on(cluster)) {
             let seen = Seen::of(cluster);
-            let known = self
-                .entries
-                .iter_mut()
-                .find(|entry| Arc::ptr_eq(&entry.cluster, cluster));
-            match known {
+            let known = known.get(&Arc::as_ptr(cluster));
+            match known.map(|at| &mut self.entries[*at]) {
                 Some(entry) if entry.seen.is(&seen) => {}
                 Some(entry) => {
                     entry.seen = seen;

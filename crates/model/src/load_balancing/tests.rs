@@ -23,7 +23,11 @@ impl RandomSource for Told {
 
 fn cluster() -> ClusterState {
     ClusterState::new(
-        ClusterModel::new(ClusterConfig::default(), &PolicyRegistry::default()).unwrap(),
+        ClusterModel::new(
+            Arc::new(ClusterConfig::default()),
+            &PolicyRegistry::default(),
+        )
+        .unwrap(),
     )
 }
 

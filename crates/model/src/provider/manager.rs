@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
-use super::build::build;
+use ostler_config::schema::ProxyConfig;
+
+use super::build::{Named, build, build_changed};
 use super::{
     ConfigChangeListener, ProviderConfig, ProviderError, ProxyConfigFilter, ProxyConfigProvider,
     ReloadError,
@@ -38,6 +40,8 @@ struct Kept {
     configs: Vec<Arc<ProviderConfig>>,
     /// Whether these are in force.
     applied: bool,
+    /// What was made of those that were in force last.
+    in_force: Option<ProxyConfig>,
 }
 
 /// What there is to tell listeners once the lock is let go of.
@@ -192,16 +196,38 @@ impl Shared {
         kept.configs.clone_from(&configs);
         let names = self.providers.iter().map(|provider| provider.name());
         let named: Vec<_> = names.zip(&configs).collect();
-        let result = build(&named, &self.filters, self.model.registry())
-            .map_err(ReloadError::Invalid)
-            .and_then(|proxy| Ok(self.model.apply(&proxy)?));
+        let result = self.apply(&named, kept.in_force.as_ref());
         kept.applied = result.is_ok();
+        let result = result.map(|(snapshot, proxy)| {
+            kept.in_force = Some(proxy);
+            snapshot
+        });
         Told {
             failures,
             configs,
             is_new: true,
             result,
         }
+    }
+}
+
+impl Shared {
+    /// Puts what providers say in force.
+    fn apply(
+        &self,
+        named: &[Named<'_>],
+        in_force: Option<&ProxyConfig>,
+    ) -> Result<(Arc<Snapshot>, ProxyConfig), ReloadError> {
+        let registry = self.model.registry();
+        if let ([only], Some(in_force), []) = (named, in_force, &self.filters[..])
+            && let Some(Ok(proxy)) = build_changed(*only, in_force, registry)
+            && let Ok(snapshot) = self.model.apply(&proxy)
+        {
+            return Ok((snapshot, proxy));
+        }
+        // Where something is wrong, all of it is said.
+        let proxy = build(named, &self.filters, registry).map_err(ReloadError::Invalid)?;
+        Ok((self.model.apply(&proxy)?, proxy))
     }
 }
 

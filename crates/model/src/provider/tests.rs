@@ -34,7 +34,8 @@ fn cluster(address: &str) -> ProxyConfig {
                 ..Default::default()
             }],
             ..Default::default()
-        }],
+        }]
+        .into(),
         ..Default::default()
     }
 }

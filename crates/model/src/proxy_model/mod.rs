@@ -1,26 +1,25 @@
 //! The configuration in force, and how another one takes its place.
 
-mod change;
+mod clusters;
+mod retired;
+mod routes;
 
-use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use ostler_config::schema::{ClusterConfig, ProxyConfig, RouteConfig};
+use ostler_config::schema::ProxyConfig;
 
-use crate::cluster::ClusterState;
-use crate::equality::same_route;
-use crate::error::{ApplyError, ApplyMistake};
-use crate::ordinal::fold;
+use crate::cluster::{ClusterModel, ClusterState};
+use crate::error::ApplyError;
 use crate::policies::{BearerScheme, Policies};
 use crate::registry::PolicyRegistry;
-use crate::route::{RouteAction, RouteModel, RouteTable};
-use crate::snapshot::{Clusters, Snapshot};
-use crate::transforms::Transforms;
+use crate::snapshot::Snapshot;
 
-use change::ClusterChange;
+use clusters::ClusterChanges;
+use retired::Retired;
+use routes::RouteChanges;
 
 /// What the proxy knows; keeps the states of clusters and destinations across reloads.
 #[derive(Debug, Default)]
@@ -28,10 +27,19 @@ pub struct ProxyModel {
     registry: PolicyRegistry,
     current: ArcSwap<Snapshot>,
     revision: AtomicU64,
-    /// The policies that routes name, kept across reloads where they have not changed. Held while a
-    /// configuration is applied: one after the other.
-    applying: Mutex<Policies>,
+    /// Held while a configuration is applied: one after the other.
+    applying: Mutex<Applied>,
+    retired: Retired,
     listeners: Listeners,
+}
+
+/// What the next configuration is compared with.
+#[derive(Debug, Default)]
+struct Applied {
+    /// The configuration in force.
+    config: ProxyConfig,
+    /// The policies that routes name, kept across reloads where they have not changed.
+    policies: Policies,
 }
 
 /// Those who are told of changes.
@@ -68,8 +76,8 @@ impl ProxyModel {
 
     /// How bearers of tokens are known, for whoever fetches the keys.
     pub fn bearer_scheme(&self) -> Option<Arc<BearerScheme>> {
-        let policies = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
-        policies.bearer_scheme()
+        let applied = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
+        applied.policies.bearer_scheme()
     }
 
     /// The configuration in force.
@@ -91,89 +99,79 @@ impl ProxyModel {
     /// place in the round. What has left starts from scratch should it come back. Requests in
     /// progress keep the snapshot they have. When nothing has changed, neither does the revision.
     ///
+    /// Routes and clusters that are the very same as before ([`List`](ostler_config::schema::List)) are
+    /// not looked at: that costs what has changed.
+    ///
     /// # Errors
     ///
     /// All mistakes at once: ids that are there twice, policies that do not exist, routes that
     /// cannot be compiled. Then nothing has changed.
     pub fn apply(&self, config: &ProxyConfig) -> Result<Arc<Snapshot>, ApplyError> {
-        let mut kept = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut applied = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
         let current = self.snapshot();
 
         // Everything that can fail comes first and touches no state that is in use.
-        let mut mistakes = duplicates(config);
-        let mut changes = Vec::with_capacity(config.clusters.len());
-        for cluster in &config.clusters {
-            let state = current.clusters.find(&cluster.cluster_id);
-            match ClusterChange::prepare(state, cluster, &self.registry) {
-                Ok(change) => changes.push(change),
-                Err(mistake) => mistakes.push(mistake),
-            }
-        }
-        let states: Vec<_> = changes
-            .iter()
-            .map(|change| Arc::clone(change.state()))
-            .collect();
-        let routes_stand = current.clusters.are(&states);
-        let clusters = Clusters::from_iter(states);
-        let policies = Policies::resolve(&config.policies, &kept);
-        let before = current.routes.models();
-        let mut wrong = Vec::new();
-        let transforms = |route: &RouteConfig| {
-            Transforms::build(route, self.registry.transform_providers(), &mut wrong)
-        };
-        // Routes that answer by themselves have a cluster for policies to ask about.
-        let nowhere = ClusterChange::prepare(None, &ClusterConfig::default(), &self.registry)
-            .map(|change| Arc::clone(change.state()))
-            .map_err(|mistake| mistakes.push(mistake));
-        let action = |route: &RouteConfig| RouteAction::build(route, nowhere.as_ref().ok()?);
-        let models = route_models(
-            &config.routes,
-            before,
-            &clusters,
-            &policies,
-            action,
-            transforms,
+        let mut mistakes = Vec::new();
+        let before = &applied.config;
+        let clusters = ClusterChanges::prepare(
+            (&before.clusters, &config.clusters),
+            &current,
+            &self.registry,
+            &mut mistakes,
         );
-        mistakes.extend(wrong.into_iter().map(ApplyMistake::from));
-        let same_routes = models.len() == current.routes.models().len()
-            && models
-                .iter()
-                .zip(current.routes.models())
-                .all(|(new, old)| Arc::ptr_eq(new, old));
-        let routes = if same_routes {
-            Ok(current.routes.clone())
-        } else {
-            RouteTable::build(&models)
+        let policies = (before.policies != config.policies)
+            .then(|| Policies::resolve(&config.policies, &applied.policies));
+        // Routes that answer by themselves have a cluster for policies to ask about.
+        let nowhere = ClusterModel::new(Arc::default(), &self.registry)
+            .map(|model| Arc::new(ClusterState::new(model)))
+            .map_err(|mistake| mistakes.push(mistake));
+        let routes = RouteChanges {
+            nowhere: nowhere.as_ref().ok(),
+            lists: (&before.routes, &config.routes),
+            table: &current.routes,
+            clusters: &clusters,
+            policies: policies.as_ref().unwrap_or(&applied.policies),
+            policies_stay: policies.is_none(),
+            registry: &self.registry,
         };
-        let routes = match (routes, mistakes.is_empty()) {
-            (Ok(routes), true) => routes,
-            (Ok(_), false) => return Err(ApplyError { mistakes }),
-            (Err(errors), _) => {
-                mistakes.extend(errors.into_iter().map(ApplyMistake::from));
-                return Err(ApplyError { mistakes });
-            }
-        };
+        let routes = routes.prepare(&mut mistakes);
+        if !mistakes.is_empty() {
+            return Err(ApplyError { mistakes });
+        }
 
         // From here on nothing can fail.
-        *kept = policies;
-        if same_routes && routes_stand && changes.iter().all(ClusterChange::is_none) {
+        applied.config = config.clone();
+        if let Some(policies) = policies {
+            applied.policies = policies;
+        }
+        if routes.is_none() && clusters.are_none() {
             return Ok(current);
         }
-        changes.into_iter().for_each(ClusterChange::commit);
         let revision = current.revision + 1;
+        let (clusters, queues) = clusters.commit(&current.queues);
         let snapshot = Arc::new(Snapshot {
-            routes,
+            routes: routes.unwrap_or_else(|| current.routes.clone()),
             clusters,
+            queues,
             revision,
         });
         self.current.store(Arc::clone(&snapshot));
         self.revision.store(revision, Ordering::Release);
-        drop(kept);
+        drop(applied);
+        self.retired.add(current);
         let listeners = self.listeners.0.lock();
         listeners
             .unwrap_or_else(PoisonError::into_inner)
             .retain(|tell| tell());
         Ok(snapshot)
+    }
+
+    /// Lets go of former configurations that no request needs any more; false while requests need some.
+    ///
+    /// Whoever reloads calls this afterwards, now and then, so that the memory of a large configuration
+    /// is given back by that one and by no thread that serves requests.
+    pub fn release_retired(&self) -> bool {
+        self.retired.release()
     }
 
     /// Has `tell` called after each change of the configuration, until it returns false. It is to
@@ -183,78 +181,6 @@ impl ProxyModel {
         listeners
             .unwrap_or_else(PoisonError::into_inner)
             .push(Box::new(tell));
-    }
-}
-
-/// The ids that are there twice.
-fn duplicates(config: &ProxyConfig) -> Vec<ApplyMistake> {
-    let mut mistakes = Vec::new();
-    let mut seen = HashSet::new();
-    for cluster in &config.clusters {
-        if !seen.insert(fold(&cluster.cluster_id)) {
-            mistakes.push(ApplyMistake::DuplicateCluster(cluster.cluster_id.clone()));
-        }
-        let mut seen = HashSet::new();
-        for destination in &cluster.destinations {
-            if !seen.insert(fold(&destination.destination_id)) {
-                mistakes.push(ApplyMistake::DuplicateDestination {
-                    cluster_id: cluster.cluster_id.clone(),
-                    destination_id: destination.destination_id.clone(),
-                });
-            }
-        }
-    }
-    seen.clear();
-    for route in &config.routes {
-        if !seen.insert(fold(&route.route_id)) {
-            mistakes.push(ApplyMistake::DuplicateRoute(route.route_id.clone()));
-        }
-    }
-    mistakes
-}
-
-/// The models of routes: those before where neither route nor cluster has changed, else new ones.
-fn route_models(
-    routes: &[RouteConfig],
-    before: &[Arc<RouteModel>],
-    clusters: &Clusters,
-    policies: &Policies,
-    action: impl Fn(&RouteConfig) -> Option<Arc<RouteAction>>,
-    mut transforms: impl FnMut(&RouteConfig) -> Option<Arc<Transforms>>,
-) -> Vec<Arc<RouteModel>> {
-    let before: HashMap<_, _> = before
-        .iter()
-        .map(|model| (fold(&model.config.route_id), model))
-        .collect();
-    let mut model = |config: &RouteConfig| {
-        let cluster = config
-            .cluster_id
-            .as_deref()
-            .and_then(|id| clusters.find(id));
-        let policies = policies.of_route(config);
-        if let Some(model) = before.get(&fold(&config.route_id))
-            && model.policies.are(&policies)
-            && is_same_cluster(model.cluster.as_ref(), cluster)
-            && same_route(&model.config, config)
-        {
-            return Arc::clone(model);
-        }
-        Arc::new(RouteModel {
-            config: config.clone(),
-            cluster: cluster.map(Arc::clone),
-            policies,
-            action: action(config),
-            transforms: transforms(config),
-        })
-    };
-    routes.iter().map(&mut model).collect()
-}
-
-fn is_same_cluster(left: Option<&Arc<ClusterState>>, right: Option<&Arc<ClusterState>>) -> bool {
-    match (left, right) {
-        (Some(left), Some(right)) => Arc::ptr_eq(left, right),
-        (None, None) => true,
-        _ => false,
     }
 }
 

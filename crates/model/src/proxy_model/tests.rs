@@ -1,8 +1,8 @@
-use ostler_config::schema::{ClusterConfig, DestinationConfig, MatchConfig};
+use ostler_config::schema::{ClusterConfig, DestinationConfig, MatchConfig, RouteConfig};
 
 use super::*;
 use crate::route::testing::Request;
-use crate::{DestinationHealth, DestinationState, Found};
+use crate::{DestinationHealth, DestinationState, Found, RouteModel};
 
 fn cluster(id: &str, destinations: &[&str]) -> ClusterConfig {
     ClusterConfig {
@@ -37,8 +37,8 @@ fn route(id: &str, cluster: &str, path: &str) -> RouteConfig {
 
 fn config(routes: Vec<RouteConfig>, clusters: Vec<ClusterConfig>) -> ProxyConfig {
     ProxyConfig {
-        routes,
-        clusters,
+        routes: routes.into(),
+        clusters: clusters.into(),
         ..Default::default()
     }
 }
@@ -314,4 +314,189 @@ fn health_changes_what_is_available_only_through_enabled_checks() {
         error,
         r#"cluster "c" has no such available destinations policy as "Nobody""#
     );
+}
+
+/// Random sequences of changes, carried out one after the other and from scratch.
+mod changes {
+    use ostler_config::schema::List;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
+    use super::*;
+
+    /// What is done to a configuration; ids and paths are few, so that they meet.
+    #[derive(Debug, Clone)]
+    enum Change {
+        PutRoute(Index, u8, u8, u8),
+        RemoveRoute(Index),
+        ChangeRoute(Index, u8, u8),
+        PutCluster(Index, u8, u8),
+        RemoveCluster(Index),
+        ChangeCluster(Index, u8),
+    }
+
+    fn change() -> impl Strategy<Value = Change> {
+        let at = any::<Index>;
+        prop_oneof![
+            (at(), 0..8u8, 0..4u8, 0..6u8)
+                .prop_map(|(at, id, c, p)| Change::PutRoute(at, id, c, p)),
+            at().prop_map(Change::RemoveRoute),
+            (at(), 0..4u8, 0..6u8).prop_map(|(at, c, p)| Change::ChangeRoute(at, c, p)),
+            (at(), 0..4u8, 0..4u8).prop_map(|(at, id, d)| Change::PutCluster(at, id, d)),
+            at().prop_map(Change::RemoveCluster),
+            (at(), 0..4u8).prop_map(|(at, d)| Change::ChangeCluster(at, d)),
+        ]
+    }
+
+    fn some_cluster(id: &str, destinations: u8) -> ClusterConfig {
+        let ids = ["a", "b", "a"];
+        let from = usize::from(destinations % 2);
+        cluster(id, &ids[from..from + usize::from(destinations > 1) + 1])
+    }
+
+    fn carry_out(change: &Change, config: &mut ProxyConfig) {
+        let name = |kind: &str, number: u8| format!("{kind}{number}");
+        let path = |number: u8| format!("/p{}/{{x}}", number);
+        let (routes, clusters) = (&mut config.routes, &mut config.clusters);
+        match *change {
+            Change::PutRoute(at, id, cluster, number) => {
+                let new = route(&name("r", id), &name("c", cluster), &path(number));
+                routes.insert(at.index(routes.len() + 1), new);
+            }
+            Change::RemoveRoute(at) if !routes.is_empty() => {
+                routes.remove(at.index(routes.len()));
+            }
+            Change::ChangeRoute(at, cluster, number) if !routes.is_empty() => {
+                let at = at.index(routes.len());
+                let route = &mut routes[at];
+                route.cluster_id = Some(name("c", cluster));
+                route.matches.path = Some(path(number));
+            }
+            Change::PutCluster(at, id, destinations) => {
+                let new = some_cluster(&name("c", id), destinations);
+                clusters.insert(at.index(clusters.len() + 1), new);
+            }
+            Change::RemoveCluster(at) if !clusters.is_empty() => {
+                clusters.remove(at.index(clusters.len()));
+            }
+            Change::ChangeCluster(at, destinations) if !clusters.is_empty() => {
+                let at = at.index(clusters.len());
+                let cluster = &mut clusters[at];
+                *cluster = some_cluster(&cluster.cluster_id, destinations);
+            }
+            _ => {}
+        }
+    }
+
+    /// Everything that requests see of a configuration.
+    fn seen(model: &ProxyModel) -> Vec<String> {
+        let snapshot = model.snapshot();
+        let clusters = snapshot.clusters.iter().map(|cluster| {
+            let of_id = snapshot.clusters.find(cluster.id()).unwrap();
+            assert!(Arc::ptr_eq(of_id, cluster));
+            format!("{} {:?}", cluster.id(), ids(&cluster.destinations().all))
+        });
+        let found = (0..6).map(|number| {
+            let path = format!("/p{number}/y");
+            match snapshot.routes.find(&Request::to(&path)) {
+                Found::Route(route) => {
+                    let cluster = route.cluster.as_ref();
+                    let of_id = route.config.cluster_id.as_deref();
+                    let of_id = of_id.and_then(|id| snapshot.clusters.find(id));
+                    assert!(match (cluster, of_id) {
+                        (Some(cluster), Some(of_id)) => Arc::ptr_eq(cluster, of_id),
+                        (cluster, of_id) => cluster.is_none() && of_id.is_none(),
+                    });
+                    format!("{path} {}", route.config.route_id)
+                }
+                other => format!("{path} {other:?}"),
+            }
+        });
+        clusters.chain(found).collect()
+    }
+
+    /// The same configuration, with nothing of the one before in it.
+    fn anew(config: &ProxyConfig) -> ProxyConfig {
+        let routes: List<_> = config
+            .routes
+            .iter()
+            .map(|it| RouteConfig::clone(it))
+            .collect();
+        let clusters = config.clusters.iter().map(|it| ClusterConfig::clone(it));
+        ProxyConfig {
+            routes,
+            clusters: clusters.collect(),
+            ..config.clone()
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
+        #[test]
+        fn one_after_the_other_they_come_to_what_they_come_to_from_scratch(
+            turns in prop::collection::vec(prop::collection::vec(change(), 1..5), 1..10),
+        ) {
+            let (model, mut config) = (ProxyModel::new(), ProxyConfig::default());
+            for changes in turns {
+                let before = (config.clone(), seen(&model));
+                changes.iter().for_each(|change| carry_out(change, &mut config));
+                let scratch = ProxyModel::new();
+                let from_scratch = scratch.apply(&anew(&config)).map(drop);
+                let changed = model.apply(&config).map(drop);
+                prop_assert_eq!(changed.is_ok(), from_scratch.is_ok(), "{:?}", changed);
+                match changed {
+                    Ok(()) => prop_assert_eq!(seen(&model), seen(&scratch)),
+                    Err(_) => {
+                        // A mistake changes nothing, and the next configuration is none the worse.
+                        prop_assert_eq!(seen(&model), before.1);
+                        config = before.0;
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_the_same_keeps_its_state_and_is_not_looked_at() {
+    let model = ProxyModel::new();
+    let before = config(
+        vec![
+            route("r", "c", "/a"),
+            route("s", "d", "/b"),
+            route("t", "d", "/t"),
+        ],
+        vec![cluster("c", &["1", "2"]), cluster("d", &["1"])],
+    );
+    let first = model.apply(&before).unwrap();
+    let state = |snapshot: &Snapshot, id: &str| Arc::clone(snapshot.clusters.find(id).unwrap());
+    let destination = Arc::clone(&state(&first, "c").destinations().all[0]);
+    destination.set_active_health(DestinationHealth::Unhealthy);
+    let under_way = destination.begin_request();
+
+    let mut after = before.clone();
+    after.routes[1].matches.path = Some("/changed".into());
+    after.clusters[0].destinations[1].address = "http://other/".into();
+    let second = model.apply(&after).unwrap();
+
+    assert!(matches!(
+        second.routes.find(&Request::to("/b")),
+        Found::NotFound
+    ));
+    assert_eq!(found(&second, "/changed").config.route_id, "s");
+    assert!(Arc::ptr_eq(&found(&first, "/a"), &found(&second, "/a")));
+    assert!(Arc::ptr_eq(&found(&first, "/t"), &found(&second, "/t")));
+    assert!(Arc::ptr_eq(&state(&first, "c"), &state(&second, "c")));
+    let all = Arc::clone(&state(&second, "c").destinations().all);
+    assert!(Arc::ptr_eq(&all[0], &destination));
+    assert_eq!(all[0].active_health(), DestinationHealth::Unhealthy);
+    assert_eq!(state(&second, "c").concurrent_requests(), 1);
+    assert_eq!(all[1].model().config.address, "http://other/");
+    drop(under_way);
+
+    // What a request still has is kept, and goes when the request does.
+    assert!(!model.release_retired());
+    drop(first);
+    assert!(model.release_retired());
 }

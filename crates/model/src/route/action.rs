@@ -199,7 +199,7 @@ mod tests {
     use crate::cluster::ClusterModel;
     use crate::registry::PolicyRegistry;
     use crate::route::testing::Request;
-    use ostler_config::schema::{ClusterConfig, MatchConfig, RedirectConfig};
+    use ostler_config::schema::{MatchConfig, RedirectConfig};
 
     fn location(path: &str, location: &str, target: &str) -> String {
         let route = RouteConfig {
@@ -213,7 +213,7 @@ mod tests {
             }),
             ..RouteConfig::default()
         };
-        let nowhere = ClusterModel::new(ClusterConfig::default(), &PolicyRegistry::default());
+        let nowhere = ClusterModel::new(Arc::default(), &PolicyRegistry::default());
         let nowhere = Arc::new(ClusterState::new(nowhere.unwrap()));
         let action = RouteAction::build(&route, &nowhere).unwrap();
         let request = Request::to(target);

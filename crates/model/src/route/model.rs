@@ -13,7 +13,7 @@ use crate::transforms::Transforms;
 #[derive(Debug, Clone)]
 pub struct RouteModel {
     /// The route as it is written.
-    pub config: RouteConfig,
+    pub config: Arc<RouteConfig>,
     /// The cluster that answers; `None` when `ClusterId` is absent or names none, and then the
     /// route still matches and the request is answered 503.
     pub cluster: Option<Arc<ClusterState>>,

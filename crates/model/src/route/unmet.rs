@@ -82,7 +82,7 @@ impl RouteModel {
     /// Whether a route with this `Match`, and otherwise as this one, would be found if it were alone.
     fn satisfied<R: RequestView + ?Sized>(&self, only: &MatchConfig, request: &R) -> bool {
         let mut route = self.clone();
-        route.config.matches = only.clone();
+        Arc::make_mut(&mut route.config).matches = only.clone();
         // Its parts are those of a route that is in a table: they can be used.
         let table = RouteTable::build(&[Arc::new(route)]);
         table.is_ok_and(|table| matches!(table.find(request), Found::Route(_)))
@@ -100,7 +100,7 @@ mod tests {
     fn route() -> RouteModel {
         let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
         RouteModel {
-            config: RouteConfig {
+            config: Arc::new(RouteConfig {
                 route_id: "r".to_owned(),
                 matches: MatchConfig {
                     path: Some("/a/{id:int}".to_owned()),
@@ -118,7 +118,7 @@ mod tests {
                     }],
                 },
                 ..RouteConfig::default()
-            },
+            }),
             cluster: None,
             policies: RoutePolicies::default(),
             action: None,
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn a_route_without_parts_is_everybodys() {
         let mut route = route();
-        route.config.matches = MatchConfig::default();
+        Arc::make_mut(&mut route.config).matches = MatchConfig::default();
         assert_eq!(route.unmet(&Request::to("/").method("PURGE")), []);
     }
 }

@@ -247,7 +247,7 @@ fn others(snapshot: &Snapshot, request: &Request, found: &Found<'_>) -> Vec<Othe
     let routes = snapshot.routes.models().iter().map(|route| &**route);
     let others =
         routes.filter(|route| Some(&route.config.route_id) != chosen.map(|one| &one.route_id));
-    let judged = others.map(|route| (&route.config, route.unmet(request)));
+    let judged = others.map(|route| (&*route.config, route.unmet(request)));
     let (mut near, far): (Vec<_>, Vec<_>) =
         judged.partition(|(_, unmet)| !unmet.contains(&MatchPart::Path));
     if near.is_empty() && chosen.is_none() {

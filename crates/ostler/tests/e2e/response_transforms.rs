@@ -547,8 +547,9 @@ fn a_response_transform_that_is_code_makes_exchanges_relayed() {
             routes: vec![
                 route("signed", "/s/{**rest}"),
                 route("plain", "/p/{**rest}"),
-            ],
-            clusters: vec![cluster],
+            ]
+            .into(),
+            clusters: vec![cluster].into(),
             ..ProxyConfig::default()
         })
         .unwrap();

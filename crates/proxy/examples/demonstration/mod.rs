@@ -64,8 +64,8 @@ pub(crate) fn cluster(id: &str, destinations: &[(&str, String)]) -> ClusterConfi
 
 pub(crate) fn configuration(routes: Vec<RouteConfig>, clusters: Vec<ClusterConfig>) -> ProxyConfig {
     ProxyConfig {
-        routes,
-        clusters,
+        routes: routes.into(),
+        clusters: clusters.into(),
         ..ProxyConfig::default()
     }
 }

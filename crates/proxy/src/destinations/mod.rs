@@ -32,11 +32,11 @@ mod window;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use ostler_config::schema::DestinationConfig;
-use ostler_model::{ClusterState, DestinationModel};
+use ostler_model::{ClusterModel, ClusterState, DestinationModel};
 
 use crate::direct_forwarder::is_direct;
 
@@ -59,16 +59,25 @@ pub(crate) use tunnel::Http2Tunnel;
 pub(crate) struct Destinations {
     /// By cluster id, in the spelling of its state.
     clusters: RefCell<HashMap<String, Rc<ClusterPools>>>,
-    /// By the destination model's address: the model is kept with it, so no other can have it.
+    /// By the destination model's address: the model's memory is kept with it, so no other can have it.
     destinations: RefCell<HashMap<usize, Known>>,
+    /// A configuration has come since those were last swept.
+    is_stale: Cell<bool>,
     revision: Cell<u64>,
     limits: Arc<ConnectionLimits>,
     /// Advanced by [`Destinations::sweep`]: idle connections are counted in tens of seconds.
     now: Rc<Cell<Instant>>,
 }
 
-/// A destination, with the model it was made of.
-type Known = (Arc<DestinationModel>, Rc<Destination>);
+/// A destination, with the models it was made of.
+#[derive(Debug)]
+struct Known {
+    model: Weak<DestinationModel>,
+    cluster: Weak<ClusterModel>,
+    destination: Rc<Destination>,
+    /// The revision of the configuration for which that was looked at last.
+    revision: u64,
+}
 
 impl Destinations {
     /// Those of a thread, which shares limits with other threads.
@@ -77,12 +86,13 @@ impl Destinations {
             limits,
             clusters: RefCell::default(),
             destinations: RefCell::default(),
+            is_stale: Cell::new(false),
             revision: Cell::new(0),
             now: Rc::new(Cell::new(crate::clock::now())),
         }
     }
 
-    /// Where requests for a destination go. Worked out once a configuration.
+    /// Where requests for a destination go. Worked out once, and anew when its cluster has changed.
     pub(crate) fn destination(
         &self,
         revision: u64,
@@ -90,17 +100,26 @@ impl Destinations {
         model: &Arc<DestinationModel>,
     ) -> Result<Rc<Destination>, RequestError> {
         if self.revision.replace(revision) != revision {
-            self.destinations.borrow_mut().clear();
+            self.is_stale.set(true);
         }
         let address = Arc::as_ptr(model) as usize;
-        if let Some((_, destination)) = self.destinations.borrow().get(&address) {
-            return Ok(Rc::clone(destination));
+        if let Some(known) = self.destinations.borrow_mut().get_mut(&address) {
+            let of_cluster =
+                |cluster: &Arc<ClusterModel>| known.cluster.as_ptr() == Arc::as_ptr(cluster);
+            if known.revision == revision || of_cluster(&cluster.model()) {
+                known.revision = revision;
+                return Ok(Rc::clone(&known.destination));
+            }
         }
         let pools = self.of_cluster(cluster);
-        let destination = Rc::new(pools.destination(&model.config)?);
-        self.destinations
-            .borrow_mut()
-            .insert(address, (Arc::clone(model), Rc::clone(&destination)));
+        let known = Known {
+            model: Arc::downgrade(model),
+            cluster: Arc::downgrade(&cluster.model()),
+            destination: Rc::new(pools.destination(&model.config)?),
+            revision,
+        };
+        let destination = Rc::clone(&known.destination);
+        self.destinations.borrow_mut().insert(address, known);
         Ok(destination)
     }
 
@@ -136,6 +155,10 @@ impl Destinations {
     /// Closes connections that nobody has used for a while, and forgets clusters that are no more.
     pub(crate) fn sweep(&self, now: Instant, exists: impl Fn(&str) -> bool) {
         self.now.set(now);
+        if self.is_stale.take() {
+            let mut destinations = self.destinations.borrow_mut();
+            destinations.retain(|_, known| known.model.strong_count() > 0);
+        }
         self.clusters.borrow_mut().retain(|id, pools| {
             let is_in_use = pools.sweep(now);
             // Of a direct forwarder no configuration says whether it is still there.

@@ -51,6 +51,9 @@ pub(crate) fn start(
 /// When connections that probes have left open are looked at: a while after they have grown old.
 const SWEEP: Duration = Duration::from_secs(61);
 
+/// How long requests are given to be done with a former configuration, before it is looked at again.
+const RELEASE: Duration = Duration::from_secs(1);
+
 async fn run(prober: &Rc<Prober>, mut phase: watch::Receiver<Phase>) {
     let shared = prober.shared();
     let mut schedule = ProbeSchedule::new(prober.options().default_interval);
@@ -76,7 +79,15 @@ async fn run(prober: &Rc<Prober>, mut phase: watch::Receiver<Phase>) {
             next_sweep = None;
         }
         drop(snapshot);
-        let wake = [schedule.next_due(now), next_reactivation, next_sweep];
+        // Here, since a large configuration takes its time to be taken apart, which no thread that
+        // serves requests has.
+        let retired = (!shared.model.release_retired()).then(|| now + RELEASE);
+        let wake = [
+            schedule.next_due(now),
+            next_reactivation,
+            next_sweep,
+            retired,
+        ];
         let wake = wake.into_iter().flatten().min();
         stirred = false;
         tokio::select! {

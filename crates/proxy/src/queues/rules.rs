@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use ostler_delegation::{DelegationRule, QueueError};
 use ostler_model::DestinationModel;
@@ -17,35 +17,31 @@ pub(crate) struct Rule {
     pub(crate) queue: Rc<Queue>,
 }
 
-/// A rule, with the model it was made of.
-type Known = (Arc<DestinationModel>, Rc<Rule>);
+/// A rule, with the model it was made of: as long as that is in force, or an exchange has it.
+type Known = (Weak<DestinationModel>, Rc<Rule>);
 
 /// The rules made so far.
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
-    /// By the destination model's address: the model is kept with it, so no other can have it.
+    /// By the destination model's address: the model's memory is kept with it, so no other can have it.
     by_model: RefCell<HashMap<usize, Known>>,
-    revision: RefCell<u64>,
 }
 
 impl Rules {
-    /// Lets go of the rules, and queues, of destinations that a reload has removed.
-    pub(crate) fn forget_others(&self, revision: u64) {
-        if self.revision.replace(revision) != revision {
-            self.by_model.borrow_mut().clear();
-        }
+    /// Lets go of the rules, and queues, of destinations that are no more.
+    pub(crate) fn forget_gone(&self) {
+        let mut rules = self.by_model.borrow_mut();
+        rules.retain(|_, (model, _)| model.strong_count() > 0);
     }
 
     /// The rule of a destination that names a queue. Made on demand; making one opens its queue's
     /// folder and nothing else.
     pub(crate) fn of(
         &self,
-        revision: u64,
         model: &Arc<DestinationModel>,
         queue_name: &str,
         open: impl FnOnce(&DelegationRule) -> Rc<Queue>,
     ) -> Result<Rc<Rule>, QueueError> {
-        self.forget_others(revision);
         let address = Arc::as_ptr(model) as usize;
         if let Some((_, rule)) = self.by_model.borrow().get(&address) {
             return Ok(Rc::clone(rule));
@@ -57,7 +53,7 @@ impl Rules {
         });
         self.by_model
             .borrow_mut()
-            .insert(address, (Arc::clone(model), Rc::clone(&rule)));
+            .insert(address, (Arc::downgrade(model), Rc::clone(&rule)));
         Ok(rule)
     }
 }

@@ -30,7 +30,7 @@ impl World {
         let world = Self {
             model: ProxyModel::with_policies(registry),
             config: ProxyConfig {
-                clusters: vec![cluster("c", destinations)],
+                clusters: vec![cluster("c", destinations)].into(),
                 ..ProxyConfig::default()
             },
             now: Instant::now(),

@@ -1,12 +1,13 @@
 //! Compiling routes into the index.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::sync::Arc;
 
 use hashbrown::HashTable;
+use smallvec::SmallVec;
 
 use super::host_index::{HostIndex, HostKey};
-use super::index::{CompiledRoute, Entry, Filters, Group, Index, LeafRoutes, group_hash};
+use super::index::{CompiledRoute, Entry, Filters, Group, Index, LeafRoutes};
 use super::path_index::{Leaf, PathIndex};
 use crate::ordinal;
 use crate::route::host::HostPattern;
@@ -21,6 +22,8 @@ const ANY_PATH: &str = "/{**catchall}";
 /// A route whose parts are understood, before it has its place.
 pub(super) struct ParsedRoute<'a> {
     model: &'a Arc<RouteModel>,
+    /// Where it stands in the list of routes.
+    pub(super) position: u32,
     pub(super) template: PathTemplate,
     pub(super) hosts: Vec<HostPattern>,
     pub(super) methods: MethodSet,
@@ -40,75 +43,66 @@ pub(super) struct Rank {
     query: Reverse<usize>,
 }
 
-pub(super) fn build(models: &[Arc<RouteModel>]) -> Result<Index, Vec<RouteBuildError>> {
+pub(super) fn build(models: Box<[Arc<RouteModel>]>) -> Result<Index, Vec<RouteBuildError>> {
     let mut errors = Vec::new();
-    let mut parsed: Vec<_> = models
-        .iter()
-        .filter_map(|model| ParsedRoute::new(model, &mut errors))
+    let mut parsed: Vec<_> = (0..)
+        .zip(&models)
+        .filter_map(|(position, model)| ParsedRoute::new(model, position, &mut errors))
         .collect();
     if !errors.is_empty() {
         return Err(errors);
     }
-    // Where ranks are equal the path decides which is first, as in ASP.NET's router. That matters
-    // only to the choice among nested wildcards. The sort is stable: then configuration order does.
-    parsed.sort_by(|left, right| {
-        let by_path = || ordinal::cmp(path_of(left.model), path_of(right.model));
-        left.rank.cmp(&right.rank).then_with(by_path)
-    });
-    Ok(index(models, parsed))
+    parsed.sort_by(ParsedRoute::order);
+    let mut index = index(parsed);
+    index.models = models;
+    Ok(index)
 }
 
-fn index(models: &[Arc<RouteModel>], parsed: Vec<ParsedRoute<'_>>) -> Index {
+/// An index of these routes, which are in order; its models are still to be put in.
+fn index(parsed: Vec<ParsedRoute<'_>>) -> Index {
     let mut hosts = HostIndex::default();
     // All keys are known before any is asked what covers it.
-    let keys: Vec<Vec<HostKey>> = parsed
-        .iter()
-        .map(|route| route.hosts.iter().map(|host| hosts.insert(host)).collect())
-        .collect();
-
+    for host in parsed.iter().flat_map(|route| &route.hosts) {
+        hosts.insert(host);
+    }
     let mut paths = PathIndex::default();
     let mut leaves: Vec<LeafRoutes> = Vec::new();
     // In order of rank throughout, since routes are; so are the ranges cut from it.
-    let mut placed: Vec<(Leaf, Option<HostKey>, Entry)> = Vec::new();
+    let mut placed: Vec<Placed> = Vec::new();
+    let mut ranks = Vec::with_capacity(parsed.len());
     let mut rank = 0;
     for (at, route) in parsed.iter().enumerate() {
         if at > 0 && parsed[at - 1].rank != route.rank {
             rank += 1;
         }
-        let takes_preflight = !route.methods.is_empty() && has_cors_policy(route.model);
         for leaf in paths.insert(&route.template) {
             leaves.resize_with(paths.leaves(), LeafRoutes::default);
-            leaves[leaf.index()].count(route, takes_preflight);
-            let mut place = |key, host_position, is_own| {
-                let entry = Entry {
-                    route: at as u32,
-                    rank,
-                    host_position,
-                    is_own,
-                    is_filtered: route.is_filtered(),
-                    methods: route.methods,
-                    takes_preflight,
-                };
-                placed.push((leaf, key, entry));
-            };
-            if route.hosts.is_empty() {
-                place(None, 0, true);
-            }
-            for (position, (host, key)) in route.hosts.iter().zip(&keys[at]).enumerate() {
-                let position = position.min(usize::from(u16::MAX)) as u16;
-                if keys[at][..usize::from(position)].contains(key) {
-                    continue;
-                }
-                place(Some(*key), position, true);
-                hosts
-                    .covering(host)
-                    .for_each(|above| place(Some(above), position, false));
-            }
+            let entry = route.entry(at as u32, rank);
+            leaves[leaf.index()].count(&entry);
+            leaves[leaf.index()].has_hosts |= !route.hosts.is_empty();
+            route.place(leaf, entry, &hosts, &mut placed);
         }
+        ranks.push(rank);
     }
-
     // A stable sort, so that within a leaf and key the order of rank stays.
     placed.sort_by_key(|(leaf, key, _)| (leaf.index(), *key));
+    let groups = group(&placed, &mut leaves);
+    let routes = ranks.into_iter().zip(parsed);
+    let routes = routes.map(|(rank, route)| route.compile(rank)).collect();
+    Index {
+        models: Box::default(),
+        routes,
+        paths,
+        hosts: Arc::new(hosts),
+        leaves: leaves.into(),
+        groups,
+        entries: placed.into_iter().map(|(_, _, entry)| entry).collect(),
+        waste: 0,
+    }
+}
+
+/// Cuts what is placed, in order, into the ranges of leaves and groups.
+fn group(placed: &[Placed], leaves: &mut [LeafRoutes]) -> HashTable<Group> {
     let mut groups = HashTable::new();
     let mut start = 0;
     for same in placed.chunk_by(|left, right| (left.0, left.1) == (right.0, right.1)) {
@@ -122,38 +116,21 @@ fn index(models: &[Arc<RouteModel>], parsed: Vec<ParsedRoute<'_>>) -> Index {
                     key,
                     entries: range,
                 };
-                let hash = |group: &Group| group_hash(group.leaf, group.key);
-                groups.insert_unique(hash(&group), group, hash);
+                groups.insert_unique(group.hash(), group, Group::hash);
             }
         }
     }
-    Index {
-        models: models.into(),
-        routes: parsed.into_iter().map(ParsedRoute::compile).collect(),
-        paths,
-        hosts,
-        leaves: leaves.into(),
-        groups,
-        entries: placed.into_iter().map(|(_, _, entry)| entry).collect(),
-    }
+    groups
 }
 
-impl LeafRoutes {
-    /// Takes a route into the sums.
-    fn count(&mut self, route: &ParsedRoute<'_>, takes_preflight: bool) {
-        self.methods = self.methods.union(route.methods);
-        if takes_preflight {
-            self.preflight_methods = self.preflight_methods.union(route.methods);
-        }
-        self.has_any_method |= route.methods.is_empty();
-        self.has_hosts |= !route.hosts.is_empty();
-    }
-}
+/// An entry, and where it belongs: to a leaf, and to a host key if its route has hosts.
+pub(super) type Placed = (Leaf, Option<HostKey>, Entry);
 
 impl<'a> ParsedRoute<'a> {
     /// Parses the parts of a route; puts what is wrong with them into `errors`.
     pub(super) fn new(
         model: &'a Arc<RouteModel>,
+        position: u32,
         errors: &mut Vec<RouteBuildError>,
     ) -> Option<Self> {
         let before = errors.len();
@@ -223,6 +200,7 @@ impl<'a> ParsedRoute<'a> {
         };
         Some(Self {
             model,
+            position,
             template,
             hosts,
             methods,
@@ -230,6 +208,61 @@ impl<'a> ParsedRoute<'a> {
             query,
             rank,
         })
+    }
+
+    /// Which of two comes first. Where ranks are equal the path decides, as in ASP.NET's router, which
+    /// matters only to the choice among nested wildcards; then their places in the list.
+    pub(super) fn order(&self, other: &Self) -> Ordering {
+        let by_path = || ordinal::cmp(path_of(self.model), path_of(other.model));
+        let by_position = || self.position.cmp(&other.position);
+        let by_rank = self.rank.cmp(&other.rank);
+        by_rank.then_with(by_path).then_with(by_position)
+    }
+
+    /// What stands for it at each of its places.
+    pub(super) fn entry(&self, route: u32, rank: u32) -> Entry {
+        Entry {
+            route,
+            rank,
+            host_position: 0,
+            is_own: true,
+            is_filtered: self.is_filtered(),
+            methods: self.methods,
+            takes_preflight: !self.methods.is_empty() && has_cors_policy(self.model),
+        }
+    }
+
+    /// Puts it into its places at one of its leaves. The index of hosts has all of its own.
+    pub(super) fn place(
+        &self,
+        leaf: Leaf,
+        entry: Entry,
+        hosts: &HostIndex,
+        placed: &mut Vec<Placed>,
+    ) {
+        if self.hosts.is_empty() {
+            placed.push((leaf, None, entry));
+            return;
+        }
+        let keys: SmallVec<[Option<HostKey>; 4]> =
+            self.hosts.iter().map(|host| hosts.key(host)).collect();
+        for (at, host) in self.hosts.iter().enumerate() {
+            if keys[at].is_none() || keys[..at].contains(&keys[at]) {
+                continue;
+            }
+            let host_position = at.min(usize::from(u16::MAX)) as u16;
+            let own = Entry {
+                host_position,
+                ..entry
+            };
+            placed.push((leaf, keys[at], own));
+            let covered = Entry {
+                is_own: false,
+                ..own
+            };
+            let above = hosts.covering(host);
+            placed.extend(above.map(|above| (leaf, Some(above), covered)));
+        }
     }
 
     /// Whether a request must satisfy more than path structure, method and host.
@@ -242,17 +275,21 @@ impl<'a> ParsedRoute<'a> {
         !self.headers.is_empty() || !self.query.is_empty()
     }
 
-    fn compile(self) -> CompiledRoute {
-        let model = Arc::clone(self.model);
+    pub(super) fn compile(self, rank: u32) -> CompiledRoute {
+        let position = self.position;
         let filters = self.is_filtered().then(|| {
             let template = self.template.has_filters().then_some(self.template);
-            Box::new(Filters {
+            Arc::new(Filters {
                 template,
                 headers: self.headers,
                 query: self.query,
             })
         });
-        CompiledRoute { model, filters }
+        CompiledRoute {
+            position,
+            rank,
+            filters,
+        }
     }
 }
 

@@ -34,6 +34,9 @@ pub enum PathSet {
     },
 }
 
+/// Of more routes it is not said: all of them are looked at, by who answers requests meanwhile.
+const MOST_ROUTES: usize = 512;
+
 /// What a route may take of the paths that another one takes.
 enum Overlap {
     Nothing,
@@ -49,7 +52,11 @@ pub(super) fn exclusive_paths<R: RequestView + ?Sized>(
     request: &R,
     most: usize,
 ) -> Option<ExclusivePaths> {
-    let parse = |model| ParsedRoute::new(model, &mut Vec::new());
+    if models.len() > MOST_ROUTES {
+        return None;
+    }
+    // Their places in the list decide nothing here.
+    let parse = |model| ParsedRoute::new(model, 0, &mut Vec::new());
     let taken = parse(route)?;
     if taken.is_filtered() || !models.iter().any(|model| Arc::ptr_eq(model, route)) {
         return None;

@@ -172,7 +172,7 @@ impl Index {
         }
         match best {
             None => Found::NotFound,
-            Some(best) if !is_tied => Found::Route(&self.route(best).model),
+            Some(best) if !is_tied => Found::Route(self.model(best.route)),
             Some(best) => {
                 let entries = self.candidates(leaves, key).flatten();
                 let tied = entries.filter(|entry| entry.rank == best.rank && accepts(entry));
@@ -195,7 +195,7 @@ impl Index {
         let mut routes: Vec<_> = tied.map(|entry| entry.route).collect();
         routes.sort_unstable();
         routes.dedup();
-        let id = |route: &u32| self.routes[*route as usize].model.config.route_id.clone();
+        let id = |route: &u32| self.model(*route).config.route_id.clone();
         Found::Ambiguous {
             routes: routes.iter().map(id).collect(),
         }
@@ -203,6 +203,10 @@ impl Index {
 
     fn route(&self, entry: &Entry) -> &CompiledRoute {
         &self.routes[entry.route as usize]
+    }
+
+    fn model(&self, route: u32) -> &Arc<RouteModel> {
+        &self.models[self.routes[route as usize].position as usize]
     }
 }
 

@@ -7,7 +7,7 @@ use crate::ordinal;
 use crate::route::host::{HostName, HostPattern, RequestHost};
 
 /// The distinct entries of all routes' `Match:Hosts`.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct HostIndex {
     exact: HashTable<Name>,
     /// By suffix, without `*.`.
@@ -37,7 +37,7 @@ pub(super) enum HostClass {
 pub(super) type MatchingKeys = SmallVec<[(HostClass, HostKey); 8]>;
 
 /// The keys of one name.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Name {
     /// Folded.
     text: Box<str>,
@@ -45,13 +45,23 @@ struct Name {
 }
 
 /// The keys of one name by port.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Ports {
     any: Option<HostKey>,
     listed: SmallVec<[(u16, HostKey); 1]>,
 }
 
 impl HostIndex {
+    /// The key of a pattern, if there is one.
+    pub(super) fn key(&self, pattern: &HostPattern) -> Option<HostKey> {
+        let ports = match &pattern.name {
+            HostName::Exact(name) => &Name::find(&self.exact, name)?.ports,
+            HostName::Wildcard(suffix) => &Name::find(&self.wildcards, suffix)?.ports,
+            HostName::Any => &self.any,
+        };
+        ports.key(pattern.port)
+    }
+
     /// The key of a pattern, made if there is none.
     pub(super) fn insert(&mut self, pattern: &HostPattern) -> HostKey {
         let ports = match &pattern.name {

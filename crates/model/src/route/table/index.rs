@@ -21,20 +21,27 @@ pub(super) struct Index {
     /// In order of rank; within one rank by path, then in the order they were given in.
     pub(super) routes: Box<[CompiledRoute]>,
     pub(super) paths: PathIndex,
-    pub(super) hosts: HostIndex,
+    /// Shared with the index that follows, until a host comes that it has not.
+    pub(super) hosts: Arc<HostIndex>,
     /// By leaf.
     pub(super) leaves: Box<[LeafRoutes]>,
     /// The routes of leaves by host key; found by [`Index::group`].
     pub(super) groups: HashTable<Group>,
     /// What the ranges of `leaves` and `groups` point into. Within each range in order of rank.
     pub(super) entries: Box<[Entry]>,
+    /// Entries that no range holds any more, and other remains of indexes before this one.
+    pub(super) waste: usize,
 }
 
 /// A route as matching needs it.
+#[derive(Clone)]
 pub(super) struct CompiledRoute {
-    pub(super) model: Arc<RouteModel>,
+    /// Index in [`Index::models`].
+    pub(super) position: u32,
+    /// That of its entries.
+    pub(super) rank: u32,
     /// What a request must satisfy besides path structure, method and host; most routes have none.
-    pub(super) filters: Option<Box<Filters>>,
+    pub(super) filters: Option<Arc<Filters>>,
 }
 
 pub(super) struct Filters {
@@ -45,7 +52,7 @@ pub(super) struct Filters {
 }
 
 /// The routes of a leaf, summed up for steps 2 and 3.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct LeafRoutes {
     /// All methods that routes list.
     pub(super) methods: MethodSet,
@@ -60,7 +67,7 @@ pub(super) struct LeafRoutes {
 }
 
 /// The routes of one leaf for one host key.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Group {
     pub(super) leaf: Leaf,
     pub(super) key: HostKey,
@@ -101,8 +108,25 @@ impl Index {
     }
 }
 
-pub(super) fn group_hash(leaf: Leaf, key: HostKey) -> u64 {
+fn group_hash(leaf: Leaf, key: HostKey) -> u64 {
     ordinal::mix(leaf.index() as u64, key.index() as u64)
+}
+
+impl Group {
+    pub(super) fn hash(&self) -> u64 {
+        group_hash(self.leaf, self.key)
+    }
+}
+
+impl LeafRoutes {
+    /// Takes a route into the sums.
+    pub(super) fn count(&mut self, entry: &Entry) {
+        self.methods = self.methods.union(entry.methods);
+        if entry.takes_preflight {
+            self.preflight_methods = self.preflight_methods.union(entry.methods);
+        }
+        self.has_any_method |= entry.methods.is_empty();
+    }
 }
 
 impl CompiledRoute {

@@ -15,6 +15,7 @@ mod path_index;
 mod scan;
 #[cfg(test)]
 mod tests;
+mod update;
 
 use std::fmt;
 use std::sync::Arc;
@@ -39,7 +40,26 @@ impl RouteTable {
     /// Every part of every route that cannot be used: a path that is no template, an entry that is
     /// no host, a method that does not exist, a rule with an empty value.
     pub fn build(routes: &[Arc<RouteModel>]) -> Result<Self, Vec<RouteBuildError>> {
-        build::build(routes).map(|index| Self {
+        Self::of(build::build(routes.into()))
+    }
+
+    /// The table of other routes, some of which are those of this one: `before` says of each where it
+    /// stands here, if it is the very same model. Finds what [`build`](Self::build) would make find, for
+    /// what the difference costs.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub(crate) fn update(
+        &self,
+        routes: Vec<Arc<RouteModel>>,
+        before: &[Option<u32>],
+    ) -> Result<Self, Vec<RouteBuildError>> {
+        Self::of(update::update(&self.index, routes.into(), before))
+    }
+
+    fn of(index: Result<Index, Vec<RouteBuildError>>) -> Result<Self, Vec<RouteBuildError>> {
+        index.map(|index| Self {
             index: Arc::new(index),
         })
     }

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use hashbrown::HashTable;
 use smallvec::SmallVec;
@@ -16,24 +17,26 @@ use crate::route::path::RequestPath;
 use crate::route::template::{Guard, PathTemplate, Segment};
 
 /// The trie. All its edges are in one table, which keeps it small and close together.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct PathIndex {
     /// The root is the first.
     nodes: Vec<Node>,
+    /// By node: how many templates lead through it. Apart, since no request asks.
+    uses: Vec<u32>,
     /// Edges with a text.
     edges: HashTable<Edge>,
     /// The texts of all edges, folded.
     texts: String,
     /// By node: guards, each once, and where a segment leads that satisfies it.
-    guarded: HashMap<u32, Vec<(Guard, u32)>>,
+    guarded: HashMap<u32, Arc<Vec<(Guard, u32)>>>,
     leaves: u32,
 }
 
 /// All routes whose templates have one structure, guards included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Leaf(NonZeroU32);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Node {
     /// The leaf of paths that end here.
     exact: Option<Leaf>,
@@ -47,7 +50,7 @@ struct Node {
     has_edges: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Edge {
     from: u32,
     to: u32,
@@ -59,6 +62,7 @@ impl Default for PathIndex {
     fn default() -> Self {
         Self {
             nodes: vec![Node::default()],
+            uses: vec![0],
             edges: HashTable::new(),
             texts: String::new(),
             guarded: HashMap::new(),
@@ -89,9 +93,84 @@ impl PathIndex {
                     None => self.any_child(node),
                 },
             };
+            self.uses[node as usize] += 1;
         }
         leaves.push(self.leaf(node, |node| &mut node.exact));
         leaves
+    }
+
+    /// Takes a template out that was put in, and gives the leaves it had. Where no other template leads,
+    /// no path leads any more; the memory stays taken.
+    pub(super) fn remove(&mut self, template: &PathTemplate) -> SmallVec<[Leaf; 2]> {
+        let mut leaves = SmallVec::new();
+        let required = template.required_segments();
+        let mut node = 0;
+        // The first edge that nobody else needs; what is behind it goes with it.
+        let mut unused = None;
+        for (depth, segment) in template.segments().iter().enumerate() {
+            if let Segment::CatchAll(_) = segment {
+                leaves.extend(self.nodes[node as usize].catch_all);
+                self.unlink(unused);
+                return leaves;
+            }
+            if depth >= required {
+                leaves.extend(self.nodes[node as usize].exact);
+            }
+            let Some(child) = self.child(node, segment) else {
+                return leaves;
+            };
+            let uses = &mut self.uses[child as usize];
+            *uses = uses.saturating_sub(1);
+            if *uses == 0 {
+                unused.get_or_insert((node, segment));
+            }
+            node = child;
+        }
+        leaves.extend(self.nodes[node as usize].exact);
+        self.unlink(unused);
+        leaves
+    }
+
+    /// Where a template's segment leads.
+    fn child(&self, from: u32, segment: &Segment) -> Option<u32> {
+        if let Segment::Literal(text) = segment {
+            let edge = self.edge(from, text, ordinal::hash(text.as_bytes()));
+            return edge.map(|edge| edge.to);
+        }
+        match Guard::of(segment) {
+            Some(guard) => {
+                let mut children = self.guarded.get(&from)?.iter();
+                children
+                    .find(|(other, _)| *other == guard)
+                    .map(|(_, to)| *to)
+            }
+            None => self.nodes[from as usize].any.map(NonZeroU32::get),
+        }
+    }
+
+    fn unlink(&mut self, edge: Option<(u32, &Segment)>) {
+        let Some((from, segment)) = edge else { return };
+        if let Segment::Literal(text) = segment {
+            let hash = edge_hash(from, ordinal::hash(text.as_bytes()));
+            let texts = &self.texts;
+            let found = self.edges.find_entry(hash, |edge| {
+                let start = edge.text_start as usize;
+                let of_edge = &texts[start..start + edge.text_length as usize];
+                edge.from == from && of_edge.eq_ignore_ascii_case(text)
+            });
+            if let Ok(found) = found {
+                found.remove();
+            }
+            return;
+        }
+        match Guard::of(segment) {
+            Some(guard) => {
+                if let Some(children) = self.guarded.get_mut(&from) {
+                    Arc::make_mut(children).retain(|(other, _)| *other != guard);
+                }
+            }
+            None => self.nodes[from as usize].any = None,
+        }
     }
 
     /// How many leaves there are.
@@ -144,7 +223,7 @@ impl PathIndex {
             let node = &self.nodes[*at as usize];
             next.extend(node.any.map(NonZeroU32::get));
             if node.has_guarded {
-                let guarded = self.guarded.get(at).into_iter().flatten();
+                let guarded = self.guarded.get(at).into_iter().flat_map(|all| all.iter());
                 let admitted = guarded.filter(|(guard, _)| !is_literal || guard.admits(segment));
                 next.extend(admitted.map(|(_, to)| *to));
             }
@@ -201,13 +280,14 @@ impl PathIndex {
             return *to;
         }
         let to = self.nodes.len() as u32;
-        children.push((guard, to));
+        Arc::make_mut(children).push((guard, to));
         self.nodes[from as usize].has_guarded = true;
         self.new_node()
     }
 
     fn new_node(&mut self) -> u32 {
         self.nodes.push(Node::default());
+        self.uses.push(0);
         (self.nodes.len() - 1) as u32
     }
 

@@ -80,7 +80,7 @@ impl Route {
 fn models(routes: &[Route]) -> Vec<Arc<RouteModel>> {
     let model = |route: &Route| {
         Arc::new(RouteModel {
-            config: route.0.clone(),
+            config: Arc::new(route.0.clone()),
             cluster: None,
             policies: Default::default(),
             action: None,
@@ -760,8 +760,88 @@ mod against_the_scan {
             })
     }
 
+    fn model(config: RouteConfig) -> Arc<RouteModel> {
+        Arc::new(RouteModel {
+            config: Arc::new(config),
+            cluster: None,
+            policies: Default::default(),
+            action: None,
+            transforms: None,
+        })
+    }
+
+    /// What is done to a list of routes: taken out, put in, put in the place of another.
+    #[derive(Debug, Clone)]
+    enum Change {
+        Remove(prop::sample::Index),
+        Insert(prop::sample::Index, RouteConfig),
+        Replace(prop::sample::Index, RouteConfig),
+        Swap(prop::sample::Index, prop::sample::Index),
+    }
+
+    fn change() -> impl Strategy<Value = Change> {
+        let at = any::<prop::sample::Index>;
+        prop_oneof![
+            3 => at().prop_map(Change::Remove),
+            4 => (at(), route()).prop_map(|(at, route)| Change::Insert(at, route)),
+            3 => (at(), route()).prop_map(|(at, route)| Change::Replace(at, route)),
+            1 => (at(), at()).prop_map(|(one, other)| Change::Swap(one, other)),
+        ]
+    }
+
+    fn carry_out(change: Change, models: &mut Vec<Arc<RouteModel>>, id: &str) {
+        let named = |config| {
+            model(RouteConfig {
+                route_id: id.to_owned(),
+                ..config
+            })
+        };
+        match change {
+            Change::Insert(at, config) => models.insert(at.index(models.len() + 1), named(config)),
+            _ if models.is_empty() => {}
+            Change::Remove(at) => drop(models.remove(at.index(models.len()))),
+            Change::Replace(at, config) => {
+                let at = at.index(models.len());
+                models[at] = named(config);
+            }
+            Change::Swap(one, other) => {
+                let count = models.len();
+                models.swap(one.index(count), other.index(count));
+            }
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(600))]
+
+        /// Whatever is changed, in whatever order: nothing is left of what was there before.
+        #[test]
+        fn an_updated_table_finds_what_one_from_scratch_finds(
+            routes in prop::collection::vec(route(), 0..12),
+            turns in prop::collection::vec(prop::collection::vec(change(), 1..5), 1..8),
+            requests in prop::collection::vec(request(), 1..8),
+        ) {
+            let named = |(at, config)| model(RouteConfig { route_id: format!("r{at}"), ..config });
+            let mut models: Vec<_> = routes.into_iter().enumerate().map(named).collect();
+            let fail = |errors: Vec<RouteBuildError>| TestCaseError::fail(messages(&errors));
+            let mut table = RouteTable::build(&models).map_err(fail)?;
+            for (turn, changes) in turns.into_iter().enumerate() {
+                let before = models.clone();
+                for (at, change) in changes.into_iter().enumerate() {
+                    carry_out(change, &mut models, &format!("t{turn}c{at}"));
+                }
+                let stood = |model: &Arc<RouteModel>| {
+                    let at = before.iter().position(|before| Arc::ptr_eq(before, model));
+                    at.map(|at| at as u32)
+                };
+                let stood: Vec<_> = models.iter().map(stood).collect();
+                table = table.update(models.clone(), &stood).map_err(fail)?;
+                let scan = Scan::new(&models);
+                for request in &requests {
+                    prop_assert_eq!(in_words(table.find(request)), scan.find(request), "{:?}", request);
+                }
+            }
+        }
 
         #[test]
         fn the_table_finds_what_the_scan_finds(
@@ -772,8 +852,7 @@ mod against_the_scan {
                 .into_iter()
                 .enumerate()
                 .map(|(at, config)| {
-                    let config = RouteConfig { route_id: format!("r{at}"), ..config };
-                    Arc::new(RouteModel { config, cluster: None, policies: Default::default(), action: None, transforms: None })
+                    model(RouteConfig { route_id: format!("r{at}"), ..config })
                 })
                 .collect();
             let table = RouteTable::build(&models).map_err(|errors| {
@@ -819,7 +898,7 @@ mod against_the_scan {
                 ..config
             };
             Arc::new(RouteModel {
-                config,
+                config: Arc::new(config),
                 cluster: None,
                 policies: Default::default(),
                 action: None,
