@@ -19,6 +19,7 @@ use crate::configuration::{self, Sources};
 use crate::error_pages::{self, FollowedPages};
 use crate::etcd::Etcd;
 use crate::front_configuration::{front_limits, pipeline};
+use crate::metrics::reloads::{Reloaded, Reloads};
 use crate::protection_keys;
 
 /// What a running front goes by.
@@ -38,6 +39,7 @@ pub(crate) struct InForce {
     /// A later one that has errors, and which.
     refused: Option<(i64, Vec<String>)>,
     pages: FollowedPages,
+    reloads: Arc<Reloads>,
     _manager: ConfigManager,
 }
 
@@ -78,6 +80,7 @@ impl InForce {
             shared_revision,
             refused: None,
             pages,
+            reloads: Arc::default(),
             _manager: manager,
         })
     }
@@ -97,15 +100,24 @@ impl InForce {
         (self.shared_revision, self.refused.clone())
     }
 
+    /// How often it was read again.
+    pub(crate) fn reloads(&self) -> Arc<Reloads> {
+        Arc::clone(&self.reloads)
+    }
+
     /// Reads the sources again and puts in force what they say, if that is something else.
     pub(crate) fn reload(&mut self, front: &Front, runtime: &RuntimeFolder) {
         let taken = self.take(front, runtime);
+        self.reloads.count(match taken {
+            Ok(reloaded) => reloaded,
+            Err(_) => Reloaded::Refused,
+        });
         let Some(etcd) = self.sources.etcd() else {
             return;
         };
         let revision = etcd.documents().revision();
         self.refused = match taken {
-            Ok(()) => {
+            Ok(_) => {
                 self.shared_revision = revision;
                 etcd.save();
                 None
@@ -115,7 +127,7 @@ impl InForce {
     }
 
     /// Puts in force what the sources say; what is wrong with it is logged, and the result.
-    fn take(&mut self, front: &Front, runtime: &RuntimeFolder) -> Result<(), Vec<String>> {
+    fn take(&mut self, front: &Front, runtime: &RuntimeFolder) -> Result<Reloaded, Vec<String>> {
         let stays = |error: anyhow::Error| {
             tracing::error!("the configuration stays as it was: {error:#}");
             vec![format!("{error:#}")]
@@ -143,7 +155,7 @@ impl InForce {
         };
         if settings == self.current {
             tracing::info!("the configuration says what it said");
-            return Ok(());
+            return Ok(Reloaded::Unchanged);
         }
         let keys = protection_keys::read(&settings).map_err(stays)?;
         let pages = error_pages::folder(self.sources.folder(), &settings);
@@ -163,7 +175,7 @@ impl InForce {
         self.current = settings;
         // Two configurations were there at once, which may have been large ones.
         ostler_shm::release_free_memory();
-        Ok(())
+        Ok(Reloaded::Applied)
     }
 
     /// Puts routes and clusters in force: at once, or when new names have been looked up.

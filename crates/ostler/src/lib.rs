@@ -39,6 +39,7 @@
 #![forbid(unsafe_code)]
 
 mod access_log;
+mod admin;
 mod apps;
 mod args;
 mod check;
@@ -57,6 +58,7 @@ mod init;
 mod logging;
 mod manual;
 mod membership;
+mod metrics;
 mod pool;
 mod pool_words;
 mod protection_keys;
@@ -72,6 +74,7 @@ mod sample_target;
 mod service_manager;
 mod shared;
 mod signing_keys;
+mod traces;
 
 use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;

@@ -14,12 +14,14 @@ use ostler_model::health::TransportFailureRateOptions;
 use ostler_model::{PolicyRegistry, ProxyModel};
 use ostler_proxy::{
     ActiveHealthOptions, Endpoint, Front, FrontLimits, FrontOptions, InheritedSockets, Pipeline,
-    StaticFileOptions, StepRegistry, UnderWay,
+    Sampling, StaticFileOptions, StepRegistry, TraceOptions, UnderWay,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::access_log::AccessLogFile;
+use crate::admin::{self, Admin, AdminState, Readiness};
 use crate::args::{ProcessArgs, RunArgs};
 use crate::configuration::{self, Sources};
 use crate::endpoints::{self, Endpoints};
@@ -29,12 +31,14 @@ use crate::exit::EXIT_CONFIGURATION;
 use crate::front_configuration::{front_limits, pipeline, runtime_folder};
 use crate::in_force::InForce;
 use crate::membership::Membership;
+use crate::metrics::Registry;
 use crate::protection_keys;
 use crate::reload::FileChanges;
 use crate::replacement::{self, Desk, Successor};
 use crate::rules::Rules;
 use crate::service_manager;
 use crate::signing_keys::SigningKeys;
+use crate::traces::Traces;
 
 /// How long exchanges under way may take when the front is stopped, if nobody says.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -166,6 +170,37 @@ struct Running {
     model: Arc<ProxyModel>,
     access_log: Option<Arc<AccessLogFile>>,
     membership: Option<Membership>,
+    traces: Option<Arc<Traces>>,
+    operator: Option<ForOperator>,
+}
+
+/// What the operator is told by.
+struct ForOperator {
+    admin: Admin,
+    readiness: Arc<Readiness>,
+    follows: JoinHandle<()>,
+}
+
+impl ForOperator {
+    fn start(listener: admin::Listener, front: &Front, registry: Registry) -> Self {
+        let readiness = Readiness::new();
+        let follows = Arc::clone(&readiness).follow(front.heartbeats());
+        let state = AdminState {
+            registry,
+            readiness: Arc::clone(&readiness),
+        };
+        Self {
+            admin: Admin::serve(listener, state),
+            readiness,
+            follows: tokio::spawn(follows),
+        }
+    }
+}
+
+impl Drop for ForOperator {
+    fn drop(&mut self) {
+        self.follows.abort();
+    }
 }
 
 impl Running {
@@ -230,6 +265,9 @@ async fn serve(
     for url in &urls {
         println!("listening on {url}");
     }
+    if let Some(operator) = &running.operator {
+        println!("admin endpoint on {}", operator.admin.url());
+    }
     service_manager::tell_ready(&urls);
     let mut shared_changes = running.share();
     let watchdog = tokio::spawn(service_manager::watchdog(running.front.heartbeats()));
@@ -253,12 +291,19 @@ async fn serve(
     let drain = Drain {
         front: running.front,
         access_log: running.access_log,
+        traces: running.traces,
+        operator: running.operator,
         patience,
     };
     match replaced_by {
         // Nobody waits for the end of this process.
         Some(other) => {
             give_way(&drain.front, &other);
+            // The other one has its address.
+            let drain = Drain {
+                operator: None,
+                ..drain
+            };
             drain.when_asked(given, ends, reopen).await
         }
         None => {
@@ -286,6 +331,8 @@ fn give_way(front: &Front, other: &replacement::Ready) {
 struct Drain {
     front: Front,
     access_log: Option<Arc<AccessLogFile>>,
+    traces: Option<Arc<Traces>>,
+    operator: Option<ForOperator>,
     /// How long it may take from when it was asked to end.
     patience: Duration,
 }
@@ -315,6 +362,9 @@ impl Drain {
         mut reopen: Signal,
     ) -> anyhow::Result<()> {
         tracing::info!("draining");
+        if let Some(operator) = &self.operator {
+            operator.readiness.drains();
+        }
         let under_way = self.front.under_way();
         self.front.drain();
         let mut time_is_up = pin!(after(limit));
@@ -347,6 +397,9 @@ impl Drain {
         };
         if let Some(access_log) = self.access_log {
             access_log.close();
+        }
+        if let Some(traces) = self.traces {
+            traces.close();
         }
         drained
     }
@@ -402,9 +455,15 @@ async fn running(
     let access_log = settings.ostler.access_log.as_ref();
     let access_log = access_log.map(AccessLogFile::open).transpose()?;
     options.access_log = access_log.clone().map(|log| log as _);
+    let traces = start_traces(&settings)?;
+    options.traces = trace_options(&settings, traces.as_ref());
     let mut keys = SigningKeys::default();
     keys.follow(model.bearer_scheme());
     let predecessor = replacement::predecessor(args, &options.runtime, &mut sockets)?;
+    let admin = settings.ostler.admin.as_ref();
+    let admin = admin.map(|admin| admin::Listener::bind(admin, predecessor.is_some()));
+    let admin = admin.transpose()?;
+    options.metrics = admin.is_some();
     let front = Front::start_on(sockets, Arc::clone(&model), pipeline, &options)?;
     if let Some(predecessor) = predecessor {
         let pid = predecessor.pid();
@@ -416,7 +475,18 @@ async fn running(
         front.take_over();
     }
     let endpoints = Endpoints::follow(&options.endpoints, &settings, certificate_changes);
+    let operator = admin.map(|listener| {
+        let registry = Registry {
+            front: front.metrics(),
+            reloads: in_force.reloads(),
+            access_log: access_log.clone(),
+            traces: traces.clone(),
+        };
+        ForOperator::start(listener, &front, registry)
+    });
     let running = Running {
+        traces,
+        operator,
         front,
         in_force,
         endpoints,
@@ -426,6 +496,19 @@ async fn running(
         membership: None,
     };
     Ok((running, options.runtime))
+}
+
+fn start_traces(settings: &Settings) -> anyhow::Result<Option<Arc<Traces>>> {
+    let traces = settings.ostler.traces.as_ref();
+    traces.map(Traces::start).transpose()
+}
+
+fn trace_options(settings: &Settings, traces: Option<&Arc<Traces>>) -> Option<TraceOptions> {
+    let sample = settings.ostler.traces.as_ref()?.sample;
+    Some(TraceOptions {
+        exporter: Arc::clone(traces?) as _,
+        sampling: Sampling::share(sample),
+    })
 }
 
 async fn join(front: Front) -> anyhow::Result<()> {
@@ -470,6 +553,8 @@ fn options(
         },
         static_files: static_files(folder, settings),
         access_log: None,
+        traces: None,
+        metrics: false,
     })
 }
 

@@ -13,11 +13,27 @@ use ostler_delegation::control::ConnectionFacts;
 use ostler_http1::RequestHead;
 
 use crate::outcome::Outcome;
+use crate::trace::{Sampling, TraceContext};
 
 /// A log with one line an exchange. It is called by the threads that serve clients, so it must not block.
 pub trait AccessLog: fmt::Debug + Send + Sync {
     /// An exchange is over.
     fn write(&self, record: &AccessRecord<'_>);
+}
+
+/// Who is told of spans. It is called by the threads that serve clients, so it must not block.
+pub trait SpanExporter: fmt::Debug + Send + Sync {
+    /// An exchange is over, whose span is to be told of.
+    fn export(&self, record: &AccessRecord<'_>, trace: &TraceContext);
+}
+
+/// How a front takes part in traces.
+#[derive(Debug, Clone)]
+pub struct TraceOptions {
+    /// Who is told of spans.
+    pub exporter: Arc<dyn SpanExporter>,
+    /// Which, of traces that begin here.
+    pub sampling: Sampling,
 }
 
 /// An exchange that is over.
@@ -29,8 +45,12 @@ pub struct AccessRecord<'a> {
     pub client: Option<SocketAddr>,
     /// The address that the client connected to.
     pub local: Option<SocketAddr>,
+    /// Whether the client spoke TLS.
+    pub is_https: bool,
     /// What was asked.
     pub request: &'a LoggedRequest,
+    /// The span that it was, where there are traces.
+    pub trace: Option<&'a TraceContext>,
     /// How it ended.
     pub outcome: &'a Outcome,
 }
@@ -56,10 +76,19 @@ impl LoggedRequest {
     }
 }
 
-/// What the log will need of an exchange that is under way.
+/// Who is told of an exchange with all that is known of it.
+#[derive(Debug, Default)]
+pub(crate) struct Listeners {
+    pub(crate) log: Option<Arc<dyn AccessLog>>,
+    pub(crate) exporter: Option<Arc<dyn SpanExporter>>,
+}
+
+/// What they will need of an exchange that is under way.
 #[derive(Debug)]
 pub(crate) struct Noted {
-    log: Arc<dyn AccessLog>,
+    listeners: Listeners,
+    is_https: bool,
+    trace: Option<Box<TraceContext>>,
     at: SystemTime,
     client: Option<SocketAddr>,
     local: Option<SocketAddr>,
@@ -68,12 +97,16 @@ pub(crate) struct Noted {
 
 impl Noted {
     pub(crate) fn new(
-        log: &Arc<dyn AccessLog>,
+        listeners: Listeners,
         connection: &ConnectionFacts,
+        is_https: bool,
         request: LoggedRequest,
+        trace: Option<Box<TraceContext>>,
     ) -> Box<Self> {
         Box::new(Self {
-            log: Arc::clone(log),
+            listeners,
+            is_https,
+            trace,
             at: crate::clock::wall_clock(),
             client: connection.client,
             local: connection.local,
@@ -88,7 +121,11 @@ impl Noted {
         request: LoggedRequest,
         ago: Duration,
     ) -> Box<Self> {
-        let mut noted = Self::new(log, connection, request);
+        let listeners = Listeners {
+            log: Some(Arc::clone(log)),
+            exporter: None,
+        };
+        let mut noted = Self::new(listeners, connection, false, request, None);
         noted.at = noted.at.checked_sub(ago).unwrap_or(noted.at);
         noted
     }
@@ -98,15 +135,23 @@ impl Noted {
         self.request = request;
     }
 
-    /// Tells the log.
+    /// Tells them.
     pub(crate) fn write(&self, outcome: &Outcome) {
-        self.log.write(&AccessRecord {
+        let record = AccessRecord {
             at: self.at,
             client: self.client,
             local: self.local,
+            is_https: self.is_https,
             request: &self.request,
+            trace: self.trace.as_deref(),
             outcome,
-        });
+        };
+        if let Some(log) = &self.listeners.log {
+            log.write(&record);
+        }
+        if let (Some(exporter), Some(trace)) = (&self.listeners.exporter, record.trace) {
+            exporter.export(&record, trace);
+        }
     }
 }
 

@@ -15,9 +15,11 @@ use ostler_model::{DestinationState, RequestGuard, RouteModel};
 
 use crate::access_log::{LoggedRequest, Noted};
 use crate::health::Watched;
+use crate::metrics::Measured;
 use crate::outcome::{ForwarderError, Mode, Outcome, of_ending};
 use crate::permits::Permits;
 use crate::pipeline::{Pipeline, Step};
+use crate::reason::Reason;
 
 pub(crate) use leased::LeasedAccounts;
 
@@ -34,6 +36,9 @@ struct Open {
     pipeline: Arc<Pipeline>,
     head_received_ns: u64,
     mode: Mode,
+    reason: Option<Reason>,
+    /// When the exchange was sent the way that it took.
+    decided_ns: Option<u64>,
     route: Option<Arc<RouteModel>>,
     destination: Option<Arc<DestinationState>>,
     /// Counts the exchange at its destination.
@@ -44,6 +49,15 @@ struct Open {
     first_byte_ns: Option<u64>,
     /// What the access log will need, if there is one.
     noted: Option<Box<Noted>>,
+    /// The metrics that it is part of, if there are any.
+    measured: Option<Measured>,
+}
+
+/// Who is told of an exchange beside the pipeline's steps.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) noted: Option<Box<Noted>>,
+    pub(crate) measured: Option<Measured>,
 }
 
 /// What a client has been given of a response.
@@ -75,11 +89,14 @@ impl Given {
 
 impl Account {
     /// An exchange begins: its head is there, and noted where there is an access log.
-    pub(crate) fn begin(pipeline: Arc<Pipeline>, noted: Option<Box<Noted>>) -> Self {
+    pub(crate) fn begin(pipeline: Arc<Pipeline>, told: Told) -> Self {
+        let Told { noted, measured } = told;
         Self(Some(Open {
             pipeline,
             head_received_ns: ostler_shm::monotonic_nanoseconds(),
             mode: Mode::Local,
+            reason: None,
+            decided_ns: None,
             route: None,
             destination: None,
             guard: None,
@@ -87,6 +104,7 @@ impl Account {
             watched: None,
             first_byte_ns: None,
             noted,
+            measured,
         }))
     }
 
@@ -135,12 +153,47 @@ impl Account {
         }
         open.guard = Some(other.begin_request());
         open.destination = Some(Arc::clone(other));
+        if let Some(measured) = &open.measured {
+            measured.goes_elsewhere();
+        }
     }
 
     /// The way that the exchange takes from here.
     pub(crate) fn goes(&mut self, mode: Mode) {
         if let Some(open) = &mut self.0 {
             open.mode = mode;
+        }
+    }
+
+    /// Why the exchange is not delegated.
+    pub(crate) fn because(&mut self, reason: Reason) {
+        if let Some(open) = &mut self.0 {
+            open.reason = Some(reason);
+        }
+    }
+
+    /// The front answers itself. Of an exchange that went somewhere before, why it was not delegated has been
+    /// said.
+    pub(crate) fn answered_because(&mut self, reason: Reason) {
+        if let Some(open) = &mut self.0
+            && open.mode == Mode::Local
+        {
+            open.reason = Some(reason);
+        }
+    }
+
+    /// It has been decided where the exchange goes, and it goes there.
+    pub(crate) fn sent(&mut self) {
+        let is_told = |open: &Open| open.measured.is_some() || open.noted.is_some();
+        if self.0.as_ref().is_some_and(is_told) {
+            self.sent_at(ostler_shm::monotonic_nanoseconds());
+        }
+    }
+
+    /// The same, of an exchange that went there at this time.
+    pub(crate) fn sent_at(&mut self, now_ns: u64) {
+        if let Some(open) = &mut self.0 {
+            open.decided_ns = Some(now_ns);
         }
     }
 
@@ -179,6 +232,9 @@ impl Account {
     /// Gives the account to the target that has the exchange from here on.
     pub(crate) fn hand_over(&mut self) -> Self {
         self.goes(Mode::Delegated);
+        if let Some(open) = &mut self.0 {
+            open.reason = None;
+        }
         Self(self.0.take())
     }
 
@@ -240,24 +296,29 @@ impl Open {
         if let (Some(watched), Some(destination)) = (self.watched, &self.destination) {
             watched.report(destination, status, error);
         }
-        if self.noted.is_none() && !is_told(&self.pipeline) {
+        let is_counted = self.noted.is_some() || self.measured.is_some();
+        if !is_counted && !is_told(&self.pipeline) {
             return;
         }
         let outcome = measured(self.head_received_ns);
-        let first_byte = self.first_byte_ns.map(|first_byte_ns| {
-            Duration::from_nanos(first_byte_ns.saturating_sub(self.head_received_ns))
-        });
+        let since =
+            |stamp_ns: u64| Duration::from_nanos(stamp_ns.saturating_sub(self.head_received_ns));
         let outcome = Outcome {
             route: self.route,
             destination: self.destination,
             mode: self.mode,
-            first_byte: outcome.first_byte.or(first_byte),
+            reason: self.reason,
+            decided: self.decided_ns.map(since),
+            first_byte: outcome.first_byte.or(self.first_byte_ns.map(since)),
             error,
             ..outcome
         };
         log(&outcome);
         if let Some(noted) = &self.noted {
             noted.write(&outcome);
+        }
+        if let Some(measured) = self.measured {
+            measured.end(&outcome);
         }
         for step in self.pipeline.steps.iter().rev() {
             if let Step::Custom(step) = step {
@@ -267,7 +328,7 @@ impl Open {
     }
 }
 
-/// Whether anybody listens beside the access log: making an outcome costs.
+/// Whether anybody listens beside access log and metrics: making an outcome costs.
 fn is_told(pipeline: &Pipeline) -> bool {
     let is_custom = |step: &Step| matches!(step, Step::Custom(_));
     is_logged() || pipeline.steps.iter().any(is_custom)

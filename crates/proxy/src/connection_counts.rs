@@ -6,8 +6,10 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use crate::limits::FrontLimits;
+use crate::metrics::{ConnectionEnd, Refusal, ThreadMetrics};
 
 /// Counts, shared by all threads.
 #[derive(Debug, Default)]
@@ -21,15 +23,6 @@ pub(crate) struct ConnectionCounts {
     by_address: Mutex<HashMap<IpAddr, usize>>,
 }
 
-/// Why a connection was not let in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refused {
-    /// `MaxConcurrentConnections` are there.
-    TooMany,
-    /// `MaxConnectionsPerAddress` of the client's address are there.
-    TooManyOfAddress,
-}
-
 /// A connection's place in the counts, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Counted {
@@ -39,6 +32,15 @@ pub(crate) struct Counted {
     /// Whether it is to end with the exchange it is in: the front stops, or its endpoint is no more.
     ending: Rc<Cell<bool>>,
     begins: RefCell<Option<Begins>>,
+    measured: Option<Measured>,
+}
+
+/// A connection that is measured, from its beginning to its end.
+#[derive(Debug)]
+struct Measured {
+    metrics: Rc<ThreadMetrics>,
+    since: Instant,
+    end: Cell<ConnectionEnd>,
 }
 
 /// An upgraded connection's, until it is dropped.
@@ -75,9 +77,9 @@ impl ConnectionCounts {
     }
 
     /// Counts a new connection, unless there are as many as may be.
-    pub(crate) fn admit(self: &Arc<Self>, limits: &FrontLimits) -> Result<Counted, Refused> {
+    pub(crate) fn admit(self: &Arc<Self>, limits: &FrontLimits) -> Result<Counted, Refusal> {
         if !add(&self.open, limits.max_concurrent_connections) {
-            return Err(Refused::TooMany);
+            return Err(Refusal::TooMany);
         }
         Ok(Counted {
             connections: Arc::clone(self),
@@ -85,6 +87,7 @@ impl ConnectionCounts {
             address: None,
             ending: Rc::default(),
             begins: RefCell::default(),
+            measured: None,
         })
     }
 
@@ -121,6 +124,22 @@ impl Counted {
         self.begins.replace(Some(begins));
     }
 
+    /// How long it lasts is told here.
+    pub(crate) fn measure(&mut self, metrics: &Rc<ThreadMetrics>) {
+        self.measured = Some(Measured {
+            metrics: Rc::clone(metrics),
+            since: crate::clock::now(),
+            end: Cell::default(),
+        });
+    }
+
+    /// It is over because of this.
+    pub(crate) fn ends_by(&self, end: ConnectionEnd) {
+        if let Some(measured) = &self.measured {
+            measured.end.set(end);
+        }
+    }
+
     /// It is served from now on.
     pub(crate) fn begun(&self) {
         self.begins.take();
@@ -133,7 +152,7 @@ impl Counted {
 
     /// Counts the connection among those of its client, unless there are as many as may be. Said once,
     /// when it is known who the client is.
-    pub(crate) fn bind_to(&mut self, client: IpAddr, limits: &FrontLimits) -> Result<(), Refused> {
+    pub(crate) fn bind_to(&mut self, client: IpAddr, limits: &FrontLimits) -> Result<(), Refusal> {
         let Some(most) = limits.max_connections_per_address else {
             return Ok(());
         };
@@ -141,7 +160,7 @@ impl Counted {
         let mut by_address = self.connections.lock();
         let count = by_address.entry(address).or_default();
         if *count >= most {
-            return Err(Refused::TooManyOfAddress);
+            return Err(Refusal::TooManyOfAddress);
         }
         *count += 1;
         drop(by_address);
@@ -191,6 +210,14 @@ impl Drop for Upgraded<'_> {
 
 impl Drop for Counted {
     fn drop(&mut self) {
+        if let Some(Measured {
+            metrics,
+            since,
+            end,
+        }) = &self.measured
+        {
+            metrics.connection_ended(end.get(), crate::clock::now().duration_since(*since));
+        }
         if self.is_open.get() {
             self.connections.open.fetch_sub(1, Ordering::Relaxed);
         }
@@ -248,10 +275,10 @@ mod tests {
         let limits = limits(Some(2), None);
         let admit = || connections.admit(&limits);
         let (first, _second) = (admit().unwrap(), admit().unwrap());
-        assert_eq!(admit().unwrap_err(), Refused::TooMany);
+        assert_eq!(admit().unwrap_err(), Refusal::TooMany);
         drop(first);
         let _third = admit().unwrap();
-        assert_eq!(admit().unwrap_err(), Refused::TooMany);
+        assert_eq!(admit().unwrap_err(), Refusal::TooMany);
     }
 
     #[test]
@@ -261,7 +288,7 @@ mod tests {
         let admit = |text| {
             let mut counted = connections.admit(&limits)?;
             counted.bind_to(client(text), &limits)?;
-            Ok::<_, Refused>(counted)
+            Ok::<_, Refusal>(counted)
         };
         let _kept = (
             admit("10.0.0.1").unwrap(),
@@ -272,7 +299,7 @@ mod tests {
         for text in ["10.0.0.1", "::ffff:10.0.0.1", "2001:db8:0:1:ffff::7"] {
             assert_eq!(
                 admit(text).unwrap_err(),
-                Refused::TooManyOfAddress,
+                Refusal::TooManyOfAddress,
                 "{text}"
             );
         }

@@ -19,17 +19,20 @@ use crate::forwarded_headers::take_over;
 use crate::forwarder::{self, GivenBack};
 use crate::head_view::HeadView;
 use crate::https_only::to_https;
+use crate::marks::mark;
+use crate::metrics::QueueEvent;
 use crate::outcome::{ForwarderError, Mode};
 use crate::pipeline::{Flow, Step};
 use crate::queues::Rule;
+use crate::reason::Reason;
 use crate::rebalance;
 use crate::static_files;
 use crate::worker::Worker;
 
 /// Answers one request:
 ///
-/// 1. find out whose it is, see to the host (400), send the client to https, and answer from a file,
-///    where there is one;
+/// 1. find out whose it is and make it part of a span, see to the host (400), send the client to https, and
+///    answer from a file, where there is one;
 /// 2. take the configuration in force, which the exchange keeps, and match a route (404, 405, or 500
 ///    where routes are ambiguous);
 /// 3. find its cluster (503);
@@ -56,8 +59,11 @@ pub(crate) async fn exchange(
     let believed = limits.forwarded_headers.as_ref();
     let taken_over = believed.and_then(|options| take_over(options, client_side, head));
     let head = taken_over.as_deref().unwrap_or(head);
+    let marked = mark(client_side, head);
+    let (marked, trace) = marked.map(|marked| (marked.head, marked.trace)).unzip();
+    let head = marked.as_deref().unwrap_or(head);
     let mut arrived = Arrived {
-        account: Account::begin(Arc::clone(&pipeline), client_side.noted(head)),
+        account: Account::begin(Arc::clone(&pipeline), client_side.told(head, trace)),
         client_side,
         head,
     };
@@ -98,8 +104,10 @@ pub(crate) async fn exchange(
     }
     match admit(exchange.client_side, &mut exchange.context, &limits).await {
         Ok(permits) => exchange.account.hold(permits),
-        Err(NotAdmitted::Answered(response)) => {
-            return exchange.answer(Why::Policy(Box::new(response))).await;
+        Err(NotAdmitted::Answered(policy, response)) => {
+            return exchange
+                .answer(Why::Policy(policy, Box::new(response)))
+                .await;
         }
         Err(NotAdmitted::ClientGone) => {
             let why = Why::ClientGone(ForwarderError::RequestCanceled);
@@ -112,6 +120,7 @@ pub(crate) async fn exchange(
         return exchange.answer(Why::Configured(Box::new(response))).await;
     }
     let (mut queue, mut delegates) = (None, false);
+    let mut not_delegated = Reason::NoDelegationStep;
     for step in &pipeline.steps {
         let context = &mut exchange.context;
         match step {
@@ -127,6 +136,7 @@ pub(crate) async fn exchange(
             Step::LoadBalancing => balance(&worker, context),
             Step::HttpSysDelegation => {
                 delegates = true;
+                not_delegated = Reason::NoQueue;
                 let destination = one_destination(&worker, context);
                 queue = destination.filter(|destination| destination.model().queue.is_some());
                 if queue.is_some() {
@@ -137,6 +147,7 @@ pub(crate) async fn exchange(
                 Flow::Continue => {}
                 Flow::Forward(to) => {
                     context.forward_directly(&to);
+                    not_delegated = Reason::ForwardedByStep;
                     break;
                 }
                 Flow::Respond(response) => {
@@ -157,6 +168,7 @@ pub(crate) async fn exchange(
             None => destination = rebalance::go_elsewhere(&mut exchange, destination),
         }
     }
+    exchange.account.because(not_delegated);
     // On the heap, as the other ways on which bytes pass through the front: an exchange that a target has may
     // last long, and does not carry the room for it.
     Box::pin(forwarder::forward(&mut exchange, destination)).await
@@ -261,7 +273,10 @@ async fn to_queue(
         };
         match passed_on {
             Ok(after) => return Some(after),
-            Err(GivenBack) => exchange.account.goes(Mode::Local),
+            Err(GivenBack) => {
+                rule.queue.counts().count(QueueEvent::Again);
+                exchange.account.goes(Mode::Local);
+            }
         }
     };
     ended(exchange, head, &rule, destination, delegated).await

@@ -18,6 +18,7 @@ use crate::health;
 use crate::heartbeats::Heartbeats;
 use crate::limits::FrontLimits;
 use crate::listeners::Change;
+use crate::measured::FrontMetrics;
 use crate::open_endpoints::OpenEndpoints;
 use crate::pipeline::Pipeline;
 use crate::shared::{Phase, Shared};
@@ -265,6 +266,11 @@ impl Front {
     /// Whether the threads go on.
     pub fn heartbeats(&self) -> Heartbeats {
         Heartbeats::new(Arc::clone(&self.shared.heartbeats))
+    }
+
+    /// What has been measured.
+    pub fn metrics(&self) -> FrontMetrics {
+        FrontMetrics(Arc::clone(&self.shared))
     }
 
     /// What is under way, to be looked at also once the front is being joined.

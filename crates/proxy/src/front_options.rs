@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ostler_delegation::runtime::RuntimeFolder;
 
-use crate::access_log::AccessLog;
+use crate::access_log::{AccessLog, TraceOptions};
 use crate::endpoint::{Endpoint, ListenUrl};
 use crate::health::ActiveHealthOptions;
 use crate::limits::FrontLimits;
@@ -32,6 +32,10 @@ pub struct FrontOptions {
     pub kernel_tls: bool,
     /// Told of every exchange when it is over, if anybody is.
     pub access_log: Option<Arc<dyn AccessLog>>,
+    /// How the front takes part in traces, if it does.
+    pub traces: Option<TraceOptions>,
+    /// Whether exchanges are counted and measured.
+    pub metrics: bool,
 }
 
 impl Default for FrontOptions {
@@ -47,6 +51,8 @@ impl Default for FrontOptions {
             static_files: None,
             kernel_tls: true,
             access_log: None,
+            traces: None,
+            metrics: false,
         }
     }
 }

@@ -50,11 +50,15 @@ pub mod in_memory;
 mod limits;
 mod linger;
 mod listeners;
+mod marks;
+mod measured;
+pub mod metrics;
 mod open_endpoints;
 mod outcome;
 mod permits;
 mod pipeline;
 mod queues;
+mod reason;
 mod rebalance;
 mod runtime_thread;
 mod serve;
@@ -64,12 +68,13 @@ mod static_files;
 mod step_registry;
 mod support;
 mod tls;
+mod trace;
 mod trust;
 mod under_way;
 mod watch;
 mod worker;
 
-pub use access_log::{AccessLog, AccessRecord, LoggedRequest};
+pub use access_log::{AccessLog, AccessRecord, LoggedRequest, SpanExporter, TraceOptions};
 pub use context::ExchangeContext;
 pub use direct_forwarder::{DirectForwarder, DirectForwarderBuilder};
 pub use endpoint::{Endpoint, InheritedSockets, ListenUrl, ListenUrlError, SocketOrigin};
@@ -80,13 +85,16 @@ pub use health::ActiveHealthOptions;
 pub use heartbeats::Heartbeats;
 pub use https_only::Hsts;
 pub use limits::FrontLimits;
+pub use measured::FrontMetrics;
 pub use ostler_config::{AllowedHosts, DataRate, Http2Limits, TrustedNetworks};
-pub use outcome::{ForwarderError, Mode, Outcome};
+pub use outcome::{ForwarderError, Mode, Outcome, Stages};
 pub use pipeline::{Flow, Pipeline, PipelineStep, StepFuture, UnknownStep};
+pub use reason::Reason;
 pub use static_files::StaticFileOptions;
 pub use step_registry::{DuplicateStep, StepRegistry};
 pub use tls::{
     Certificate, CertificateError, TlsEndpoint, TlsHostOptions, TlsOptions, TlsSetupError,
     authorities,
 };
+pub use trace::{Sampling, TraceContext};
 pub use under_way::UnderWay;

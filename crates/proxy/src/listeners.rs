@@ -208,11 +208,15 @@ fn accepted(
     match worker.counts().admit(&worker.limits()) {
         Ok(mut counted) => {
             counted.begin(open.ending(), worker.one_begins());
+            if let Some(metrics) = worker.metrics() {
+                counted.measure(metrics);
+            }
             let (worker, endpoint) = (Rc::clone(worker), Rc::clone(endpoint));
             spawn(open, accept::serve(worker, endpoint, incoming, counted));
         }
         Err(refused) => {
             let client = incoming.peer;
+            worker.refused(refused);
             tracing::debug!(?client, ?refused, "a connection is closed at once");
         }
     }

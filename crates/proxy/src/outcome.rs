@@ -6,6 +6,8 @@ use std::time::Duration;
 use ostler_delegation::Ending;
 use ostler_model::{DestinationState, RouteModel};
 
+use crate::reason::Reason;
+
 /// How an exchange ended.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -16,6 +18,8 @@ pub struct Outcome {
     pub destination: Option<Arc<DestinationState>>,
     /// How it was answered.
     pub mode: Mode,
+    /// Why it was not delegated, where it was not.
+    pub reason: Option<Reason>,
     /// Status of the response; 0 when none was sent.
     pub status: u16,
     /// Bytes of the response given to the client, head included. Over HTTP/2 a head counts as what it
@@ -25,6 +29,8 @@ pub struct Outcome {
     pub bytes_received: Option<u64>,
     /// From the head's arrival to the end of the exchange.
     pub duration: Duration,
+    /// From the head's arrival until it was decided where it goes, and it went there.
+    pub decided: Option<Duration>,
     /// From the head's arrival until a target took the request out of its queue, where the exchange
     /// was delegated.
     pub queued: Option<Duration>,
@@ -42,10 +48,12 @@ impl Outcome {
             route: None,
             destination: None,
             mode: Mode::Local,
+            reason: None,
             status,
             bytes_sent,
             bytes_received: None,
             duration,
+            decided: None,
             queued: None,
             first_byte: None,
             error: None,
@@ -53,8 +61,42 @@ impl Outcome {
     }
 }
 
+/// How long an exchange was in each of its stages, as far as that is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stages {
+    /// From the head to the decision where it goes.
+    pub decided: Option<Duration>,
+    /// From there until a target took it out of its queue.
+    pub queued: Option<Duration>,
+    /// From there to the first byte of the response.
+    pub answered: Option<Duration>,
+    /// From there until the client had taken all of it.
+    pub taken: Option<Duration>,
+}
+
+impl Outcome {
+    /// The stages, one behind the other.
+    pub fn stages(&self) -> Stages {
+        let between = |from: Duration, to: Option<Duration>| to.map(|to| to.saturating_sub(from));
+        let Some(decided) = self.decided else {
+            return Stages::default();
+        };
+        let sent = self.queued.unwrap_or(decided);
+        let taken = self
+            .first_byte
+            .map(|first| self.duration.saturating_sub(first));
+        Stages {
+            decided: Some(decided),
+            queued: between(decided, self.queued),
+            answered: between(sent, self.first_byte),
+            taken,
+        }
+    }
+}
+
 /// How an exchange is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Mode {
     /// By the front itself: no route, no destination, a step's answer.
@@ -89,7 +131,7 @@ impl Mode {
 ///
 /// *Canceled* is that the client is gone; *client* that it is there and fails: a malformed body, one
 /// that is too large, bytes that it does not take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum ForwarderError {
     /// The destination could not be asked: no connection, a reset, a malformed response head.

@@ -9,7 +9,7 @@ use ostler_http1::ResponseTransforms;
 use ostler_model::ProxyModel;
 use ostler_shm::kernel_tls::KernelTls;
 
-use crate::access_log::AccessLog;
+use crate::access_log::{AccessLog, TraceOptions};
 use crate::connection_counts::ConnectionCounts;
 use crate::descriptors::Descriptors;
 use crate::destinations::ConnectionLimits;
@@ -18,6 +18,7 @@ use crate::front_options::FrontOptions;
 use crate::health::HealthSignal;
 use crate::heartbeats::Threads;
 use crate::limits::{FrontLimits, longest_head};
+use crate::metrics::Metrics;
 use crate::pipeline::Pipeline;
 use crate::queues::{QueueRegistry, Trust};
 use crate::static_files::StaticFiles;
@@ -45,6 +46,9 @@ pub(crate) struct Shared {
     pub(crate) connection_limits: Arc<ConnectionLimits>,
     pub(crate) static_files: Option<StaticFiles>,
     pub(crate) access_log: Option<Arc<dyn AccessLog>>,
+    pub(crate) traces: Option<TraceOptions>,
+    /// What is counted of exchanges, if anything is.
+    pub(crate) metrics: Option<Metrics>,
     /// What the kernel does of TLS, once somebody has asked; `None` if nothing, or if it may not.
     kernel_tls: OnceLock<Option<KernelTls>>,
     pipeline: ArcSwap<Pipeline>,
@@ -85,6 +89,8 @@ impl Shared {
             connection_limits: Arc::default(),
             static_files: options.static_files.clone().map(StaticFiles::new),
             access_log: options.access_log.clone(),
+            traces: options.traces.clone(),
+            metrics: options.metrics.then(Metrics::default),
             kernel_tls: OnceLock::new(),
             pipeline: ArcSwap::from_pointee(pipeline),
             pipeline_revision: AtomicU64::new(0),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use ostler_delegation::control::ConnectionFacts;
 use ostler_delegation::{QueueError, QueueName};
 use ostler_http1::RequestHead;
 use ostler_model::{
@@ -17,13 +18,15 @@ use ostler_model::{
 use ostler_shm::kernel_tls::KernelTls;
 use tokio::task::AbortHandle;
 
-use crate::access_log::AccessLog;
+use crate::access_log::{AccessLog, Listeners, LoggedRequest, Noted, TraceOptions};
+use crate::account::Told;
 use crate::connection_counts::{Begins, ConnectionCounts};
 use crate::descriptors::Descriptors;
 use crate::destinations::{Destination, Destinations, RequestError};
 use crate::exclusive_paths::ExclusivePathsOfRoutes;
 use crate::health::HealthSignal;
 use crate::limits::FrontLimits;
+use crate::metrics::{Asked, Refusal, ThreadMetrics};
 use crate::pipeline::Pipeline;
 use crate::queues::Flush;
 use crate::queues::{Queue, Rule, Rules};
@@ -59,6 +62,7 @@ pub(crate) struct Worker {
     phase: Cell<Phase>,
     /// Connections that have been accepted and are not among the others yet.
     beginning: Rc<Cell<usize>>,
+    metrics: Option<Rc<ThreadMetrics>>,
 }
 
 /// What runs beside the connections; ends when this is dropped.
@@ -106,6 +110,7 @@ impl Worker {
             now: Cell::new(crate::clock::now()),
             phase: Cell::new(Phase::Running),
             beginning: Rc::default(),
+            metrics: shared.metrics.as_ref().map(|all| Rc::new(all.thread())),
             shared,
         })
     }
@@ -116,6 +121,9 @@ impl Worker {
         let revision = self.shared.model.revision();
         if snapshot.revision != revision {
             *snapshot = self.shared.model.snapshot();
+            if let Some(metrics) = &self.metrics {
+                metrics.forget_addresses();
+            }
         }
         Arc::clone(&snapshot)
     }
@@ -141,6 +149,46 @@ impl Worker {
     /// The log of exchanges, if there is one.
     pub(crate) fn access_log(&self) -> Option<&Arc<dyn AccessLog>> {
         self.shared.access_log.as_ref()
+    }
+
+    /// How the front takes part in traces, if it does.
+    pub(crate) fn traces(&self) -> Option<&TraceOptions> {
+        self.shared.traces.as_ref()
+    }
+
+    /// What this thread counts, if anything.
+    pub(crate) fn metrics(&self) -> Option<&Rc<ThreadMetrics>> {
+        self.metrics.as_ref()
+    }
+
+    /// A connection is closed at once.
+    pub(crate) fn refused(&self, refusal: Refusal) {
+        if let Some(metrics) = &self.metrics {
+            metrics.connection_refused(refusal);
+        }
+    }
+
+    /// Who is told of something that is no request and begins like this.
+    pub(crate) fn told_malformed(
+        &self,
+        connection: &ConnectionFacts,
+        is_https: bool,
+        input: &[u8],
+    ) -> Told {
+        Told {
+            noted: self.access_log().map(|log| {
+                let listeners = Listeners {
+                    log: Some(Arc::clone(log)),
+                    exporter: None,
+                };
+                let request = LoggedRequest::malformed(input);
+                Noted::new(listeners, connection, is_https, request, None)
+            }),
+            measured: self
+                .metrics
+                .as_ref()
+                .map(|metrics| metrics.begin(Asked::malformed(is_https))),
+        }
     }
 
     /// What the kernel does of TLS, for clients whose sockets are handed over; `None` if nothing.
@@ -322,9 +370,9 @@ impl Worker {
         connections.iter().any(|(_, watch)| watch.needs_front())
     }
 
-    /// Whether there is an access log, and exchanges whose targets have not said how they ended.
+    /// Whether somebody is told of exchanges, and there are some whose targets have not said how they ended.
     pub(crate) fn awaits_log_lines(&self) -> bool {
-        if self.access_log().is_none() {
+        if self.access_log().is_none() && self.traces().is_none() {
             return false;
         }
         self.settle();
@@ -369,6 +417,9 @@ impl Worker {
                 let snapshot = self.snapshot();
                 self.destinations
                     .sweep(self.now.get(), |id| snapshot.clusters.find(id).is_some());
+                if let Some(metrics) = &self.metrics {
+                    metrics.are_ready(self.destinations.ready());
+                }
                 self.let_go_of_queues();
                 if self.counts().have_gone() {
                     ostler_shm::release_free_memory();

@@ -481,6 +481,7 @@ pub const PROXY: Crate = Crate {
                 "front",
                 "open_endpoints",
                 "under_way",
+                "measured",
             ],
         },
         Floor {
@@ -501,7 +502,7 @@ pub const PROXY: Crate = Crate {
         },
         Floor {
             title: "the ways that it can go",
-            modules: &["delegation", "forwarder", "rebalance"],
+            modules: &["delegation", "forwarder", "rebalance", "marks"],
         },
         Floor {
             title: "what it carries along, what lets it in, what the front answers itself",
@@ -566,6 +567,9 @@ pub const PROXY: Crate = Crate {
                 "permits",
                 "access_log",
                 "outcome",
+                "reason",
+                "trace",
+                "metrics",
                 "head_view",
                 "https_only",
                 "error_pages",
@@ -669,6 +673,10 @@ const OSTLER: Crate = Crate {
             ],
         },
         Floor {
+            title: "what the operator asks",
+            modules: &["admin"],
+        },
+        Floor {
             title: "a configuration in force",
             modules: &[
                 "in_force",
@@ -691,6 +699,10 @@ const OSTLER: Crate = Crate {
             ],
         },
         Floor {
+            title: "what is measured",
+            modules: &["metrics"],
+        },
+        Floor {
             title: "arguments, logs, exit codes",
             modules: &[
                 "args",
@@ -698,6 +710,7 @@ const OSTLER: Crate = Crate {
                 "route_test::request",
                 "sample_target::tls",
                 "access_log",
+                "traces",
                 "logging",
                 "exit",
                 "service_manager",

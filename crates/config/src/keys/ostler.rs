@@ -1,6 +1,8 @@
 //! `Ostler`: what nobody else has a setting for.
 
-use super::Value::{Choice, Integer, Map, Object as Section, Objects, Text, Texts, TimeSpan};
+use super::Value::{
+    Choice, Integer, Map, Number, Object as Section, Objects, Text, TextMap, Texts, TimeSpan,
+};
 use super::{APPLICATION, Key, Object, Origin};
 
 pub(crate) static OSTLER: Object = Object::new(
@@ -59,6 +61,8 @@ pub(crate) static OSTLER: Object = Object::new(
             Map(&APPLICATION),
             "Programs that `ostler pool` starts, by name, and the request queues that they serve.",
         ),
+        Key::new("Traces", Section(&TRACES), "A span for each exchange, sent to a collector."),
+        Key::new("Admin", Section(&ADMIN), "Where the operator asks and is told."),
     ],
 );
 
@@ -246,6 +250,59 @@ pub(crate) static ETCD_TLS: Object = Object::new(
         .example(r#""/etc/ostler/etcd.pem""#),
         Key::new("Key", Text, "A PEM file with its key.").example(r#""/etc/ostler/etcd.key""#),
     ],
+);
+
+pub(crate) static TRACES: Object = Object::new(
+    Origin::Ostler,
+    "A span for each exchange, sent to a collector by OTLP. A change takes a restart, or SIGUSR2. See \
+     [operating](operating.md#traces).",
+    &[
+        Key::new(
+            "Endpoint",
+            Text,
+            "The collector's URL. Over HTTP, `/v1/traces` comes behind it.",
+        )
+        .default("no traces, and no field is changed")
+        .example(r#""http://127.0.0.1:4318""#),
+        Key::new(
+            "Protocol",
+            Choice(&["HttpProtobuf", "Grpc"]),
+            "What the collector speaks.",
+        )
+        .default(r#""HttpProtobuf""#)
+        .example(r#""Grpc""#),
+        Key::new(
+            "Sample",
+            Number,
+            "The share of traces that are sent, from 0 to 1, of those that begin here. Of others the client has \
+             decided.",
+        )
+        .default("1")
+        .example("0.01"),
+        Key::new("ServiceName", Text, "What the spans' service is called.")
+            .default(r#""ostler""#)
+            .example(r#""edge""#),
+        Key::new(
+            "Headers",
+            TextMap,
+            "Fields of the requests to the collector: a key that it asks for.",
+        )
+        .default("{}")
+        .example(r#"{ "api-key": "secret" }"#),
+    ],
+);
+
+pub(crate) static ADMIN: Object = Object::new(
+    Origin::Ostler,
+    "Where the operator asks: `/metrics`, `/healthz`, `/readyz`. A change takes a restart, or SIGUSR2. See \
+     [operating](operating.md#the-admin-endpoint).",
+    &[Key::new(
+        "Url",
+        Text,
+        "A loopback address or a socket of the file system: nobody is asked who they are.",
+    )
+    .default("no such endpoint, and nothing is measured")
+    .example(r#""http://127.0.0.1:9090""#)],
 );
 
 pub(crate) static ACTIVE_DEFAULTS: Object = Object::new(

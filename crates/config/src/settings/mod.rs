@@ -1,6 +1,7 @@
 //! Settings outside `ReverseProxy`: where to listen, limits, and our own section.
 
 mod access_log;
+mod admin;
 mod allowed_hosts;
 mod applications;
 mod data_protection;
@@ -19,8 +20,10 @@ mod kestrel;
 mod limits;
 mod static_files;
 mod timeout;
+mod traces;
 
 pub use access_log::{AccessLogConfig, AccessLogFormat};
+pub use admin::{AdminAddress, AdminConfig};
 pub use allowed_hosts::AllowedHosts;
 pub use applications::{
     ApplicationConfig, ApplicationInstances, ApplicationListen, ApplicationRecycle,
@@ -40,6 +43,7 @@ pub use https_only::{HstsConfig, HttpsRedirectionConfig};
 pub use kernel_tls::KernelTls;
 pub use limits::LimitsConfig;
 pub use static_files::StaticFilesConfig;
+pub use traces::{OtlpProtocol, TracesConfig};
 
 use std::time::Duration;
 
@@ -104,6 +108,10 @@ pub struct OstlerConfig {
     pub access_log: Option<AccessLogConfig>,
     /// `Ostler:Applications`, which the front does not read.
     pub applications: Vec<ApplicationConfig>,
+    /// `Ostler:Traces`; absent is no traces.
+    pub traces: Option<TracesConfig>,
+    /// `Ostler:Admin`; absent is no endpoint for operators.
+    pub admin: Option<AdminConfig>,
     /// `Ostler:KernelTls`.
     pub kernel_tls: KernelTls,
     /// `Kestrel:Limits`, `HttpSys` and `Ostler:Limits`.
@@ -165,6 +173,8 @@ fn ostler(
     reader.finish();
     let access_log = access_log::read(tree.section("Ostler:AccessLog"), diagnostics);
     let etcd = etcd::read(tree.section("Ostler:Etcd"), diagnostics);
+    let traces = traces::read(tree.section("Ostler:Traces"), diagnostics);
+    let admin = admin::read(tree.section("Ostler:Admin"), diagnostics);
     let mut reader = Reader::new(tree.section("Ostler:Tls"), &keys::TLS, diagnostics);
     let client_certificate_authorities = reader.text("ClientCertificateAuthorities");
     reader.finish();
@@ -199,6 +209,8 @@ fn ostler(
         hsts: None,
         access_log,
         applications,
+        admin,
+        traces,
         kernel_tls,
         limits,
         allowed_hosts,

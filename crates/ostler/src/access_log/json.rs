@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use ostler_proxy::{AccessRecord, LoggedRequest};
+use ostler_proxy::{AccessRecord, LoggedRequest, Reason};
 use serde::Serialize;
 
 use super::date::Date;
@@ -22,6 +22,8 @@ struct Line<'a> {
     bytes_received: Option<u64>,
     micros: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    decided_micros: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     queued_micros: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     first_byte_micros: Option<u64>,
@@ -32,6 +34,10 @@ struct Line<'a> {
     cluster: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     destination: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
@@ -69,6 +75,7 @@ pub(super) fn append(line: &mut Vec<u8>, record: &AccessRecord<'_>) {
         bytes_sent: outcome.bytes_sent,
         bytes_received: outcome.bytes_received,
         micros: micros(outcome.duration),
+        decided_micros: outcome.decided.map(micros),
         queued_micros: outcome.queued.map(micros),
         first_byte_micros: outcome.first_byte.map(micros),
         mode: outcome.mode.as_str(),
@@ -78,6 +85,8 @@ pub(super) fn append(line: &mut Vec<u8>, record: &AccessRecord<'_>) {
             .destination
             .as_ref()
             .map(|destination| destination.id()),
+        reason: outcome.reason.map(Reason::as_str),
+        trace: record.trace.map(|trace| trace.trace_id_text().to_string()),
         error: outcome.error.map(|error| format!("{error:?}")),
     };
     // Neither a vector nor what is written here fails.

@@ -16,9 +16,18 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use ostler_config::{AccessLogConfig, AccessLogFormat};
+use ostler_proxy::metrics::{Description, Family, Kind, Value};
 use ostler_proxy::{AccessLog, AccessRecord};
 
 use writer::{Output, Writer};
+
+pub(crate) static DROPPED: Description = Description {
+    name: "ostler.access_log.dropped",
+    kind: Kind::Counter,
+    unit: "{line}",
+    help: "Lines of the access log that there was no room for",
+    attributes: &[],
+};
 
 /// How long a stop waits for lines to be written.
 const LAST: Duration = Duration::from_secs(5);
@@ -59,6 +68,11 @@ impl AccessLogFile {
     /// that.
     pub(crate) fn reopen(&self) {
         self.writer.reopen();
+    }
+
+    /// How many lines there was no room for.
+    pub(crate) fn dropped(&self) -> Family {
+        Family::single(&DROPPED, Value::Count(self.writer.dropped()))
     }
 
     /// Waits until everything is written, for a time.

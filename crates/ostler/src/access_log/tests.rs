@@ -21,7 +21,9 @@ fn lines(request: &LoggedRequest, outcome: &Outcome) -> [String; 3] {
         at: UNIX_EPOCH + Duration::from_millis(784_111_777_042),
         client: Some("[2001:db8::1]:4711".parse().unwrap()),
         local: Some("192.0.2.1:80".parse().unwrap()),
+        is_https: false,
         request,
+        trace: None,
         outcome,
     };
     let mut lines = [const { Vec::new() }; 3];
@@ -61,7 +63,7 @@ fn a_request_is_a_line_with_all_its_columns() {
         w3c,
         "1994-11-06 08:49:37 2001:db8::1 - host+1 192.0.2.1 80 GET /a/b ?c=d 200 1.500 HTTP/1.1 \
          h.example agent/1+(x;+y) a=b;+c=d https://r.example/ 5 1234 - - ResponseBodyDestination \
-         0.030 delegated 0.020 -\n"
+         0.030 delegated 0.020 - - -\n"
     );
 }
 

@@ -1,14 +1,15 @@
 //! W3C extended: the columns of ASP.NET's W3CLogger, in its order, and behind them what it does not know,
 //! sorted. As there, the query has its `?` and `time-taken` fractions of a millisecond.
 
-use ostler_proxy::{AccessRecord, LoggedRequest};
+use ostler_proxy::{AccessRecord, LoggedRequest, Reason};
 
 use super::date::Date;
 use super::text::{Escape, append as append_text};
 
 const FIELDS: &str = "date time c-ip cs-username s-computername s-ip s-port cs-method cs-uri-stem \
     cs-uri-query sc-status time-taken cs-version cs-host cs(User-Agent) cs(Cookie) cs(Referer) \
-    cs-bytes sc-bytes x-cluster x-destination x-error x-first-byte x-mode x-queued x-route";
+    cs-bytes sc-bytes x-cluster x-destination x-error x-first-byte x-mode x-queued \
+    x-reason x-route x-trace";
 
 /// What a file begins with.
 pub(super) fn preamble() -> Vec<u8> {
@@ -74,7 +75,13 @@ pub(super) fn append(line: &mut Vec<u8>, record: &AccessRecord<'_>, computer: &s
     columns.text(outcome.first_byte.map_or(String::new(), milliseconds));
     columns.text(outcome.mode.as_str());
     columns.text(outcome.queued.map_or(String::new(), milliseconds));
+    columns.text(outcome.reason.map_or("", Reason::as_str));
     columns.text(route.map_or("", |route| route.config.route_id.as_str()));
+    columns.text(
+        record
+            .trace
+            .map_or(String::new(), |trace| trace.trace_id_text().to_string()),
+    );
     // In place of the blank behind the last column.
     line.pop();
     line.push(b'\n');

@@ -40,6 +40,8 @@ struct Shared {
 struct Waiting {
     lines: Vec<u8>,
     /// Lines that there was no room for, and that nobody has been told of.
+    untold: u64,
+    /// All that have ever been dropped.
     dropped: u64,
     /// Lines have been dropped since the thread last came by.
     is_full: bool,
@@ -72,7 +74,7 @@ impl Writer {
     pub(super) fn push(&self, line: &[u8]) {
         let mut waiting = self.0.lock();
         if waiting.is_closing || waiting.lines.len() + line.len() > ROOM {
-            waiting.dropped += 1;
+            waiting.drop_lines(1);
             let is_first = !std::mem::replace(&mut waiting.is_full, true) && !waiting.is_closing;
             drop(waiting);
             if is_first {
@@ -86,6 +88,11 @@ impl Writer {
         if is_first {
             self.0.changed.notify_all();
         }
+    }
+
+    /// How many lines have been dropped up to now.
+    pub(super) fn dropped(&self) -> u64 {
+        self.0.lock().dropped
     }
 
     /// Lines from here on go to the file that has the path then.
@@ -135,9 +142,14 @@ impl Shared {
 }
 
 impl Waiting {
+    fn drop_lines(&mut self, count: u64) {
+        self.untold += count;
+        self.dropped += count;
+    }
+
     fn say_what_was_dropped(&mut self) {
         self.is_full = false;
-        let dropped = std::mem::take(&mut self.dropped);
+        let dropped = std::mem::take(&mut self.untold);
         if dropped > 0 {
             tracing::warn!(dropped, "lines of the access log have been dropped");
         }
@@ -222,7 +234,7 @@ impl Thread {
                     }
                     let mut waiting = self.shared.wait(self.shared.lock(), RETRY);
                     if waiting.is_closing {
-                        waiting.dropped += count(lines);
+                        waiting.drop_lines(count(lines));
                         return;
                     }
                     drop(waiting);
@@ -314,10 +326,10 @@ mod tests {
         let mut line = vec![b'x'; ROOM];
         line.push(b'\n');
         writer.push(&line);
-        assert_eq!(writer.0.lock().dropped, 1);
+        assert_eq!(writer.0.lock().untold, 1);
         assert!(writer.0.lock().lines.is_empty());
         writer.close(PATIENCE);
-        assert_eq!(writer.0.lock().dropped, 0, "it has been said");
+        assert_eq!(writer.0.lock().untold, 0, "it has been said");
     }
 
     /// What a full disk is like.
@@ -330,6 +342,6 @@ mod tests {
         writer.close(PATIENCE);
         assert!(writer.0.lock().has_ended);
         writer.push(b"late\n");
-        assert_eq!(writer.0.lock().dropped, 1);
+        assert_eq!(writer.0.lock().untold, 1);
     }
 }

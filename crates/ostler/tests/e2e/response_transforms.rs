@@ -560,6 +560,8 @@ fn a_response_transform_that_is_code_makes_exchanges_relayed() {
         )],
         kernel_tls: false,
         access_log: None,
+        metrics: false,
+        traces: None,
         threads: 1,
         limits: FrontLimits::default(),
         runtime: RuntimeFolder::new(sandbox.runtime()),

@@ -16,10 +16,10 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::plain_http;
-use crate::access_log::{LoggedRequest, Noted};
 use crate::account::Account;
 use crate::connection_counts::Counted;
 use crate::error_chain::Chain;
+use crate::metrics::ConnectionEnd;
 use crate::serve::{Accepted, Begun};
 use crate::tls::{ClientFacts, Followed, TlsEndpoint, TlsFacts, TlsSession};
 use crate::watch::Watch;
@@ -107,6 +107,7 @@ pub(super) async fn shake(
         Ok(shaken) => shaken,
         Err(error) => {
             error.log(&connection);
+            counted.ends_by(ConnectionEnd::TlsHandshakeFailed);
             return None;
         }
     };
@@ -148,11 +149,8 @@ async fn handshake(
     connection: &ConnectionFacts,
 ) -> Result<(TlsStream<Followed<TcpStream>>, bool), HandshakeError> {
     if plain_http::is_spoken(&stream).await {
-        let noted = worker.access_log().map(|log| {
-            let unread = LoggedRequest::malformed(&[]);
-            Noted::new(log, connection, unread)
-        });
-        plain_http::answer(stream, Account::begin(worker.pipeline(), noted)).await;
+        let told = worker.told_malformed(connection, true, &[]);
+        plain_http::answer(stream, Account::begin(worker.pipeline(), told)).await;
         return Err(HandshakeError::PlainHttp);
     }
     let stream = Followed::new(stream);

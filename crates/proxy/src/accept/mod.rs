@@ -117,6 +117,7 @@ async fn begin(
     if let Some(client) = connection.client
         && let Err(refused) = counted.bind_to(client.ip(), &worker.limits())
     {
+        worker.refused(refused);
         tracing::debug!(%client, ?refused, "a connection is closed at once");
         return None;
     }

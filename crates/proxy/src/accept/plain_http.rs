@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::account::{Account, Given};
+use crate::reason::Reason;
 
 const TEXT: &[u8] = b"This port speaks https, and the request was sent by http.\n";
 
@@ -52,5 +53,6 @@ pub(super) async fn answer(mut stream: TcpStream, mut account: Account) {
     };
     // Whatever fails, or takes too long, ends with the connection.
     let _ = tokio::time::timeout(PATIENCE, answered).await;
+    account.because(Reason::Malformed);
     account.close(given, None);
 }

@@ -1,5 +1,6 @@
 //! Accounts of exchanges that a target has read by itself, under a lease: told of when they are over.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use ostler_model::{DestinationState, RouteModel};
 use super::{Account, Open, is_told};
 use crate::access_log::{AccessLog, LoggedRequest, Noted};
 use crate::health::Watched;
+use crate::metrics::{Asked, ThreadMetrics};
 use crate::outcome::Mode;
 use crate::permits::Permits;
 use crate::pipeline::Pipeline;
@@ -24,6 +26,7 @@ pub(crate) struct LeasedAccounts {
     watched: Option<Watched>,
     /// The access log, if there is one, and whose requests these are.
     log: Option<(Arc<dyn AccessLog>, ConnectionFacts)>,
+    metrics: Option<Rc<ThreadMetrics>>,
 }
 
 impl Account {
@@ -31,6 +34,7 @@ impl Account {
     pub(crate) fn for_lease(
         &self,
         log: Option<(Arc<dyn AccessLog>, ConnectionFacts)>,
+        metrics: Option<Rc<ThreadMetrics>>,
     ) -> Option<LeasedAccounts> {
         let open = self.0.as_ref()?;
         Some(LeasedAccounts {
@@ -39,6 +43,7 @@ impl Account {
             destination: open.destination.clone(),
             watched: open.watched.as_deref().cloned(),
             log,
+            metrics,
         })
     }
 }
@@ -46,12 +51,12 @@ impl Account {
 impl LeasedAccounts {
     /// Whether the heads of requests are needed.
     pub(crate) fn need_heads(&self) -> bool {
-        self.log.is_some()
+        self.log.is_some() || self.metrics.is_some()
     }
 
     /// An exchange is over, by the word of its target, which has told its head where it is needed.
     pub(crate) fn tell(&self, told: &Completed) {
-        if self.watched.is_none() && self.log.is_none() && !is_told(&self.pipeline) {
+        if self.watched.is_none() && !self.need_heads() && !is_told(&self.pipeline) {
             return;
         }
         let mut account = self.begin(&told.leftover, told.received_ns);
@@ -62,14 +67,29 @@ impl LeasedAccounts {
     pub(crate) fn begin(&self, head: &[u8], head_received_ns: u64) -> Account {
         let now = ostler_shm::monotonic_nanoseconds();
         let head_received_ns = head_received_ns.min(now);
-        let noted = self.log.as_ref().map(|(log, facts)| {
-            let ago = Duration::from_nanos(now - head_received_ns);
-            Noted::earlier(log, facts, request_of(head), ago)
+        let request = self.need_heads().then(|| request_of(head));
+        let measured = self.metrics.as_ref().map(|metrics| {
+            metrics.begin(match &request {
+                Some(LoggedRequest::Read(head, version)) => {
+                    Asked::request(head.method(), *version, false)
+                }
+                _ => Asked::malformed(false),
+            })
         });
+        let noted = self
+            .log
+            .as_ref()
+            .zip(request)
+            .map(|((log, facts), request)| {
+                let ago = Duration::from_nanos(now - head_received_ns);
+                Noted::earlier(log, facts, request, ago)
+            });
         Account(Some(Open {
             pipeline: Arc::clone(&self.pipeline),
             head_received_ns,
             mode: Mode::Leased,
+            reason: None,
+            decided_ns: None,
             route: self.route.clone(),
             destination: self.destination.clone(),
             guard: None,
@@ -77,6 +97,7 @@ impl LeasedAccounts {
             watched: self.watched.clone().map(Box::new),
             first_byte_ns: None,
             noted,
+            measured,
         }))
     }
 }

@@ -14,6 +14,7 @@ use crate::context::ExchangeContext;
 use crate::deadline::Deadline;
 use crate::limits::FrontLimits;
 use crate::permits::Permits;
+use crate::reason::Reason;
 
 pub(crate) use not_admitted::NotAdmitted;
 
@@ -28,12 +29,12 @@ pub(crate) async fn admit(
     if context.route().policies.cors.is_some()
         && let Some(response) = cors::apply(context)
     {
-        return Err(NotAdmitted::Answered(response));
+        return Err(NotAdmitted::Answered(Reason::Cors, response));
     }
     if let Some(authorization) = &context.route().policies.authorization
         && let Some(response) = authorization::refuse(context, authorization)
     {
-        return Err(NotAdmitted::Answered(response));
+        return Err(NotAdmitted::Answered(Reason::Authorization, response));
     }
     if context.route().policies.rate_limiters.is_some() {
         permits = rate_limiter::acquire(client_side, context).await?;
@@ -46,7 +47,7 @@ pub(crate) async fn admit(
         Err(status) => {
             let mut response = http::Response::new(Bytes::new());
             *response.status_mut() = status;
-            return Err(NotAdmitted::Answered(response));
+            return Err(NotAdmitted::Answered(Reason::BodyTooLarge, response));
         }
     }
     Ok(permits)

@@ -20,6 +20,7 @@ use crate::client_side::ClientSide;
 use crate::context::ExchangeContext;
 use crate::head_view::HeadView;
 use crate::permits::Permits;
+use crate::reason::Reason;
 
 /// Gets the exchange its permits.
 pub(super) async fn acquire(
@@ -61,7 +62,7 @@ pub(super) async fn acquire(
                     "a request is rejected by a rate limiter"
                 );
                 let response = rejection(limiters.rejection_status, rejected);
-                return Err(NotAdmitted::Answered(response));
+                return Err(NotAdmitted::Answered(Reason::RateLimiter, response));
             }
         }
     }

@@ -7,6 +7,7 @@
 //! 4. the account is closed.
 
 mod log;
+mod reason;
 mod say;
 mod unanswered;
 
@@ -25,6 +26,7 @@ use crate::connection_fields::is_hop_by_hop;
 use crate::context::ExchangeContext;
 use crate::error_pages::ErrorPages;
 use crate::outcome::ForwarderError;
+use crate::reason::Reason;
 use crate::static_files::{FileBody, FileResponse};
 
 pub(crate) use unanswered::Unanswered;
@@ -45,7 +47,7 @@ pub(crate) enum Why {
     /// The configuration says what is answered: a route does, or whether clients may ask by http.
     Configured(Box<Response<Bytes>>),
     /// A policy of the route answers.
-    Policy(Box<Response<Bytes>>),
+    Policy(Reason, Box<Response<Bytes>>),
     /// A step of the pipeline answers.
     Step(Box<Response<Bytes>>),
     /// A request transform answers.
@@ -155,6 +157,7 @@ impl Respond<'_, '_> {
     /// Says why, and closes the account.
     pub(crate) async fn say(self, why: Why) -> AfterExchange {
         log::tell(&why, &self);
+        self.account.answered_because(why.reason());
         let limits = self.client_side.worker().limits();
         let has_pages = why.has_pages();
         let mut answer = why.answer(self.context);
@@ -186,8 +189,8 @@ impl Respond<'_, '_> {
 pub(crate) async fn refuse(client_side: &mut ClientSide<'_>, why: Why) {
     // Of an exchange before it on the same connection something may have been said.
     client_side.begin();
-    let noted = client_side.noted_malformed();
-    let mut account = Account::begin(client_side.worker().pipeline(), noted);
+    let told = client_side.told_malformed();
+    let mut account = Account::begin(client_side.worker().pipeline(), told);
     let respond = Respond {
         client_side,
         request: Request::Malformed,
@@ -217,7 +220,7 @@ impl Why {
         };
         match self {
             Self::File(file) => Answer::of(file.map(AnswerBody::File)),
-            Self::Configured(response) | Self::Policy(response) | Self::Step(response) => {
+            Self::Configured(response) | Self::Policy(_, response) | Self::Step(response) => {
                 Answer::of(response.map(AnswerBody::Here))
             }
             Self::Transform(response) => {
@@ -243,7 +246,7 @@ impl Why {
     fn status(&self) -> StatusCode {
         match self {
             Self::File(response) => response.status(),
-            Self::Configured(response) | Self::Policy(response) | Self::Step(response) => {
+            Self::Configured(response) | Self::Policy(_, response) | Self::Step(response) => {
                 response.status()
             }
             Self::Transform(response) => response.status(),
@@ -296,7 +299,7 @@ impl Why {
             | Self::AmbiguousRoutes(_)
             | Self::NoCluster
             | Self::Configured(_)
-            | Self::Policy(_)
+            | Self::Policy(..)
             | Self::Step(_)
             | Self::Transform(_)
             | Self::NoAffinity

@@ -11,6 +11,7 @@ mod response_head;
 mod response_writer;
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use ostler_delegation::control::ConnectionFacts;
 use ostler_http1::RequestHead;
@@ -21,13 +22,16 @@ pub(crate) use request_body::RequestBody;
 pub(crate) use response_head::{Head, WriteError};
 pub(crate) use response_writer::ResponseWriter;
 
-use crate::access_log::{LoggedRequest, Noted};
+use crate::access_log::{Listeners, LoggedRequest, Noted};
+use crate::account::Told;
 use crate::client_socket::Interest;
 use crate::connection::Connection;
 use crate::connection_counts::Upgraded;
 use crate::http2::Stream;
+use crate::metrics::Asked;
 use crate::queues::RelayPlaces;
 use crate::tls::ClientFacts;
+use crate::trace::TraceContext;
 use crate::watch::Watch;
 use crate::worker::Worker;
 
@@ -138,25 +142,36 @@ impl ClientSide<'_> {
         }
     }
 
-    /// What the access log will need of this request, if there is a log.
-    pub(crate) fn noted(&self, head: &RequestHead) -> Option<Box<Noted>> {
-        let log = self.worker().access_log()?;
-        let request = LoggedRequest::Read(Box::new(head.clone()), self.version(head));
-        Some(Noted::new(log, self.facts(), request))
+    /// Who is told of this request's exchange, which is this span.
+    pub(crate) fn told(&self, head: &RequestHead, trace: Option<Box<TraceContext>>) -> Told {
+        let (worker, is_https) = (self.worker(), self.is_https());
+        let is_sampled = trace.as_ref().is_some_and(|trace| trace.is_sampled());
+        let traces = worker.traces().filter(|_| is_sampled);
+        let listeners = Listeners {
+            log: worker.access_log().cloned(),
+            exporter: traces.map(|traces| Arc::clone(&traces.exporter)),
+        };
+        let is_noted = listeners.log.is_some() || listeners.exporter.is_some();
+        Told {
+            noted: is_noted.then(|| {
+                let request = LoggedRequest::Read(Box::new(head.clone()), self.version(head));
+                Noted::new(listeners, self.facts(), is_https, request, trace)
+            }),
+            measured: worker.metrics().map(|metrics| {
+                let version = self.version(head);
+                metrics.begin(Asked::request(head.method(), version, is_https))
+            }),
+        }
     }
 
-    /// What it will need of something that is no request.
-    pub(crate) fn noted_malformed(&self) -> Option<Box<Noted>> {
-        let log = self.worker().access_log()?;
+    /// Who is told of something that is no request.
+    pub(crate) fn told_malformed(&self) -> Told {
         let input = match self {
             Self::Http1(connection) => &connection.input[..],
             Self::Http2(_) => &[],
         };
-        Some(Noted::new(
-            log,
-            self.facts(),
-            LoggedRequest::malformed(input),
-        ))
+        let (worker, connection) = (self.worker(), self.facts());
+        worker.told_malformed(connection, self.is_https(), input)
     }
 
     /// The connections to relayed targets that were opened for this client.

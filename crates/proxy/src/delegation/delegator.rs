@@ -20,7 +20,7 @@ use ostler_http1::{Framing, RequestFacts, RequestHead};
 
 use super::grant::Asked;
 use super::in_flight::InFlight;
-use super::response_transforms::Responses;
+use super::response_transforms::{NotDelegated, Responses};
 use super::search::Search;
 use super::stream_asked::StreamAsked;
 use super::verdict::End;
@@ -34,10 +34,12 @@ use crate::deadline::Deadline;
 use crate::error_chain::Chain;
 use crate::exchange_state::Exchange;
 use crate::limits::longest_head;
+use crate::metrics::QueueEvent;
 use crate::outcome::Mode;
 use crate::queues::{
     Channel, Need, NotTaken, PlaceKey, Queue, RelayTarget, Rule, StreamHandle, Taker, Ticket,
 };
+use crate::reason::Reason;
 use crate::rebalance;
 
 /// How a delegated exchange ended, as far as the front is concerned.
@@ -63,10 +65,11 @@ pub(crate) enum Delegated {
     Relay(Rc<RelayTarget>),
 }
 
-/// Why what comes over a connection that cannot be given away is not delegated.
-const NOT_DELEGABLE: &str = "the client's connection cannot be given away";
-/// And why a request is that no entry has room for.
-const LONG_HEAD: &str = "the request's head is longer than an entry may hold";
+/// Why a request is not delegated that no entry has room for.
+const LONG_HEAD: NotDelegated = NotDelegated {
+    reason: Reason::LongHead,
+    text: "the request's head is longer than an entry may hold",
+};
 
 /// How long an instance that opens its channel is waited for where another destination could answer.
 const A_MOMENT: Duration = Duration::from_millis(200);
@@ -151,6 +154,7 @@ impl Delegation<'_, '_, '_> {
                 Ok(Taker::Channel(channel)) => channel,
                 Ok(Taker::Relay(target)) => {
                     let reason = "the target's user is not trusted";
+                    self.account.because(Reason::UntrustedUser);
                     tracing::debug!(instance = target.id(), reason, "an exchange is relayed");
                     return State::Over(Delegated::Relay(target));
                 }
@@ -163,15 +167,16 @@ impl Delegation<'_, '_, '_> {
                 return State::Over(Delegated::Elsewhere);
             }
             let is_delegable = self.client_side.delegable().is_some();
-            let reason = self.why_not_delegated(&channel);
-            let taken = match (is_delegable, reason) {
+            let why = self.why_not_delegated(&channel);
+            let taken = match (is_delegable, why) {
                 (true, None) => self.hand_over(&channel),
-                (_, reason) => {
-                    let reason = reason.unwrap_or(NOT_DELEGABLE);
+                (_, why) => {
+                    let why = why.unwrap_or_else(|| self.not_delegable());
+                    self.account.because(why.reason);
                     match channel.speaks_streams() && !self.is_too_long() {
-                        true => self.stream_to(&channel, reason),
+                        true => self.stream_to(&channel, why.text),
                         // On the heap, as is waiting.
-                        false => Box::pin(self.relay_to(&channel, reason)).await,
+                        false => Box::pin(self.relay_to(&channel, why.text)).await,
                     }
                 }
             };
@@ -182,17 +187,29 @@ impl Delegation<'_, '_, '_> {
     }
 
     /// Why this channel's instance is not given the client's socket, whatever that is.
-    fn why_not_delegated(&self, channel: &Channel) -> Option<&'static str> {
+    fn why_not_delegated(&self, channel: &Channel) -> Option<NotDelegated> {
         if self.is_too_long() {
             return Some(LONG_HEAD);
         }
         let is_forwarded = self.client_side.client_facts().forwarded().is_some();
         if is_forwarded && !channel.tells_forwarded_clients() {
-            return Some(
-                "the target's library does not know that a connection carries requests of many clients",
-            );
+            return Some(NotDelegated {
+                reason: Reason::OldTarget,
+                text: "the target's library does not know that a connection carries requests of many clients",
+            });
         }
         self.responses.relayed_by(channel)
+    }
+
+    /// Why what comes over a connection that cannot be given away is not delegated.
+    fn not_delegable(&self) -> NotDelegated {
+        NotDelegated {
+            reason: match self.client_side {
+                ClientSide::Http1(_) => Reason::Tls,
+                ClientSide::Http2(_) => Reason::Http2,
+            },
+            text: "the client's connection cannot be given away",
+        }
     }
 
     /// Nobody takes it now.
@@ -306,6 +323,8 @@ impl Delegation<'_, '_, '_> {
             is_unchanged: matches!(self.responses, Responses::Unchanged),
         };
         let granted = asked.lease(connection);
+        let queued_ns = ostler_shm::monotonic_nanoseconds();
+        self.account.sent_at(queued_ns);
         let entry = RequestEntry {
             head: head.parts(),
             facts: RequestFacts {
@@ -316,7 +335,7 @@ impl Delegation<'_, '_, '_> {
             expects_continue: head.expects_continue(),
             upgrade: head.upgrade().is_some(),
             head_received_ns: self.account.head_received_ns(),
-            queued_ns: ostler_shm::monotonic_nanoseconds(),
+            queued_ns,
             limits: limits_of(context, head),
             forwarded,
             transforms: self.responses.encoded(),
@@ -443,6 +462,7 @@ impl Delegation<'_, '_, '_> {
             // The target has ended it after all.
             _ if !self.account.take_back(connection.handoff.take_account()) => Delegated::Close,
             End::Again | End::Returned => {
+                self.queue().counts().count(QueueEvent::Again);
                 channel.catch_up();
                 self.search.passed.taken_back(channel.id());
                 return State::Choosing;

@@ -70,7 +70,7 @@ impl Asked<'_, '_> {
         }
         let log = worker.access_log();
         let log = log.map(|log| (Arc::clone(log), *connection.client.facts()));
-        let accounts = self.account.for_lease(log)?;
+        let accounts = self.account.for_lease(log, worker.metrics().cloned())?;
         let lease = Lease {
             epoch,
             tells_heads: accounts.need_heads(),
@@ -138,5 +138,7 @@ fn is_passed_through(worker: &Worker, context: &ExchangeContext<'_>) -> bool {
         && worker.limits().forwarded_headers.is_none()
         && worker.limits().https_redirection.is_none()
         && worker.limits().hsts.is_none()
+        // Each request is a span of its own, and says so.
+        && worker.traces().is_none()
         && worker.pipeline().can_be_left_out()
 }

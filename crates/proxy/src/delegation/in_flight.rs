@@ -13,6 +13,7 @@ use ostler_shm::Journaled;
 use super::verdict::{End, Seen, Verdict, verdict};
 use crate::client_socket::{Interest, READ};
 use crate::connection::Connection;
+use crate::metrics::QueueEvent;
 use crate::queues::{Channel, Event, Handoff};
 
 /// How often it is looked whether a client that has ended its stream is still there: one that only says
@@ -93,6 +94,9 @@ impl<'c> InFlight<'c> {
                 Woken::By(event) => match self.take_in(event) {
                     // Of one that died its channel has told how far it was.
                     (Seen::TargetDied, stage) => {
+                        if stage != Stage::Queued {
+                            self.channel.counts().count(QueueEvent::Taken);
+                        }
                         if let Verdict::End(end) =
                             verdict(Seen::TargetDied, stage, self.head.method())
                         {

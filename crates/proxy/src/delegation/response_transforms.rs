@@ -6,6 +6,15 @@ use ostler_model::transforms::{DelegatedResponse, RelayReason};
 
 use crate::outcome::Mode;
 use crate::queues::Channel;
+use crate::reason::Reason;
+
+/// Why an exchange is not delegated though there is somebody to delegate it to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NotDelegated {
+    pub(super) reason: Reason,
+    /// The same, for people.
+    pub(super) text: &'static str,
+}
 
 /// The response transforms of an exchange's route.
 pub(super) enum Responses<'a> {
@@ -35,12 +44,18 @@ impl<'a> Responses<'a> {
     }
 
     /// Why an exchange is relayed to this channel's instance, if it is.
-    pub(super) fn relayed_by(&self, channel: &Channel) -> Option<&'static str> {
+    pub(super) fn relayed_by(&self, channel: &Channel) -> Option<NotDelegated> {
         match self {
             Self::Unchanged => None,
             Self::Encoded(_) if channel.transforms_responses() => None,
-            Self::Encoded(_) => Some("the target's library does not transform responses"),
-            Self::Relayed(reason) => Some(reason.text()),
+            Self::Encoded(_) => Some(NotDelegated {
+                reason: Reason::OldTarget,
+                text: "the target's library does not transform responses",
+            }),
+            Self::Relayed(reason) => Some(NotDelegated {
+                reason: Reason::ResponseTransforms,
+                text: reason.text(),
+            }),
         }
     }
 

@@ -21,6 +21,7 @@ use super::protocols::Protocols;
 use super::request_error::RequestError;
 use super::tls::{self, TlsConfigs};
 use super::web_proxy::{Via, WebProxy};
+use crate::metrics::Ready;
 
 /// One cluster's pools on one thread.
 #[derive(Debug)]
@@ -128,6 +129,22 @@ impl ClusterPools {
             self.http_request.version.unwrap_or(HttpVersion::Http2),
             self.http_request.version_policy.unwrap_or_default(),
         )
+    }
+
+    /// The connections that are ready for requests.
+    pub(super) fn ready(&self) -> Vec<Ready> {
+        let pools = self.pools.borrow();
+        let ready = pools.iter().map(|((endpoint, _), pool)| {
+            let (http1, http2) = pool.ready();
+            Ready {
+                is_https: endpoint.is_https,
+                host: endpoint.host.clone(),
+                port: endpoint.port,
+                http1,
+                http2,
+            }
+        });
+        ready.collect()
     }
 
     /// Closes connections that nobody has used for a while; false when there is nothing left.

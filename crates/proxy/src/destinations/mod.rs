@@ -39,6 +39,7 @@ use ostler_config::schema::DestinationConfig;
 use ostler_model::{ClusterModel, ClusterState, DestinationModel};
 
 use crate::direct_forwarder::is_direct;
+use crate::metrics::Ready;
 
 use cluster_pools::ClusterPools;
 pub(crate) use connection_limit::ConnectionLimits;
@@ -150,6 +151,12 @@ impl Destinations {
         ));
         clusters.insert(cluster.id().to_owned(), Rc::clone(&pools));
         pools
+    }
+
+    /// The connections that are ready for requests.
+    pub(crate) fn ready(&self) -> Vec<Ready> {
+        let clusters = self.clusters.borrow();
+        clusters.values().flat_map(|pools| pools.ready()).collect()
     }
 
     /// Closes connections that nobody has used for a while, and forgets clusters that are no more.

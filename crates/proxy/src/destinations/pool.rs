@@ -432,6 +432,11 @@ impl Pool {
         self.idle.borrow_mut().push(Idle { connection, since });
     }
 
+    /// How many connections are ready: idle ones of HTTP/1.1, open ones of HTTP/2.
+    pub(super) fn ready(&self) -> (usize, usize) {
+        (self.idle.borrow().len(), self.http2.borrow().len())
+    }
+
     /// Closes what nobody has used for a while; true when nothing is left.
     pub(super) fn sweep(&self, now: Instant) -> bool {
         let fresh = |since: Instant| now.saturating_duration_since(since) < IDLE_TIMEOUT;

@@ -49,6 +49,7 @@ pub(crate) async fn forward(
     destination: Arc<DestinationState>,
 ) -> AfterExchange {
     exchange.account.goes(Mode::Forwarded);
+    exchange.account.sent();
     let worker = Rc::clone(exchange.worker());
     // Of its own, since the exchange goes on with the client's side.
     let facts = exchange.client_side.client_facts().clone();
@@ -94,6 +95,7 @@ pub(crate) async fn relay(
     target: Rc<RelayTarget>,
 ) -> Result<AfterExchange, GivenBack> {
     exchange.account.goes(Mode::Relayed);
+    exchange.account.sent();
     // Of its own, since the exchange goes on with the client's side.
     let facts = exchange.client_side.client_facts().clone();
     let connections = exchange.client_side.relays().of(&target, &facts);
@@ -133,6 +135,7 @@ pub(crate) async fn stream(
     stream: StreamHandle,
 ) -> Result<AfterExchange, GivenBack> {
     exchange.account.goes(Mode::Streamed);
+    exchange.account.sent();
     // Of its own, since the exchange goes on with the client's side.
     let facts = exchange.client_side.client_facts().clone();
     let worker = Rc::clone(exchange.worker());

@@ -83,7 +83,7 @@ async fn connect(
     rule: &DelegationRule,
 ) -> Result<std::rc::Rc<RelayTarget>, QueueProbeError> {
     let control = folder.connect(&id).map_err(ChannelError::from)?;
-    let target = RelayTarget::hello(id, control, Arc::default())?;
+    let target = RelayTarget::hello(id, control, Arc::default(), Arc::default())?;
     target.welcomed().await?;
     rule.check_prefixes(&target.url_prefixes())?;
     Ok(target)

@@ -13,11 +13,11 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use ostler_delegation::control::TargetMessage;
-use ostler_delegation::entry::{ExchangeKey, RequestEntry};
+use ostler_delegation::entry::{Completed, ExchangeKey, RequestEntry};
 use ostler_delegation::front::{FrontChannel, SlotKey};
 use ostler_delegation::stream_entry::TargetEntry;
 use ostler_delegation::untaken::Untaken;
-use ostler_delegation::{OpenConnectionError, Stage};
+use ostler_delegation::{Disposition, OpenConnectionError, Stage};
 use ostler_readiness::readable;
 use ostler_shm::PushError;
 use tokio::io::unix::AsyncFd;
@@ -33,6 +33,7 @@ use crate::account::Account;
 use crate::client_socket::ClientSocket;
 use crate::descriptors::OnceAMinute;
 use crate::error_chain::Chain;
+use crate::metrics::{QueueCells, QueueEvent};
 use crate::tls::TlsFacts;
 use leases::Leases;
 use stream_entries::Streams;
@@ -61,6 +62,7 @@ pub(crate) struct Channel {
     queue: Weak<Queue>,
     watchdog: Rc<Watchdog>,
     flush: Rc<Flush>,
+    counts: Arc<QueueCells>,
 }
 
 /// Whether the target takes what lies in the ring.
@@ -165,6 +167,7 @@ impl Channel {
             queue: Rc::downgrade(queue),
             watchdog: Rc::clone(queue.watchdog()),
             flush: Rc::clone(queue.flush()),
+            counts: Arc::clone(queue.counts()),
         })
     }
 
@@ -303,6 +306,7 @@ impl Channel {
             .borrow_mut()
             .insert(key.slot, Rc::clone(handoff));
         self.outstanding.set(self.outstanding.get() + 1);
+        self.counts.count(QueueEvent::Given);
         self.instance.begin();
         self.watchdog.arm();
         self.mark_dirty();
@@ -341,6 +345,7 @@ impl Channel {
             return false;
         }
         self.handoffs.borrow_mut().take(key.slot);
+        self.counts.count(QueueEvent::Withdrawn);
         self.settle_one();
         self.mark_dirty();
         true
@@ -392,6 +397,7 @@ impl Channel {
                     // A withdrawn exchange that comes back has been settled already.
                     if let Some(handoff) = handoff {
                         self.release(&handoff);
+                        self.count_completed(&completed);
                         handoff.happen(Event::Completed(completed));
                     } else {
                         self.take_stream_entry(TargetEntry::Completed(completed));
@@ -408,6 +414,23 @@ impl Channel {
                 Err(error) => return self.die(&error),
             }
         }
+    }
+
+    /// What is given back has not been taken.
+    fn count_completed(&self, completed: &Completed) {
+        if completed.disposition == Disposition::Returned {
+            return;
+        }
+        self.counts.count(QueueEvent::Taken);
+        self.counts.count(QueueEvent::Completed);
+        if completed.disposition == Disposition::Detached {
+            self.counts.count(QueueEvent::Detached);
+        }
+    }
+
+    /// What this thread counts of the queue.
+    pub(crate) fn counts(&self) -> &QueueCells {
+        &self.counts
     }
 
     fn settle_one(&self) {

@@ -20,7 +20,7 @@ pub(crate) use handoff::{Event, Handoff};
 pub(crate) use lease::{Lease, Seen as LeaseSeen};
 pub(crate) use lease_history::LeaseHistory;
 pub(crate) use queue::{Need, Passed, Queue, Taker, Ticket};
-pub(crate) use registry::{QueueRegistry, Trust};
+pub(crate) use registry::{QueueRegistry, QueueSeen, Trust};
 pub(crate) use relay::{RelayGuard, RelayPlaces, RelayTarget};
 pub(crate) use rules::{Rule, Rules};
 pub(crate) use stream::{Heard, StreamHandle, StreamTunnel, StreamedBody, Uploading};

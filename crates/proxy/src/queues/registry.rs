@@ -11,6 +11,7 @@ use ostler_delegation::{QueueName, QueueProperties, RuleError};
 use tokio::sync::watch;
 
 use super::instance::Instance;
+use crate::metrics::QueueCounts;
 
 /// The queues that a front has dealt with.
 #[derive(Debug)]
@@ -95,6 +96,15 @@ impl QueueRegistry {
         self.wait.subscribe()
     }
 
+    /// Every queue, as it is now.
+    pub(crate) fn seen(&self) -> Vec<QueueSeen> {
+        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = shared.iter().map(|(name, shared)| shared.seen(name));
+        let mut seen: Vec<_> = seen.collect();
+        seen.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        seen
+    }
+
     /// Requests of this front that nobody has taken, by queue.
     pub(crate) fn depths(&self) -> Vec<(String, usize)> {
         let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
@@ -103,6 +113,18 @@ impl QueueRegistry {
             .map(|(name, shared)| (name.folder().to_owned(), shared.depth()))
             .collect()
     }
+}
+
+/// A queue at some moment.
+#[derive(Debug)]
+pub(crate) struct QueueSeen {
+    pub(crate) name: String,
+    /// Requests that nobody has taken.
+    pub(crate) depth: usize,
+    /// Exchanges that are with instances.
+    pub(crate) outstanding: usize,
+    pub(crate) instances: usize,
+    pub(crate) counts: Arc<QueueCounts>,
 }
 
 /// What all threads of a front share of one queue.
@@ -117,6 +139,7 @@ pub(crate) struct QueueShared {
     memory: Mutex<Memory>,
     told: Told,
     wait: watch::Sender<()>,
+    pub(super) counts: Arc<QueueCounts>,
 }
 
 /// What is known of a queue whose folder may be gone.
@@ -139,6 +162,19 @@ struct Told {
 }
 
 impl QueueShared {
+    fn seen(&self, queue: &QueueName) -> QueueSeen {
+        let depth = self.depth();
+        let instances = self.instances();
+        let attached = instances.values().filter(|instance| instance.is_attached());
+        QueueSeen {
+            name: queue.folder().to_owned(),
+            depth,
+            outstanding: instances.values().map(|instance| instance.load()).sum(),
+            instances: attached.count(),
+            counts: Arc::clone(&self.counts),
+        }
+    }
+
     /// Requests that nobody has taken: in the front, and in the rings of all threads.
     pub(super) fn depth(&self) -> usize {
         let instances = self.instances();

@@ -26,6 +26,7 @@ use super::queue::watch_control;
 use crate::destinations::{
     ForwardBody, Interim, NotRelayed, RelayedConnections, ResponseBody, SendError,
 };
+use crate::metrics::{QueueCells, QueueEvent};
 use crate::tls::{ClientFacts, TlsFacts};
 
 const CLIENT: HeaderName = HeaderName::from_static(CLIENT_FIELD);
@@ -37,6 +38,7 @@ pub(crate) struct RelayTarget {
     control: ControlSocket,
     url_prefixes: RefCell<Vec<String>>,
     instance: Arc<Instance>,
+    counts: Arc<QueueCells>,
     /// Follows what the target says; while it is one of a queue's.
     task: RefCell<Option<AbortHandle>>,
     /// Connections for any client.
@@ -94,6 +96,7 @@ impl RelayTarget {
         id: String,
         control: ControlSocket,
         instance: Arc<Instance>,
+        counts: Arc<QueueCells>,
     ) -> Result<Rc<Self>, ChannelError> {
         control.send(
             &FrontMessage::HelloRelay {
@@ -108,6 +111,7 @@ impl RelayTarget {
             control,
             url_prefixes: RefCell::default(),
             instance,
+            counts,
             task: RefCell::default(),
             shared: Rc::default(),
             minor: Cell::new(0),
@@ -216,6 +220,7 @@ impl RelayTarget {
 
     pub(crate) fn begin(self: &Rc<Self>) -> RelayGuard {
         self.instance.begin();
+        self.counts.count(QueueEvent::Given);
         RelayGuard(Rc::clone(self))
     }
 

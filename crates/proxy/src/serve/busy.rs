@@ -67,6 +67,7 @@ impl Connection {
                 NextHead::Over => break false,
                 NextHead::Refused(why) => {
                     // On the heap, so that connections that go on do not carry the room for it.
+                    self.watch.counted.ends_by(why.ends_connection());
                     Box::pin(answer::refuse(&mut ClientSide::Http1(self), why)).await;
                     break true;
                 }

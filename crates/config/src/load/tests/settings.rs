@@ -5,16 +5,17 @@ use std::time::Duration;
 use super::*;
 use crate::settings::DataProtectionConfig;
 use crate::settings::{
-    AccessLogConfig, AccessLogFormat, AllowedHosts, ApplicationConfig, ApplicationInstances,
-    ApplicationListen, ApplicationRecycle, DestinationResolverConfig, HealthCheckDefaults,
-    KernelTls, LimitsConfig, OstlerConfig,
+    AccessLogConfig, AccessLogFormat, AdminAddress, AdminConfig, AllowedHosts, ApplicationConfig,
+    ApplicationInstances, ApplicationListen, ApplicationRecycle, DestinationResolverConfig,
+    HealthCheckDefaults, KernelTls, LimitsConfig, OstlerConfig, OtlpProtocol, TracesConfig,
 };
 
 #[test]
 fn our_own_section_and_the_limits_are_read() {
     let loaded = load_text(
         r#"{ "Ostler": { "Threads": 3, "RuntimeFolder": "/run/x", "TrustedUsers": [ "app", 1000 ], "QueueGroup": "www-data", "KernelTls": "OFF",
-                "AccessLog": { "Format": "w3c", "Path": "access.log" },
+                "AccessLog": { "Format": "w3c", "Path": "access.log" }, "Admin": { "Url": "http://[::1]:9090" },
+                "Traces": { "Endpoint": "http://c:4317", "Protocol": "grpc", "Sample": 0.25, "ServiceName": "edge", "Headers": { "a": "b" } },
                 "Tls": { "ClientCertificateAuthorities": "roots.pem" },
                 "HealthChecks": { "Active": { "DefaultInterval": "00:00:01", "DefaultTimeout": "00:00:02" },
                     "Passive": { "DetectionWindow": "00:00:03", "MinimalTotalCount": 4 } } },
@@ -44,6 +45,16 @@ fn our_own_section_and_the_limits_are_read() {
                 path: Some("access.log".into()),
             }),
             applications: Vec::new(),
+            admin: Some(AdminConfig {
+                address: AdminAddress::Loopback("[::1]:9090".parse().unwrap()),
+            }),
+            traces: Some(TracesConfig {
+                endpoint: "http://c:4317".into(),
+                protocol: OtlpProtocol::Grpc,
+                sample: 0.25,
+                service_name: "edge".into(),
+                headers: [("a".to_owned(), "b".to_owned())].into_iter().collect(),
+            }),
             kernel_tls: KernelTls::Off,
             limits: LimitsConfig {
                 request_line: 100,
@@ -249,6 +260,24 @@ fn wrong_limits_are_errors() {
             "{ \"Format\": \"Common\" }",
             "AccessLog:Format",
             "none of \"Off\", \"Combined\"",
+        ),
+        (
+            "Traces",
+            "{ \"Endpoint\": \"c:4317\" }",
+            "Traces:Endpoint",
+            "is not of the form",
+        ),
+        (
+            "Traces",
+            "{ \"Endpoint\": \"http://c\", \"Sample\": 2 }",
+            "Traces:Sample",
+            "not a number from 0 to 1",
+        ),
+        (
+            "Admin",
+            "{ \"Url\": \"http://0.0.0.0:9090\" }",
+            "Admin:Url",
+            "neither a loopback address nor a socket",
         ),
         (
             "TrustedUsers",

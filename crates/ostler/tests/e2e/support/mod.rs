@@ -1,8 +1,10 @@
 //! What the tests are written with: a sandbox, processes in it, and raw clients.
 
 pub(crate) mod activation;
+pub(crate) mod admin;
 mod both_ways;
 mod client;
+pub(crate) mod collector;
 mod etcd_members;
 pub(crate) mod fronts;
 mod hostile_target;

@@ -12,6 +12,7 @@ use ostler_delegation::stream_entry::{StreamRequest, TargetEntry};
 use ostler_shm::PushError;
 
 use super::{Channel, NotTaken};
+use crate::metrics::QueueEvent;
 use crate::queues::handoff::Event;
 use crate::queues::stream::{Stream, StreamHandle};
 
@@ -102,6 +103,7 @@ impl Channel {
             self.flush.listen(self);
         }
         self.outstanding.set(self.outstanding.get() + 1);
+        self.counts.count(QueueEvent::Given);
         self.instance.begin();
         self.watchdog.arm();
         self.mark_dirty();
@@ -180,6 +182,7 @@ impl Channel {
             return false;
         }
         if self.streams.take(key).is_some() {
+            self.counts.count(QueueEvent::Withdrawn);
             self.settle_one();
         }
         self.mark_dirty();
@@ -221,6 +224,7 @@ impl Channel {
     fn stream_completed(&self, completed: Completed) {
         if let Some(stream) = self.streams.take(completed.key) {
             self.settle_one();
+            self.count_completed(&completed);
             stream.happen(Event::Completed(completed));
         }
     }

@@ -2,6 +2,7 @@
 //! must pass through the front.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use ostler_delegation::{ChannelError, DelegationRule};
@@ -22,7 +23,7 @@ impl Queue {
         let id = channel.id().to_owned();
         let control = self.folder.connect(&id)?;
         let instance = self.shared.instance(&id);
-        let target = RelayTarget::hello(id, control, instance)?;
+        let target = RelayTarget::hello(id, control, instance, Arc::clone(self.counts()))?;
         match tokio::time::timeout(WELCOME_TIMEOUT, target.welcomed()).await {
             Ok(welcomed) => welcomed?,
             Err(elapsed) => return Err(std::io::Error::from(elapsed).into()),

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ostler_delegation::ChannelError;
@@ -79,7 +80,12 @@ impl Queue {
                 }
             });
         } else {
-            let relay = RelayTarget::hello(id.clone(), control, self.shared.instance(&id))?;
+            let relay = RelayTarget::hello(
+                id.clone(),
+                control,
+                self.shared.instance(&id),
+                Arc::clone(self.counts()),
+            )?;
             tokio::task::spawn_local(async move {
                 let result = tokio::time::timeout(WELCOME_TIMEOUT, relay.welcomed()).await;
                 let Some(queue) = queue.upgrade() else { return };

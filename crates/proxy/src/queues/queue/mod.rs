@@ -21,6 +21,7 @@ use super::channel::Channel;
 use super::registry::{QueueRegistry, QueueShared};
 use super::relay::RelayTarget;
 use crate::error_chain::Chain;
+use crate::metrics::QueueCells;
 use crate::queues::flush::Flush;
 
 pub(super) use joining::watch_control;
@@ -52,6 +53,8 @@ pub(crate) struct Queue {
     lines: Rc<Lines>,
     watchdog: Rc<Watchdog>,
     flush: Rc<Flush>,
+    /// What this thread counts.
+    counts: Arc<QueueCells>,
     /// An instance did not open a channel, and the log was told.
     unsteady: Cell<bool>,
     /// What runs for as long as the queue does.
@@ -116,6 +119,7 @@ impl Queue {
             name: name.clone(),
             folder: registry.runtime.queue(name),
             lines: Lines::new(Arc::clone(&shared)),
+            counts: shared.counts.thread(),
             shared,
             registry: Arc::clone(registry),
             properties: RefCell::new(properties.unwrap_or_else(|| QueueProperties::new(name))),
@@ -155,6 +159,11 @@ impl Queue {
 
     pub(super) fn registry(&self) -> &QueueRegistry {
         &self.registry
+    }
+
+    /// What this thread counts of the queue.
+    pub(crate) fn counts(&self) -> &Arc<QueueCells> {
+        &self.counts
     }
 
     pub(super) fn flush(&self) -> &Rc<Flush> {
