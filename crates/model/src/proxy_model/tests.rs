@@ -329,10 +329,10 @@ mod changes {
     enum Change {
         PutRoute(Index, u8, u8, u8),
         RemoveRoute(Index),
-        ChangeRoute(Index, u8, u8),
+        AlterRoute(Index, u8, u8),
         PutCluster(Index, u8, u8),
         RemoveCluster(Index),
-        ChangeCluster(Index, u8),
+        AlterCluster(Index, u8),
     }
 
     fn change() -> impl Strategy<Value = Change> {
@@ -341,10 +341,10 @@ mod changes {
             (at(), 0..8u8, 0..4u8, 0..6u8)
                 .prop_map(|(at, id, c, p)| Change::PutRoute(at, id, c, p)),
             at().prop_map(Change::RemoveRoute),
-            (at(), 0..4u8, 0..6u8).prop_map(|(at, c, p)| Change::ChangeRoute(at, c, p)),
+            (at(), 0..4u8, 0..6u8).prop_map(|(at, c, p)| Change::AlterRoute(at, c, p)),
             (at(), 0..4u8, 0..4u8).prop_map(|(at, id, d)| Change::PutCluster(at, id, d)),
             at().prop_map(Change::RemoveCluster),
-            (at(), 0..4u8).prop_map(|(at, d)| Change::ChangeCluster(at, d)),
+            (at(), 0..4u8).prop_map(|(at, d)| Change::AlterCluster(at, d)),
         ]
     }
 
@@ -366,7 +366,7 @@ mod changes {
             Change::RemoveRoute(at) if !routes.is_empty() => {
                 routes.remove(at.index(routes.len()));
             }
-            Change::ChangeRoute(at, cluster, number) if !routes.is_empty() => {
+            Change::AlterRoute(at, cluster, number) if !routes.is_empty() => {
                 let at = at.index(routes.len());
                 let route = &mut routes[at];
                 route.cluster_id = Some(name("c", cluster));
@@ -379,7 +379,7 @@ mod changes {
             Change::RemoveCluster(at) if !clusters.is_empty() => {
                 clusters.remove(at.index(clusters.len()));
             }
-            Change::ChangeCluster(at, destinations) if !clusters.is_empty() => {
+            Change::AlterCluster(at, destinations) if !clusters.is_empty() => {
                 let at = at.index(clusters.len());
                 let cluster = &mut clusters[at];
                 *cluster = some_cluster(&cluster.cluster_id, destinations);
