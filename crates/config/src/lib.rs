@@ -50,13 +50,13 @@ pub use policy_kind::PolicyKind;
 pub use reference::configuration_page;
 pub use route_validator::RouteValidator;
 pub use settings::{
-    AccessLogConfig, AccessLogFormat, AdminAddress, AdminConfig, AllowedHosts, ApplicationConfig,
-    ApplicationInstances, ApplicationListen, ApplicationRecycle, CertificateConfig,
-    ClientCertificateMode, DataProtectionConfig, DataRate, EndpointConfig, ForwardedField,
-    ForwardedHeadersConfig, HealthCheckDefaults, HstsConfig, Http2Limits, HttpProtocols,
-    HttpsRedirectionConfig, KernelTls, LimitsConfig, OstlerConfig, OtlpProtocol, Password,
-    ProtectionKeyConfig, Settings, StaticFilesConfig, TlsConfig, TlsHostConfig, TracesConfig,
-    TrustedNetworks,
+    AccessLogConfig, AccessLogFilter, AccessLogFormat, AdminAddress, AdminConfig, AllowedHosts,
+    ApplicationConfig, ApplicationInstances, ApplicationListen, ApplicationRecycle,
+    CertificateConfig, ClientCertificateMode, DataProtectionConfig, DataRate, EndpointConfig,
+    ForwardedField, ForwardedHeadersConfig, HealthCheckDefaults, HstsConfig, Http2Limits,
+    HttpProtocols, HttpsRedirectionConfig, KernelTls, LimitsConfig, OstlerConfig, OtlpProtocol,
+    Password, ProtectionKeyConfig, Settings, StaticFilesConfig, TlsConfig, TlsHostConfig,
+    TracesConfig, TrustedNetworks,
 };
 pub use settings::{AddressFamily, DestinationResolverConfig, DestinationResolverKind, EtcdConfig};
 pub use tree::{ConfigurationTree, Section, host_variable};

@@ -167,6 +167,20 @@ pub(crate) static ACCESS_LOG: Object = Object::new(
         )
         .default("standard output")
         .example(r#""/var/log/ostler/access.log""#),
+        Key::new(
+            "StatusFrom",
+            Integer,
+            "Exchanges that ended with this status or a higher one, or with none, have a line. With one of these three \
+             keys, only those that one of them takes have.",
+        )
+        .default("every exchange has a line")
+        .example("400"),
+        Key::new("SlowerThan", TimeSpan, "Exchanges that took so long have a line.")
+            .default("every exchange has a line")
+            .example(r#""00:00:01""#),
+        Key::new("Sample", Number, "Such a share of the exchanges, from 0 to 1, has a line.")
+            .default("every exchange has a line")
+            .example("0.01"),
     ],
 );
 

@@ -22,7 +22,7 @@ mod static_files;
 mod timeout;
 mod traces;
 
-pub use access_log::{AccessLogConfig, AccessLogFormat};
+pub use access_log::{AccessLogConfig, AccessLogFilter, AccessLogFormat};
 pub use admin::{AdminAddress, AdminConfig};
 pub use allowed_hosts::AllowedHosts;
 pub use applications::{

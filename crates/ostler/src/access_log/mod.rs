@@ -4,6 +4,7 @@
 
 mod combined;
 mod date;
+mod filter;
 mod json;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use ostler_config::{AccessLogConfig, AccessLogFormat};
 use ostler_proxy::metrics::{Description, Family, Kind, Value};
 use ostler_proxy::{AccessLog, AccessRecord};
 
+use filter::Filter;
 use writer::{Output, Writer};
 
 pub(crate) static DROPPED: Description = Description {
@@ -36,6 +38,7 @@ const LAST: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct AccessLogFile {
     format: AccessLogFormat,
+    filter: Filter,
     /// The name of this machine.
     computer: String,
     writer: Writer,
@@ -59,6 +62,7 @@ impl AccessLogFile {
         })?;
         Ok(Arc::new(Self {
             format: config.format,
+            filter: Filter::new(config.filter),
             computer: computer.trim_end().to_owned(),
             writer,
         }))
@@ -83,6 +87,9 @@ impl AccessLogFile {
 
 impl AccessLog for AccessLogFile {
     fn write(&self, record: &AccessRecord<'_>) {
+        if !self.filter.takes(record) {
+            return;
+        }
         let mut line = Vec::with_capacity(512);
         match self.format {
             AccessLogFormat::Combined => combined::append(&mut line, record),

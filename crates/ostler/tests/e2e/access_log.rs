@@ -265,3 +265,26 @@ fn a_front_that_stops_writes_the_lines_of_what_it_forwarded() {
     assert!(front.process.wait().success());
     assert_eq!(lines(&path).len(), 20);
 }
+
+#[test]
+fn only_what_failed_has_a_line_where_that_is_asked_for() {
+    let sandbox = Sandbox::new();
+    let both = BothWays::new(&sandbox);
+    let path = sandbox.path().join("access.log");
+    let section = json!({ "Format": "Json", "Path": path, "StatusFrom": 400, "Sample": 0 });
+    let section = format!(r#""Ostler": {{ "AccessLog": {section} }},"#);
+    let front = sandbox.front(&both.configuration("", &section));
+    for way in ["forwarded", "delegated"] {
+        for status in ["200", "302", "404", "503"] {
+            let answer = front.ask("GET", &format!("/{way}/status/{status}"));
+            assert_eq!(answer.status.to_string(), status);
+        }
+    }
+    let lines = so_many_lines(&path, 4);
+    for line in &lines {
+        assert!(
+            line.contains("/status/404") || line.contains("/status/503"),
+            "{line}"
+        );
+    }
+}

@@ -167,7 +167,14 @@ fn what_becomes_of_requests_in_a_queue_is_counted() {
     let target = sandbox.target("q", &[]);
     let front = sandbox.front(&delegating_to(&["q"]).replacen('{', &format!("{{ {ADMIN}"), 1));
     let admin = Admin::of(&front);
+    let event = |scrape: &Scrape, event| {
+        scrape.sum("ostler_queue_requests_total", &[("ostler_event", event)])
+    };
     assert_eq!(front.ask("GET", "/echo").status, 200);
+    // A target says so when the client has its response already.
+    admin.eventually("it is completed", |scrape| {
+        event(scrape, "completed") == 1.0
+    });
     target.stop();
     let (mut waits, mut leaves) = (front.connect(), front.connect());
     for client in [&mut waits, &mut leaves] {
@@ -176,9 +183,6 @@ fn what_becomes_of_requests_in_a_queue_is_counted() {
     let depth = |scrape: &Scrape| scrape.sum("ostler_queue_depth", &[("ostler_queue", "q")]);
     admin.eventually("both wait", |scrape| depth(scrape) == 2.0);
     drop(leaves);
-    let event = |scrape: &Scrape, event| {
-        scrape.sum("ostler_queue_requests_total", &[("ostler_event", event)])
-    };
     admin.eventually("one is withdrawn", |scrape| {
         event(scrape, "withdrawn") == 1.0
     });

@@ -5,16 +5,17 @@ use std::time::Duration;
 use super::*;
 use crate::settings::DataProtectionConfig;
 use crate::settings::{
-    AccessLogConfig, AccessLogFormat, AdminAddress, AdminConfig, AllowedHosts, ApplicationConfig,
-    ApplicationInstances, ApplicationListen, ApplicationRecycle, DestinationResolverConfig,
-    HealthCheckDefaults, KernelTls, LimitsConfig, OstlerConfig, OtlpProtocol, TracesConfig,
+    AccessLogConfig, AccessLogFilter, AccessLogFormat, AdminAddress, AdminConfig, AllowedHosts,
+    ApplicationConfig, ApplicationInstances, ApplicationListen, ApplicationRecycle,
+    DestinationResolverConfig, HealthCheckDefaults, KernelTls, LimitsConfig, OstlerConfig,
+    OtlpProtocol, TracesConfig,
 };
 
 #[test]
 fn our_own_section_and_the_limits_are_read() {
     let loaded = load_text(
         r#"{ "Ostler": { "Threads": 3, "RuntimeFolder": "/run/x", "TrustedUsers": [ "app", 1000 ], "QueueGroup": "www-data", "KernelTls": "OFF",
-                "AccessLog": { "Format": "w3c", "Path": "access.log" }, "Admin": { "Url": "http://[::1]:9090" },
+                "AccessLog": { "Format": "w3c", "Path": "access.log", "StatusFrom": 400, "SlowerThan": "00:00:02", "Sample": 0.5 }, "Admin": { "Url": "http://[::1]:9090" },
                 "Traces": { "Endpoint": "http://c:4317", "Protocol": "grpc", "Sample": 0.25, "ServiceName": "edge", "Headers": { "a": "b" } },
                 "Tls": { "ClientCertificateAuthorities": "roots.pem" },
                 "HealthChecks": { "Active": { "DefaultInterval": "00:00:01", "DefaultTimeout": "00:00:02" },
@@ -43,6 +44,11 @@ fn our_own_section_and_the_limits_are_read() {
             access_log: Some(AccessLogConfig {
                 format: AccessLogFormat::W3C,
                 path: Some("access.log".into()),
+                filter: AccessLogFilter {
+                    status_from: Some(400),
+                    slower_than: Some(Duration::from_secs(2)),
+                    sample: Some(0.5),
+                },
             }),
             applications: Vec::new(),
             admin: Some(AdminConfig {
