@@ -9,7 +9,7 @@
 //! <prefix>fronts/<id>            a front that runs, under a lease
 //! ```
 //!
-//! It speaks etcd's gRPC API with messages written by hand ([`messages`]): the crates that have all of it
+//! It speaks etcd's gRPC API with messages written by hand (`messages.rs`): the crates that have all of it
 //! want a compiler of protocol buffers on every machine that builds them.
 #![forbid(unsafe_code)]
 

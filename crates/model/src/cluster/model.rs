@@ -13,7 +13,7 @@ use crate::session_affinity::SessionAffinity;
 #[derive(Debug, Clone)]
 pub struct ClusterModel {
     /// The cluster as it is written. Its destinations are read from
-    /// [`ClusterState::destinations`], which health narrows and which a reload of destinations
+    /// [`ClusterState::destinations`](crate::ClusterState::destinations), which health narrows and which a reload of destinations
     /// alone replaces without replacing this.
     pub config: Arc<ClusterConfig>,
     /// How one of several available destinations is picked.

@@ -12,19 +12,28 @@ pub(super) fn differences(
 ) -> Result<Vec<String>, SourceError> {
     let (before, after) = (values("etcd", before)?, values(name, after)?);
     let mut lines = Vec::new();
-    for (path, value) in &before {
-        match after.get(path) {
+    for (key, Value { path, value }) in &before {
+        match after.get(key).map(|now| &now.value) {
             None => lines.push(format!("- {path} = {value}")),
             Some(now) if now != value => lines.push(format!("~ {path} = {value} -> {now}")),
             Some(_) => {}
         }
     }
-    let added = after.iter().filter(|(path, _)| !before.contains_key(*path));
-    lines.extend(added.map(|(path, value)| format!("+ {path} = {value}")));
+    let added = after.iter().filter(|(key, _)| !before.contains_key(*key));
+    lines.extend(added.map(|(_, Value { path, value })| format!("+ {path} = {value}")));
     Ok(lines)
 }
 
-fn values(origin: &str, text: &str) -> Result<BTreeMap<String, String>, SourceError> {
+/// A value and its path as it is written.
+struct Value {
+    path: String,
+    value: String,
+}
+
+/// The values by their paths in lower case: keys that differ in case alone are the same.
+type Values = BTreeMap<String, Value>;
+
+fn values(origin: &str, text: &str) -> Result<Values, SourceError> {
     let mut tree = ConfigurationTree::new();
     tree.add_json(origin, text)?;
     let mut values = BTreeMap::new();
@@ -32,9 +41,10 @@ fn values(origin: &str, text: &str) -> Result<BTreeMap<String, String>, SourceEr
     Ok(values)
 }
 
-fn collect(section: &Section<'_>, values: &mut BTreeMap<String, String>) {
+fn collect(section: &Section<'_>, values: &mut Values) {
     if let Some(value) = section.value() {
-        values.insert(section.path().to_owned(), format!("{value:?}"));
+        let (path, value) = (section.path().to_owned(), format!("{value:?}"));
+        values.insert(path.to_lowercase(), Value { path, value });
     }
     for (_, below) in section.children() {
         collect(&below, values);

@@ -36,7 +36,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "target-sdk",
         ],
     ),
-    ("test-support", &["config", "delegation", "model", "proxy"]),
+    (
+        "test-support",
+        &["config", "delegation", "model", "proxy", "shm"],
+    ),
 ];
 
 /// Crates that do without an async runtime.
