@@ -21,6 +21,7 @@ fuzz_target!(|input: &[u8]| {
             assert!(fields + head.data.len() < input.len());
         }
         Ok(TargetEntry::Body(_, body)) => check(&body, input),
+        Ok(TargetEntry::Told(told)) => assert!(told.leftover.len() < input.len()),
         Ok(TargetEntry::Completed(_) | TargetEntry::Stop(_)) | Err(_) => {}
     }
     let (mut entry, mut fields) = (input.to_vec(), Vec::new());
