@@ -289,18 +289,7 @@ impl Channel {
             .front
             .borrow_mut()
             .delegate(slot, request, lease.as_ref());
-        let key = match pushed {
-            Ok(key) => key,
-            Err(PushError::Full) => {
-                self.want_room();
-                return Err(NotTaken::Full);
-            }
-            Err(PushError::TooLarge) => return Err(NotTaken::TooLarge),
-            Err(error) => {
-                self.die(&error);
-                return Err(NotTaken::Dead);
-            }
-        };
+        let key = self.taken(pushed)?;
         handoff.begin(key, account.hand_over(), kept, now);
         self.handoffs
             .borrow_mut()
@@ -598,6 +587,25 @@ impl Channel {
                 Waiting::Stream(stream) => stream.happen(Event::Stalled),
             }
         }
+    }
+
+    /// What has become of an entry that begins an exchange. A full ring tells when it has room, and one that
+    /// is broken ends the channel.
+    fn taken(
+        self: &Rc<Self>,
+        pushed: Result<ExchangeKey, PushError>,
+    ) -> Result<ExchangeKey, NotTaken> {
+        pushed.map_err(|error| match error {
+            PushError::Full => {
+                self.want_room();
+                NotTaken::Full
+            }
+            PushError::TooLarge => NotTaken::TooLarge,
+            error => {
+                self.die(&error);
+                NotTaken::Dead
+            }
+        })
     }
 
     /// Somebody waits for room in the ring: the target is asked to tell.

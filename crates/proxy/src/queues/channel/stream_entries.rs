@@ -85,18 +85,7 @@ impl Channel {
         now: Instant,
     ) -> Result<StreamHandle, NotTaken> {
         let opened = self.front.borrow_mut().open_stream(request);
-        let key = match opened {
-            Ok(key) => key,
-            Err(PushError::Full) => {
-                self.want_room();
-                return Err(NotTaken::Full);
-            }
-            Err(PushError::TooLarge) => return Err(NotTaken::TooLarge),
-            Err(error) => {
-                self.die(&error);
-                return Err(NotTaken::Dead);
-            }
-        };
+        let key = self.taken(opened)?;
         let stream = Stream::new(key, self.front.borrow().ring_capacity(), now);
         self.streams.insert(&stream);
         if self.streams.count.get() == 1 {
