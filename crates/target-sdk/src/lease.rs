@@ -106,13 +106,18 @@ impl Leased {
             self.over(completed.disposition, Vec::new());
             return true;
         }
+        self.rest();
+        true
+    }
+
+    /// From here on the next request is waited for, unless the lease does not stand any more: who ends leases
+    /// may have looked before this one rested.
+    fn rest(&self) {
         self.context.shared.rest(self.key);
         self.state.set(Doing::Resting);
-        if self.context.is_ending() {
-            // Who ends leases may have looked before this one rested.
+        if !self.may_go_on() {
             self.state.end_if_resting();
         }
-        true
     }
 
     /// Tells the front what becomes of the connection.
@@ -145,6 +150,9 @@ impl Leased {
     ) -> Poll<Option<JournalCell>> {
         let shared = &self.context.shared;
         loop {
+            if self.state.has_ended() {
+                return Poll::Ready(None);
+            }
             let Ok(arrivals) = self.client.arrivals() else {
                 return Poll::Ready(None);
             };
@@ -174,12 +182,8 @@ impl Leased {
                 Ok(_) => return Poll::Ready(None),
                 Err(_would_block) => {
                     drop(cell);
-                    shared.rest(self.key);
                     *rests = true;
-                    self.state.set(Doing::Resting);
-                    if self.context.is_ending() && self.state.end_if_resting() {
-                        return Poll::Ready(None);
-                    }
+                    self.rest();
                 }
             }
         }

@@ -45,6 +45,11 @@ impl LeaseState {
         self.0.load(Ordering::SeqCst) == Doing::Over as u8
     }
 
+    /// Whether somebody has ended the lease while the next request was waited for.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.load(Ordering::SeqCst) == Doing::Ended as u8
+    }
+
     /// Ends the lease if the next request is waited for: its task is to be aborted then, and hands the
     /// connection back.
     pub(crate) fn end_if_resting(&self) -> bool {

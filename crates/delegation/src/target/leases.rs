@@ -38,10 +38,13 @@ impl TargetShared {
         self.lease_stands(key, epoch)
     }
 
-    /// Says that nothing of a next request has been received, and that it is waited for.
+    /// Says that nothing of a next request has been received, and that it is waited for. Then it is to be
+    /// looked whether the lease stands: whoever ended it may have seen a request under way.
     pub fn rest(&self, key: ExchangeKey) {
         self.resting.fetch_add(1, Ordering::Relaxed);
         self.store(key, Stage::Resting);
+        // Pairs with the fences in `FrontChannel::end_lease` and in `OwnRegion::end_leases`.
+        full_fence();
     }
 
     /// The connection rests no more, since it is handed back.

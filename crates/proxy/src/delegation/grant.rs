@@ -43,19 +43,31 @@ impl Asked<'_, '_> {
         if !asks_often || !channel.speaks_leases() || !self.is_alone() || !is_silent(connection) {
             return None;
         }
+        let granted = self.grant(connection);
+        if granted.is_none() {
+            // What stands in its way will do so for a while.
+            connection.history.lease_is_over(0);
+        }
+        granted
+    }
+
+    fn grant(&self, connection: &Connection) -> Option<Granted> {
+        let Self {
+            context, channel, ..
+        } = self;
         let worker = Rc::clone(&connection.worker);
         // Before anything is looked at that it is granted by: who changes that ends what was granted
         // before.
         let epoch = channel.lease_epoch();
-        let exclusive = worker.exclusive_paths(context.route(), self.head, MOST_EXCLUDED)?;
-        if !is_passed_through(&worker, context) {
-            return None;
-        }
         let destinations = context.cluster().destinations();
         let chosen = context.chosen()?;
-        if destinations.all.len() != 1 || !Arc::ptr_eq(&destinations.all[0], chosen) {
+        let is_determined =
+            destinations.all.len() == 1 && Arc::ptr_eq(&destinations.all[0], chosen);
+        if !is_determined || !is_passed_through(&worker, context) {
             return None;
         }
+        // Last: it may have to look at all routes.
+        let exclusive = worker.exclusive_paths(context.route(), self.head, MOST_EXCLUDED)?;
         let predicate = Predicate {
             host: self.head.authority().to_owned(),
             get: exclusive.any_method || self.head.method() == "GET",

@@ -52,7 +52,8 @@ impl Lease {
     /// Looks whether it is to end, when its target is that far: once a tick.
     pub(super) fn is_to_end(&mut self, stage: Stage, epoch: u64) -> bool {
         if self.has_ended {
-            return false;
+            // The target is to hand it back, and does not.
+            return stage == Stage::Resting;
         }
         if self.seen.told != self.told {
             self.seen = Seen {

@@ -318,6 +318,22 @@ fn a_client_that_leaves_while_a_request_of_its_takes_long_is_noticed() {
     }
 }
 
+/// As a target does that looks whether its lease stands just before the front ends it.
+#[test]
+fn a_connection_that_rests_behind_the_end_of_its_lease_comes_back() {
+    let harness = setup().start();
+    let (mut client, mut target, taken) = reach(&harness, At::Received);
+    harness.advance(seconds(1));
+    target.answers_and_rests(&taken, "late");
+    assert!(client.hears().ends_with("late"));
+    harness.advance(seconds(1));
+    client.say(NEXT);
+    let next = target.take();
+    assert_eq!(next.head, NEXT);
+    target.answers(&next, "in time");
+    assert!(client.hears().ends_with("in time"));
+}
+
 #[test]
 fn a_client_that_leaves_between_requests_leaves_nothing_behind() {
     let harness = setup().start();
