@@ -53,6 +53,7 @@ pub(super) fn redirect(
                 let known = validator.path_parameters(path.unwrap_or_default());
                 for name in template.names() {
                     check_name(&mut reader, &at, name, known.as_deref());
+                    check_meaning(&mut reader, &at, name, known.as_deref());
                 }
             }
         },
@@ -71,6 +72,22 @@ fn check_name(reader: &mut Reader<'_, '_>, at: &Section<'_>, name: &str, known: 
     if !known.iter().any(|known| same(known, name)) {
         let message = format!("{{{name}}} is no value of the route's path, nor of the request");
         reader.error(at, message, Some(suggestion(name, &known)));
+    }
+}
+
+/// A name that the route's path gives to a value of its own would have two meanings.
+fn check_meaning(
+    reader: &mut Reader<'_, '_>,
+    at: &Section<'_>,
+    name: &str,
+    known: Option<&[String]>,
+) {
+    let is_captured = known.is_some_and(|known| known.iter().any(|known| same(known, name)));
+    if is_captured && OF_REQUEST.iter().any(|of_request| same(of_request, name)) {
+        let message =
+            format!("{{{name}}} is a value of the route's path, and one of the request, too");
+        let remedy = "give the one in Match:Path another name".to_owned();
+        reader.error(at, message, Some(remedy));
     }
 }
 

@@ -104,7 +104,15 @@ impl LocationTemplate {
                     let in_authority =
                         authority.is_some_and(|text| !text.contains(['/', '?', '#']));
                     let is_scheme = is(&["scheme"]) && before.is_empty();
+                    // `https:x` is read as `https://x` by browsers.
+                    let is_behind_scheme = authority.is_none()
+                        && before
+                            .split(['?', '#'])
+                            .next()
+                            .is_some_and(|it| it.contains(':'))
+                        && !before.starts_with('/');
                     if in_authority && !ends && !is(&["host"])
+                        || is_behind_scheme
                         || before.is_empty() && !ends && !is_scheme
                     {
                         return Err(format!(
@@ -176,6 +184,9 @@ mod tests {
             "https://a.example{rest}",
             "{rest}",
             "https://{host}.{rest}/",
+            "https:{rest}",
+            "https:/{rest}",
+            "{scheme}:{path}",
         ] {
             assert!(LocationTemplate::parse(text).is_err(), "{text:?}");
         }

@@ -141,11 +141,14 @@ fn locate(
         match part {
             LocationPart::Text(part) => text.push_str(part),
             LocationPart::Value(name) => {
+                // The request's own first: of these it has been seen that they lead to no other host.
+                if put_of_request(&mut text, name, request) {
+                    continue;
+                }
                 let captured = captured.iter().flatten();
                 let mut named = captured.filter(|(known, _)| known.eq_ignore_ascii_case(name));
-                match named.next() {
-                    Some((_, value)) => put_value(&mut text, value.as_deref().unwrap_or_default()),
-                    None => put_of_request(&mut text, name, request),
+                if let Some((_, value)) = named.next() {
+                    put_value(&mut text, value.as_deref().unwrap_or_default());
                 }
             }
         }
@@ -166,7 +169,8 @@ fn put_value(text: &mut String, value: &str) {
     }
 }
 
-fn put_of_request(text: &mut String, name: &str, request: &dyn RequestView) {
+/// False where the request has no such value.
+fn put_of_request(text: &mut String, name: &str, request: &dyn RequestView) -> bool {
     let put_path = |text: &mut String| {
         let path = forwarded(request.path());
         if !path.starts_with('/') {
@@ -189,8 +193,9 @@ fn put_of_request(text: &mut String, name: &str, request: &dyn RequestView) {
             put_path(text);
             put_query(text);
         }
-        _ => {}
+        _ => return false,
     }
+    true
 }
 
 #[cfg(test)]
@@ -272,5 +277,22 @@ mod tests {
                 "{template} {target}"
             );
         }
+    }
+
+    /// It would say which host the location leads to, without a slash before it.
+    #[test]
+    fn a_value_of_the_path_does_not_take_the_place_of_the_request_s() {
+        assert_eq!(
+            location(
+                "/old/{**path}",
+                "https://new.example{path}",
+                "/old/.evil.example/x"
+            ),
+            "https://new.example/old/.evil.example/x"
+        );
+        assert_eq!(
+            location("/{host}/x", "https://{host}/x", "/evil.example/x"),
+            location("/{**rest}", "https://{host}/x", "/evil.example/x")
+        );
     }
 }
