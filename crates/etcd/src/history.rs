@@ -95,6 +95,14 @@ impl Pushed {
             key: HISTORY.to_owned(),
             source,
         })?;
+        // As a text of JSON it is longer than by itself.
+        let size = self.document.len() + copy.len();
+        if size > 2 * LARGEST {
+            return Err(EtcdError::TooLarge {
+                size: size / 2,
+                limit: LARGEST,
+            });
+        }
         // Each is based on another one, so the key is free.
         let at = format!("{prefix}{HISTORY}{base:020}").into_bytes();
         let mut success = vec![
@@ -108,7 +116,11 @@ impl Pushed {
         };
         let path = "/etcdserverpb.KV/Txn";
         let response = client.call::<_, TxnResponse>(path, transaction).await;
-        let response = response.map_err(|error| EtcdError::Unknown(error.to_string()))?;
+        let response = response.map_err(|error| match error {
+            // Then nothing has been sent.
+            EtcdError::Unreachable(_) => error,
+            error => EtcdError::Unknown(error.to_string()),
+        })?;
         if response.succeeded {
             return Ok(response.header.unwrap_or_default().revision);
         }

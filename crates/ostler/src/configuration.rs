@@ -164,7 +164,7 @@ impl Sources {
             }
         }
         if let Some((documents, prefix)) = shared {
-            for (origin, json) in etcd::layers(documents, prefix, &self.section) {
+            for (origin, json) in etcd::layers(documents, prefix, &self.section)? {
                 tree.add_json(&origin, &json)?;
             }
         }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use ostler_config::EtcdConfig;
+use ostler_config::{ConfigurationTree, EtcdConfig, SourceError};
 use ostler_etcd::{Access, Client, Documents, Followed, TlsAccess};
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
@@ -128,9 +128,11 @@ impl Etcd {
         }
         let write = || -> anyhow::Result<()> {
             // Beside it first, so that no front ever finds half a file. It may hold secrets.
-            let beside = path.with_extension("new");
+            let mut beside = path.clone().into_os_string();
+            beside.push(format!(".{}.new", std::process::id()));
+            let _ = std::fs::remove_file(&beside);
             let mut options = OpenOptions::new();
-            let options = options.write(true).create(true).truncate(true).mode(0o600);
+            let options = options.write(true).create_new(true).mode(0o600);
             let mut file = options.open(&beside)?;
             file.write_all(&serde_json::to_vec_pretty(&documents)?)?;
             file.sync_all()?;
@@ -174,24 +176,34 @@ impl Etcd {
 }
 
 /// The texts of a configuration, each with what messages call it. `section` is that of routes and clusters.
-pub(crate) fn layers(documents: &Documents, prefix: &str, section: &str) -> Vec<(String, String)> {
+///
+/// # Errors
+///
+/// When the text of a route or a cluster is no JSON by itself: within other text it could end what is around it.
+pub(crate) fn layers(
+    documents: &Documents,
+    prefix: &str,
+    section: &str,
+) -> Result<Vec<(String, String)>, SourceError> {
     let layer = |(key, document): (&str, &ostler_etcd::Document)| {
         let origin = format!("etcd:{prefix}config/{key}");
         let text = document.text.trim_start_matches('\u{feff}');
         let of = |kind: &str, id: &str| {
+            ConfigurationTree::new().add_json(&origin, text)?;
             // On the same line, so that places are those of the text.
             let path = section.split(':').chain([kind, id]);
             let names: Vec<String> = path.map(|name| json!(name).to_string()).collect();
             let open: String = names.iter().map(|name| format!("{{{name}:")).collect();
-            format!("{open}{text}{}", "}".repeat(names.len()))
+            // A comment may be its last line.
+            Ok(format!("{open}{text}\n{}", "}".repeat(names.len())))
         };
         let json = match key.split_once('/') {
             Some(("routes", id)) => of("Routes", id),
             Some(("clusters", id)) => of("Clusters", id),
-            _ if key == "document" => text.to_owned(),
+            _ if key == "document" => Ok(text.to_owned()),
             _ => return None,
         };
-        Some((origin, json))
+        Some(json.map(|json| (origin, json)))
     };
     documents.iter().filter_map(layer).collect()
 }
@@ -246,22 +258,20 @@ pub(crate) fn seconds_since_1970() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use ostler_config::ConfigurationTree;
-
     use super::*;
 
     #[test]
     fn keys_of_their_own_stand_where_a_document_has_them() {
         let mut documents = serde_json::from_value::<Documents>(json!({ "by_key": {
             "clusters/c": { "text": "{ \"LoadBalancingPolicy\": \"Random\" }", "revision": 2 },
-            "routes/a \"b\"": { "text": "{ // why\n \"ClusterId\": \"c\" }", "revision": 3 },
+            "routes/a \"b\"": { "text": "{ // why\n \"ClusterId\": \"c\" } // the end", "revision": 3 },
             "other": { "text": "?", "revision": 4 },
         } }));
         let documents = documents.as_mut().unwrap();
         let document = r#"{ "Yarp": { "Clusters": { "c": { "LoadBalancingPolicy": "First" } } } }"#;
         let documents = documents.clone().with_document(document.to_owned());
         let mut tree = ConfigurationTree::new();
-        for (origin, json) in layers(&documents, "/ostler/", "App:Yarp") {
+        for (origin, json) in layers(&documents, "/ostler/", "App:Yarp").unwrap() {
             tree.add_json(&origin, &json).unwrap();
         }
         let value = |path: &str| tree.section(path).value().map(str::to_owned);
@@ -282,5 +292,15 @@ mod tests {
             at.unwrap().to_string(),
             "etcd:/ostler/config/routes/a \"b\":2:2"
         );
+    }
+
+    #[test]
+    fn a_key_says_nothing_of_what_is_around_it() {
+        let text = r#"{}}}, "Ostler": { "Threads": { "x": {}"#;
+        let documents = json!({ "by_key": { "routes/a": { "text": text, "revision": 2 } } });
+        let documents = serde_json::from_value::<Documents>(documents).unwrap();
+        let refused = layers(&documents, "/ostler/", "ReverseProxy").unwrap_err();
+        let said = refused.to_string();
+        assert!(said.contains("etcd:/ostler/config/routes/a"), "{said}");
     }
 }

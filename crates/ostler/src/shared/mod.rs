@@ -2,7 +2,9 @@
 
 mod differences;
 
+use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -144,8 +146,10 @@ fn pull(args: &PullArgs, steps: &StepRegistry) -> anyhow::Result<ExitCode> {
         bail!("there is no document under {}", store.prefix);
     };
     match &args.output {
-        Some(path) => std::fs::write(path, &document.text)
-            .with_context(|| format!("cannot write {}", path.display()))?,
+        Some(path) => {
+            write_private(path, &document.text)
+                .with_context(|| format!("cannot write {}", path.display()))?;
+        }
         None => std::io::stdout().write_all(document.text.as_bytes())?,
     }
     eprintln!("revision {}", document.revision);
@@ -154,6 +158,13 @@ fn pull(args: &PullArgs, steps: &StepRegistry) -> anyhow::Result<ExitCode> {
         eprintln!("{others} route(s) and cluster(s) have keys of their own, which are not in it");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes a file that, where it is new, is this user's alone: a configuration may hold secrets.
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    let options = options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(path)?.write_all(text.as_bytes())
 }
 
 /// Succeeds where there is no difference, as `diff` does.
