@@ -31,7 +31,7 @@ pub(crate) static APPLICATION: Object = Object::new(
         Key::new("Protocol", Choice(&["Http1", "Http2"]), "What is spoken with it where it listens; `Http2` is without TLS.")
             .default(r#""Http1""#)
             .example(r#""Http2""#),
-        Key::new("Environment", TextMap, "Variables over those of the pool."),
+        Key::new("Environment", TextMap, "Variables over those of the pool, of which those that configure Ostler itself (`Ostler__`, `Kestrel__`, `ReverseProxy__`) are not passed on."),
         Key::new("WorkingDirectory", Text, "Where it runs, from the folder of the configuration on.")
             .default("that folder")
             .example(r#""/srv/shop""#),

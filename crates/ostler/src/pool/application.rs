@@ -531,7 +531,8 @@ impl Application {
             self.stand_in = None;
             return;
         };
-        if self.stand_in.is_some() {
+        let says = |stand_in: &StandIn| stand_in.says(&reason);
+        if self.stand_in.as_ref().is_some_and(says) {
             return;
         }
         let runtime = &self.surroundings.runtime;

@@ -148,8 +148,10 @@ impl Process {
         let status = self.child.wait().await;
         // Those that it has left behind would hold its port, and go on serving its queue.
         let _ = kill_process_group(self.group, Signal::KILL);
-        for log in &mut self.logs {
+        // One by one: this may be given up on the way, and begun anew.
+        while let Some(log) = self.logs.last_mut() {
             let _ = timeout(Duration::from_millis(200), log).await;
+            self.logs.pop();
         }
         match status {
             Ok(status) => self.how(status),

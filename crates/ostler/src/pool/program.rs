@@ -1,5 +1,6 @@
 //! What an instance of an application is started as.
 
+use std::ffi::OsStr;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -69,6 +70,9 @@ pub(super) fn command(
     for variable in OF_THE_SERVICE {
         command.env_remove(variable);
     }
+    for (variable, _) in std::env::vars_os().filter(|(name, _)| is_of_configuration(name)) {
+        command.env_remove(variable);
+    }
     command
         .env("OSTLER_RUNTIME_DIR", surroundings.runtime.path())
         .env("OSTLER_QUEUE", &config.queue)
@@ -80,6 +84,18 @@ pub(super) fn command(
         // A terminal's interrupt is the pool's.
         .process_group(0);
     Ok(command)
+}
+
+/// Whether a variable is a part of this program's own configuration, which may hold secrets.
+fn is_of_configuration(variable: &OsStr) -> bool {
+    let name = variable.to_string_lossy().to_ascii_lowercase();
+    let prefixes = ["aspnetcore_", "dotnet_"];
+    let mut without = prefixes
+        .iter()
+        .filter_map(|prefix| name.strip_prefix(prefix));
+    let name = without.next().unwrap_or(&name);
+    let mut sections = ["ostler__", "kestrel__", "reverseproxy__"].iter();
+    sections.any(|section| name.starts_with(section))
 }
 
 fn exec_arguments(config: &ApplicationConfig) -> Vec<String> {

@@ -12,12 +12,14 @@ use tokio::sync::oneshot;
 
 /// An instance of the application's queue that is not the application. It leaves when it is dropped.
 #[derive(Debug)]
-pub(super) struct StandIn(
-    #[expect(dead_code, reason = "its end is the signal")] oneshot::Sender<()>,
-);
+pub(super) struct StandIn {
+    reason: Reason,
+    #[expect(dead_code, reason = "its end is the signal")]
+    stop: oneshot::Sender<()>,
+}
 
 /// What it says.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Reason {
     pub(super) text: String,
     /// When to ask again, by the clock of `monotonic_nanoseconds`.
@@ -42,8 +44,9 @@ impl StandIn {
         }
         let queue = builder.bind()?;
         let (stop, stopped) = oneshot::channel::<()>();
+        let said = reason.clone();
         let application = Router::new().fallback(move || {
-            let reason = reason.clone();
+            let reason = said.clone();
             async move { answer(&reason) }
         });
         let serving = ostler_target::serve(queue, application)
@@ -54,7 +57,12 @@ impl StandIn {
                 tracing::error!(%error, "nobody answers for an application");
             }
         });
-        Ok(Self(stop))
+        Ok(Self { reason, stop })
+    }
+
+    /// Whether this is what it says.
+    pub(super) fn says(&self, reason: &Reason) -> bool {
+        self.reason == *reason
     }
 }
 
