@@ -21,6 +21,8 @@ pub(super) struct ClusterChanges {
     clusters: Clusters,
     changes: Vec<ClusterChange>,
     gone: Vec<Arc<ClusterState>>,
+    /// Their addresses, which nobody else can have meanwhile.
+    gone_at: HashSet<usize>,
     /// Folded ids of those that were not there.
     come: HashSet<String>,
     /// Whether they are others than before, or in another order.
@@ -40,6 +42,7 @@ impl ClusterChanges {
             clusters: current.clusters.clone(),
             changes: Vec::new(),
             gone: Vec::new(),
+            gone_at: HashSet::new(),
             come: HashSet::new(),
             are_others: false,
         };
@@ -76,6 +79,8 @@ impl ClusterChanges {
         }
         let gone = gone.into_values();
         all.gone = gone.map(|at| Arc::clone(&states[at as usize])).collect();
+        let addresses = all.gone.iter().map(|gone| Arc::as_ptr(gone) as usize);
+        all.gone_at = addresses.collect();
         let stood = pairs
             .before
             .iter()
@@ -102,7 +107,7 @@ impl ClusterChanges {
     /// Whether a route's cluster is another one than before: it is gone, or was not there.
     pub(super) fn concern(&self, cluster: Option<&Arc<ClusterState>>, id: Option<&str>) -> bool {
         match cluster {
-            Some(cluster) => self.gone.iter().any(|gone| Arc::ptr_eq(gone, cluster)),
+            Some(cluster) => self.gone_at.contains(&(Arc::as_ptr(cluster) as usize)),
             None => !self.come.is_empty() && id.is_some_and(|id| self.come.contains(&fold(id))),
         }
     }

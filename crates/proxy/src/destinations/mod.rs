@@ -165,6 +165,13 @@ impl Destinations {
         if self.is_stale.take() {
             let mut destinations = self.destinations.borrow_mut();
             destinations.retain(|_, known| known.model.strong_count() > 0);
+            // A former configuration that is still in use somewhere keeps its models.
+            let revision = self.revision.get();
+            self.is_stale.set(
+                destinations
+                    .values()
+                    .any(|known| known.revision != revision),
+            );
         }
         self.clusters.borrow_mut().retain(|id, pools| {
             let is_in_use = pools.sweep(now);

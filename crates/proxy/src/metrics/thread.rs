@@ -96,9 +96,15 @@ impl ThreadMetrics {
             .unwrap_or_else(PoisonError::into_inner) = ready;
     }
 
-    /// Another configuration is in force: addresses may mean something else.
+    /// Another configuration is in force: addresses may mean something else. Where there is no room for new
+    /// series all begin anew, as those of a process that has just been started: some may be of routes and
+    /// destinations that are no more.
     pub(crate) fn forget_addresses(&self) {
         self.held.borrow_mut().clear();
+        let mut series = self.cells.lock();
+        if series.len() >= MOST_SERIES {
+            series.clear();
+        }
     }
 
     fn end(&self, asked: Asked, outcome: &Outcome) {
@@ -114,6 +120,10 @@ impl ThreadMetrics {
         let destination = outcome.destination.as_ref();
         let at = destination.map_or(0, |destination| Arc::as_ptr(destination) as usize);
         let mut held = self.held.borrow_mut();
+        if held.len() >= MOST_SERIES && !held.contains_key(&(manner, route, at)) {
+            self.cells.series(manner, outcome).add(outcome);
+            return;
+        }
         let held = held.entry((manner, route, at)).or_insert_with(|| Held {
             series: self.cells.series(manner, outcome),
             _route: outcome.route.clone(),
